@@ -48,9 +48,9 @@ LUAROCKS = luarocks --lua-version $(LUA_VERSION)
 REPO     = .# the repository that `make demo` replays
 LIMIT    = 600# seconds after which a test program or a folder of specs is stopped
 
-# Build directory and variant: release, clang (a second compiler's warnings), asan, cover,
-# memcheck, fuzz. cover is built without optimization, asserts and Lua's branch hints, which all
-# change the number of branches. memcheck is built without _FORTIFY_SOURCE: it mistakes glibc's
+# Build directory and variant: release, clang (a second compiler's warnings), asan, cover, memcheck,
+# fuzz. cover is built without optimization, asserts and Lua's branch hints, which all change the
+# number of branches. memcheck is built without _FORTIFY_SOURCE, because valgrind mistakes glibc's
 # __memmove_chk for __memcpy_chk and reports overlapping arguments.
 BUILD   ?= build
 VARIANT  = release
@@ -81,7 +81,8 @@ Q    = $(if $(V),,@)# V=1 shows the commands
 
 SETTINGS = $(CC) $(CFLAGS_FIRST) -std=c11 -g -fPIC -fvisibility=hidden -D_GNU_SOURCE $(WARNINGS) \
 	$(FLAGS_$(VARIANT)) -Icsrc $(addprefix -I,$(LMDB_INCDIR)) $(CPPFLAGS) $(CFLAGS)
-# Binaries name source files relative to the checkout: equal sources give equal bytes anywhere.
+# Binaries contain source file names relative to the checkout, so that equal sources give equal
+# binaries in any directory.
 RELATIVE = $(if $(filter release clang,$(VARIANT)),$(call quote,-ffile-prefix-map=$(CURDIR)=.))
 COMPILE = $(SETTINGS) $(WERROR) $(RELATIVE)
 LINK    = $(CC) $(FLAGS_$(VARIANT)) -Wl,-z,relro,-z,now $(addprefix -L,$(LMDB_LIBDIR)) $(LDFLAGS)
@@ -128,10 +129,11 @@ install_docs = $(if $(INST_DOCDIR),for page in README.md LICENSE; do \
 # Installs standard input as the file tidetable of a directory.
 install_input = { install -d $(call into,$(2)) && cd $(call into,$(2)) && rm -f tidetable && \
 	cat >tidetable && chmod $(1) tidetable; }
-# A module that an older version had could hide one of this version.
+# Old modules are removed, because a module of an older version could hide a module of this version.
 remove_lua = for folder in $(1); do test ! -d $(call into,$(INST_LUADIR))/$$folder || \
 	find $(call into,$(INST_LUADIR))/$$folder $(2) -name '*.lua' -delete; done
-# Root builds for the owner of the checkout, who could not build again otherwise.
+# If root builds in another user's checkout, the files get that user as owner, who could not build
+# again otherwise.
 built = @$(MAKE) $(1); status=$$?; \
 	test $$(id -u) != 0 || test ! -d $(BUILD) || \
 		chown -R "$$(stat -c %u:%g Makefile)" $(BUILD); \
@@ -190,7 +192,7 @@ docs: setup-test $(SO) ## rewrite the generated parts of doc/tools.md and doc/ti
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' $(filter Makefile %.mk,$(MAKEFILE_LIST)) | \
-		expand -t 15
+		expand -t 17
 
 # Objects depend on the settings that they were compiled with, except on -Werror, which changes no
 # object. The compiler and the headers are looked for when the settings are new.

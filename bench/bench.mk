@@ -9,15 +9,25 @@ PEER_redis     = hiredis/hiredis.h -lhiredis
 INCLUDES       = $(LMDB_INCDIR) /usr/include /usr/local/include
 PEERS_HERE := $(foreach peer,tidetable lmdb sqlite rocksdb redis,$(if \
 	$(wildcard $(INCLUDES:%=%/$(firstword $(PEER_$(peer))))),$(OUT)/bench/peer_$(peer)))
+# Of these peers the expressions are measured too.
+EVALUATORS_HERE := $(patsubst $(OUT)/bench/peer_%,$(OUT)/bench/evaluator_%,$(filter \
+	%_tidetable %_sqlite,$(PEERS_HERE)))
 ALONE := $(OUT)/bench/raw $(OUT)/bench/shares $(OUT)/bench/expressions
-BENCH := $(ALONE) $(PEERS_HERE)
+BENCH := $(ALONE) $(PEERS_HERE) $(EVALUATORS_HERE)
+# The objects of the evaluators, and those of the peers, whose main function is in peer.o.
+OF_EVALUATORS := $(OBJ)/bench/lib/evaluator.o $(OBJ)/bench/lib/shipment.o
+OF_PEERS := $(filter-out $(OF_EVALUATORS),$(call objects,bench/lib/*.c))
 
 $(OBJ)/bench/%.o: ROOM = -Ibench
 
 # A static pattern: of two pattern rules make would choose the one whose objects exist.
-$(OUT)/bench/peer_tidetable: $(CORE)
-$(PEERS_HERE): LIBS = $(wordlist 2,9,$(PEER_$(@F:peer_%=%)))
-$(PEERS_HERE): $(OUT)/bench/%: $(OBJ)/bench/%.o $(call objects,bench/lib/*.c)
+$(OUT)/bench/peer_tidetable $(OUT)/bench/evaluator_tidetable: $(CORE)
+$(PEERS_HERE) $(EVALUATORS_HERE): LIBS = $(wordlist 2,9,$(PEER_$(lastword $(subst _, ,$(@F)))))
+$(PEERS_HERE): $(OUT)/bench/%: $(OBJ)/bench/%.o $(OF_PEERS)
+	$(call link)
+
+$(EVALUATORS_HERE): $(OUT)/bench/%: $(OBJ)/bench/%.o $(OF_EVALUATORS) \
+		$(filter-out %/peer.o,$(OF_PEERS))
 	$(call link)
 
 $(ALONE): $(OUT)/bench/%: $(OBJ)/bench/%.o $(OBJ)/bench/lib/program.o $(CORE)

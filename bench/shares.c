@@ -56,10 +56,10 @@ static void count_row(struct share *share, enum tree tree, const MDB_val *key,
 	payload = slice_of((const uint8_t *)value->mv_data + ROW_CHECKSUM,
 		value->mv_size - ROW_CHECKSUM);
 	if (!record_get_key(&place, slice_of(key->mv_data, key->mv_size)) ||
-			record_get_head(&record, place.sequence, payload) ||
+			record_get_header(&record, place.sequence, payload) ||
 			record_len(&record) != payload.len)
 		die("log", "a record of several rows, or none");
-	share->heads += record.head_len;
+	share->heads += record.header_len;
 	share->attributes += record.keys.len;
 }
 

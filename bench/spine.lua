@@ -224,7 +224,7 @@ local function trim_all(directory)
   keep(path, stay)
   local before = raw.sizes(path).log.rows
   local db <close> = orders.open(path, "none")
-  local passed = bench.time(1, function() assert(db:trim()) end)
+  local passed = bench.time(1, function() assert(db:sweep()) end)
   db:close()
   assert(raw.sizes(path).log.rows == stay, "all that has expired should be gone")
   return {
@@ -336,6 +336,24 @@ function ways.all(stream)
   return seen
 end
 
+local function scan_items(made, segment, total)
+  local seen = 0
+  for _ in made:scan { segment = segment, total_segments = total } do
+    seen = seen + 1
+  end
+  return seen
+end
+
+local SEGMENTS = 4
+
+local function scan_segments(made)
+  local seen = 0
+  for segment = 0, SEGMENTS - 1 do
+    seen = seen + scan_items(made, segment, SEGMENTS)
+  end
+  assert(seen == items, "each item should be in one segment")
+end
+
 local function read_records(made, way)
   local seen = ways[way](made:stream())
   assert(seen == items, "there should be as many records as items, all with both images")
@@ -371,6 +389,18 @@ local function read_round(round, base, made)
     reading "untouched",
     reading "new",
     reading "all",
+    {
+      name = "items",
+      run = function()
+        return bench.time(items, function() scan_items(made) end)
+      end,
+    },
+    {
+      name = "segments",
+      run = function()
+        return bench.time(items, function() scan_segments(made) end)
+      end,
+    },
     { name = "raw_get", run = function() return raw.get(path, gets, round) end },
     {
       name = "get",
@@ -401,6 +431,15 @@ local function report_reads()
   read_row("record, untouched", "untouched", 4)
   read_row("record, new_image as a table", "new", 12)
   read_row("record, both images and keys", "all", 22)
+  report.row {
+    what = "item of a scan, as a table", unit = "ns", ours = reads:each "items",
+  }
+  report.row {
+    what = ("  in %d segments, one after the other"):format(SEGMENTS), unit = "ns",
+    ours = reads:each "segments",
+    judged = reads:each(function(round) return 100 * (round.segments / round.items - 1) end),
+    as = "% more",
+  }
   local function get_row(what, name, target)
     report.row {
       what = what, unit = "ns", item = reads:each "raw_get", ours = reads:each(name),

@@ -144,8 +144,9 @@ struct tide_table_spec {
 
 /* Create, change and delete tables and streams, each in a transaction of its own. Return BUSY,
  * NESTED (in a transaction), READ_ONLY, FULL, DISK_FULL, UNKNOWN_OUTCOME and the errors of
- * table/define.h. tide_set_ttl with an empty attribute disables time to live. tide_enable_stream starts a new stream of the table; tide_disable_stream
- * leaves its records readable until they expire. */
+ * table/define.h. tide_enable_stream starts a new stream of the table; tide_disable_stream
+ * leaves its records readable until they expire. tide_set_ttl with an empty attribute disables
+ * time to live. */
 int tide_create_table(struct tide *tide, const struct tide_table_spec *spec,
 	struct failure *failure);
 int tide_delete_table(struct tide *tide, struct slice name, struct failure *failure);
@@ -215,6 +216,11 @@ int tide_expressions_bind(struct tide_expressions *expressions, const char *null
  * attribute. */
 int tide_expressions_check_projection(const struct tide_expressions *expressions,
 	const struct key_schema *schema, struct failure *failure);
+
+/* Returns the name of an image that the bound EXPRESSION_RECORD_FILTER reads and that streams with
+ * this view do not contain; NULL if there is none. Static. */
+const char *tide_expressions_unstored_image(const struct tide_expressions *expressions,
+	uint8_t view);
 
 /* Appends to out what the update touches of an item (UPDATED_OLD of the old one, UPDATED_NEW of
  * the new one), or what the projection selects. Return 0, CORRUPT or NO_MEMORY. */
@@ -310,9 +316,28 @@ struct tide_swept {
 int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
 	struct failure *failure);
 
-/* Sets *due_ms to the time from now until tide_sweep can remove an item by time to live, negative if
- * it is past, and *due to false if there is none or the handle is read-only. */
-int tide_next_expiry(struct tide *tide, bool *due, int64_t *due_ms, struct failure *failure);
+/* Sets *due_ms to the time from now until tide_sweep can remove an item by time to live: negative
+ * if it is past, INT64_MAX if no item expires. Sets *expires to false if items cannot expire,
+ * because no table has time to live, or if the handle is read-only. */
+int tide_next_expiry(struct tide *tide, bool *expires, int64_t *due_ms,
+	struct failure *failure);
+
+/* Progress of the removal of all items of a table. Zeroed: it has not begun. */
+struct tide_truncation {
+	uint32_t table;              /* its id */
+	uint64_t sequence;           /* last sequence number when it began */
+	struct key last;             /* of the last item visited */
+};
+
+/* Does one step of removing the items that the table had at the first step, in a transaction of
+ * its own; items put or changed since then stay. With a stream each has a REMOVE record. Adds the
+ * number of items removed to *removed, and sets *more if the next step may remove more. A step
+ * that fails changes nothing, neither *progress nor *removed, and can be repeated after BUSY.
+ * Returns NESTED, READ_ONLY, FULL, NOT_FOUND, also if the table was deleted and created again
+ * since the first step, or CORRUPT if the next item is damaged. */
+int tide_truncate(struct tide *tide, struct tide_table *table,
+	struct tide_truncation *progress, uint64_t *removed, bool *more,
+	struct failure *failure);
 
 /* --- reading items --- */
 
@@ -389,6 +414,8 @@ int tide_version(struct tide *tide, struct tide_table *table, struct slice item,
 
 /* --- queries --- */
 
+#define TIDE_SEGMENTS_MAX 1000000
+
 /* What a query reads. Values and keys need to be valid only during tide_query_start. */
 struct tide_query_spec {
 	const struct value *partition;       /* partition key; NULL: the whole table */
@@ -396,6 +423,8 @@ struct tide_query_spec {
 	struct value a, b;
 	bool backward;                       /* descending sort keys */
 	struct slice start_key;              /* item before the first; len 0: none */
+	uint32_t segment;                    /* only the items of this segment, from 0 */
+	uint32_t total_segments;             /* at most TIDE_SEGMENTS_MAX; 0: all items */
 	const struct tide_snapshot *snapshot;        /* NULL: a new one for each page */
 	bool committed;                      /* true: the last commit; false: in a transaction
 	                                      * of the handle, also its writes */
@@ -413,8 +442,9 @@ int tide_query_start(struct tide_query **query, struct tide *tide, struct tide_t
 	const struct tide_query_spec *spec, struct failure *failure);
 
 /* Reads the next page: at most max items, at most 1,000 items, and no item that would begin
- * after 1 MiB. An empty page is the end of the range. Returns NOT_FOUND if the table was deleted,
- * CORRUPT if the first item of the page is damaged, TIMEOUT. */
+ * after 1 MiB. With a segment a page also ends after about 100,000 items of other segments. An
+ * empty page is the end of the range unless tide_query_more returns true. Returns NOT_FOUND if the
+ * table was deleted, CORRUPT if the first item of the page is damaged, TIMEOUT. */
 int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure);
 
@@ -430,8 +460,9 @@ bool tide_query_more(const struct tide_query *query);
 uint32_t tide_query_count(const struct tide_query *query);
 uint32_t tide_query_scanned(const struct tide_query *query);
 
-/* Returns the key attributes of the last item evaluated, valid until the next fill, if the query
- * has a filter or projection and the range continues after the page; otherwise no bytes. */
+/* Returns the key attributes to continue after, valid until the next fill, if the query has a
+ * filter, projection or segment and the range continues after the page; otherwise no bytes. They
+ * are those of the last item evaluated, or with a segment of an item that was skipped. */
 struct slice tide_query_last_key(const struct tide_query *query);
 
 /* Applies the filter and the projection to an item. A query with a snapshot returns all of its
@@ -439,7 +470,7 @@ struct slice tide_query_last_key(const struct tide_query *query);
  * the filter leaves the item out; CORRUPT, NO_MEMORY. */
 int tide_query_select(struct tide_query *query, struct slice item, struct slice *shown);
 
-/* Returns true if the query has a filter: a page may then be empty before the end. */
+/* Returns true if the query has a filter. A page can have fewer items than were evaluated then. */
 bool tide_query_filters(const struct tide_query *query);
 
 /* Sets *key to the stored form of the key of an item that the query returned. Only for a query
@@ -451,14 +482,17 @@ int tide_query_key(const struct tide_query *query, struct tide *tide, struct sli
  * query with spec->snapshot. */
 int tide_query_place(const struct tide_query *query, struct slice key);
 
+/* Returns true unless the item, or the map of key attributes, is in another segment. */
+bool tide_query_has(const struct tide_query *query, struct slice item);
+
 /* Restarts the query at the beginning of its range. From now on it does not use spec->snapshot
  * but a new snapshot for each page. */
 void tide_query_rewind(struct tide_query *query);
 
 /* Makes the query read all its pages from one snapshot, taken now; or, unless spec->committed,
  * from the open transaction. At most once for each query. The snapshot is released by a fill
- * that fails or returns an empty page, at deadline_ms (like tide_snapshot_limit; 0: no limit),
- * by tide_query_unpin or by tide_query_finish. Returns READERS_FULL. */
+ * that fails or reaches the end with an empty page, at deadline_ms (like tide_snapshot_limit; 0:
+ * no limit), by tide_query_unpin or by tide_query_finish. Returns READERS_FULL. */
 int tide_query_pin(struct tide_query *query, struct tide *tide, uint64_t deadline_ms,
 	struct failure *failure);
 
@@ -519,8 +553,16 @@ struct tide_feed;
 int tide_feed_start(struct tide_feed **feed, struct tide *tide, uint32_t stream,
 	enum tide_from from, uint64_t at, struct failure *failure);
 
+/* Makes the feed return only records of the item with this key (no bytes: of any item) that
+ * satisfy the bound EXPRESSION_RECORD_FILTER of `expressions` (NULL: no condition). Must be called
+ * once, before the first fill; a key requires a feed of one stream. Takes over expressions, unless
+ * it returns an error: VALIDATION if it is not a key of the stream's table, NOT_FOUND. */
+int tide_feed_filter(struct tide_feed *feed, struct tide *tide, struct slice key,
+	struct tide_expressions *expressions, struct failure *failure);
+
 /* Reads the next page of at most max records. An empty page means that the feed has read all
- * committed records. Returns TRIMMED if records expired before they were read, or NOT_FOUND if
+ * committed records, or, if tide_feed_is_behind, that the filter has left out the records of a
+ * page. Returns TRIMMED if records expired before they were read, or NOT_FOUND if
  * the stream was removed. */
 int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
 	struct failure *failure);
@@ -533,8 +575,16 @@ int tide_feed_peek(const struct tide_feed *feed, uint32_t *stream, struct slice 
 /* Discards the records of the page that were not returned. The next fill reads them again. */
 void tide_feed_reread(struct tide_feed *feed);
 
-/* Returns the sequence number of the last record returned, or of the start position. */
+/* Returns the sequence number of the last record returned or left out by the filter, or of the
+ * start position. */
 uint64_t tide_feed_position(const struct tide_feed *feed);
+
+/* Returns true if the last fill ended before the last committed record. */
+bool tide_feed_is_behind(const struct tide_feed *feed);
+
+/* Returns true if the feed has read records after this transaction. If it has returned a record
+ * of the transaction and this returns true, it will return no other. */
+bool tide_feed_is_past(const struct tide_feed *feed, uint64_t transaction);
 
 /* Returns false if there was no commit since a fill that found no records. Costs a few memory
  * loads. */

@@ -2,7 +2,7 @@
 --
 --   lua5.4 examples/backup.lua
 --
--- A position that is kept outside the file is kept together with the incarnation it belongs to.
+-- A program that stores a position outside the file must also store the incarnation of the file.
 local tidetable = require "tidetable"
 
 local directory = os.tmpname()

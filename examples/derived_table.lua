@@ -16,7 +16,7 @@ local orders = assert(db:create_table {
 local spent = assert(db:create_table { name = "spent", partition_key = "customer" })
 assert(db:create_table { name = "checkpoints", partition_key = "reader" })
 
---- Counts records of the stream in one transaction, at most `batch_size`; returns how many.
+--- Counts records of the stream in one transaction, at most `batch_size`. Returns their number.
 ---@param tx tidetable.Transaction
 ---@param stream tidetable.Stream
 ---@param batch_size integer
@@ -41,7 +41,7 @@ local function count_batch(tx, stream, batch_size)
   return count
 end
 
---- Brings `spent` up to date, in batches; returns how many records that took.
+--- Brings `spent` up to date, in batches. Returns the number of records counted.
 ---@param batch_size integer
 ---@param disturb? fun()  called before each commit
 local function catch_up(batch_size, disturb)

@@ -75,7 +75,8 @@ local function read_lines(paths)
 end
 
 -- Returns the index of the first line after the lines in `context`; 1 if they no longer exist. At
--- the beginning of `lines`, a part of `context` is enough: the rest may have been rotated away.
+-- the beginning of `lines`, a part of `context` is sufficient, because the rest may have been
+-- rotated away.
 local function find_new(lines, context)
   for last = #lines, #context > 0 and 1 or #lines + 1, -1 do
     local at, of = last, #context

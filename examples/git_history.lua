@@ -8,9 +8,9 @@
 -- made and updates three tables: `churn`, the amount of changes in each directory; `authors`, the
 -- authors of each file; `removed`, the deleted files.
 --
--- At the end it verifies that the table equals git's tree, that the stream's records alone give
--- the same table, and that the follower's tables agree with git's log. The status is 0 if all
--- hold, 1 if not or if something fails, 2 if the repository cannot be read.
+-- At the end it verifies that the table equals git's tree, that the stream's records alone give the
+-- same table, and that the follower's tables agree with git's log. The exit status is 0 if all
+-- three are true, 1 if one is not or an error occurs, 2 if the repository cannot be read.
 --
 -- The database is removed at the end, unless DATABASE is given or KEEP=1 is set. Started again with
 -- the same database, after a crash or with new commits, it continues.
@@ -28,7 +28,7 @@ local proof = require "git_history.proof"
 local thousands = progress.thousands
 local KEEP = os.getenv("KEEP") == "1"
 
--- Long enough for every record to exist when the proofs are made.
+-- Retention that keeps every record until the proofs are made.
 local CAPTURED = { view_type = "NEW_AND_OLD_IMAGES", retention = "3650d" }
 
 local TABLES = {

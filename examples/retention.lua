@@ -27,7 +27,7 @@ local function apply(record)
   position = record.sequence_number
 end
 
--- Copies the whole table. The position is read first, so that no change is missed: a change made
+-- Copies the whole table. The position is read first, so that no change is missed. A change made
 -- during the scan may be applied twice, which does no harm.
 local function start_over()
   copy, position = {}, db:info().sequence_number
@@ -63,8 +63,8 @@ print(catch_up())
 show("")
 
 -- Expired records cannot be read. Writers remove them from the file; nothing is written here, so
--- trim does it.
-print(db:trim() .. " records removed")
+-- sweep does it.
+print(db:sweep() .. " records removed")
 
 -- A longer retention keeps the records that have not expired. Expired ones stay invisible.
 assert(stream:set_retention { age = "7d", count = 1000 })
@@ -73,8 +73,8 @@ set_price("rum", 25)
 print(catch_up())
 show("fifth day")
 
--- The reader had read two changes when the third, tea's, expired. It gets TRIMMED with the range it
--- missed, never a later record without notice.
+-- The reader had read two changes when the third, tea's, expired. The reader gets TRIMMED with the
+-- range of the lost records, and not a later record without this error.
 --
 --   up to date
 --   first day        2 visible records; tea 3, rum 20

@@ -8,9 +8,9 @@
 -- with !, and entries whose branches were all taken are printed with ~. Some of these change from
 -- run to run, because noise and damage are random.
 --
--- Two branches of each luaL_argcheck are not counted: it ends in a function that does not return,
--- and the compiler tests the result of that function. The total does not include the folders whose
--- branches depend on the answers of the operating system.
+-- Two branches of each luaL_argcheck are not counted, because it calls a function that does not
+-- return and the compiler tests the result of that function. The total does not include the folders
+-- whose branches depend on the answers of the operating system.
 local exceptions = require "spec.exceptions"
 local source = require "spec.source"
 
@@ -36,7 +36,7 @@ local function line_at(path, number, text)
   return files[path][number]
 end
 
--- Adds the counts of one object; the inline functions of a header are in many objects.
+-- Adds the counts of one object file. The inline functions of a header are in many object files.
 local function read_object(path)
   local file, line, branch
   for _, text in ipairs(lines_of(("gcov -b -c -t '%s' 2>/dev/null"):format(path))) do
@@ -81,7 +81,7 @@ local function note_missed(path, number, line, gone, name)
     number, gone, #line, name, text)
 end
 
--- Returns the counts of one file; lines with branches not taken are added to missed.
+-- Returns the counts of one file. Adds lines with branches that were not taken to `missed`.
 local function count(path)
   local sum = { lines = 0, ran = 0, branches = 0, taken = 0 }
   local names = exceptions.function_names(path, source.read(".", path))

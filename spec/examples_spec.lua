@@ -10,7 +10,7 @@ local function quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
--- Only Lua runs under the sanitizers: some programs that the shell starts fail with them.
+-- The sanitizers are loaded only for Lua, because some programs of the shell fail with them.
 local preload = os.getenv("LD_PRELOAD")
 local lua = (preload and "env LD_PRELOAD=" .. quote(preload) .. " " or "")
   .. (os.getenv("LUA") or "lua5.4")
@@ -63,7 +63,8 @@ describe("the small example", function()
     return table.concat(text, "\n") .. "\n"
   end
 
-  -- Tabs and runs of blanks are equal.
+  -- Replaces tabs and runs of blanks by one blank, because a comment and the output may differ in
+  -- them.
   local function plain(text)
     return (text:gsub("[ \t]+", " "):gsub("\n ", "\n"):gsub("\n+", "\n"):gsub("^%s+", ""))
   end
@@ -71,8 +72,8 @@ describe("the small example", function()
   local examples = { "quickstart", "audit_trail", "derived_table", "two_processes", "retention",
     "backup" }
 
-  -- The same program in four event loops, and the modules that each needs. Debian packages copas
-  -- for older Luas only, but it runs in this one.
+  -- The examples that are the same program in four event loops, and the modules that each of them
+  -- needs. Debian packages copas for older Luas only, but it runs in this one.
   local loops = { "cqueues_loop", "luv_loop", "copas_loop", "own_scheduler" }
   local needs = { cqueues_loop = "cqueues", luv_loop = "luv", copas_loop = "copas",
     own_scheduler = "system" }
@@ -165,8 +166,9 @@ describe("git_history", function()
     end
   end
 
-  -- A repository with names that are not UTF-8 or need quoting; links, submodules, executables;
-  -- files that are renamed, removed, added again; a merge, and a commit without changes.
+  -- Creates a repository that has names that are not UTF-8 or need quoting, links, submodules,
+  -- executables, files that are renamed, removed and added again, a merge, and a commit without
+  -- changes.
   local function odd_repository()
     new_repository("odd")
     git("odd", [[
@@ -360,7 +362,7 @@ describe("git_history", function()
     assert.truthy(must("env TERM=xterm NO_COLOR=1 " .. command):find("\r=*%-* +%d+%%  "))
   end)
 
-  -- Kills the loader, or both processes, at random times: in the end no change is missing or
+  -- Kills the loader, or both processes, at random times. In the end no change must be missing or
   -- counted twice.
   it("loses nothing when it is killed", function()
     long_repository()
@@ -388,8 +390,8 @@ describe("git_history", function()
     return found
   end
 
-  -- A process whose parent exits gets another parent. If it mistook that one for the loader, it
-  -- would wait forever.
+  -- A process whose parent exits gets another parent. If the follower mistook this parent for the
+  -- loader, it would wait forever.
   it("leaves no follower running, even if it is killed while it starts one", function()
     long_repository()
     local follower = root .. "/examples/git_history/follower.lua"

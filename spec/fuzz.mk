@@ -1,4 +1,5 @@
-# fuzz.mk - the fuzzers: with libFuzzer, which follows coverage, and in the tests with a driver.
+# fuzz.mk - builds the fuzzers with libFuzzer, which observes coverage, and for the tests with a
+# driver.
 #
 # The driver runs random bytes and mutated seeds. Inputs that once failed are in
 # spec/fuzz/corpus/NAME.

@@ -1,6 +1,6 @@
 -- install_spec.lua - building, installing and removing with make, and its error messages.
 --
--- Works on copies of the sources. Where a build is required, the copy gets the one that
+-- The tests use copies of the sources. If a test needs a build, the copy contains the build that
 -- `make spec` has made, so that nothing is compiled again.
 local lfs = require "lfs"
 
@@ -188,7 +188,7 @@ describe("make", function()
     refuses(copy "clean", "demo", "make demo REPO=")
   end)
 
-  -- One object is enough to show the effect of a setting.
+  -- The test compiles one object, which is sufficient to show the effect of a setting.
   local function object_of(path)
     for name in lfs.dir(path) do
       if name:find("%.c$") then return path .. "/" .. name:gsub("c$", "o") end

@@ -1,9 +1,10 @@
 -- measure.lua - statistics of the sources: files, functions, comments, assertions, cycles.
 --
--- `make measure` prints the rows of tidetable in doc/architecture.md, "The house, measured". Blank
--- lines count only for the length of a file. The length of a function is its lines of code between
--- head and end. Headers are included, except in the number of files. A cycle consists of units that
--- include or require each other, or whose functions use each other's functions.
+-- `make measure` prints the rows of tidetable in doc/architecture.md, "Figures of the sources".
+-- Blank lines count only for the length of a file. The length of a function is the number of its
+-- lines of code between signature and end. Headers are included, except in the number of files. A
+-- cycle consists of units that include or require each other, or whose functions use each other's
+-- functions.
 local source = require "spec.source"
 
 local function count_lines(lines)
@@ -14,7 +15,8 @@ local function count_lines(lines)
   return count
 end
 
--- Returns the name of a unit: a header and its source are one; a module's name is the required one.
+-- Returns the name of a unit. A header and its source are one unit; the name of a Lua module is the
+-- one in `require`.
 local function unit_of(path)
   if source.is_c(path) then return (path:gsub("^csrc/", ""):gsub("%.[ch]$", "")) end
   return (path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", "."))
@@ -27,7 +29,7 @@ local function known_by(path, text)
   return known
 end
 
--- In C only a header's includes can make a cycle: no file includes a .c file.
+-- In C only the includes of headers can form a cycle, because no file includes a .c file.
 local function add_arrows(arrows, path, text)
   if path:find("%.c$") then return end
   local unit = unit_of(path)

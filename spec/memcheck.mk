@@ -1,7 +1,8 @@
 # memcheck.mk - unit tests, specs and the model under valgrind's memcheck.
 #
-# Leaks are left to asan: after fork a child deliberately drops what it inherited. A child that was
-# killed has no exit status to report an error with, so the log is searched for messages.
+# Leaks are detected by asan and not here, because after fork a child deliberately does not free
+# what it inherited. A child that was killed has no exit status to report an error with, so the log
+# is searched for messages.
 
 MEMCHECK_SPECS = backup bad_input database optimistic optimistic_conflicts options table \
 	table_query transaction types types_number wait

@@ -1,4 +1,5 @@
--- mutate.lua - mutation testing of the commit path: does a fast test fail for each broken line?
+-- mutate.lua - mutation testing of the commit path, which finds broken lines that no fast test
+-- detects.
 --
 --     lua5.4 spec/mutate.lua DIRECTORY LIST [FILE ...]
 --

@@ -16,13 +16,13 @@ endef
 busted = $(if $(strip $(1)),$(WRAP_$(VARIANT)) timeout --foreground $(LIMIT) $(BUSTED) $(1) || { \
 	status=$$?; test $$status -ne 124 || { printf '\nnot ok (timeout after $(LIMIT) s): '; \
 	cat $(OUT)/running; }; exit $$status; })
-model oracle crash fault damage storm binding soak versions: LIMIT = 0
+model oracle oracle-dynalite crash fault damage storm binding soak versions: LIMIT = 0
 MEMORY := $(firstword $(wildcard /dev/shm) /tmp)
 WRAP_asan = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
 	$$($(CC) -print-file-name=libubsan.so)"
 
-unit spec suite slices model oracle crash fault powercut syscalls damage storm binding soak \
-	programs symbols $(UNITS) $(FUZZ): WERROR = -Werror
+unit spec suite slices model oracle oracle-dynalite crash fault powercut syscalls damage storm \
+	binding soak programs symbols $(UNITS) $(FUZZ): WERROR = -Werror
 
 test: setup-test ## unit tests, specs, tidy, and slices of the long tests
 	+@$(call build,release)
@@ -67,10 +67,20 @@ measure: setup-test ## statistics of the sources (doc/architecture.md)
 model: setup-test $(SO) ## random steps against a plain model (STEPS=100000 SEED=n)
 	@STEPS=$(or $(STEPS),100000) $(call busted,$(wildcard spec/model))
 
+# $(call each_seed,spec,requests,seeds): runs it with several seeds, or a saved program.
+each_seed = first=$(or $(SEED),$$(date +%s)); \
+	for n in $$(seq 0 $$(($(if $(PROGRAM),1,$(or $(SEEDS),$(3))) - 1))); do \
+		STEPS=$(or $(OPERATIONS),$(2)) SEED=$$((first + n)) $(call busted,$(1)); done
+
 oracle: setup-test $(SO) ## random expressions against a model (OPERATIONS=20000 SEEDS=10 SEED=n)
-	@first=$(or $(SEED),$$(date +%s)); for n in $$(seq 0 $$(($(or $(SEEDS),10) - 1))); do \
-		STEPS=$(or $(OPERATIONS),20000) SEED=$$((first + n)) \
-		$(call busted,spec/model/expression_spec.lua); done
+	@$(call each_seed,spec/model/expression_spec.lua,20000,10)
+	$(if $(PROGRAM),,@$(MAKE) oracle-dynalite OPERATIONS=2000 SEEDS=1)
+
+DYNALITE = $(abspath $(BUILD))/dynalite
+oracle-dynalite: setup-test $(SO) ## the same against dynalite (OPERATIONS=2000 SEEDS=5 SEED=n)
+	@sh spec/dynalite/install.sh $(call quote,$(DYNALITE)) || exit 0; \
+		export DYNALITE=$(call quote,$(DYNALITE)); \
+		$(call each_seed,spec/dynalite/dynalite_spec.lua,2000,5)
 
 crash: setup-test $(SO) $(FAULT) ## processes killed at random times (CYCLES=1000 SEED=n)
 	@CYCLES=$(or $(CYCLES),1000) $(call busted,$(wildcard spec/crash))
@@ -119,5 +129,6 @@ slices: setup-test $(SO) $(FAULT) $(BREAKING:%=$(OUT)/breaking/%)
 	@RECORDS=$(or $(RECORDS),20000) $(call busted,spec/soak)
 	$(call run,damage,env TMPDIR=$(MEMORY) TRIALS=$(or $(TRIALS),1000) $(OUT)/breaking/damage)
 
-.PHONY: test asan cover mutate suite programs unit spec tidy symbols measure model oracle crash \
-	fault powercut syscalls damage storm binding soak versions arm64 musl slices $(UNITS)
+.PHONY: test asan cover mutate suite programs unit spec tidy symbols measure model oracle \
+	oracle-dynalite crash fault powercut syscalls damage storm binding soak versions arm64 \
+	musl slices $(UNITS)

@@ -45,7 +45,7 @@ refuse() {
   exit 1
 }
 
-# Returns true if sudo works: it needs a terminal or no password.
+# Returns true if sudo works, which needs a terminal unless no password is required.
 can_use_sudo() {
   command -v sudo >/dev/null && { test -t 0 || sudo -n true 2>/dev/null; }
 }

@@ -17,15 +17,6 @@
 #define MILLISECOND 1000000L
 #define LINE_MAX_BYTES 256
 
-const char *path_of(const char *directory, const char *name)
-{
-	static char path[4096];
-
-	if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path)
-		die(directory, "too long a path");
-	return path;
-}
-
 /* --- choice of items --- */
 
 struct choice {
@@ -357,17 +348,6 @@ static void ring(const char *path, uint64_t items, uint64_t count)
 }
 
 /* --- the command line --- */
-
-static enum level level_of(const char *text)
-{
-	static const char *const levels[] = { "full", "one_flush", "relaxed", "none" };
-
-	for (unsigned i = 0; i < sizeof levels / sizeof *levels; i++) {
-		if (is(text, levels[i]))
-			return (enum level)i;
-	}
-	die(text, "should be a level");
-}
 
 static void run_put(char **arg)
 {

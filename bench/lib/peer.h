@@ -29,21 +29,7 @@
 
 #include "lib/order.h"
 #include "lib/program.h"
-
-/* Durability of a commit when it returns. */
-enum level {
-	LEVEL_FULL,              /* flushed: survives a power cut */
-	LEVEL_ONE_FLUSH,         /* flushed once: a power cut loses at most the last one */
-	LEVEL_RELAXED,           /* flushed later: it loses the last ones, never the file */
-	LEVEL_NONE,              /* not flushed; survives a killed process */
-};
-
-enum use {
-	USE_BARE,                /* puts record nothing */
-	USE_CAPTURED,
-	USE_READ,                /* read only */
-	USE_FOLLOW,              /* read only; another process writes */
-};
+#include "lib/store.h"
 
 /* Borrowed until the next call. */
 struct change {
@@ -96,13 +82,5 @@ struct peer {
 extern const struct peer peer;
 
 #define TRIM_BATCH 256
-
-/* 512 MiB: all items, so that no store reads from the disk. */
-#define CACHE_MIB 512
-
-int peer_main(const struct peer *peer, int count, char **arg);
-
-/* Returns DIRECTORY/NAME, valid until the next call. */
-const char *path_of(const char *directory, const char *name);
 
 #endif

@@ -90,7 +90,7 @@ function handle_of:trim(stay)
   local stream = self.orders:stream()
   local before = assert(stream:describe()).count
   assert(stream:set_retention { count = stay })
-  assert(self.db:trim())
+  assert(self.db:sweep())
   return before - assert(stream:describe()).count
 end
 

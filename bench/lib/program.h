@@ -14,6 +14,9 @@ _Noreturn void die(const char *what, const char *why);
 void *get_memory(size_t bytes);
 
 uint64_t now_ns(void);
+
+/* Returns the processor time of this process, which other programs delay less than the clock. */
+uint64_t processor_ns(void);
 void sleep_ns(long nanoseconds);
 
 /* Prints a line with the nanoseconds since `start` per operation. */

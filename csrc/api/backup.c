@@ -49,7 +49,7 @@ struct tide_backup {
 
 static int fail_own_file(const char *path, struct failure *failure)
 {
-	return fail_as(failure, ERR_VALIDATION, "%s: is a file of the database itself", path);
+	return fail_as(failure, ERR_VALIDATION, "%s is a file of the database itself", path);
 }
 
 /* Returns VALIDATION if the path is that of the source or of one of its side files. */
@@ -70,7 +70,7 @@ static int check_names(const struct tide_backup *backup, struct failure *failure
 static int fail_target_open(const struct tide_backup *backup, int64_t pid,
 	struct failure *failure)
 {
-	return fail_busy(failure, pid, "%s: a process has it open", backup->path);
+	return fail_busy(failure, pid, "%s is already open", backup->path);
 }
 
 /* Returns 0 if the path is free, or is a database that may be replaced: overwrite is set and
@@ -83,7 +83,7 @@ static int check_target(const struct tide_backup *backup, struct failure *failur
 	if (err)
 		return err == END ? 0 : err;
 	if (!backup->overwrite)
-		return fail_as(failure, ERR_IN_USE, "%s: already exists", backup->path);
+		return fail_as(failure, ERR_IN_USE, "%s already exists", backup->path);
 	if (store_has_open(file.device, file.inode))
 		return fail_target_open(backup, getpid(), failure);
 	return store_recognise(backup->path, failure);
@@ -109,7 +109,7 @@ static int renew_file_header(struct txn *txn, void *context, struct failure *fai
 		err = weak_boot_read(txn, &this_boot);
 	if (!err && this_boot)
 		err = weak_boot_delete(txn);
-	return err < 0 ? fail_with(failure, err, "the copy's file header") : 0;
+	return err < 0 ? fail_about(failure, err, "the copy's file header") : 0;
 }
 
 /* --- verifying --- */
@@ -302,7 +302,7 @@ static int publish_in_place(struct tide_backup *backup, struct failure *failure)
 	int err;
 
 	if (store_last_commit(backup->store) != backup->commit)
-		return fail_as(failure, ERR_BUSY, "%s: another program wrote to the database"
+		return fail_as(failure, ERR_BUSY, "another program wrote to the database %s"
 			" while it was copied", backup->path);
 	err = file_give_to(backup->temporary.fd, backup->temporary.path, &owner, failure);
 	if (err)
@@ -321,7 +321,7 @@ static int publish(struct tide_backup *backup, struct progress *progress,
 
 	if (err)
 		return err == END ? fail_as(failure, ERR_STORE,
-			"%s: the temporary file was removed", backup->temporary.path) : err;
+			"the temporary file %s was removed", backup->temporary.path) : err;
 	backup->facts.bytes = file.size;
 	return backup->in_place ? publish_in_place(backup, failure)
 		: publish_beside(backup, progress, failure);

@@ -46,7 +46,7 @@ static int fill_new_file(struct txn *txn, void *context, struct failure *failure
 
 	if (!err)
 		err = put_first_state(txn, clock);
-	return err ? fail_with(failure, err, "initial rows of a new database") : 0;
+	return err ? fail_about(failure, err, "the initial rows of a new database") : 0;
 }
 
 /* --- opening --- */
@@ -373,19 +373,72 @@ int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
 	return 0;
 }
 
-/* An index in progress is work too. */
-int tide_next_expiry(struct tide *tide, bool *due, int64_t *due_ms, struct failure *failure)
+/* An index in progress is work that is due. */
+static int64_t due_in(const struct catalog *catalog, uint64_t next_ms, uint64_t now_ms)
+{
+	if (catalog->index)
+		return 0;
+	return next_ms == UINT64_MAX ? INT64_MAX : (int64_t)(next_ms - now_ms) + 1;
+}
+
+int tide_next_expiry(struct tide *tide, bool *expires, int64_t *due_ms,
+	struct failure *failure)
 {
 	uint64_t now_ms = clock_now_ms(store_clock(tide->store)), next_ms;
+	const struct catalog *catalog = &tide->catalog;
 	struct read_view snapshot;
-	int err = tide_read_committed_begin(tide, &snapshot, failure);
+	int err;
+
+	*expires = false;
+	if (tide->read_only)
+		return 0;
+	err = tide_read_committed_begin(tide, &snapshot, failure);
+	if (err)
+		return err;
+	*expires = catalog->expiring_count > 0 || catalog->index;
+	err = expire_next(catalog, snapshot.txn, now_ms, &next_ms);
+	*due_ms = due_in(catalog, next_ms, now_ms);
+	return tide_read_end(tide, &snapshot, err ? fail(failure, err) : 0, failure);
+}
+
+/* Sets *found to the table, and *progress to its items at this moment unless it has begun. */
+static int begin_truncation(struct tide *tide, struct tide_table *table,
+	struct tide_truncation *progress, const struct table **found, struct failure *failure)
+{
+	*found = tide_find(tide, table, failure);
+	if (!*found)
+		return ERR_NOT_FOUND;
+	if (progress->table == 0) {
+		progress->table = (*found)->row.id;
+		progress->sequence = tide->transaction.state.sequence;
+	}
+	return progress->table == (*found)->row.id ? 0 : fail_with(failure, ERR_NOT_FOUND,
+		"table %s was deleted while it was being truncated", table->name);
+}
+
+int tide_truncate(struct tide *tide, struct tide_table *table,
+	struct tide_truncation *progress, uint64_t *removed, bool *more,
+	struct failure *failure)
+{
+	struct tide_truncation next = *progress;
+	const struct table *found;
+	uint64_t count = 0;
+	bool rest = false;
+	int err = tide_begin(tide, failure);
 
 	if (err)
 		return err;
-	err = expire_next(&tide->catalog, snapshot.txn, now_ms, &next_ms);
-	*due = !tide->read_only && (next_ms != UINT64_MAX || tide->catalog.index);
-	*due_ms = tide->catalog.index ? 0 : (int64_t)(next_ms - now_ms) + 1;
-	return tide_read_end(tide, &snapshot, err ? fail(failure, err) : 0, failure);
+	err = begin_truncation(tide, table, &next, &found, failure);
+	if (!err)
+		err = truncate_step(&tide->transaction, found, next.sequence, &next.last, &count,
+			&rest, failure);
+	err = end(tide, err, failure);
+	if (err)
+		return err;
+	*progress = next;
+	*removed += count;
+	*more = rest;
+	return 0;
 }
 
 static int change_item(struct tide *tide, struct tide_table *table,
@@ -491,7 +544,7 @@ int tide_read_committed_begin(struct tide *tide, struct read_view *snapshot,
 		err = catalog_refresh(&tide->catalog, tide->reader, &tide->state);
 	if (err) {
 		reader_reset(tide->reader);
-		return fail_with(failure, err, "state or catalog row");
+		return fail_about(failure, err, "a row of the state or of the catalog");
 	}
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "table/read.h"
 #include "table/sweep.h"
 #include "table/transaction.h"
+#include "table/truncate.h"
 #include "table/write.h"
 #include "tide.h"
 

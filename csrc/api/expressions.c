@@ -200,7 +200,7 @@ int tide_expressions_bind(struct tide_expressions *expressions, const char *null
 {
 	static const enum expression_kind order[] = {
 		EXPRESSION_UPDATE, EXPRESSION_CONDITION, EXPRESSION_KEY_CONDITION,
-		EXPRESSION_FILTER, EXPRESSION_PROJECTION,
+		EXPRESSION_FILTER, EXPRESSION_RECORD_FILTER, EXPRESSION_PROJECTION,
 	};
 	bool takes_values = false;
 	int err;

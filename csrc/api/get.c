@@ -81,7 +81,7 @@ static int get(struct tide *tide, const struct read_view *snapshot, const struct
 		return err;
 	*sequence = stored.sequence;
 	buffer_put_slice(out, stored.item);
-	return buffer_error(out) ? fail_with(failure, buffer_error(out), "table %s",
+	return buffer_error(out) ? fail_about(failure, buffer_error(out), "table %s",
 		table->row.name) : 0;
 }
 

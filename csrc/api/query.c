@@ -10,6 +10,7 @@ struct tide_query {
 	uint32_t table_id;
 	struct range range;          /* range that is still to be read */
 	struct range *whole;         /* the whole range; NULL without spec->snapshot */
+	struct segment *segment;     /* NULL: all items of the range */
 	struct page page;
 	const struct tide_snapshot *snapshot;        /* NULL: a new one for each page */
 	struct tide_snapshot *own;   /* snapshot taken by tide_query_pin; NULL: none */
@@ -78,6 +79,20 @@ static int use_key_condition(const struct tide_query *query, const struct table 
 	return 0;
 }
 
+/* Restricts the query to a segment, which the start key has to be in. */
+static int set_segment(struct tide_query *query, struct tide *tide,
+	const struct keyspace *keyspace, const struct tide_query_spec *spec,
+	struct failure *failure)
+{
+	query->segment = memory_alloc_zeroed(sizeof *query->segment);
+	if (!query->segment)
+		return fail(failure, ERR_NO_MEMORY);
+	segment_start(query->segment, spec->segment, spec->total_segments, keyspace->schema,
+		tide->header.secret);
+	return spec->start_key.len ? segment_check_start(query->segment, keyspace,
+		spec->start_key, failure) : 0;
+}
+
 static int set_range(struct tide_query *query, struct tide *tide, const struct table *table,
 	const struct tide_query_spec *spec, struct failure *failure)
 {
@@ -100,7 +115,8 @@ static int set_range(struct tide_query *query, struct tide *tide, const struct t
 	if (!err && spec->start_key.len)
 		err = range_start_after(&query->range, &keyspace, spec->start_key,
 			tide->header.secret, failure);
-	return err;
+	return err || !spec->total_segments ? err :
+		set_segment(query, tide, &keyspace, spec, failure);
 }
 
 static int start_range(struct tide_query *query, struct tide *tide, const struct table *table,
@@ -197,6 +213,7 @@ static int fill(struct tide_query *query, uint32_t max, struct txn *txn,
 		.keyspace = keyspace,
 		.partition = query->partition.len ? &asked : NULL,
 		.filter = selects(query) ? &query->filter : NULL,
+		.segment = query->segment,
 		.max = max,
 	};
 
@@ -244,8 +261,8 @@ static int fill_at(struct tide_query *query, struct tide *tide, uint32_t max,
 	return lost ? lost : err;
 }
 
-/* Reads from the query's own snapshot, which a fill that fails or returns an empty page
- * releases. */
+/* Reads from the query's own snapshot, which a fill that fails or reaches the end with an empty
+ * page releases. */
 static int fill_pinned(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
@@ -259,7 +276,7 @@ static int fill_pinned(struct tide_query *query, struct tide *tide, uint32_t max
 	err = fill_at(query, tide, max, failure);
 	if (!err && !query->page.more)
 		query->over = END;
-	if (err || (query->page.scanned == 0 && !query->page.more))
+	if (err || (query->page.scanned == 0 && query->over))
 		tide_query_unpin(query, err ? err : END);
 	return err;
 }
@@ -329,6 +346,11 @@ int tide_query_place(const struct tide_query *query, struct slice key)
 	return range_place(query->whole, key);
 }
 
+bool tide_query_has(const struct tide_query *query, struct slice item)
+{
+	return !query->segment || segment_has_item(query->segment, item);
+}
+
 void tide_query_rewind(struct tide_query *query)
 {
 	query->range = *query->whole;
@@ -379,6 +401,7 @@ void tide_query_finish(struct tide_query *query)
 	buffer_release(&query->projected);
 	tide_expressions_close(query->expressions);
 	memory_free(query->whole);
+	memory_free(query->segment);
 	memory_free(query);
 }
 
@@ -387,5 +410,6 @@ size_t tide_query_bytes(const struct tide_query *query)
 	return sizeof *query + page_bytes(&query->page) + query->partition.cap +
 		query->projected.cap +
 		(query->expressions ? tide_expressions_bytes(query->expressions) : 0) +
-		(query->whole ? sizeof *query->whole : 0);
+		(query->whole ? sizeof *query->whole : 0) +
+		(query->segment ? sizeof *query->segment : 0);
 }

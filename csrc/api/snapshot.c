@@ -17,7 +17,7 @@ static int take(struct tide_snapshot *snapshot, struct tide *tide, struct failur
 	err = state_read(snapshot->reader, &snapshot->state);
 	if (!err)
 		err = catalog_refresh(&tide->catalog, snapshot->reader, &snapshot->state);
-	return err ? fail_with(failure, err, "state or catalog row") : 0;
+	return err ? fail_about(failure, err, "a row of the state or of the catalog") : 0;
 }
 
 int snapshot_take(struct tide_snapshot **out, struct tide *tide, struct failure *failure)
@@ -105,7 +105,7 @@ int tide_find_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	if (err == END)
 		return fail_as(failure, ERR_NOT_FOUND,
 			"Requested resource not found: Table: %s not found", table->name);
-	return err ? fail_with(failure, err, "the row of table %s", table->name) : 0;
+	return err ? fail_about(failure, err, "the row of table %s", table->name) : 0;
 }
 
 int tide_describe_table_at(struct tide *tide, const struct tide_snapshot *snapshot,

@@ -1,5 +1,6 @@
 /* streams.c - the stream functions of tide.h: finding, describing and reading streams. */
 #include "api/database.h"
+#include "api/record_filter.h"
 #include "base/memory.h"
 
 /* Returns the id of the newest stream with this label and table name, 0 if there is none. The
@@ -135,6 +136,7 @@ int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row 
 
 struct tide_feed {
 	struct feed feed;
+	struct feed_filter *filter;  /* NULL: none */
 	uint32_t seen;               /* commit_count of its stream before the last fill */
 	uint64_t filled_ms;          /* time of the last fill, of clock_elapsed_ms */
 };
@@ -178,6 +180,33 @@ int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
 	return err;
 }
 
+/* Sets the key of the feed's filter. */
+static int set_key(struct tide_feed *feed, struct tide *tide, struct slice key,
+	struct failure *failure)
+{
+	const struct stream_row *row = NULL;
+	int err = tide_stream_row(tide, feed->feed.stream, &row, failure);
+
+	return err ? err : feed_filter_by_key(feed->filter, key, row, tide->header.secret,
+		failure);
+}
+
+int tide_feed_filter(struct tide_feed *feed, struct tide *tide, struct slice key,
+	struct tide_expressions *expressions, struct failure *failure)
+{
+	int err;
+
+	feed->filter = memory_alloc_zeroed(sizeof *feed->filter);
+	if (!feed->filter)
+		return fail(failure, ERR_NO_MEMORY);
+	err = key.len ? set_key(feed, tide, key, failure) : 0;
+	if (err)
+		return err;
+	feed_filter_by_condition(feed->filter, expressions);
+	feed->feed.filter = &feed->filter->filter;
+	return 0;
+}
+
 int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
@@ -214,7 +243,17 @@ void tide_feed_reread(struct tide_feed *feed)
 
 uint64_t tide_feed_position(const struct tide_feed *feed)
 {
-	return feed->feed.position;
+	return feed_position(&feed->feed);
+}
+
+bool tide_feed_is_behind(const struct tide_feed *feed)
+{
+	return feed_is_behind(&feed->feed);
+}
+
+bool tide_feed_is_past(const struct tide_feed *feed, uint64_t transaction)
+{
+	return feed_is_past(&feed->feed, transaction);
 }
 
 bool tide_feed_has_news(struct tide_feed *feed, const struct tide *tide)
@@ -295,11 +334,15 @@ void tide_feed_finish(struct tide_feed *feed)
 	if (!feed)
 		return;
 	feed_release(&feed->feed);
+	if (feed->filter)
+		feed_filter_release(feed->filter);
+	memory_free(feed->filter);
 	memory_free(feed);
 }
 
 size_t tide_feed_bytes(const struct tide_feed *feed)
 {
 	return sizeof *feed + feed->feed.page.cap +
+		(feed->filter ? sizeof *feed->filter + feed_filter_bytes(feed->filter) : 0) +
 		feed->feed.floor_count * sizeof *feed->feed.floors;
 }

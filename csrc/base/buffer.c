@@ -1,4 +1,4 @@
-/* buffer.c - growing a buffer, varints and reading from a source. */
+/* buffer.c - grows buffers, writes and reads varints, and reads from a bounds-checked source. */
 #include "base/buffer.h"
 
 #include "base/error.h"

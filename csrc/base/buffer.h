@@ -1,7 +1,7 @@
 /* buffer.h - byte slices, growable buffers and a bounds-checked reader.
  *
- * struct slice   borrows bytes; the function that returns it documents its lifetime.
- * struct buffer  owns bytes and grows. A zeroed buffer is valid and empty. It
+ * struct slice   borrows bytes; the function that returns a slice documents its lifetime. struct
+ * buffer  owns bytes and grows. A zeroed buffer is valid and empty. It
  *                keeps its first error and ignores later writes, so an encoder
  *                checks for errors once, at the end.
  * struct source  reads a slice from front to back. It also keeps its first
@@ -53,7 +53,8 @@ static inline bool slice_equal(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* Compares bytewise, like memcmp; a slice precedes those that it is a prefix of. */
+/* Compares two slices bytewise, like memcmp. A slice precedes the longer slices of which it is a
+ * prefix. */
 static inline int slice_compare(struct slice a, struct slice b)
 {
 	size_t len = a.len < b.len ? a.len : b.len;
@@ -62,7 +63,7 @@ static inline int slice_compare(struct slice a, struct slice b)
 	return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-/* Copies the bytes to `to` and returns the address after the last one. */
+/* Copies the bytes of a slice to `to` and returns the address after the last byte. */
 static inline uint8_t *slice_write(uint8_t *to, struct slice slice)
 {
 	if (slice.len)
@@ -105,7 +106,7 @@ static inline uint64_t get_u64(const uint8_t *p)
 	return n;
 }
 
-/* Little-endian, for algorithms that require it. */
+/* Little-endian integers, for algorithms that require this byte order. */
 static inline uint16_t get_u16_little(const uint8_t *p)
 {
 	return (uint16_t)(p[0] | p[1] << 8);
@@ -168,9 +169,9 @@ static inline void set_u64(uint8_t *p, uint64_t n)
 /* Slow path of buffer_reserve: reallocates. */
 uint8_t *buffer_grow(struct buffer *buffer, size_t more);
 
-/* Makes room for `more` bytes and returns the address after the content. Returns
- * NULL and keeps the error if memory runs out. The caller increments len by the
- * number of bytes it has written. */
+/* Reserves space for `more` bytes after the content of the buffer and returns its address. Returns
+ * NULL and keeps the error if memory runs out. The caller writes there and increments buffer->len
+ * by the number of bytes written. */
 static inline uint8_t *buffer_reserve(struct buffer *buffer, size_t more)
 {
 	if (!buffer->err && buffer->data && more <= buffer->cap - buffer->len)
@@ -180,7 +181,7 @@ static inline uint8_t *buffer_reserve(struct buffer *buffer, size_t more)
 
 void buffer_release(struct buffer *buffer);
 
-/* Resets length and error; keeps the memory. */
+/* Resets the length and the error of a buffer, but keeps its memory. */
 static inline void buffer_clear(struct buffer *buffer)
 {
 	buffer->len = 0;
@@ -192,7 +193,7 @@ static inline int buffer_error(const struct buffer *buffer)
 	return buffer->err;
 }
 
-/* Valid until the buffer changes. */
+/* Returns the content of a buffer. The slice is valid until the buffer changes. */
 static inline struct slice buffer_slice(const struct buffer *buffer)
 {
 	return (struct slice){ buffer->data, buffer->len };
@@ -255,7 +256,7 @@ static inline void buffer_put_u64(struct buffer *buffer, uint64_t n)
 
 void buffer_put_varint(struct buffer *buffer, uint64_t n);
 
-/* Writes the length as a varint, then the bytes. */
+/* Appends the length of the slice as a varint, then its bytes. */
 void buffer_put_counted(struct buffer *buffer, struct slice slice);
 
 /* Writes n as a varint at p, where VARINT_MAX bytes must be available. Returns its width. */
@@ -263,7 +264,8 @@ size_t set_varint(uint8_t *p, uint64_t n);
 
 /* --- source --- */
 
-/* An empty slice may have a NULL pointer, and NULL + 0 is undefined in C. */
+/* Starts reading a slice. Does not compute the end of an empty slice, because its pointer may be
+ * NULL and NULL + 0 is undefined in C. */
 static inline struct source source_of(struct slice slice)
 {
 	const uint8_t *at = slice.len ? slice.data : (const uint8_t *)"";
@@ -282,13 +284,13 @@ uint32_t source_u32(struct source *source);
 uint64_t source_u64(struct source *source);
 uint64_t source_varint(struct source *source);
 
-/* Returns the next len bytes, a part of the slice given to source_of. */
+/* Returns the next len bytes of the source, as a part of the slice given to source_of. */
 struct slice source_take(struct source *source, uint64_t len);
 
 /* Reads a value written by buffer_put_counted. */
 struct slice source_counted(struct source *source);
 
-/* Returns 0 if all bytes were read without an error, otherwise CORRUPT. */
+/* Returns 0 if all bytes of the source were read without an error, otherwise CORRUPT. */
 int source_finish(const struct source *source);
 
 #endif

@@ -1,8 +1,8 @@
 /* checksum.c - CRC-32C: slicing-by-8 tables, SSE 4.2 in three lanes, ARMv8.
  *
- * The implementation is chosen once, when the library is loaded. The polynomial
- * is 0x1EDC6F41 with its bits reversed. Inside this file a crc is the register
- * value before the final inversion, as the CRC instruction keeps it.
+ * The implementation is chosen once, when the library is loaded. The polynomial is 0x1EDC6F41 with
+ * its bits reversed. In this file a variable crc contains the register value before the final
+ * inversion, as the CRC instruction computes it.
  */
 #include "base/checksum.h"
 
@@ -54,7 +54,7 @@ static uint32_t extend_by_table(uint32_t crc, const uint8_t *p, size_t len)
 
 #define BY_PROCESSOR __attribute__((target("sse4.2,pclmul")))
 #define LANE_WORDS 128      /* maximum number of words in each of the three lanes */
-#define LANES_FROM 96       /* length in bytes from which three lanes are faster than one */
+#define LANES_FROM 96       /* smallest length in bytes for which three lanes are faster than one */
 
 /* power[n] is x^(64n - 33): multiplying a register by it has the effect of n words
  * of zeros. The exponent is 33 too small because the product of two reversed

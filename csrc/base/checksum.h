@@ -9,11 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Extends `crc`, the checksum of the preceding bytes, 0 if there are none:
- * checksum(checksum(0, a), b) is the checksum of a followed by b. */
+/* Extends a checksum by len bytes. `crc` is the checksum of the preceding bytes, or 0 if there are
+ * none. So checksum(checksum(0, a), b) is the checksum of a followed by b. */
 uint32_t checksum(uint32_t crc, const void *data, size_t len);
 
-/* For tests: always uses the lookup tables. */
+/* Computes the checksum with the lookup tables on every processor, for tests. */
 uint32_t checksum_by_table(uint32_t crc, const void *data, size_t len);
 
 #endif

@@ -1,4 +1,4 @@
-/* error.c - codes and messages of errors, and filling a struct failure. */
+/* error.c - codes and messages of errors, and the functions that fill a struct failure. */
 #include "base/error.h"
 
 #include <stdarg.h>
@@ -50,8 +50,8 @@ static bool is_inside_character(char c)
 	return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* Copies a message and cuts out the middle of a long one, usually part of a path:
- * the subject is at its beginning and the defect at its end. */
+/* Copies a message. Replaces the middle of one that is too long, usually part of a path, by "...",
+ * because the subject is at the beginning of a message and the defect at its end. */
 static void keep_ends(char *message, size_t size, const char *whole)
 {
 	size_t len = strlen(whole);
@@ -73,6 +73,17 @@ static void keep_ends(char *message, size_t size, const char *whole)
 int fail(struct failure *failure, int err)
 {
 	return fail_as(failure, err, "%s", error_text(err));
+}
+
+int fail_about(struct failure *failure, int err, const char *format, ...)
+{
+	char subject[WHOLE_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(subject, sizeof subject, format, args);
+	va_end(args);
+	return fail_as(failure, err, "%s: %s", subject, error_text(err));
 }
 
 int fail_with(struct failure *failure, int err, const char *format, ...)

@@ -30,19 +30,23 @@
 	X(INTERRUPTED, -10, "INTERRUPTED", "RequestTimeout", "interrupted") \
 	X(TIMEOUT, -11, "TIMEOUT", "RequestTimeout", "timed out") \
 	/* the file */ \
-	X(NOT_DATABASE, -20, "NOT_DATABASE", "ValidationException", "not a tidetable database") \
+	X(NOT_DATABASE, -20, "NOT_DATABASE", "ValidationException", \
+		"the file is not a tidetable database") \
 	X(NEWER_FORMAT, -21, "NEWER_FORMAT", "ValidationException", \
-		"written by a newer tidetable; this one can't read it") \
+		"the database was written by a newer tidetable; this one can't read it") \
 	X(FOREIGN_FORMAT, -22, "FOREIGN_FORMAT", "ValidationException", \
-		"written on a machine with a different word size, byte order or page size") \
-	X(NO_FILE, -23, "NO_FILE", "ResourceNotFoundException", "no such database") \
+		"the database was written on a machine with a different word size, byte" \
+		" order or page size") \
+	X(NO_FILE, -23, "NO_FILE", "ResourceNotFoundException", \
+		"the database does not exist") \
 	X(PERMISSION, -24, "PERMISSION", "AccessDeniedException", "permission denied") \
 	X(OPTIONS, -25, "OPTIONS", "ValidationException", \
-		"already open in this process with other options") \
+		"the database is already open in this process with other options") \
 	X(NAMESPACE, -26, "NAMESPACE", "ValidationException", \
-		"in use by a process in another PID namespace") \
+		"the database is in use by a process in another PID namespace") \
 	X(OLDER_FORMAT, -27, "OLDER_FORMAT", "ValidationException", \
-		"written by an early version of tidetable; this one can't read it") \
+		"the database was written by an early version of tidetable; this one can't read" \
+		" it") \
 	X(FILE_REPLACED, -28, "FILE_REPLACED", "ResourceNotFoundException", \
 		"the database file was replaced by another file") \
 	X(FILE_GONE, -29, "FILE_GONE", "ResourceNotFoundException", \
@@ -142,13 +146,14 @@ struct failure {
 	char message[256];   /* the middle of a long message is replaced by "..." */
 };
 
-/* Fills failure (may be NULL) and returns err. The message is that of the map;
- * fail_with appends a colon and the formatted detail. */
+/* The fail functions fill failure (may be NULL) and return err. The message of fail is the text of
+ * ERROR_MAP. fail_about puts the formatted subject before that text, fail_with the formatted detail
+ * after it, each with a colon in between. fail_as replaces the text by the formatted one. */
 int fail(struct failure *failure, int err);
+int fail_about(struct failure *failure, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 int fail_with(struct failure *failure, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-
-/* Like fail, with the formatted text as the message. */
 int fail_as(struct failure *failure, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -45,7 +45,8 @@ static inline void take_word(struct state *s, uint64_t word)
 	s->a ^= word;
 }
 
-/* Returns the final word: the remaining 0 to 7 bytes and, in its last byte, the length. */
+/* Returns the final word of SipHash, which contains the remaining 0 to 7 bytes of the input and,
+ * in its last byte, the length of the input. */
 static inline uint64_t last_word(const uint8_t *p, size_t len)
 {
 	uint8_t bytes[8] = { 0 };
@@ -57,7 +58,8 @@ static inline uint64_t last_word(const uint8_t *p, size_t len)
 	return get_u64_little(bytes);
 }
 
-/* wide: 0 for a 64-bit result, 0xee for 128 bits. */
+/* Processes the input and returns the state of SipHash. wide is 0 for a 64-bit result, 0xee for
+ * 128 bits. */
 static inline struct state absorb(const uint8_t *secret, struct slice data, uint64_t wide)
 {
 	uint64_t k0 = get_u64_little(secret), k1 = get_u64_little(secret + 8);

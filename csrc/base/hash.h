@@ -1,6 +1,6 @@
 /* hash.h - SipHash-2-4, keyed with the database's secret.
  *
- * Without the secret, colliding keys cannot be constructed.
+ * An attacker who does not know the secret cannot construct keys with equal hashes.
  */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
@@ -12,10 +12,11 @@
 #define HASH_SECRET_BYTES 16
 #define HASH_BYTES 16
 
-/* 128-bit result, byte for byte that of the reference implementation. */
+/* Computes the 128-bit hash of data. The result is byte for byte that of the reference
+ * implementation. */
 void hash128(const uint8_t secret[HASH_SECRET_BYTES], struct slice data, uint8_t out[HASH_BYTES]);
 
-/* 64-bit result. */
+/* Returns the 64-bit hash of data. */
 uint64_t hash64(const uint8_t secret[HASH_SECRET_BYTES], struct slice data);
 
 #endif

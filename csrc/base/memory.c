@@ -1,4 +1,4 @@
-/* memory.c - malloc and free with simulated failures for tests. */
+/* memory.c - the allocator of the core: malloc and free, with simulated failures for tests. */
 #include "base/memory.h"
 
 #include <stdlib.h>

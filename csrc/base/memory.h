@@ -1,6 +1,6 @@
-/* memory.h - the allocator used by all of the core.
+/* memory.h - the allocator of the core; no other file calls malloc or free.
  *
- * A test can make the n-th allocation fail, alone or with all that follow.
+ * A test can make the n-th allocation fail, either alone or with all later ones.
  */
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
@@ -8,11 +8,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* These return NULL if memory runs out. Size 0 is allowed. */
+/* Allocation functions, which return NULL if memory runs out. Size 0 is allowed. */
 void *memory_alloc(size_t size);
 void *memory_alloc_zeroed(size_t size);
 void *memory_realloc(void *memory, size_t size);
-void memory_free(void *memory);   /* NULL is fine */
+void memory_free(void *memory);   /* NULL is allowed */
 
 /* Doubles the capacity of an array of *cap elements, each of element_size bytes.
  * Returns the array, which may have moved, and sets *cap. Returns NULL if memory runs
@@ -21,10 +21,10 @@ void *memory_grow(void *array, size_t *cap, size_t element_size);
 
 /* --- for tests --- */
 
-/* Simulated lack of memory in one thread. */
+/* Number of allocations after which the allocations of a thread fail, for tests. */
 struct memory_limit {
-	long requests;               /* allocations that still succeed; <0: no limit */
-	bool once;                   /* one allocation fails, which removes the limit */
+	long requests;               /* allocations that still succeed; <0 if unlimited */
+	bool once;                   /* true if one allocation fails and removes the limit */
 };
 
 /* Sets the calling thread's limit; a negative number removes it. */

@@ -5,13 +5,14 @@
 
 #define MIN_CAP 64
 
-/* Fibonacci hashing: consecutive ids get distant slots. */
+/* Returns the first slot to search for a key. Uses Fibonacci hashing, so that consecutive ids get
+ * distant slots. */
 static size_t home(const struct u64_map *map, uint64_t key)
 {
 	return (size_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 17) & (map->cap - 1);
 }
 
-/* Returns the slot of the key, or the free slot where it would be inserted. */
+/* Returns the slot of the key, or the free slot where the key would be inserted. */
 static size_t find_slot(const struct u64_map *map, uint64_t key)
 {
 	size_t at = home(map, key);
@@ -61,8 +62,8 @@ struct u64_map_entry *u64_map_make(struct u64_map *map, uint64_t key)
 	return entry;
 }
 
-/* Moves the entries that follow into the hole (backward-shift deletion), so that a
- * search does not end before it. */
+/* Removes an entry of the map and moves the following entries into its slot (backward-shift
+ * deletion), so that a search for them does not end at an empty slot. */
 void u64_map_remove(struct u64_map *map, uint64_t key)
 {
 	struct u64_map_entry *entry = u64_map_find(map, key);

@@ -21,13 +21,15 @@ struct u64_map {
 	size_t cap;              /* power of two, or 0 */
 };
 
-/* Returns the key's entry, NULL if there is none. Valid until the next make or remove. */
+/* Returns the entry of the key, NULL if the map has none. The pointer is valid until the next
+ * u64_map_make or u64_map_remove. */
 struct u64_map_entry *u64_map_find(const struct u64_map *map, uint64_t key);
 
-/* Returns the key's entry, a new zeroed one if there was none. NULL: no memory. */
+/* Returns the entry of the key, which is inserted with zero values if the map has none. Returns
+ * NULL if memory runs out. */
 struct u64_map_entry *u64_map_make(struct u64_map *map, uint64_t key);
 
-void u64_map_remove(struct u64_map *map, uint64_t key);    /* does nothing if there is none */
+void u64_map_remove(struct u64_map *map, uint64_t key);    /* no entry is allowed */
 void u64_map_release(struct u64_map *map);
 
 #endif

@@ -1,8 +1,7 @@
 /* check.c - db:check(): verifies the numbered invariants on every row of a file.
  *
- * The file is read without LMDB, so that damage can neither crash the process nor
- * make it loop forever. This file checks pages, single rows and the catalog, and
- * runs the checks of items and streams.
+ * The file is read without LMDB, because LMDB would crash or loop forever in a damaged file. This
+ * file checks pages, single rows and the catalog, and runs the checks of items and streams.
  */
 #include "check/check.h"
 
@@ -79,7 +78,7 @@ static void take_orphan(struct check *check, enum tree tree, uint32_t id)
 	check->orphan_rows++;
 }
 
-/* Checks the form of a row's key, and that its table, stream or index exists. */
+/* Checks that a row's key is valid and that its table, stream or index exists. */
 static void check_place(struct check *check, enum tree tree, struct slice key)
 {
 	struct record_place place;
@@ -138,8 +137,8 @@ static void check_metas(struct check *check)
 	}
 }
 
-/* A page that is neither free nor in use is only wasted space. LMDB never leaks pages, so the free
- * list was damaged. */
+/* Reports leaked pages. A page that is neither free nor in use is only wasted space, but LMDB
+ * never leaks pages, so the free list was damaged. */
 static void check_leaks(struct check *check)
 {
 	bool is_damaged = check->faults.metas[0] || check->faults.metas[1];
@@ -204,7 +203,8 @@ static int take_index(struct check *check, uint32_t id, struct slice payload)
 	return err || entry ? err : ERR_NO_MEMORY;
 }
 
-/* The rows from TREE_META_END on are LMDB's: the roots of the trees. */
+/* Reads a row of the catalog. The rows from TREE_META_END on belong to LMDB, which stores the
+ * roots of the trees there. */
 static int take_meta(struct check *check, enum tree tree, struct slice key, struct slice value)
 {
 	struct slice payload;
@@ -331,8 +331,8 @@ static int check_catalog(struct check *check)
 
 /* --- the whole check --- */
 
-/* Reports trees with rows that the page audit could read and a later step could not. These
- * rows are not known to be damaged, but were not compared. */
+/* Reports trees with rows that the page audit could read but a later step could not. It is unknown
+ * whether these rows are damaged, and they were not compared with other rows. */
 static void check_unread(struct check *check)
 {
 	for (int tree = 0; tree < TREE_COUNT; tree++) {
@@ -393,7 +393,7 @@ static void release(struct check *check)
 	memory_free(check->node_names);
 }
 
-/* Checks a snapshot whose pages do not change during the check. */
+/* Checks a snapshot whose pages are not reused during the check. */
 static int run(struct check *check, struct failure *failure)
 {
 	int err = raw_txn_open(&check->txn, check->fd, &check->facts);
@@ -401,10 +401,11 @@ static int run(struct check *check, struct failure *failure)
 	if (!err)
 		err = check_all(check);
 	release(check);
-	return err ? fail_with(failure, err, "check not completed") : 0;
+	return err ? fail_about(failure, err, "the check was not completed") : 0;
 }
 
-/* An LMDB reader keeps the pages of the snapshot from being reused. */
+/* Checks the last commit of an open store. An LMDB reader prevents reuse of the pages of the
+ * snapshot. */
 int check_store(struct store *store, struct report *report, struct progress *progress,
 	struct failure *failure)
 {
@@ -426,8 +427,8 @@ int check_store(struct store *store, struct report *report, struct progress *pro
 
 /* --- a file that is not open --- */
 
-/* The pages of commit T are not changed before commit T + 2 (lmdb/raw_txn.c); *moved tells
- * whether that commit exists. */
+/* Checks a file that is not open. The pages of commit T do not change before commit T + 2
+ * (lmdb/raw_txn.c), so *moved is set to true if that commit exists after the check. */
 int check_still(const char *path, struct report *report, struct progress *progress,
 	bool *moved, struct failure *failure)
 {
@@ -436,7 +437,7 @@ int check_still(const char *path, struct report *report, struct progress *progre
 
 	*moved = false;
 	if (err == ERR_NO_FILE)
-		return fail_with(failure, err, "%s", path);
+		return fail_as(failure, err, "the database %s does not exist", path);
 	if (err)
 		return err;
 	report_start(report);

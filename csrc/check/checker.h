@@ -1,9 +1,8 @@
 /* checker.h - state of a check, shared by the files of this room.
  *
- * The page audit visits every page and verifies the checksum of every row, and
- * reports what is damaged. The later steps compare undamaged rows with the rows
- * they refer to. A row that is missing because of damage that was already
- * reported is not reported again.
+ * The page audit visits every page, verifies the checksum of every row, and reports damaged pages
+ * and rows. The later steps compare undamaged rows with the rows they refer to. A row that is
+ * missing because of damage that was already reported is not reported again.
  */
 #ifndef CHECK_CHECKER_H
 #define CHECK_CHECKER_H
@@ -16,11 +15,11 @@
 #include "table/catalog.h"
 #include "table/items.h"
 
-/* What a problem is about. */
+/* Subject of a problem in the report. */
 struct subject {
-	int tree;                    /* enum tree, AUDIT_FREE_LIST, -1: the file */
-	uint64_t page;               /* 0: unknown */
-	int row;                     /* index in the page; -1: unknown */
+	int tree;                    /* enum tree, AUDIT_FREE_LIST, or -1 for the file */
+	uint64_t page;               /* 0 if unknown */
+	int row;                     /* index in the page; -1 if unknown */
 	char table[TABLE_NAME_MAX + 1];
 	struct buffer key;           /* key as text */
 	struct buffer name;          /* subject of the sentence */
@@ -28,7 +27,7 @@ struct subject {
 
 /* The bytes of a long key that precede a node. */
 struct node_name {
-	uint64_t node, parent;       /* parent 0: the bytes are the beginning of the key */
+	uint64_t node, parent;       /* parent is 0 if the bytes are the beginning of the key */
 	size_t at, len;              /* position of the bytes in check->node_bytes */
 };
 
@@ -38,10 +37,10 @@ struct check {
 	struct meta_faults faults;
 	struct txn *txn;             /* raw transaction */
 	struct report *report;
-	struct progress *progress;   /* NULL: not counted */
+	struct progress *progress;   /* NULL if not counted */
 	struct audit audit;
 
-	bool has_file_header, has_state;   /* false: tests that need it are left out */
+	bool has_file_header, has_state;   /* if false, tests that need the row are left out */
 	struct file_header header;
 	struct state state;
 	struct catalog catalog;
@@ -50,9 +49,9 @@ struct check {
 	struct u64_map indexes;      /* id of an index -> a: enum index_work; 0: it is complete */
 	uint64_t clock_ms;
 
-	bool is_damaged[TREE_COUNT]; /* damage in the tree was reported */
-	bool is_abandoned[TREE_COUNT];       /* too many unreadable rows: reading was ended */
-	bool has_broken_items, has_broken_meta;      /* unreadable rows were skipped */
+	bool is_damaged[TREE_COUNT]; /* true if damage in the tree was reported */
+	bool is_abandoned[TREE_COUNT];       /* true if reading ended at too many unreadable rows */
+	bool has_broken_items, has_broken_meta;      /* true if unreadable rows were skipped */
 	uint64_t breaks;             /* consecutive rows that a cursor could not read */
 	enum tree tree_of_rows;      /* tree that the page audit is in */
 	uint32_t orphan_id;          /* id of the missing table, stream or index of the last rows */
@@ -73,8 +72,8 @@ struct check {
 	struct node_name *node_names;
 	size_t node_count, node_cap;
 	struct buffer node_bytes;
-	bool nodes_are_named;        /* node_names has been filled */
-	int nodes_err;               /* error while filling it; 0: complete */
+	bool nodes_are_named;        /* true if node_names has been filled */
+	int nodes_err;               /* error while filling node_names; 0 if complete */
 };
 
 #endif

@@ -124,7 +124,7 @@ static int check_item(struct check *check, const struct row_walk *walk)
 	return err || !table ? err : check_item_of(check, table, &stored, row_walk_key(walk));
 }
 
-/* Notes the nodes that the walk is in. */
+/* Counts a row for each node that the walk over the items is in. */
 static int note_nodes(struct check *check, const struct row_walk *walk)
 {
 	for (int level = 1; level <= walk->depth; level++) {
@@ -137,8 +137,8 @@ static int note_nodes(struct check *check, const struct row_walk *walk)
 	return 0;
 }
 
-/* Notes that the walk found an unreadable row. Reports it only if no row is damaged, because
- * then a reference between rows is wrong. */
+/* Records that the walk over the items found an unreadable row. Reports the row only if no row is
+ * damaged, because then a reference between rows is wrong. */
 static void take_break(struct check *check, const struct row_walk *walk)
 {
 	check->has_broken_items = true;

@@ -4,7 +4,8 @@
 
 #include "check/checker.h"
 
-/* Adds the problems to the report. Returns 0, NO_MEMORY, STORE or INTERRUPTED. */
+/* Checks all items and adds their problems to the report. Returns 0, NO_MEMORY, STORE or
+ * INTERRUPTED. */
 int check_items(struct check *check);
 
 #endif

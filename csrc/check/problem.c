@@ -1,8 +1,8 @@
-/* problem.c - problems as lines of the report: tree, table, key, page and a sentence.
+/* problem.c - formats problems as lines of the report, with tree, table, key, page and a sentence.
  *
- * A key is written as the key attributes of its table, so that the reader can look
- * up the item; a key that does not decode is written as bytes. Bytes from the
- * file are escaped unless they are printable ASCII.
+ * A key is written as the key attributes of its table, so that the user can look up the item. A
+ * key that does not decode is written as bytes. Bytes from the file are escaped unless they are
+ * printable ASCII.
  */
 #include "check/problem.h"
 
@@ -30,7 +30,7 @@ static void put_format(struct buffer *out, const char *format, ...)
 	buffer_put(out, text, strlen(text));
 }
 
-/* Copies an error of a buffer to out, so that an incomplete report is never returned as
+/* Copies the error of a buffer to `out`, so that an incomplete report is never returned as
  * complete. */
 static void keep_failure(struct buffer *out, int err)
 {
@@ -44,7 +44,8 @@ static void put_buffer(struct buffer *out, const struct buffer *piece)
 	buffer_put_slice(out, buffer_slice(piece));
 }
 
-/* Writes printable ASCII unchanged, other bytes in hexadecimal. */
+/* Writes bytes of the file into the report: printable ASCII unchanged, other bytes in
+ * hexadecimal. */
 static void put_shown(struct buffer *out, struct slice bytes)
 {
 	for (size_t i = 0; i < bytes.len; i++) {
@@ -127,8 +128,8 @@ static int add_node(struct check *check, uint64_t node, uint64_t parent, struct 
 	return buffer_error(&check->node_bytes);
 }
 
-/* A row whose key has 511 bytes refers to a node. In tails the first 8 bytes of the key are the id
- * of the parent node. */
+/* Adds the name of a node if the row refers to one, which is the case if its key has 511 bytes. In
+ * the tree tails the first 8 bytes of the key are the id of the parent node. */
 static int add_node_row(struct check *check, enum tree tree, struct slice key,
 	struct slice value)
 {
@@ -156,7 +157,7 @@ static const struct node_name *find_node(struct check *check, uint64_t node)
 	return NULL;
 }
 
-/* Writes the whole key of a row of tails, as far as its parent nodes are known. */
+/* Writes the whole key of a row of the tree tails, as far as its parent nodes are known. */
 static void put_whole_key(struct check *check, struct buffer *out, struct slice key)
 {
 	const struct node_name *way[LONG_KEY_LEVELS];
@@ -333,8 +334,8 @@ static void name_index_row(struct check *check, struct slice key)
 	uint32_t index;
 
 	if (expiry_row_read_key(&index, &row, key))
-		put_format(&subject->key, "index %u, expiry %" PRIu64 " ms, sequence number %" PRIu64,
-			index, row.expiry_ms, row.sequence);
+		put_format(&subject->key, "index %u, expiry %" PRIu64 " ms, sequence number %"
+			PRIu64, index, row.expiry_ms, row.sequence);
 	else
 		put_shown(&subject->key, key);
 	put_format(&subject->name, "indexes, ");
@@ -401,15 +402,15 @@ void problem(struct check *check, int invariant, const char *format, ...)
 	note(check, invariant, slice_of_text(what));
 }
 
-/* Writes one end of a range, named like the subject of a problem. */
+/* Writes one end of a range of rows, named like the subject of a problem. */
 static void put_end(struct check *check, struct buffer *out, int tree, struct slice key)
 {
 	subject_set_row(check, (enum tree)tree, key);
 	put_buffer(out, &check->subject.name);
 }
 
-/* Writes the rest of "from A up to, but not including, B", or, for one row, of "between A and
- * B". */
+/* Writes the two ends of a range of rows: the rest of "from A up to, but not including, B" or, for
+ * one row, of "between A and B". */
 static void put_range(struct check *check, struct buffer *out, int tree, bool one_row,
 	struct slice low, struct slice high)
 {
@@ -435,7 +436,7 @@ void problem_of_rows(struct check *check, int tree, const char *what, struct sli
 	if (row < 0)
 		put_format(&range, "%s; this affects the rows from ", what);
 	else
-		put_format(&range, "has a row with a damaged head, between ");
+		put_format(&range, "has a row with a damaged header, between ");
 	put_range(check, &range, tree, row >= 0, low, high);
 	subject_set_tree(check, tree);
 	subject_set_page(check, page, row);

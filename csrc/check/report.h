@@ -15,13 +15,13 @@ struct report {
 	uint64_t commit;             /* number of the commit that was checked */
 	uint32_t stale_readers;      /* reader slots of dead processes that were cleared */
 	uint64_t problems;           /* number of problems found */
-	/* One line for each of the first REPORT_PROBLEMS_MAX problems: the invariant's number,
-	 * tree, table, key, page (0: none) and a sentence, separated by tabs. */
+	/* One line for each of the first REPORT_PROBLEMS_MAX problems, with the invariant's
+	 * number, tree, table, key, page (0 if none) and a sentence, separated by tabs. */
 	struct buffer text;
 };
 #define REPORT_PROBLEMS_MAX 100000
 
-/* Sets all counters to 0 and empties the text, whose memory is kept. */
+/* Sets all counters of the report to 0 and empties its text, but keeps the memory. */
 void report_start(struct report *report);
 
 /* Returns the sentence of the first problem, which points into report->text; empty if there is

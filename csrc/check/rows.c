@@ -1,7 +1,7 @@
 /* rows.c - iterates over the readable rows of a tree. */
 #include "check/rows.h"
 
-/* Upper limit of the rows of a page that can each be unreadable. */
+/* Maximum number of rows of a page that can each be unreadable. */
 #define BREAKS_PER_PAGE 256
 
 bool check_continues(struct check *check, int tree, int *err)

@@ -1,8 +1,8 @@
-/* streams.c - checks records: in their stream, in their transaction, against their items.
+/* streams.c - checks records: their order in their stream, their transaction, and their items.
  *
- * The records of a transaction may be in several streams. They are counted while
- * a stream is read. Only if the stream does not have all of them, an entry for
- * the transaction is kept until the other streams have been read.
+ * The records of a transaction may be in several streams. They are counted while a stream is read.
+ * If the stream does not have all records of a transaction, an entry for the transaction is kept
+ * until the other streams have been read.
  */
 #include "check/streams.h"
 
@@ -12,13 +12,13 @@
 struct stream_walk {
 	struct check *check;
 	const struct stream_row *row;
-	const struct table *table;   /* table whose items are compared; NULL: none */
+	const struct table *table;   /* table whose items are compared; NULL if none */
 	struct cursor *cursor;
 	struct horizon horizon;
 	struct record record, before;        /* current and previous record */
-	bool torn;                   /* unreadable rows precede the current record */
+	bool torn;                   /* true if unreadable rows precede the current record */
 	uint64_t run;                /* transaction of the current run of records */
-	uint64_t seen;               /* records of the run */
+	uint64_t seen;               /* number of records of the run */
 	uint64_t positions;          /* sum of their positions, counted from 1 */
 };
 
@@ -66,7 +66,7 @@ static int key_of_record(struct key *key, const struct check *check,
 	return err ? err : key_of_key(key, row->table, &row->schema, keys, check->header.secret);
 }
 
-/* Sets *key. Returns false if the record has no valid key. */
+/* Sets *key to the key of the record's item. Returns false if the record has no valid key. */
 static bool check_keys(struct stream_walk *walk, struct key *key)
 {
 	const struct record *record = &walk->record;
@@ -105,7 +105,8 @@ static void check_order(struct stream_walk *walk)
 		record_problem(walk, 16, "exists, but the horizon says that it was removed");
 }
 
-/* Not checked after unreadable rows, which have already been reported. */
+/* Checks that no record is missing before the current one. Does nothing after unreadable rows,
+ * because they have already been reported. */
 static void check_gap(struct stream_walk *walk)
 {
 	const struct record *record = &walk->record, *before = &walk->before;
@@ -126,8 +127,8 @@ static void check_gap(struct stream_walk *walk)
 
 /* --- a record and its transaction --- */
 
-/* Ends a run of records of one transaction. If some of its records are not in the run, adds
- * the run to the transaction's entry. */
+/* Ends a run of records of one transaction. If some records of the transaction are not in the run,
+ * adds the run to the transaction's entry. */
 static int end_run(struct stream_walk *walk)
 {
 	uint64_t count = walk->before.count;
@@ -191,8 +192,8 @@ static int version_of(struct check *check, const struct key *key, uint64_t *sequ
 	return err;
 }
 
-/* A change that its item does not show is noted as overdue until a later record explains the
- * difference. */
+/* Compares a record with its item. A change that the item does not show is recorded as overdue
+ * until a later record explains the difference. */
 static int check_item_of(struct stream_walk *walk, const struct key *key)
 {
 	struct check *check = walk->check;
@@ -248,7 +249,8 @@ static int report_overdue(struct check *check, const struct u64_map_entry *entry
 	return 0;
 }
 
-/* Does nothing if items are damaged, which has already been reported. */
+/* Reports the overdue changes. Does nothing if items are damaged, because that has already been
+ * reported. */
 static int check_overdue(struct check *check)
 {
 	int err = 0;
@@ -264,8 +266,8 @@ static int check_overdue(struct check *check)
 
 /* --- a stream --- */
 
-/* Reads the whole record, of which walk->record has the head. Returns CORRUPT if its rows can't be
- * read or do not decode. */
+/* Reads the images of the current record, of which walk->record has the header. Returns CORRUPT if
+ * its rows cannot be read or do not decode. */
 static int read_record(struct stream_walk *walk)
 {
 	struct check *check = walk->check;
@@ -283,7 +285,8 @@ static int read_record(struct stream_walk *walk)
 	return err;
 }
 
-/* Notes unreadable rows. Reports them only if the page audit has not. */
+/* Records that unreadable rows precede the current record. Reports them only if the page audit has
+ * not. */
 static void take_break(struct stream_walk *walk)
 {
 	walk->torn = true;
@@ -372,7 +375,7 @@ int check_streams(struct check *check)
 
 /* --- transactions --- */
 
-/* Sets *lost to the greatest sequence number that any stream may have trimmed; UINT64_MAX if a
+/* Sets *lost to the greatest sequence number that any stream may have trimmed, UINT64_MAX if a
  * stream has been deleted. */
 static int last_lost(struct check *check, uint64_t *lost)
 {
@@ -390,7 +393,7 @@ static int last_lost(struct check *check, uint64_t *lost)
 	return err;
 }
 
-/* Reports a transaction whose records in all streams are not complete. */
+/* Reports a transaction if the records in all streams are not all records of the transaction. */
 static void check_transaction(struct check *check, const struct u64_map_entry *entry)
 {
 	unsigned long long transaction = entry->key;

@@ -1,8 +1,8 @@
-/* arithmetic.c - sums, products and quotients by schoolbook methods.
+/* arithmetic.c - sums, products and quotients of decimal numbers, by schoolbook methods.
  *
- * Small sums and products, the usual case, use 64-bit integers. The others use
- * one byte per decimal digit, in arrays large enough for every digit of the
- * exact result, so that no digit has to be dropped before the rounding.
+ * Small sums and products, the usual case, are computed with 64-bit integers. All others are
+ * computed with one byte per decimal digit, in arrays large enough for every digit of the exact
+ * result, so that no digit has to be dropped before the result is rounded.
  */
 #include "codec/arithmetic.h"
 
@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sums of two numbers below this limit fit in 64 bits. */
+/* The sum of two integers below this limit fits in 64 bits. */
 #define SCALED_LIMIT INT64_C(1000000000000000000)
-/* Digits of a quotient: from 10^(125 + 167) to one place more than PLACES_MAX. */
+/* Maximum number of digits of a quotient, which range from 10^(125 + 167) to one place more than
+ * PLACES_MAX. */
 #define WIDE (125 + PLACES_MAX + PLACES_MAX + 2)
 
 /* +-d[0] d[1] ... x 10^exponent, where exponent is that of the last digit.
@@ -144,7 +145,7 @@ int number_subtract(struct number *difference, struct slice a, struct slice b)
 	return add(difference, a, b, -1);
 }
 
-/* Complements all bytes, except for zero, whose only byte stays. */
+/* Negates a number by complementing all bytes of its encoding. Zero is unchanged. */
 void number_negate(struct number *negative, struct slice a)
 {
 	uint8_t flip = number_sign(a) ? 0xff : 0;
@@ -202,8 +203,8 @@ int number_multiply(struct number *product, struct slice a, struct slice b)
 
 /* --- quotients --- */
 
-/* Running remainder of a long division: as many digits as the divisor and one
- * leading digit, which is nonzero only while a digit is being divided. */
+/* Running remainder of a long division. It has as many digits as the divisor and one leading
+ * digit, which is nonzero only while a digit is being divided. */
 struct rest {
 	unsigned count;
 	uint8_t digits[NUMBER_MAX_DIGITS + 1];
@@ -239,8 +240,8 @@ static uint8_t divide_digit(struct rest *rest, const struct wide *divisor, int d
 	return times;
 }
 
-/* Computes the digits of a / b down to 10^last. The remainder is in units of
- * 10^(last + exponent of b) and ignores the digits of a below that. */
+/* Computes the digits of a / b down to 10^last. The remainder is in units of 10^(last + exponent
+ * of b) and ignores the digits of a below that unit. */
 static void divide_wide(struct wide *quotient, struct rest *rest, const struct wide *a,
 	const struct wide *b, int last)
 {
@@ -294,8 +295,8 @@ static bool has_below(const struct wide *wide, int exponent)
 	return false;
 }
 
-/* Truncates at 10^unit and adds one unit if the rounding mode requires it. more:
- * the digits of the exact value that wide does not contain are not all zero. */
+/* Truncates the number at 10^unit and adds one unit if the rounding mode requires that. `more` is
+ * true if the exact value has nonzero digits that wide does not contain. */
 static void round_wide(struct wide *wide, int unit, bool more, enum rounding rounding)
 {
 	const struct wide one = { .count = 1, .exponent = unit, .digits = { 1 } };
@@ -345,7 +346,7 @@ int number_divide(struct number *quotient, struct slice a, struct slice b, int p
 	return narrow(quotient, &out);
 }
 
-/* Removes the digits of a from 10^exponent upwards. */
+/* Removes the digits of 10^exponent and above from a. */
 static void keep_below(struct wide *a, int exponent)
 {
 	unsigned count = (unsigned)greater(lesser(exponent - a->exponent, (int)a->count), 0);
@@ -354,7 +355,8 @@ static void keep_below(struct wide *a, int exponent)
 	a->count = count;
 }
 
-/* Computes the remainder r of |a| / |b|; if the signs differ and r is not zero, |b| - r. */
+/* Computes the remainder r of |a| / |b|. If the signs of a and b differ and r is not zero, the
+ * result is |b| - r. */
 int number_modulo(struct number *result, struct slice a, struct slice b)
 {
 	struct wide x, y, out, part = { 0 };

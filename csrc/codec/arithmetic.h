@@ -1,11 +1,10 @@
 /* arithmetic.h - exact decimal arithmetic on DynamoDB's numbers.
  *
- * Operands are encoded numbers that number_width has accepted. Results are
- * exact except where a rounding mode is given: a result with more than 38
- * digits is NUMBER_DIGITS, one out of range NUMBER_OVERFLOW or
- * NUMBER_UNDERFLOW. (DynamoDB rejects the same results; it reports more than
- * 38 digits as overflow, too.) Nothing is allocated. The result may be the
- * number that an operand points to.
+ * Operands are encoded numbers that number_width has accepted. Results are exact except where a
+ * rounding mode is given. A function returns NUMBER_DIGITS if the result has more than 38 digits,
+ * NUMBER_OVERFLOW or NUMBER_UNDERFLOW if it is out of range. (DynamoDB rejects the same results,
+ * but reports more than 38 digits as overflow.) Nothing is allocated. The result may be the number
+ * that an operand points to.
  */
 #ifndef CODEC_ARITHMETIC_H
 #define CODEC_ARITHMETIC_H
@@ -40,11 +39,12 @@ void number_negate(struct number *negative, struct slice a);
 int number_divide(struct number *quotient, struct slice a, struct slice b, int places,
 	enum rounding rounding);
 
-/* Sets *remainder to a - b * floor(a / b), which has the sign of b, like Lua's %. b is not zero. */
+/* Sets *remainder to a - b * floor(a / b), which has the sign of b, as in Lua's operator %. b must
+ * not be zero. */
 int number_modulo(struct number *remainder, struct slice a, struct slice b);
 
-/* Rounds a to `places` decimal places, PLACES_MIN..PLACES_MAX. NUMBER_OVERFLOW if
- * rounding up leaves the range, which is impossible for places >= 0. */
+/* Rounds a to `places` decimal places, PLACES_MIN..PLACES_MAX. Returns NUMBER_OVERFLOW if the
+ * rounded number is out of range, which is impossible for places >= 0. */
 int number_round(struct number *rounded, struct slice a, int places, enum rounding rounding);
 
 #endif

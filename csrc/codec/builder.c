@@ -1,4 +1,4 @@
-/* builder.c - encodes an item in canonical form.
+/* builder.c - encodes an item in canonical form; open containers are kept on a stack.
  *
  * An open container reserves space for the fields that are known at its end:
  *
@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-#define HEAD_BYTES 5               /* a container's type and length */
+#define HEADER_BYTES 5               /* a container's type and length */
 #define ENTRIES_MIN 32
 #define HIGH_BITS 0x8080808080808080u
 #define SORT_FEW 12                /* maximum number of entries for insertion sort */
@@ -52,7 +52,7 @@ static uint8_t *more_room(struct builder *builder, size_t len)
 	return buf;
 }
 
-/* Fast path of buffer_reserve, inlined because it is called for every value. */
+/* Fast path of buffer_reserve. The function is inlined because it is called for every value. */
 static inline uint8_t *reserve(struct builder *builder, size_t len)
 {
 	if (len > builder->bytes.cap - builder->bytes.len)
@@ -117,8 +117,8 @@ static inline struct slice entry_name(const uint8_t *data, const struct builder_
 	return slice_of(data + entry->name_start, entry->name_len);
 }
 
-/* Compares the whole names if the prefixes are equal, because the padding of a short name is
- * the same as zero bytes in a longer one. */
+/* Compares two entries by name. Compares the whole names if their prefixes are equal, because the
+ * padding of a short name equals zero bytes in a longer name. */
 static inline int entry_compare(const uint8_t *data, const struct builder_entry *a,
 	const struct builder_entry *b)
 {
@@ -148,7 +148,7 @@ static inline void add_entry(struct builder *builder, size_t start, size_t name_
 
 /* --- names of the previous item --- */
 
-/* Returns true if the name is the one that the previous item had at this position. */
+/* Returns true if the previous item had this attribute name at this position. */
 static inline bool is_known(const struct builder *builder, struct slice name, uint64_t prefix)
 {
 	unsigned at = builder->frames[0].count;
@@ -161,7 +161,8 @@ static inline bool is_known(const struct builder *builder, struct slice name, ui
 		(name.len <= 8 || memcmp(known->bytes + 1, name.data, name.len) == 0);
 }
 
-/* Appends the name at this position of the previous item. The caller has checked is_known. */
+/* Appends the name at this position of the previous item. The caller has checked it with
+ * is_known. */
 static inline void put_known_name(struct builder *builder, size_t len)
 {
 	struct builder_frame *frame = &builder->frames[0];
@@ -190,7 +191,8 @@ static inline bool is_as_known(const struct builder *builder, const struct build
 	return builder->depth == 0 && builder->as_known && frame->count == builder->known.count;
 }
 
-/* Stores the item's names; called before its entries are sorted. */
+/* Remembers the attribute names of the item for the next one. Called before its entries are
+ * sorted. */
 static void know_names(struct builder *builder, const struct builder_frame *frame)
 {
 	struct builder_known *known = &builder->known;
@@ -213,7 +215,7 @@ static void know_names(struct builder *builder, const struct builder_frame *fram
 	known->count = frame->count;
 }
 
-/* Stores their sort order; called after the entries have been sorted. */
+/* Remembers the sort order of the attribute names. Called after the entries have been sorted. */
 static void know_order(struct builder *builder)
 {
 	struct builder_known *known = &builder->known;
@@ -253,7 +255,7 @@ static bool sort_few(const uint8_t *data, struct builder_entry *entries, size_t 
 	return twice;
 }
 
-/* Merge sort; spare must have space for half of the entries. */
+/* Sorts the entries by name with merge sort. spare must have space for half of the entries. */
 static bool sort(const uint8_t *data, struct builder_entry *entries, size_t count,
 	struct builder_entry *spare)
 {
@@ -287,8 +289,8 @@ static void measure_entries(struct builder *builder, size_t first, size_t count)
 	}
 }
 
-/* Moves the bytes of the entries into sorted order via the scratch buffer. The order is
- * that of known if given, otherwise that of entries. */
+/* Moves the encoded entries of a container into sorted order, through the scratch buffer. The
+ * order is that of known if it is not NULL, otherwise that of entries. */
 static void move_entries(struct builder *builder, const struct builder_entry *entries,
 	size_t count, const struct builder_known *known, uint8_t *body)
 {
@@ -367,7 +369,8 @@ void builder_release(struct builder *builder)
 	*builder = (struct builder){ 0 };
 }
 
-/* Writes the count; moves the entries if it needs more than the reserved byte. */
+/* Writes the member count of a container. Moves the entries if the count needs more than the one
+ * byte that is reserved for it. */
 static void put_count(struct builder *builder, const struct builder_frame *frame)
 {
 	uint8_t count[VARINT_MAX];
@@ -401,8 +404,8 @@ static void close_frame(struct builder *builder)
 		put_count(builder, frame);
 }
 
-/* Closes the item. If its names differ from those of the previous item, they replace
- * them in known. */
+/* Closes the item. If its attribute names differ from those of the previous item, they replace
+ * those in builder->known. */
 static void close_item(struct builder *builder)
 {
 	bool is_new = !is_as_known(builder, &builder->frames[0]);
@@ -439,7 +442,7 @@ SELDOM static void put_new_name(struct builder *builder, struct slice name, uint
 		give_up(builder, name.len ? ERR_NAME_TOO_LONG : ERR_EMPTY_NAME);
 	else if ((name.len > 8 || prefix & HIGH_BITS) && !is_utf8(name))
 		give_up(builder, ERR_NOT_UTF8);
-	/* DynamoDB counts one byte more for each attribute of a nested map */
+	/* DynamoDB adds one byte for each attribute of a nested map */
 	if (!charge(builder, name.len + (builder->depth > 0)))
 		return;
 	buf = reserve(builder, VARINT_MAX + name.len);
@@ -463,8 +466,8 @@ void builder_name(struct builder *builder, struct slice name)
 	}
 }
 
-/* Adds to the size and reserves space for a value; returns NULL after an error.
- * DynamoDB counts one byte more for each member of a list. */
+/* Adds `size` to the item's size and reserves `space` bytes for an encoded value. Returns NULL
+ * after an error. DynamoDB adds one byte for each member of a list. */
 static inline uint8_t *begin_value(struct builder *builder, size_t size, size_t space)
 {
 	struct builder_frame *frame = open_frame(builder);
@@ -549,11 +552,11 @@ void builder_open(struct builder *builder, enum type type)
 
 	if (!type_is_set(type) && builder->depth >= VALUE_MAX_DEPTH)
 		give_up(builder, ERR_TOO_DEEP);
-	buf = begin_value(builder, type_is_set(type) ? 0 : 3, HEAD_BYTES + 1);
+	buf = begin_value(builder, type_is_set(type) ? 0 : 3, HEADER_BYTES + 1);
 	if (!buf)
 		return;
 	*buf = (uint8_t)type;
-	builder->bytes.len += HEAD_BYTES;
+	builder->bytes.len += HEADER_BYTES;
 	builder->depth++;
 	start_frame(builder, type);
 }
@@ -584,12 +587,12 @@ static void put_container(struct builder *builder, const struct value *value)
 
 	if (builder->depth + value_levels(value) > VALUE_MAX_DEPTH)
 		give_up(builder, ERR_TOO_DEEP);
-	buf = begin_value(builder, value_size(value), HEAD_BYTES + VARINT_MAX + bytes.len);
+	buf = begin_value(builder, value_size(value), HEADER_BYTES + VARINT_MAX + bytes.len);
 	if (!buf)
 		return;
 	*buf = (uint8_t)value->type;
-	body = buf + HEAD_BYTES;
-	/* value->bytes of a map begin with its count, those of a list or set do not */
+	body = buf + HEADER_BYTES;
+	/* value->bytes of a map begin with the member count; those of a list or set do not */
 	if (value->type == TYPE_M)
 		written_to(builder, slice_write(body, bytes));
 	else

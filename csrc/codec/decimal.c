@@ -1,9 +1,8 @@
 /* decimal.c - shortest decimal of a double, and nearest double of a decimal.
  *
- * Both directions have a fast path with integers; strtod and snprintf serve
- * numbers with too many digits or a large exponent. The locale affects only the
- * decimal point there: strtod is called without one, and the one that snprintf
- * writes is skipped.
+ * Both directions have a fast path with integers. Numbers with too many digits or a large exponent
+ * are converted with strtod and snprintf. Their result does not depend on the locale: strtod gets
+ * a text without a decimal point, and the decimal point that snprintf writes is skipped.
  */
 #include "codec/decimal.h"
 
@@ -34,7 +33,7 @@ static double nearest_by_text(struct decimal decimal)
 	return strtod(text, NULL);
 }
 
-/* Rounds d to count digits. Skips the decimal point, which depends on the locale. */
+/* Rounds d to count digits with snprintf. Skips the decimal point, which depends on the locale. */
 static struct decimal round_to(double d, int count)
 {
 	struct decimal decimal = { 0 };
@@ -49,9 +48,9 @@ static struct decimal round_to(double d, int count)
 	return decimal;
 }
 
-/* Returns the shortest decimal of any d > 0. Just below a power of two the distance
- * between doubles is halved. The next decimal above can then read back as d although
- * the nearest one does not. */
+/* Returns the shortest decimal of any d > 0. The distance between doubles is halved just below a
+ * power of two. There the next decimal above d can read back as d although the nearest decimal
+ * does not. */
 static struct decimal shortest_by_text(double d)
 {
 	struct decimal decimal;
@@ -83,7 +82,8 @@ struct binary {
 	int shift;
 };
 
-/* Returns false if the products below would not fit in 128 bits. */
+/* Converts d to mantissa / 2^shift. Returns false if the products below would not fit in 128
+ * bits. */
 static bool to_binary(double d, struct binary *binary)
 {
 	uint64_t bits;
@@ -111,7 +111,7 @@ static u128 whole_power(int n)
 	return n > 19 ? power * (uint64_t)power_of_ten[n - 19] : power;
 }
 
-/* The decimals that read back as one double: low to high, times 10^exponent. */
+/* Range of the decimals that read back as one double, low to high, times 10^exponent. */
 struct span {
 	uint64_t low, high;
 	int exponent;
@@ -150,12 +150,11 @@ static uint64_t nearest_integer(u128 scaled, int shift, int dropped)
 
 /* Computes the shortest decimal of a d > 0 that is not an integer.
  *
- * d = mantissa / 2^shift is multiplied by 10^k, with k large enough that the
- * neighbouring doubles are at least 2 away: then some integer reads back as d.
- * In units of 1 / 2^shift all quantities are integers: d (`scaled`) and the
- * midpoints between d and its neighbours. A midpoint reads back as d if the
- * mantissa is even. (A power of two has a nearer lower neighbour. That needs no
- * special case: the powers of two in range are decimals of at most 12 digits,
+ * d = mantissa / 2^shift is multiplied by 10^k, with k large enough that the neighbouring doubles
+ * are at least 2 away, so that some integer reads back as d. In units of 1 / 2^shift all
+ * quantities are integers: d (`scaled`) and the midpoints between d and its neighbours. A midpoint
+ * reads back as d if the mantissa is even. (A power of two has a nearer lower neighbour. This does
+ * not need a special case, because the powers of two in range are decimals of at most 12 digits,
  * and no shorter decimal is close to them.) */
 static bool shortest_by_integers(double d, struct decimal *decimal)
 {
@@ -179,10 +178,10 @@ static bool shortest_by_integers(double d, struct decimal *decimal)
 	return true;
 }
 
-/* Computes the nearest double of 16 or 17 digits divided by a power of ten up to 1e22.
- * The floating-point quotient is rounded twice, so it can be one or two units off; the
- * exact difference corrects it. (Decimals half-way between two doubles have more
- * digits.) Returns false at a power of two, where the unit changes. */
+/* Computes the double nearest to a decimal of 16 or 17 digits that is divided by a power of ten of
+ * at most 1e22. The floating-point quotient is rounded twice, so it can be wrong by one or two
+ * units in the last place. The exact difference corrects it. (Decimals half-way between two
+ * doubles have more digits.) Returns false at a power of two, where the unit changes. */
 static bool nearest_by_integers(struct decimal decimal, double *d)
 {
 	struct binary binary;
@@ -222,8 +221,8 @@ static bool nearest_by_integers(struct decimal decimal, double *d)
 
 /* --- choosing the fastest method --- */
 
-/* Tries a decimal with four places and at most 15 digits, like most amounts of money
- * and measurements. The quotient is rounded only once. If it equals d, the decimal reads
+/* Tries a decimal with four places and at most 15 digits, which represents most amounts of money
+ * and measurements. The quotient is rounded only once. If the quotient equals d, the decimal reads
  * back as d, and no other decimal of at most 15 digits does. */
 static bool has_few_digits(double d, struct decimal *decimal)
 {
@@ -245,7 +244,8 @@ struct decimal decimal_of_double(double d)
 	return decimal;
 }
 
-/* Digits and power are exact as doubles, so the result is correctly rounded. */
+/* Converts a decimal with one multiplication or division. The digits and the power of ten are
+ * exact as doubles, so the result is correctly rounded. */
 static double by_operation(struct decimal decimal)
 {
 	if (decimal.exponent < 0)

@@ -3,9 +3,8 @@
  *     1 to ID_SHORT_MAX      one byte
  *     larger                 ID_LONG (u8), u32
  *
- * The encoding is prefix-free and keeps the order of the ids. Nearly every
- * database has at most ID_SHORT_MAX tables; each row is then three bytes shorter
- * than with a u32.
+ * The encoding is prefix-free and keeps the order of the ids. Nearly every database has at most
+ * ID_SHORT_MAX tables, and then each row is three bytes shorter than with a u32.
  */
 #ifndef CODEC_ID_H
 #define CODEC_ID_H
@@ -14,7 +13,7 @@
 
 #define ID_SHORT_MAX 247
 #define ID_LONG (ID_SHORT_MAX + 1)
-#define ID_MAX 5                     /* bytes */
+#define ID_MAX 5                     /* maximum width of an id, in bytes */
 
 /* Returns the width in bytes of an id with this first byte. */
 static inline size_t id_width(uint8_t first)

@@ -6,8 +6,8 @@
 #include "base/error.h"
 
 #define INLINE 0x01
-#define ESCAPE 0xff         /* after 0x00: the zero byte is part of the key */
-#define LAST 0x01           /* after 0x00: end of the key */
+#define ESCAPE 0xff         /* after 0x00 if the zero byte is part of the key */
+#define LAST 0x01           /* after 0x00 at the end of the key */
 
 static size_t count_zeros(struct slice bytes)
 {
@@ -30,8 +30,8 @@ static uint8_t *put_escaped(uint8_t *p, struct slice bytes)
 	return p;
 }
 
-/* Writes bytes, escaped and terminated, at p in at most `space` bytes. Returns their
- * length there, 0 if the space is too small. */
+/* Writes the bytes of a partition key at p, escaped and terminated, in at most `space` bytes.
+ * Returns the length written, 0 if the space is too small. */
 static size_t put_terminated(uint8_t *p, size_t space, struct slice bytes)
 {
 	uint8_t *end = p + bytes.len;
@@ -82,7 +82,7 @@ int key_set_partition(struct key *key, uint32_t table, const struct key_schema *
 	start = set_id(key->bytes, table);
 	key->head_len = (uint16_t)(start + put_partition(key->bytes + start, partition, secret));
 	key->sort_len = 0;
-	key->partition_hash = (uint32_t)hash64(secret, partition->bytes);
+	key->partition_hash = hash_partition(partition->bytes, secret);
 	return 0;
 }
 
@@ -106,7 +106,7 @@ static inline bool is_named(struct slice name, const struct key_attribute *attri
 	return name.len == attribute->len && memcmp(name.data, attribute->name, name.len) == 0;
 }
 
-/* Finds both attributes in one pass. */
+/* Finds both key attributes in one pass over the item. */
 int key_find(struct key_values *values, const struct key_schema *schema, struct slice item)
 {
 	bool no_sort = !schema->sort.type;
@@ -169,7 +169,8 @@ int key_of_key(struct key *key, uint32_t table, const struct key_schema *schema,
 	return err == ERR_KEY_MISSING || err == ERR_KEY_TYPE ? ERR_KEY_SCHEMA : err;
 }
 
-/* The item's bytes are canonical and its attributes sorted, so they can be copied. */
+/* The attributes of the item are canonical and sorted by name, so both key attributes can be
+ * copied as they are stored. */
 int key_put_attributes(struct slice *body, const struct key_values *values,
 	uint8_t buf[KEY_ATTRIBUTES_MAX])
 {

@@ -7,9 +7,9 @@
  *                       0x02, keyed 128-bit hash of the partition key's bytes
  *     sort       S, B   the bytes; N the number; no sort key: nothing
  *
- * A short partition key is stored in full, so inserts with ascending ids append
- * and a scan is in key order. A long one is replaced by a hash keyed with the
- * database's secret: the full key is in the item and is compared on every hit.
+ * A short partition key is stored in full, so inserts with ascending ids append and a scan is in
+ * key order. A long partition key is replaced by a hash that is keyed with the database's secret.
+ * The full key is stored in the item and is compared each time the hash matches.
  */
 #ifndef CODEC_KEY_H
 #define CODEC_KEY_H
@@ -25,14 +25,14 @@
 #define KEY_HEAD_MAX (ID_MAX + KEY_HEAD_INLINE)
 #define KEY_HEAD_HASHED 0x02
 
-/* Maximum length of both key attributes as a map body: a count, then for each of them
- * length, name, type, length and value. */
+/* Maximum length of both key attributes as a map body, which consists of a count and, for each
+ * attribute, the name with its length, the type, and the value with its length. */
 #define KEY_ATTRIBUTES_MAX (1 + 2 * (2 + 255 + 1 + 2) + PARTITION_KEY_MAX + SORT_KEY_MAX)
 
 struct key {
 	uint16_t head_len;
 	uint16_t sort_len;
-	uint32_t partition_hash;   /* keyed hash of the partition key, for records */
+	uint32_t partition_hash;   /* keyed hash of the partition key; stored in records */
 	uint8_t bytes[KEY_HEAD_MAX + SORT_KEY_MAX];   /* head, then sort */
 };
 
@@ -48,14 +48,14 @@ static inline struct slice key_whole(const struct key *key)
 
 /* The names and types of a table's key attributes. */
 struct key_attribute {
-	enum type type;      /* TYPE_S, TYPE_N, TYPE_B; 0: none */
+	enum type type;      /* TYPE_S, TYPE_N, TYPE_B; 0 if none */
 	uint8_t len;
 	char name[256];      /* UTF-8, at most 255 bytes, then NUL */
 };
 
 struct key_schema {
 	struct key_attribute partition;
-	struct key_attribute sort;         /* type 0: no sort key */
+	struct key_attribute sort;         /* type 0 if there is no sort key */
 };
 
 static inline struct slice attribute_name(const struct key_attribute *attribute)
@@ -63,18 +63,25 @@ static inline struct slice attribute_name(const struct key_attribute *attribute)
 	return (struct slice){ (const uint8_t *)attribute->name, attribute->len };
 }
 
-/* Sets the head from the value of the partition key and leaves the sort part empty.
+/* Returns the keyed hash of a partition key, given as the bytes of its value. */
+static inline uint32_t hash_partition(struct slice partition,
+	const uint8_t secret[HASH_SECRET_BYTES])
+{
+	return (uint32_t)hash64(secret, partition);
+}
+
+/* Sets the head of a key from the value of the partition key and leaves the sort part empty.
  * Errors: KEY_TYPE, KEY_EMPTY, PARTITION_KEY_TOO_LONG. */
 int key_set_partition(struct key *key, uint32_t table, const struct key_schema *schema,
 	const struct value *partition, const uint8_t secret[HASH_SECRET_BYTES]);
 
-/* Sets the sort part. Errors: KEY_TYPE, KEY_EMPTY, SORT_KEY_TOO_LONG. */
+/* Sets the sort part of a key. Errors: KEY_TYPE, KEY_EMPTY, SORT_KEY_TOO_LONG. */
 int key_set_sort(struct key *key, const struct key_schema *schema, const struct value *sort);
 
 /* The key attributes of an item, borrowed from it. */
 struct key_values {
 	struct value partition;
-	struct value sort;                 /* type 0: the schema has no sort key */
+	struct value sort;                 /* type 0 if the schema has no sort key */
 	struct slice partition_bytes;      /* the attribute: name, type and value */
 	struct slice sort_bytes;
 };
@@ -82,12 +89,13 @@ struct key_values {
 /* Finds the key attributes of an item. Errors: KEY_MISSING, CORRUPT. */
 int key_find(struct key_values *values, const struct key_schema *schema, struct slice item);
 
-/* Sets the key from its attributes. Errors: those of key_set_partition and key_set_sort. */
+/* Sets the key from the key attributes of an item. Errors: those of key_set_partition and
+ * key_set_sort. */
 int key_of_values(struct key *key, uint32_t table, const struct key_schema *schema,
 	const struct key_values *values, const uint8_t secret[HASH_SECRET_BYTES]);
 
-/* Writes the key attributes as a map body into buf. CORRUPT if they are longer than a
- * valid key. */
+/* Writes the key attributes as a map body into buf and sets *body. Returns CORRUPT if they are
+ * longer than those of a valid key. */
 int key_put_attributes(struct slice *body, const struct key_values *values,
 	uint8_t buf[KEY_ATTRIBUTES_MAX]);
 
@@ -95,18 +103,18 @@ int key_put_attributes(struct slice *body, const struct key_values *values,
 int key_of_item(struct key *key, uint32_t table, const struct key_schema *schema,
 	struct slice item, const uint8_t secret[HASH_SECRET_BYTES]);
 
-/* Like key_of_item, for an item that must have no other attributes: KEY_SCHEMA. */
+/* Like key_of_item, but returns KEY_SCHEMA if the item has other attributes than the key. */
 int key_of_key(struct key *key, uint32_t table, const struct key_schema *schema,
 	struct slice item, const uint8_t secret[HASH_SECRET_BYTES]);
 
-/* Decodes the bytes of a key. The partition key is unescaped into scratch if necessary;
- * a hashed one has type 0 and the hash as its bytes. The sort key is borrowed from key;
- * type 0 if the schema has none. CORRUPT. */
+/* Decodes the bytes of a key. The partition key is unescaped into scratch if necessary; a hashed
+ * partition key has type 0 and the hash as its bytes. The sort key is borrowed from key; its type
+ * is 0 if the schema has none. Returns CORRUPT if the bytes are not a key of this schema. */
 int key_read(struct key_values *values, struct slice key, const struct key_schema *schema,
 	struct buffer *scratch);
 
-/* Returns true if the partition key is hashed; the item's full key must then be compared.
- * head is a head or a whole key, not empty. */
+/* Returns true if the partition key is hashed. The caller must then compare the full key of the
+ * item. head is the head of a key or a whole key and must not be empty. */
 static inline bool head_is_hashed(struct slice head)
 {
 	size_t start = id_width(head.data[0]);

@@ -1,7 +1,7 @@
 /* number.c - encoding and decoding of numbers; the layout is in number.h.
  *
- * Integers and doubles are converted with a 64-bit integer and a power of ten.
- * Text can have 38 digits and is converted with one byte per digit.
+ * Integers and doubles are converted with a 64-bit integer and a power of ten. A text can have 38
+ * digits and is converted with one byte per digit.
  */
 #include "codec/number.h"
 
@@ -13,9 +13,9 @@
 #include "base/error.h"
 #include "codec/decimal.h"
 
-#define HEAD_ZERO 0x80
-#define HEAD_LONG 0x81      /* a second byte holds the exponent */
-#define HEAD_FIRST 0x82     /* of exponent EXPONENT_SHORT */
+#define HEADER_ZERO 0x80
+#define HEADER_LONG 0x81        /* the second byte contains the exponent */
+#define HEADER_FIRST 0x82       /* header of the exponent EXPONENT_SHORT */
 #define EXPONENT_SHORT (-62)
 #define EXPONENT_MIN (-64)
 #define PAIRS_MAX 20
@@ -24,10 +24,10 @@
 
 #define DECIMAL_EXPONENT_MAX 125
 #define DECIMAL_EXPONENT_MIN (-130)
-#define EXPONENT_SAFE 100       /* in range with any 64-bit mantissa */
-#define EXPONENT_HUGE ((int64_t)1 << 50)   /* out of range for any number of digits */
+#define EXPONENT_SAFE 100       /* a number with any 64-bit mantissa is in range */
+#define EXPONENT_HUGE ((int64_t)1 << 50)   /* a number with any digits is out of range */
 
-/* Parts of an encoding. flip is 0xff for a negative number, whose pairs of digits are
+/* Parts of an encoded number. flip is 0xff for a negative number, whose pairs of digits are
  * complemented, otherwise 0. */
 struct parts {
 	const uint8_t *pairs;
@@ -41,17 +41,17 @@ struct parts {
 static void set_zero(struct number *number)
 {
 	number->len = 1;
-	number->bytes[0] = HEAD_ZERO;
+	number->bytes[0] = HEADER_ZERO;
 }
 
-/* Writes the head at p; returns its width. */
-static unsigned set_head(uint8_t *p, int exponent, uint8_t flip)
+/* Writes the header of a number, its exponent, at p. Returns the width of the header. */
+static unsigned set_number_header(uint8_t *p, int exponent, uint8_t flip)
 {
 	if (exponent >= EXPONENT_SHORT) {
-		p[0] = (uint8_t)(HEAD_FIRST + exponent - EXPONENT_SHORT) ^ flip;
+		p[0] = (uint8_t)(HEADER_FIRST + exponent - EXPONENT_SHORT) ^ flip;
 		return 1;
 	}
-	p[0] = HEAD_LONG ^ flip;
+	p[0] = HEADER_LONG ^ flip;
 	p[1] = (uint8_t)(exponent - EXPONENT_MIN + 1) ^ flip;
 	return 2;
 }
@@ -71,27 +71,27 @@ static inline uint64_t eight_pairs(uint64_t n)
 	return pairs;
 }
 
-/* Encodes n x 100^exponent, 0 < n < 10^16, without a loop and with one store: bytes that
+/* Encodes n x 100^exponent, 0 < n < 10^16, without a loop and with one store, because bytes that
  * were stored one by one are slow to load as a word (store forwarding fails). */
 static void encode_short(struct number *number, bool negative, uint64_t n, int exponent)
 {
 	uint64_t pairs = eight_pairs(n);
 	unsigned zeros = (unsigned)__builtin_ctzll(pairs) / 8, count;
 	uint8_t flip = negative ? 0xff : 0;
-	unsigned head = set_head(number->bytes, exponent + 8 - (int)zeros, flip);
+	unsigned header = set_number_header(number->bytes, exponent + 8 - (int)zeros, flip);
 
 	pairs >>= 8 * zeros;
 	count = u64_width(pairs);
 	pairs = (pairs << 1 | EACH_BYTE) ^ UINT64_C(1) << 8 * (count - 1);
-	set_u64_little(number->bytes + head, pairs ^ flip * EACH_BYTE);
-	number->len = (uint8_t)(head + count);
+	set_u64_little(number->bytes + header, pairs ^ flip * EACH_BYTE);
+	number->len = (uint8_t)(header + count);
 }
 
-/* Encodes n x 100^exponent. */
+/* Encodes the number n x 100^exponent. */
 static void encode(struct number *number, bool negative, uint64_t n, int exponent)
 {
 	uint8_t flip = negative ? 0xff : 0, buf[10], *at = buf + sizeof buf;
-	unsigned head, count;
+	unsigned header, count;
 
 	if (n == 0) {
 		set_zero(number);
@@ -107,9 +107,9 @@ static void encode(struct number *number, bool negative, uint64_t n, int exponen
 		*--at = (uint8_t)(n % 100 * 2 + 1) ^ flip;
 	buf[sizeof buf - 1] ^= 1;
 	count = (unsigned)(buf + sizeof buf - at);
-	head = set_head(number->bytes, exponent + (int)count, flip);
-	memcpy(number->bytes + head, at, count);
-	number->len = (uint8_t)(head + count);
+	header = set_number_header(number->bytes, exponent + (int)count, flip);
+	memcpy(number->bytes + header, at, count);
+	number->len = (uint8_t)(header + count);
 }
 
 void number_from_scaled(struct number *number, int64_t n, int exponent)
@@ -125,17 +125,17 @@ void number_from_integer(struct number *number, int64_t n)
 
 /* --- text to number --- */
 
-/* 0.d1 d2 d3... x 10^scale. The digits have one zero before and one after them, so that
- * pairs can start at an even or an odd digit. */
+/* The parsed number 0.d1 d2 d3... x 10^scale. The array has one zero before and one after the
+ * digits, so that pairs of digits can start at an even or an odd digit. */
 struct digits {
 	uint8_t padded[1 + NUMBER_MAX_DIGITS + 1];
-	unsigned count;     /* without trailing zeros */
+	unsigned count;     /* number of digits without trailing zeros */
 	bool too_many;
 	int64_t scale;
 };
 
-/* Reads digits with at most one point. Returns the address after them, NULL if there is
- * no digit. */
+/* Reads the digits of a number, with at most one decimal point. Returns the address after them,
+ * NULL if there is no digit. */
 static const uint8_t *read_digits(struct digits *digits, const uint8_t *p, const uint8_t *end)
 {
 	bool any = false, point = false, leading = true;
@@ -165,8 +165,8 @@ static const uint8_t *read_digits(struct digits *digits, const uint8_t *p, const
 	return any ? p : NULL;
 }
 
-/* Reads the exponent after an 'e'. Returns the address after it, NULL if there is no
- * digit. Ignores the digits after EXPONENT_HUGE is reached. */
+/* Reads the exponent of a number after the letter e. Returns the address after the exponent, NULL
+ * if there is no digit. Ignores further digits after the exponent has reached EXPONENT_HUGE. */
 static const uint8_t *read_exponent(int64_t *exponent, const uint8_t *p, const uint8_t *end)
 {
 	bool negative = p < end && *p == '-';
@@ -200,7 +200,7 @@ static int encode_digits(struct number *number, bool negative, const struct digi
 		pair--;
 		scale++;
 	}
-	p += set_head(p, scale / 2, flip);
+	p += set_number_header(p, scale / 2, flip);
 	for (; pair < digits->padded + 1 + digits->count; pair += 2)
 		*p++ = (uint8_t)((pair[0] * 10 + pair[1]) * 2 + 1) ^ flip;
 	p[-1] ^= 1;
@@ -294,8 +294,8 @@ int number_from_double(struct number *number, double d)
 
 /* --- reading --- */
 
-/* Checks the pairs at p. Returns their number, 0 unless they are a canonical mantissa of
- * at most 38 digits. */
+/* Checks the pairs of digits at p. Returns the number of pairs, 0 unless they are a canonical
+ * mantissa of at most 38 digits. */
 static unsigned check_pairs(const uint8_t *p, const uint8_t *end, uint8_t flip)
 {
 	const uint8_t *start = p;
@@ -321,19 +321,19 @@ static unsigned check_pairs(const uint8_t *p, const uint8_t *end, uint8_t flip)
 int number_width(struct slice bytes)
 {
 	const uint8_t *p = bytes.data, *end;
-	uint8_t flip, head, second;
+	uint8_t flip, header, second;
 	unsigned count;
 
 	if (bytes.len == 0)
 		return ERR_CORRUPT;
 	end = p + bytes.len;
-	if (*p == HEAD_ZERO)
+	if (*p == HEADER_ZERO)
 		return 1;
 	flip = *p & 0x80 ? 0 : 0xff;
-	head = *p++ ^ flip;
-	if (head == HEAD_ZERO)
+	header = *p++ ^ flip;
+	if (header == HEADER_ZERO)
 		return ERR_CORRUPT;
-	if (head == HEAD_LONG) {
+	if (header == HEADER_LONG) {
 		second = p < end ? *p++ ^ flip : 0;
 		if (second < 1 || second > 2)
 			return ERR_CORRUPT;
@@ -342,18 +342,18 @@ int number_width(struct slice bytes)
 	return count ? (int)(p - bytes.data) + (int)count : ERR_CORRUPT;
 }
 
-/* Splits an encoding, which must not be zero. */
+/* Splits an encoded number, which must not be zero, into its parts. */
 static inline struct parts parts_of(struct slice bytes)
 {
 	const uint8_t *p = bytes.data;
 	struct parts parts = { .flip = *p & 0x80 ? 0 : 0xff };
-	uint8_t head = *p++ ^ parts.flip;
+	uint8_t header = *p++ ^ parts.flip;
 
 	assert(bytes.len >= 2);
-	if (head == HEAD_LONG)
+	if (header == HEADER_LONG)
 		parts.exponent = (*p++ ^ parts.flip) - 1 + EXPONENT_MIN;
 	else
-		parts.exponent = head - HEAD_FIRST + EXPONENT_SHORT;
+		parts.exponent = header - HEADER_FIRST + EXPONENT_SHORT;
 	parts.pairs = p;
 	parts.count = (unsigned)(bytes.data + bytes.len - p);
 	return parts;
@@ -361,7 +361,7 @@ static inline struct parts parts_of(struct slice bytes)
 
 static inline bool is_zero(struct slice bytes)
 {
-	return bytes.data[0] == HEAD_ZERO;
+	return bytes.data[0] == HEADER_ZERO;
 }
 
 static inline unsigned pair_at(const struct parts *parts, unsigned i)
@@ -369,7 +369,8 @@ static inline unsigned pair_at(const struct parts *parts, unsigned i)
 	return (unsigned)(parts->pairs[i] ^ parts->flip) >> 1;
 }
 
-/* Returns the mantissa as an integer: at most nine pairs, or ten if it is below 10^19. */
+/* Returns the mantissa as an integer. It must have at most nine pairs of digits, or ten if it is
+ * below 10^19. */
 static inline uint64_t mantissa_of(const struct parts *parts)
 {
 	uint64_t n = 0;
@@ -421,8 +422,9 @@ bool number_to_scaled(struct slice bytes, int64_t *n, int *exponent)
 	return abs(*exponent) <= SCALED_EXPONENT;
 }
 
-/* Converts a number with more pairs than struct decimal can hold with the C library. It
- * has at least 18 digits, so it is not the shortest decimal of any double. */
+/* Converts a number that has more pairs of digits than struct decimal can contain, with the C
+ * library. Such a number has at least 18 digits, so it is not the shortest decimal of any
+ * double. */
 static double long_double_of(const struct parts *parts)
 {
 	char text[2 * PAIRS_MAX + 8];
@@ -461,8 +463,9 @@ bool number_to_double(struct slice bytes, double *d)
 
 /* --- printing and counting --- */
 
-/* Writes the decimal digits without leading and trailing zeros and returns their number.
- * *point is the position of the decimal point in them, possibly negative. */
+/* Writes the decimal digits of a number without leading and trailing zeros and returns how many
+ * there are. Sets *point to the position of the decimal point among the digits, which may be
+ * negative. */
 static size_t digits_of(const struct parts *parts, char *digits, int *point)
 {
 	size_t len = 0;

@@ -1,13 +1,13 @@
 /* number.h - DynamoDB's numbers: 38 decimal digits, exact.
  *
- * Magnitudes run from 1E-130 to 9.99...E+125 (38 digits), and zero. A number
- * has one encoding, and encodings compare (memcmp) as the numbers do:
+ * A number is zero or has a magnitude from 1E-130 to 9.99...E+125 (38 digits). Each number has one
+ * encoding, and memcmp orders encodings as the numbers are ordered:
  *
  *     zero       0x80
- *     positive   head, digits        mantissa 0.D1 D2 D3... in base 100,
+ *     positive   header, digits      mantissa 0.D1 D2 D3... in base 100
  *     negative   the same bytes, each complemented
  *
- *     head       the exponent E of 100, -62..63, as 0x82 + (E + 62);
+ *     header     the exponent E of 100, -62..63, as 0x82 + (E + 62);
  *                for E = -64 and -63 two bytes: 0x81, then 0x01 or 0x02
  *     digits     each D (0..99) as 2D + 1, the last one as 2D; D1 is not 0,
  *                nor is the last. 1 to 20 bytes.
@@ -53,8 +53,8 @@ void number_from_integer(struct number *number, int64_t n);
  * NUMBER_UNDERFLOW. */
 int number_from_double(struct number *number, double d);
 
-/* Returns the width of the encoded number at the front of bytes; CORRUPT (negative) if
- * there is none. Accepts canonical encodings within the limits above only. */
+/* Returns the width of the encoded number at the beginning of bytes, or CORRUPT (negative) if
+ * there is none. Accepts only canonical encodings within the limits above. */
 int number_width(struct slice bytes);
 
 /* --- functions for encodings that number_width has accepted --- */
@@ -62,29 +62,29 @@ int number_width(struct slice bytes);
 /* Sets *n to the number; returns false if it is not an int64_t. */
 bool number_to_integer(struct slice bytes, int64_t *n);
 
-/* Sets *d to the nearest double. Returns true if the shortest decimal of that double is
- * this number, so that nothing is lost. Inverse of number_from_double; zero is +0. */
+/* Sets *d to the double nearest to the number. Returns true if the shortest decimal of that double
+ * is this number, so that nothing is lost. This is the inverse of number_from_double; zero becomes
+ * +0. */
 bool number_to_double(struct slice bytes, double *d);
 
-/* Returns -1, 0 or 1. */
+/* Returns the sign of the number: -1, 0 or 1. */
 static inline int number_sign(struct slice bytes)
 {
 	return (bytes.data[0] > 0x80) - (bytes.data[0] < 0x80);
 }
 
-/* Returns the number of significant digits and writes them, most significant first: the
- * number is their integer x 10^exponent. Neither the first nor the last digit is 0; zero
- * has no digits and exponent 0. */
+/* Writes the significant digits of the number, most significant first, and returns how many there
+ * are. The number is the integer with these digits x 10^exponent. Neither the first nor the last
+ * digit is 0; zero has no digits and exponent 0. */
 unsigned number_to_digits(struct slice bytes, uint8_t digits[NUMBER_MAX_DIGITS], int *exponent);
 
-/* Inverse of number_to_digits; accepts leading and trailing zeros and a count of 0.
- * Errors: NUMBER_OVERFLOW, NUMBER_UNDERFLOW, otherwise NUMBER_DIGITS. */
+/* Inverse of number_to_digits. Accepts leading and trailing zeros and a count of 0. Errors:
+ * NUMBER_OVERFLOW, NUMBER_UNDERFLOW, otherwise NUMBER_DIGITS. */
 int number_from_digits(struct number *number, bool negative, const uint8_t *digits,
 	unsigned count, int exponent);
 
-/* Sets *n and *exponent so that the number is n x 100^exponent, with |n| < 10^18 and
- * |exponent| <= SCALED_EXPONENT. Returns false for the few numbers that don't fit. Zero is
- * 0 x 100^0. */
+/* Sets *n and *exponent so that the number is n x 100^exponent, with |n| < 10^18 and |exponent| <=
+ * SCALED_EXPONENT. Returns false for the few numbers that do not fit. Zero is 0 x 100^0. */
 #define SCALED_EXPONENT 30
 bool number_to_scaled(struct slice bytes, int64_t *n, int *exponent);
 
@@ -92,8 +92,9 @@ bool number_to_scaled(struct slice bytes, int64_t *n, int *exponent);
  * 2 x SCALED_EXPONENT - 10; such a number is always in range. */
 void number_from_scaled(struct number *number, int64_t n, int exponent);
 
-/* Formats a number as DynamoDB does: no exponent, no trailing zeros after the point, one
- * digit at least before it. Writes a NUL; returns the length without it. */
+/* Formats a number as DynamoDB does: without an exponent, without trailing zeros after the decimal
+ * point, and with at least one digit before the point. Terminates the text with NUL and returns
+ * its length without the NUL. */
 size_t number_format(struct slice bytes, char text[NUMBER_MAX_TEXT]);
 
 /* Returns the size that DynamoDB counts for a number, in bytes:

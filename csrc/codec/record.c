@@ -40,17 +40,18 @@ size_t record_size(const struct record *record, struct slice keys)
 	return item_size(keys) + image_size(record->old_image) + image_size(record->new_image);
 }
 
-/* --- the head --- */
+/* --- the header --- */
 
-/* The numbers of a head, in the order given in record.h. */
-enum head_number {
+/* The numbers of a record's header, in the order given in record.h. */
+enum header_number {
 	POSITION, FOLLOWING, SKIPPED, CREATED, RETENTION_LESS_CREATED, ORDINAL, STREAM_BYTES,
 	KEYS_LEN, OLD_LEN, NEW_LEN, NUMBERS,
 };
 
 _Static_assert(NUMBERS == RECORD_NUMBERS, "4 bits of width for each number");
 
-/* Zigzag encoding: maps a signed difference of small magnitude to a small number. */
+/* Returns the zigzag encoding of a signed difference, which maps a small magnitude to a small
+ * number. */
 static uint64_t zigzag(uint64_t difference)
 {
 	return difference << 1 ^ (UINT64_C(0) - (difference >> 63));
@@ -61,14 +62,14 @@ static uint64_t from_zigzag(uint64_t n)
 	return n >> 1 ^ (UINT64_C(0) - (n & 1));
 }
 
-/* Writes n at `to`, where 8 bytes must be available; returns to + width. */
-static uint8_t *put_number(uint8_t *to, uint64_t n, unsigned width)
+/* Writes a number of the header at `to`, where 8 bytes must be available. Returns to + width. */
+static uint8_t *put_header_number(uint8_t *to, uint64_t n, unsigned width)
 {
 	set_u64_little(to, n);
 	return to + width;
 }
 
-size_t record_put_head(const struct record *record, uint8_t head[RECORD_HEAD_MAX])
+size_t record_put_header(const struct record *record, uint8_t header[RECORD_HEADER_MAX])
 {
 	const uint64_t numbers[RECORD_NUMBERS] = {
 		[POSITION] = record->position,
@@ -82,19 +83,19 @@ size_t record_put_head(const struct record *record, uint8_t head[RECORD_HEAD_MAX
 		[OLD_LEN] = record->old_image.len,
 		[NEW_LEN] = record->new_image.len,
 	};
-	uint8_t *at = head + RECORD_NUMBERS_AT;
+	uint8_t *at = header + RECORD_NUMBERS_AT;
 
-	head[0] = RECORD_FORMAT;
-	head[1] = (uint8_t)(record->event | record->origin << 2);
-	set_u32(head + 2, record->partition_hash);
+	header[0] = RECORD_FORMAT;
+	header[1] = (uint8_t)(record->event | record->origin << 2);
+	set_u32(header + 2, record->partition_hash);
 	for (size_t i = 0; i < RECORD_NUMBERS; i += 2) {
 		unsigned first = u64_width(numbers[i]), second = u64_width(numbers[i + 1]);
 
-		head[RECORD_WIDTHS_AT + i / 2] = (uint8_t)(first << 4 | second);
-		at = put_number(at, numbers[i], first);
-		at = put_number(at, numbers[i + 1], second);
+		header[RECORD_WIDTHS_AT + i / 2] = (uint8_t)(first << 4 | second);
+		at = put_header_number(at, numbers[i], first);
+		at = put_header_number(at, numbers[i + 1], second);
 	}
-	return (size_t)(at - head);
+	return (size_t)(at - header);
 }
 
 /* Returns true if a writer can have written the record. The view of the stream may omit
@@ -113,8 +114,8 @@ static bool is_possible(const struct record *record)
 	return record->keys.len > 0 || record->new_image.len > 0;
 }
 
-/* Mask for a width and smallest number that needs it. Widths above 8 are invalid: no
- * masked number reaches their minimum. */
+/* Mask for a width and smallest number that needs this width. Widths above 8 are invalid, so their
+ * minimum is one that no masked number reaches. */
 #define WIDTH(n) { UINT64_MAX >> (64 - 8 * (n)), UINT64_C(1) << 8 * ((n) - 1), n }
 #define NO_WIDTH { 0, 1, 0 }
 
@@ -124,15 +125,15 @@ static const struct width { uint64_t mask, least, bytes; } widths[16] = {
 	NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH,
 };
 
-/* Decodes the numbers of a head of RECORD_HEAD_MAX readable bytes. Returns the length of
- * the head, 0 if a width is invalid or not minimal. */
-static size_t take_numbers(const uint8_t *head, uint64_t numbers[RECORD_NUMBERS])
+/* Decodes the numbers of a record's header. RECORD_HEADER_MAX bytes must be readable. Returns the
+ * length of the header, 0 if a width is invalid or not minimal. */
+static size_t get_header_numbers(const uint8_t *header, uint64_t numbers[RECORD_NUMBERS])
 {
-	const uint8_t *at = head + RECORD_NUMBERS_AT;
+	const uint8_t *at = header + RECORD_NUMBERS_AT;
 	bool bad = false;
 
 	for (size_t i = 0; i < RECORD_NUMBERS; i += 2) {
-		uint8_t pair = head[RECORD_WIDTHS_AT + i / 2];
+		uint8_t pair = header[RECORD_WIDTHS_AT + i / 2];
 		const struct width *first = &widths[pair >> 4], *second = &widths[pair & 15];
 
 		numbers[i] = get_u64_little(at) & first->mask;
@@ -141,11 +142,11 @@ static size_t take_numbers(const uint8_t *head, uint64_t numbers[RECORD_NUMBERS]
 		at += second->bytes;
 		bad |= numbers[i] < first->least || numbers[i + 1] < second->least;
 	}
-	return bad ? 0 : (size_t)(at - head);
+	return bad ? 0 : (size_t)(at - header);
 }
 
-/* Sets the position in the transaction; returns false if the numbers are impossible. */
-static bool set_place(struct record *record, const uint64_t numbers[RECORD_NUMBERS])
+/* Sets the record's position in its transaction. Returns false if the numbers are impossible. */
+static bool set_record_place(struct record *record, const uint64_t numbers[RECORD_NUMBERS])
 {
 	uint64_t position = numbers[POSITION], following = numbers[FOLLOWING];
 	uint64_t skipped = numbers[SKIPPED];
@@ -167,31 +168,31 @@ static bool set_lengths(struct record *record, const uint64_t numbers[RECORD_NUM
 	return (numbers[KEYS_LEN] | numbers[OLD_LEN] | numbers[NEW_LEN]) <= UINT32_MAX;
 }
 
-int record_get_head(struct record *record, uint64_t sequence, struct slice bytes)
+int record_get_header(struct record *record, uint64_t sequence, struct slice bytes)
 {
-	uint8_t padded[RECORD_HEAD_MAX];
+	uint8_t padded[RECORD_HEADER_MAX];
 	uint64_t numbers[RECORD_NUMBERS];
-	const uint8_t *head = bytes.data;
+	const uint8_t *header = bytes.data;
 	size_t len;
 
 	if (bytes.len < sizeof padded) {
 		memset(padded, 0, sizeof padded);
 		slice_write(padded, bytes);
-		head = padded;
+		header = padded;
 	}
-	len = take_numbers(head, numbers);
-	if (head[0] != RECORD_FORMAT || len == 0 || len > bytes.len)
+	len = get_header_numbers(header, numbers);
+	if (header[0] != RECORD_FORMAT || len == 0 || len > bytes.len)
 		return ERR_CORRUPT;
-	record->event = head[1] & 3;     /* 0 to EVENT_REMOVE */
-	record->origin = head[1] >> 2;
-	record->head_len = (uint8_t)len;
+	record->event = header[1] & 3;     /* 0 to EVENT_REMOVE */
+	record->origin = header[1] >> 2;
+	record->header_len = (uint8_t)len;
 	record->sequence = sequence;
-	record->partition_hash = get_u32(head + 2);
+	record->partition_hash = get_u32(header + 2);
 	record->created_ms = numbers[CREATED];
 	record->retention_ms = record->created_ms + from_zigzag(numbers[RETENTION_LESS_CREATED]);
 	record->ordinal = numbers[ORDINAL];
 	record->stream_bytes = numbers[STREAM_BYTES];
-	return set_place(record, numbers) && set_lengths(record, numbers) &&
+	return set_record_place(record, numbers) && set_lengths(record, numbers) &&
 		is_possible(record) ? 0 : ERR_CORRUPT;
 }
 
@@ -203,18 +204,18 @@ int record_get(struct record *record, struct slice bytes)
 	if (bytes.len < RECORD_PREFIX)
 		return ERR_CORRUPT;
 	rest = slice_of(bytes.data + RECORD_PREFIX, bytes.len - RECORD_PREFIX);
-	err = record_get_head(record, record_sequence(bytes.data), rest);
+	err = record_get_header(record, record_sequence(bytes.data), rest);
 	if (err)
 		return err;
 	if (rest.len != record_len(record))
 		return ERR_CORRUPT;
-	record->keys.data = rest.data + record->head_len;
+	record->keys.data = rest.data + record->header_len;
 	record->old_image.data = record->keys.data + record->keys.len;
 	record->new_image.data = record->old_image.data + record->old_image.len;
 	return 0;
 }
 
-/* Verifies a map body; an empty slice is valid. */
+/* Verifies an image or the keys of a record. An empty slice is valid. */
 static int check_map(struct slice map)
 {
 	return map.len ? map_check(map) : 0;

@@ -21,11 +21,11 @@
  *                "Time"), zigzag
  *              ordinal in its stream, from 1
  *              bytes of its stream up to and including this record
- *              lengths of the keys (a map body), old image and new image; 0: none
+ *              lengths of the keys (a map body), old image and new image; 0 if none
  *              (an item is never empty)
  *              keys, old image, new image
  *
- * Keys are stored only in a record without a new image, which contains the key
+ * Keys are stored only in a record without a new image, because a new image contains the key
  * attributes. The id of a transaction is the sequence number of its first change.
  *
  * A record is one row if it fits into a page's share. A longer one is split
@@ -47,8 +47,8 @@
 #define RECORD_NUMBERS 10
 #define RECORD_WIDTHS_AT 6
 #define RECORD_NUMBERS_AT (RECORD_WIDTHS_AT + RECORD_NUMBERS / 2)
-#define RECORD_HEAD_MAX (RECORD_NUMBERS_AT + RECORD_NUMBERS * 8)
-#define RECORD_OVERHEAD 64           /* approximate size of head, row header and node */
+#define RECORD_HEADER_MAX (RECORD_NUMBERS_AT + RECORD_NUMBERS * 8)
+#define RECORD_OVERHEAD 64           /* approximate size of record header, row header and node */
 
 enum event { EVENT_INSERT = 1, EVENT_MODIFY, EVENT_REMOVE };
 enum origin { ORIGIN_USER = 0, ORIGIN_TIME_TO_LIVE };
@@ -56,7 +56,7 @@ enum origin { ORIGIN_USER = 0, ORIGIN_TIME_TO_LIVE };
 struct record {
 	uint8_t event;
 	uint8_t origin;
-	uint8_t head_len;          /* set by record_get_head and record_get */
+	uint8_t header_len;          /* set by record_get_header and record_get */
 	uint32_t position;
 	uint32_t count;
 	uint64_t sequence;
@@ -66,8 +66,8 @@ struct record {
 	uint32_t partition_hash;
 	uint64_t ordinal;
 	uint64_t stream_bytes;
-	struct slice keys;         /* len 0: the keys are in the new image */
-	struct slice old_image;    /* len 0: none */
+	struct slice keys;         /* empty if the keys are in the new image */
+	struct slice old_image;    /* empty if none */
 	struct slice new_image;
 };
 
@@ -82,19 +82,19 @@ static inline size_t record_bytes(const struct record *record)
 	return RECORD_OVERHEAD + record_body(record);
 }
 
-/* Returns the encoded length of a record that was read. */
+/* Returns the encoded length of a decoded record. */
 static inline size_t record_len(const struct record *record)
 {
-	return record->head_len + record_body(record);
+	return record->header_len + record_body(record);
 }
 
-/* Sets *keys to the key attributes as a map body: the stored ones, or a copy in buf of
- * those in the new image. Errors: KEY_MISSING, CORRUPT. */
+/* Sets *keys to the key attributes of the record as a map body. These are the stored keys, or a
+ * copy in buf of the key attributes of the new image. Errors: KEY_MISSING, CORRUPT. */
 int record_keys(struct slice *keys, const struct record *record,
 	const struct key_schema *schema, uint8_t buf[KEY_ATTRIBUTES_MAX]);
 
-/* Returns the size of keys and images as DynamoDB counts it. The bytes must be valid. The
- * size is computed on demand so that writers need not compute it. */
+/* Returns the size of the record's keys and images as DynamoDB counts it. The bytes must be valid.
+ * The size is not stored, so that writers need not compute it. */
 size_t record_size(const struct record *record, struct slice keys);
 
 /* Returns the sequence number of a record in memory. */
@@ -106,35 +106,37 @@ static inline uint64_t record_sequence(const uint8_t bytes[RECORD_PREFIX])
 /* Returns DynamoDB's name of the event: INSERT, MODIFY, REMOVE. */
 const char *event_name(uint8_t event);
 
-/* Encodes the head; returns its length. */
-size_t record_put_head(const struct record *record, uint8_t head[RECORD_HEAD_MAX]);
+/* Encodes the header of a record and returns its length. */
+size_t record_put_header(const struct record *record, uint8_t header[RECORD_HEADER_MAX]);
 
-/* Decodes only the head; the slices get their lengths but no address. CORRUPT, also for
- * impossible records: an old image of an INSERT, a new image of a REMOVE, neither keys nor
- * a new image, a transaction id below 1, a sequence number above SEQUENCE_MAX, ordinal 0,
- * or fewer stream bytes than the record has. */
-int record_get_head(struct record *record, uint64_t sequence, struct slice bytes);
+/* Decodes only the header of a record. The slices of the record get their lengths but no
+ * addresses. Returns CORRUPT if the bytes do not decode or the record is impossible: an INSERT
+ * with an old image, a REMOVE with a new image, neither keys nor a new image, a transaction id
+ * below 1, a sequence number above SEQUENCE_MAX, ordinal 0, or fewer stream bytes than the record
+ * has. */
+int record_get_header(struct record *record, uint64_t sequence, struct slice bytes);
 
-/* Decodes a record in memory; the slices point into bytes. CORRUPT. */
+/* Decodes a record in memory. Its slices point into bytes. Returns CORRUPT if the bytes are not a
+ * record. */
 int record_get(struct record *record, struct slice bytes);
 
-/* Verifies a record in memory, including its keys and images. CORRUPT. */
+/* Verifies a record in memory, including its keys and images. Returns 0 or CORRUPT. */
 int record_check(struct slice bytes);
 
 /* --- rows --- */
 
-/* A decoded row key. */
+/* The decoded key of a row of a record. */
 struct record_place {
 	uint32_t stream;
 	uint16_t part;
 	uint64_t sequence;
 };
 
-/* Writes a row key; returns its length. */
+/* Writes the key of a row of a record. Returns the length of the key. */
 size_t record_set_key(uint8_t key[RECORD_KEY_MAX], uint32_t stream, uint64_t sequence,
 	uint16_t part);
 
-/* Decodes a row key; returns false if it is malformed. */
+/* Decodes the key of a row of a record. Returns false if the key is malformed. */
 static inline bool record_get_key(struct record_place *place, struct slice key)
 {
 	const uint8_t *at;

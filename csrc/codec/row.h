@@ -16,14 +16,16 @@ static inline uint32_t row_checksum(struct slice key, struct slice payload)
 	return checksum(checksum(0, key.data, key.len), payload.data, payload.len);
 }
 
-/* Starts a value in the buffer: reserves the checksum; the caller appends the payload. */
+/* Starts a row's value in the buffer by reserving space for the checksum. The caller appends the
+ * payload. */
 static inline void row_start(struct buffer *value)
 {
 	buffer_clear(value);
 	buffer_put_u32(value, 0);
 }
 
-/* Writes the checksum of a value started with row_start. Returns the buffer's error. */
+/* Writes the checksum of a row's value that was started with row_start. Returns the buffer's
+ * error. */
 static inline int row_seal(struct buffer *value, struct slice key)
 {
 	struct slice payload;
@@ -35,13 +37,13 @@ static inline int row_seal(struct buffer *value, struct slice key)
 	return 0;
 }
 
-/* Writes the checksum of a value whose payload is complete. */
+/* Writes the checksum of a row's value in place, after its payload has been written. */
 static inline void row_seal_here(uint8_t *value, size_t len, struct slice key)
 {
 	set_u32(value, row_checksum(key, slice_of(value + ROW_CHECKSUM, len - ROW_CHECKSUM)));
 }
 
-/* Sets *payload to the payload of a stored value; CORRUPT if the checksum is wrong. */
+/* Sets *payload to the payload of a stored row. Returns CORRUPT if the checksum is wrong. */
 static inline int row_open(struct slice key, struct slice value, struct slice *payload)
 {
 	if (value.len < ROW_CHECKSUM)

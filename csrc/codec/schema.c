@@ -18,7 +18,8 @@ static void schema_put(struct buffer *out, const struct key_schema *schema)
 	attribute_put(out, &schema->sort);
 }
 
-/* Reads a text of min to max bytes and terminates it with NUL; text has max + 1 bytes. */
+/* Reads a name of min to max bytes into text, which has max + 1 bytes, and terminates it with
+ * NUL. */
 static void get_text(struct source *source, char *text, size_t min, size_t max)
 {
 	struct slice bytes = source_counted(source);
@@ -31,7 +32,7 @@ static void get_text(struct source *source, char *text, size_t min, size_t max)
 	text[bytes.len] = '\0';
 }
 
-/* Reads a key attribute. Its name may contain any UTF-8, including NUL. */
+/* Decodes a key attribute of a table. Its name may contain any UTF-8, including NUL. */
 static void attribute_get(struct source *source, struct key_attribute *attribute, bool optional)
 {
 	uint8_t type = source_u8(source);
@@ -112,7 +113,7 @@ void stream_put(struct buffer *out, const struct stream_row *stream)
 	schema_put(out, &stream->schema);
 }
 
-/* Checks label and table name, which appear in output. */
+/* Checks the label and the table name of a stream, because both appear in output. */
 static bool has_sound_names(const struct stream_row *stream)
 {
 	for (const char *c = stream->label; *c; c++)

@@ -1,7 +1,7 @@
 /* schema.h - rows of `meta` that describe tables, streams and trim horizons.
  *
- * The functions encode and decode payloads (codec/row.h). Layouts are in
- * doc/format.md.
+ * The functions encode and decode the payloads of these rows (codec/row.h). doc/format.md
+ * describes the layouts.
  */
 #ifndef CODEC_SCHEMA_H
 #define CODEC_SCHEMA_H
@@ -21,8 +21,8 @@ enum stream_status { STREAM_ENABLED = 1, STREAM_DISABLED };
 /* Retention of a stream: a record expires when one of the limits is exceeded. */
 struct retention {
 	uint64_t age_ms;             /* at least 1 */
-	uint64_t max_bytes;          /* 0: no limit; counted as in codec/record.h */
-	uint64_t max_count;          /* 0: no limit */
+	uint64_t max_bytes;          /* 0 if unlimited; counted as in codec/record.h */
+	uint64_t max_count;          /* 0 if unlimited */
 };
 
 /* Time to live of a table: items expire at the time that one attribute gives. */
@@ -40,8 +40,8 @@ static inline struct slice time_to_live_name(const struct time_to_live *ttl)
 struct table_row {
 	uint32_t id;
 	uint64_t created_ms;
-	uint32_t stream;             /* id of the enabled stream; 0: none */
-	uint32_t newest_stream;      /* id of the newest stream, enabled or not; 0: none */
+	uint32_t stream;             /* id of the enabled stream; 0 if none */
+	uint32_t newest_stream;      /* id of the newest stream, enabled or not; 0 if none */
 	struct time_to_live ttl;
 	struct key_schema schema;
 	char name[TABLE_NAME_MAX + 1];       /* from the row's key */
@@ -83,7 +83,8 @@ void stream_put(struct buffer *out, const struct stream_row *stream);
 void index_put(struct buffer *out, const struct index_row *index);
 void horizon_put(struct buffer *out, const struct horizon *horizon);
 
-/* Decode a payload: CORRUPT. Fields from the row's key (name, id) are unchanged. */
+/* These functions decode a payload and return 0 or CORRUPT. Fields that are stored in the row's
+ * key (name, id) are unchanged. */
 int table_get(struct table_row *table, struct slice bytes);
 int stream_get(struct stream_row *stream, struct slice bytes);
 int index_get(struct index_row *index, struct slice bytes);     /* index->done borrows */

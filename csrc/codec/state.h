@@ -1,7 +1,7 @@
 /* state.h - rows of `meta` that describe the whole file: file header and state.
  *
- * The functions encode and decode payloads (codec/row.h). Layouts are in
- * doc/format.md.
+ * The functions encode and decode the payloads of these rows (codec/row.h). doc/format.md
+ * describes the layouts.
  */
 #ifndef CODEC_STATE_H
 #define CODEC_STATE_H
@@ -29,14 +29,15 @@
 
 /* Distance that the sequence number skips forward if commits may have been lost. */
 #define SEQUENCE_SKIP (UINT64_C(1) << 32)
-/* Maximum sequence number in a file; Lua integers can hold it and sums with it. */
+/* Maximum sequence number in a file. A Lua integer can contain it and the sum of two such
+ * numbers. */
 #define SEQUENCE_MAX (UINT64_C(1) << 62)
 
 struct file_header {
 	uint16_t format;
 	uint16_t oldest_reader;
 	uint8_t pointer_bytes;
-	uint8_t byte_order;          /* 1 little, 2 big */
+	uint8_t byte_order;          /* 1 little-endian, 2 big-endian */
 	uint32_t page_bytes;
 	uint8_t database_id[FILE_ID_BYTES];
 	uint8_t incarnation[FILE_ID_BYTES];
@@ -45,7 +46,7 @@ struct file_header {
 	struct slice made_by;        /* borrowed from the decoded bytes */
 };
 
-/* A jump of the wall clock that is not confirmed yet; all 0: none. */
+/* A jump of the wall clock that is not confirmed yet. All fields are 0 if there is none. */
 struct clock_jump {
 	uint64_t wall_ms;
 	uint64_t elapsed_ms;
@@ -60,7 +61,7 @@ struct state {
 	uint32_t index;              /* last index id assigned */
 	uint64_t catalog_version;
 	uint64_t created_ms;         /* creation time of the last change */
-	uint64_t stepped_back;       /* sequence number; 0: never */
+	uint64_t stepped_back;       /* sequence number; 0 if never */
 	uint64_t lost;               /* newest record of any deleted stream */
 	uint64_t retention_ms;       /* retention clock at the last commit */
 	uint64_t elapsed_ms;         /* monotonic clock at the last commit */
@@ -71,7 +72,7 @@ struct state {
 	struct clock_jump expiry_jump;
 };
 
-/* Sets the fields to the values of this machine; the ids are zero. */
+/* Sets the fields of a file header to the values of this machine. The ids are zero. */
 void file_header_local(struct file_header *header, uint32_t page_bytes);
 
 void file_header_put(struct buffer *out, const struct file_header *header);

@@ -1,7 +1,7 @@
 /* value.c - decoding and verifying canonical values.
  *
- * The bytes are not trusted: every length is compared with the number of bytes
- * left, every count with the number of members that fit in them.
+ * The bytes are not trusted. Every length is compared with the number of bytes left, and every
+ * count with the number of members that fit in these bytes.
  */
 #include "codec/value.h"
 
@@ -40,7 +40,8 @@ static inline bool high_bit_in_4(const uint8_t *p)
 	return (word & 0x80808080u) != 0;
 }
 
-/* Tests whole words; the last word overlaps the previous one. */
+/* Returns true if a text is ASCII. Tests 8 bytes at once; the last word overlaps the previous
+ * one. */
 static inline bool is_ascii(const uint8_t *p, size_t len)
 {
 	const uint8_t *end = p + len;
@@ -64,9 +65,9 @@ static inline bool between(uint8_t byte, uint8_t low, uint8_t high)
 	return byte >= low && byte <= high;
 }
 
-/* Returns the width of the character at p; 0 if it is invalid. The ranges of the second
- * byte are those of Unicode's table 3-7. They exclude overlong forms, surrogates and
- * code points above U+10FFFF. */
+/* Returns the width of the UTF-8 character at p, 0 if it is invalid. The ranges of the second byte
+ * are those of Unicode's table 3-7. They exclude overlong forms, surrogates and code points above
+ * U+10FFFF. */
 static size_t character_width(const uint8_t *p, size_t left)
 {
 	uint8_t lead = p[0];
@@ -147,7 +148,7 @@ SELDOM static const uint8_t *take_long(const uint8_t *at, const uint8_t *end,
 	return take(at, end, len, taken);
 }
 
-/* Reads a varint length, then the bytes. */
+/* Reads bytes that are preceded by their length as a varint. */
 static inline const uint8_t *take_counted(const uint8_t *at, const uint8_t *end,
 	struct slice *taken)
 {
@@ -214,7 +215,35 @@ static inline const uint8_t *take_value(const uint8_t *at, const uint8_t *end,
 	}
 }
 
-/* Moves the source to `at`; NULL means CORRUPT. */
+/* Returns the address after the value at `at`, without verifying the members of a container. */
+static inline const uint8_t *skip_value(const uint8_t *at, const uint8_t *end)
+{
+	struct slice skipped;
+
+	if (at == end)
+		return NULL;
+	switch (*at++) {
+	case TYPE_S:
+	case TYPE_B:
+		return take_counted(at, end, &skipped);
+	case TYPE_N:
+		return take_number(at, end, &skipped);
+	case TYPE_TRUE:
+	case TYPE_FALSE:
+	case TYPE_NULL:
+		return at;
+	case TYPE_M:
+	case TYPE_L:
+	case TYPE_SS:
+	case TYPE_NS:
+	case TYPE_BS:
+		return end - at < 4 ? NULL : take(at + 4, end, get_u32(at), &skipped);
+	default:
+		return NULL;
+	}
+}
+
+/* Moves the source to `at`. NULL means that the value is invalid, so the source becomes CORRUPT. */
 static inline int advance(struct source *source, const uint8_t *at)
 {
 	if (!at)
@@ -244,7 +273,8 @@ int map_start(struct map_walk *walk, struct slice body)
 	return advance(source, at);
 }
 
-/* Returns END after the last member; CORRUPT if more bytes follow. */
+/* Ends the walk over a container. Returns END after the last member, CORRUPT if more bytes
+ * follow. */
 static inline int walk_end(const struct source *source)
 {
 	return source->err || source->at != source->end ? ERR_CORRUPT : END;
@@ -260,6 +290,37 @@ int map_next(struct map_walk *walk, struct slice *name, struct value *value)
 	walk->left--;
 	at = take_counted(source->at, source->end, name);
 	return advance(source, at ? take_value(at, source->end, value) : NULL);
+}
+
+/* Returns true if a name precedes another one. Most differ in their first byte. */
+static inline bool precedes(struct slice a, struct slice b)
+{
+	if (a.len && b.len && a.data[0] != b.data[0])
+		return a.data[0] < b.data[0];
+	return slice_compare(a, b) < 0;
+}
+
+int map_seek(struct map_walk *walk, struct slice wanted, struct slice *name,
+	struct value *value)
+{
+	const uint8_t *at = walk->source.at, *end = walk->source.end, *start;
+	uint64_t left = walk->source.err ? 0 : walk->left;
+	struct slice here;
+
+	for (; left > 0 && at; left--) {
+		start = at;
+		at = take_counted(at, end, &here);
+		if (at && !precedes(here, wanted)) {
+			*name = here;
+			walk->found = start;
+			walk->left = left - 1;
+			return advance(&walk->source, take_value(at, end, value));
+		}
+		at = at ? skip_value(at, end) : NULL;
+	}
+	walk->left = 0;
+	advance(&walk->source, at);
+	return walk_end(&walk->source);
 }
 
 static enum type member_type(enum type set)
@@ -301,20 +362,12 @@ int map_find(struct slice body, struct slice name, struct value *value)
 {
 	struct map_walk walk;
 	struct slice here;
-	int err, order;
+	int err;
 
 	err = map_start(&walk, body);
-	while (!err) {
-		err = map_next(&walk, &here, value);
-		if (err)
-			break;
-		order = slice_compare(here, name);
-		if (order == 0)
-			return 0;
-		if (order > 0)
-			return END;
-	}
-	return err;
+	if (!err)
+		err = map_seek(&walk, name, &here, value);
+	return !err && !slice_equal(here, name) ? END : err;
 }
 
 /* --- verifying: bytes that the builder would not produce are CORRUPT --- */
@@ -342,7 +395,7 @@ static int check_set(const struct value *set)
 	return err == END ? 0 : err;
 }
 
-/* depth: number of levels of M and L around the value. */
+/* Verifies a value. depth is the number of levels of M and L around it. */
 static int check_value(const struct value *value, unsigned depth)
 {
 	switch (value->type) {
@@ -459,8 +512,8 @@ size_t value_size(const struct value *value)
 
 /* --- depth --- */
 
-/* Returns the levels of a value, at most `most`, so that the recursion is bounded for
- * any bytes. */
+/* Returns the number of levels of M and L in a value, at most `most`, so that the recursion is
+ * bounded for any bytes. */
 static unsigned levels(const struct value *value, unsigned most)
 {
 	struct map_walk attributes = { .left = 0 };

@@ -14,11 +14,11 @@
  *                bytewise: varint length, name (UTF-8), value
  *     item       a map body
  *
- * Each value has exactly one encoding: names and members are sorted, numbers
- * are canonical, varints minimal. Two items are equal if and only if their
- * bytes are, and a search for a name can stop early.
+ * Each value has exactly one encoding, because names and members are sorted, numbers are canonical
+ * and varints minimal. So two items are equal if and only if their bytes are equal, and a search
+ * for an attribute name can stop early.
  *
- * codec/builder.h is the encoder.
+ * codec/builder.h is the encoder of these values.
  */
 #ifndef CODEC_VALUE_H
 #define CODEC_VALUE_H
@@ -28,11 +28,12 @@
 #include "base/buffer.h"
 #include "codec/number.h"
 
-/* For uncommon cases, kept out of line so that the common path needs no stack frame. */
+/* Marks a function for uncommon cases. It is kept out of line so that the common path needs no
+ * stack frame. */
 #define SELDOM __attribute__((noinline))
 
-#define VALUE_MAX_DEPTH 32          /* levels of M and L below the item */
-#define ITEM_MAX_BYTES 409600       /* as item_size counts */
+#define VALUE_MAX_DEPTH 31          /* M and L around a scalar; with the attribute 32 levels */
+#define ITEM_MAX_BYTES 409600       /* maximum of item_size */
 #define NAME_MAX_BYTES 65535
 
 enum type {
@@ -61,16 +62,22 @@ static inline bool type_is_set(enum type type)
 	return type >= TYPE_SS;
 }
 
-/* Reads one value from source. */
+/* Reads one value from the source. Returns 0 or CORRUPT. */
 int value_read(struct source *source, struct value *value);
 
 /* Iterator over the attributes of a map body; map_next returns END after the last one. */
 struct map_walk {
 	struct source source;
 	uint64_t left;
+	const uint8_t *found;    /* start of the attribute that map_seek returned */
 };
 int map_start(struct map_walk *walk, struct slice body);
 int map_next(struct map_walk *walk, struct slice *name, struct value *value);
+
+/* Like map_next, but skips the attributes whose names precede `wanted`; of these it verifies only
+ * that their bytes can be skipped. */
+int map_seek(struct map_walk *walk, struct slice wanted, struct slice *name,
+	struct value *value);
 
 /* Iterator over the members of a list or a set. Members of a set have type S, N or B. */
 struct list_walk {
@@ -81,17 +88,19 @@ struct list_walk {
 int list_start(struct list_walk *walk, const struct value *list);
 int list_next(struct list_walk *walk, struct value *member);
 
-/* Finds the attribute `name` in a map body. Returns 0, END if there is none, CORRUPT. */
+/* Finds the attribute `name` in a map body. Returns 0, END if the map has no such attribute, or
+ * CORRUPT. */
 int map_find(struct slice body, struct slice name, struct value *value);
 
-/* Verifies a whole map body: structure, order, UTF-8, numbers, depth. Returns 0 if the
- * builder would produce the same bytes for its content, otherwise CORRUPT. Does not
- * check the limit of 400 KB. */
+/* Verifies a whole map body: its structure, order, UTF-8, numbers and depth. Returns 0 if the
+ * builder would produce the same bytes for its content, otherwise CORRUPT. Does not check the
+ * limit of 400 KB. */
 int map_check(struct slice body);
 
-/* Return the size of an item (names and values) or of a value as DynamoDB counts it. The
- * bytes must be valid. S, B: length; N: number_size; BOOL, NULL: 1; sets: sum of the
- * members; L: 3 + sum of (1 + value); M: 3 + sum of (1 + name + value). */
+/* These functions return the size of an item (names and values) or of a value as DynamoDB counts
+ * it. The bytes must be valid. The size is the length for S and B, number_size for N, 1 for BOOL
+ * and NULL, the sum of the members for sets, 3 + sum of (1 + value) for L, and 3 + sum of (1 +
+ * name + value) for M. */
 size_t item_size(struct slice body);
 size_t value_size(const struct value *value);
 
@@ -99,8 +108,8 @@ size_t value_size(const struct value *value);
  * Stops counting at VALUE_MAX_DEPTH + 1. */
 unsigned value_levels(const struct value *value);
 
-/* Returns true for UTF-8 as Unicode defines it: shortest forms, no surrogates, at most
- * U+10FFFF. */
+/* Returns true if the text is UTF-8 as Unicode defines it: shortest forms, no surrogates, no code
+ * point above U+10FFFF. */
 bool is_utf8(struct slice text);
 
 #endif

@@ -94,7 +94,8 @@ static int bind_value(struct binding *binding, struct request *request, unsigned
 		" expression is not defined; attribute value: %s", quote_of(text).text);
 }
 
-/* Binds a range of the steps and of the values, in the order of the text. */
+/* Binds a range of the path steps and of the values to names and values of the request, in the
+ * order of the text. */
 static int bind_range(struct binding *binding, struct request *request, unsigned step,
 	unsigned step_end, unsigned value, unsigned value_end, struct failure *failure)
 {
@@ -123,7 +124,7 @@ static int compare_tops(const void *context, uint32_t a, uint32_t b)
 	return slice_compare(*top_name(context, a), *top_name(context, b));
 }
 
-/* Collects the distinct top-level attributes of the paths, ascending. */
+/* Collects the distinct top-level attributes of the paths of a condition, ascending by name. */
 static void list_tops(struct binding *binding)
 {
 	unsigned i, count = binding->expression->path_count;
@@ -165,7 +166,7 @@ static int bind_condition(struct binding *binding, struct request *request,
 
 /* --- targets of updates and projections --- */
 
-/* Compares two steps: indexes before names. */
+/* Compares two path steps. Indexes precede names. */
 static int compare_steps(const struct binding *binding, unsigned a, unsigned b)
 {
 	const struct expr_step *x = &binding->expression->steps[a];
@@ -215,7 +216,8 @@ static enum clash clash_of(const struct binding *binding, uint32_t a, uint32_t b
 		(steps[y->first + same].kind == STEP_INDEX) ? CLASH_CONFLICT : CLASH_NONE;
 }
 
-/* Fails with the first two targets, in the order of the text, that clash in this way. */
+/* Fails with the names of the first two targets, in the order of the text, that overlap or
+ * conflict. */
 static int report_clash(const struct binding *binding, enum clash clash,
 	struct failure *failure)
 {
@@ -233,7 +235,8 @@ static int report_clash(const struct binding *binding, enum clash clash,
 		path_text_of(binding, binding_target(binding, j)).text);
 }
 
-/* Sorts the targets and compares neighbours: if any two targets clash, some neighbours do. */
+/* Sorts the targets by path and compares only neighbours, because if any two targets overlap or
+ * conflict, two neighbours do. */
 static int order_targets(struct binding *binding, struct failure *failure)
 {
 	enum clash worst = CLASH_NONE, clash;

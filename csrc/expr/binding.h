@@ -15,15 +15,15 @@
 
 /* A zeroed binding is valid. It can be bound any number of times and keeps its memory. */
 struct binding {
-	struct expression *expression;   /* a reference; NULL: not bound */
-	struct slice *names;             /* by step: name of the attribute */
-	struct value *values;            /* by value of the expression */
-	/* conditions: the top-level attributes that they read, ascending by name */
+	struct expression *expression;   /* a reference; NULL if not bound */
+	struct slice *names;             /* by index of the step: name of the attribute */
+	struct value *values;            /* by index of the value in the expression */
+	/* for conditions: the top-level attributes that they read, ascending by name */
 	uint16_t *path_top;              /* by path: index of its attribute in `tops` */
 	struct slice *tops;
 	unsigned top_count;
-	/* evaluation of an item: one walk over its attributes finds all tops */
-	struct value *found;             /* by index in tops; type 0: missing */
+	/* for the evaluation of an item, in which one walk over its attributes finds all tops */
+	struct value *found;             /* by index in `tops`; type 0 if missing */
 	unsigned found_count;            /* number of tops found or known to be missing */
 	struct map_walk walk;
 	struct slice walk_name;          /* current attribute of the walk */
@@ -36,18 +36,19 @@ struct binding {
 };
 
 /* Binds an expression to a request. The expressions of a request must be bound in the order
- * update, condition, key condition, filter, projection. Names and values are borrowed from
- * the request's parameters. Errors: VALIDATION with DynamoDB's message, NO_MEMORY; the
- * binding is then empty. */
+ * update, condition, key condition, filter, projection. Names and values are borrowed from the
+ * request's parameters. Errors: VALIDATION with DynamoDB's message, NO_MEMORY. After an error the
+ * binding is empty. */
 int binding_bind(struct binding *binding, struct request *request,
 	struct expression *expression, struct failure *failure);
 
-/* Checks an expression against the table's key. VALIDATION if a path leads into a key
- * attribute or an update changes one. */
+/* Checks a bound expression against the table's key. Returns VALIDATION if a path leads into a key
+ * attribute or an update changes a key attribute. */
 int binding_check_keys(const struct binding *binding, const struct key_schema *schema,
 	struct failure *failure);
 
-/* Checks the filter of a query (not of a scan). VALIDATION if it reads a key attribute. */
+/* Checks the bound filter of a query (not of a scan). Returns VALIDATION if the filter reads a key
+ * attribute. */
 int binding_check_filter(const struct binding *binding, const struct key_schema *schema,
 	struct failure *failure);
 
@@ -62,13 +63,13 @@ static inline const struct expr_path *binding_target(const struct binding *bindi
 		expression->actions[n].path : n];
 }
 
-/* Finds the value of a path in an item (no bytes: an item without attributes). Returns 0, END
- * if it is missing, CORRUPT. */
+/* Finds the value of a path in an item. An empty slice is an item without attributes. Returns 0,
+ * END if the path is missing, or CORRUPT. */
 int binding_find(const struct binding *binding, const struct expr_path *path,
 	struct slice item, struct value *value);
 
-/* Follows the steps of a path from `from` on, starting at *value, and sets *value to the
- * value found. Returns 0, END if it is missing, CORRUPT. */
+/* Follows the steps of a path from step `from` on, starting at *value, and sets *value to the
+ * value found. Returns 0, END if the value is missing, or CORRUPT. */
 int binding_descend(const struct binding *binding, const struct expr_path *path, unsigned from,
 	struct value *value);
 

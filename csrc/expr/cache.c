@@ -1,7 +1,7 @@
 /* cache.c - LRU cache of parsed expressions.
  *
- * A lookup is a linear search for a 64-bit hash; with 64 entries it takes less time than
- * computing the hash. If hashes are equal, the texts are compared too.
+ * A lookup is a linear search for a 64-bit hash. The search takes less time than computing the
+ * hash, because the cache has at most 64 entries. If hashes are equal, the texts are compared too.
  */
 #include "expr/cache.h"
 
@@ -38,7 +38,7 @@ static struct cache_entry *find(struct expression_cache *cache, enum expression_
 	return NULL;
 }
 
-/* Removes the least recently used entry. */
+/* Removes the least recently used expression from the cache. */
 static void evict(struct expression_cache *cache)
 {
 	unsigned i, oldest = 0, last = --cache->count;

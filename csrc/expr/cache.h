@@ -1,7 +1,7 @@
 /* cache.h - LRU cache of parsed expressions by kind and text.
  *
- * The number of entries and their memory are limited. Expressions that fail to parse are not
- * cached.
+ * The number of cached expressions and their memory are limited. Expressions that fail to parse
+ * are not cached.
  */
 #ifndef EXPR_CACHE_H
 #define EXPR_CACHE_H
@@ -9,7 +9,8 @@
 #include "expr/parser.h"
 
 #define CACHE_ENTRIES 64
-/* Maximum memory of all entries. An expression of 4,096 bytes needs up to a fifth of it. */
+/* Maximum memory of all cached expressions. An expression of 4,096 bytes needs up to a fifth of
+ * this memory. */
 #define CACHE_BYTES_MAX (1024 * 1024)
 
 struct cache_entry {
@@ -27,12 +28,12 @@ struct expression_cache {
 	uint64_t hits, misses;
 };
 
-/* Sets *expression to the parsed text; the caller owns a reference to it. Errors are those
- * of expression_parse. */
+/* Sets *expression to the parsed expression of this kind and text, from the cache if it contains
+ * it. The caller owns a reference to the expression. Errors are those of expression_parse. */
 int cache_get(struct expression_cache *cache, enum expression_kind kind, struct slice text,
 	struct expression **expression, struct failure *failure);
 
-/* Removes all entries; keeps the counts of hits and misses. */
+/* Removes all expressions from the cache, but keeps the counts of hits and misses. */
 void cache_clear(struct expression_cache *cache);
 
 #endif

@@ -1,8 +1,8 @@
 /* condition.c - evaluates conditions and filters on the bytes of an item.
  *
- * Values are canonical: two values are equal if and only if their types and bytes are, and S,
- * N and B are ordered as their bytes are. An operand is found, missing (every test except <>
- * and attribute_not_exists is then false) or CORRUPT.
+ * Values are canonical, so two values are equal if and only if their types and bytes are equal,
+ * and S, N and B are ordered as their bytes are. An operand is found, missing or CORRUPT. If an
+ * operand is missing, every test except <> and attribute_not_exists is false.
  */
 #include "expr/condition.h"
 
@@ -23,27 +23,22 @@ static inline void note_found(struct binding *binding, const struct value *value
 		binding->found[binding->found_count++].type = 0;
 }
 
-/* Compares an attribute name (empty at the start of the walk) with one of tops. Fast path:
- * most names differ in their first byte. */
-static inline int compare_names(struct slice a, struct slice b)
-{
-	if (a.len && a.data[0] != b.data[0])
-		return a.data[0] < b.data[0] ? -1 : 1;
-	return slice_compare(a, b);
-}
-
-/* Continues the walk until the attribute `top` is found or known to be missing. */
+/* Continues the walk over the item's attributes until the attribute `top` is found or known to be
+ * missing. */
 static int find_top(struct binding *binding, unsigned top)
 {
 	int order, err;
 
 	while (binding->found_count <= top) {
-		order = compare_names(binding->walk_name, binding->tops[binding->found_count]);
+		struct slice wanted = binding->tops[binding->found_count];
+
+		/* the name is empty, and precedes all others, at the start of the walk */
+		order = slice_compare(binding->walk_name, wanted);
 		if (order >= 0) {
 			note_found(binding, order == 0 ? &binding->walk_value : NULL);
 			continue;
 		}
-		err = map_next(&binding->walk, &binding->walk_name, &binding->walk_value);
+		err = map_seek(&binding->walk, wanted, &binding->walk_name, &binding->walk_value);
 		if (err == END)
 			while (binding->found_count < binding->top_count)
 				note_found(binding, NULL);
@@ -69,8 +64,8 @@ static int find_path(struct binding *binding, unsigned n, struct value *value)
 	return err == END ? 0 : err;
 }
 
-/* Returns the length in UTF-16 code units, which DynamoDB counts: characters outside the BMP
- * count twice. */
+/* Returns the length of a string in UTF-16 code units, which DynamoDB counts. A character outside
+ * the BMP counts twice. */
 static int64_t utf16_len(struct slice text)
 {
 	int64_t len = 0;
@@ -81,7 +76,8 @@ static int64_t utf16_len(struct slice text)
 	return len;
 }
 
-/* Replaces the operand by its size; it becomes missing if its type has no size. */
+/* Replaces the operand by the result of size(). The operand becomes missing if its type has no
+ * size. */
 static void take_size(struct operand *operand)
 {
 	const struct value *value = &operand->value;
@@ -113,7 +109,7 @@ static int load(struct binding *binding, unsigned argument, struct operand *oper
 		operand->value = binding->values[node->at];
 		return 0;
 	}
-	/* the argument of size is a path or a value; the binder rejects size(size(...)) */
+	/* the argument of size is a path or a value, because the binder rejects size(size(...)) */
 	err = load(binding, node->at, operand);
 	if (!err)
 		take_size(operand);
@@ -127,8 +123,8 @@ static inline bool equal(const struct value *a, const struct value *b)
 	return a->type && a->type == b->type && slice_equal(a->bytes, b->bytes);
 }
 
-/* Sets *order to the order of two values. Returns false unless both have the same ordered
- * type, S, N or B. */
+/* Sets *order to the order of two values. Returns false unless both have the same type and this
+ * type is ordered (S, N or B). */
 static inline bool compare(const struct value *a, const struct value *b, int *order)
 {
 	if (a->type != b->type || a->type < TYPE_S || a->type > TYPE_B)
@@ -196,7 +192,7 @@ static bool has_type(const struct value *value, struct slice name)
 	return value->type && slice_equal(slice_of_text(type_name(value->type)), name);
 }
 
-/* Evaluates x IN (...) and x BETWEEN a AND b; operands are loaded one by one. */
+/* Evaluates x IN (...) and x BETWEEN a AND b. Loads the operands one by one. */
 static int test_many(struct binding *binding, const struct expr_test *test, bool *holds)
 {
 	bool is_in = test->operation == OPERATION_IN;

@@ -4,9 +4,9 @@
 
 #include "expr/binding.h"
 
-/* Sets *holds to whether the item satisfies the condition. An empty slice is an item that
- * does not exist; it has no attributes. Attributes that the condition does not name are
- * skipped without decoding, and the walk ends at the last one needed. Does not allocate.
+/* Sets *holds to whether the item satisfies the condition. An empty slice is an item that does not
+ * exist and has no attributes. Attributes that the condition does not name are skipped without
+ * decoding, and the walk ends at the last one needed. The function does not allocate memory.
  * Returns 0 or CORRUPT. */
 int condition_holds(struct binding *binding, struct slice item, bool *holds);
 
@@ -16,7 +16,7 @@ struct condition_field {
 	struct value value;
 };
 
-/* Like condition_holds, for attributes given in any order. */
+/* Like condition_holds, for an item whose attributes are given as fields, in any order. */
 int condition_holds_fields(struct binding *binding, const struct condition_field *fields,
 	size_t count, bool *holds);
 

@@ -24,13 +24,13 @@
  *     condition_holds(&condition, old, &holds)
  *     update_apply(&update, &change, old, key, &new, failure)
  *
- * expression->position_count is the number of ? in an expression; a caller can compare the sum
- * with its array before it binds.
+ * expression->position_count is the number of ? in an expression. Before it binds the expressions
+ * of a request, a caller can compare the sum of these numbers with the length of its array.
  *
  * All functions work on bytes, without Lua and LMDB. Requests, bindings and updates keep their
- * memory, so they stop allocating after a few uses. No object may be used by two threads at the
- * same time. Unless a header says otherwise, errors are VALIDATION with DynamoDB's message,
- * word for word.
+ * memory for the next use, so they allocate nothing after a few uses. No object may be used by two
+ * threads at the same time. Unless a header says otherwise, errors are VALIDATION with DynamoDB's
+ * message, word for word.
  */
 #ifndef EXPR_EXPRESSION_H
 #define EXPR_EXPRESSION_H

@@ -1,4 +1,4 @@
-/* fault.c - errors in an expression that are not syntax errors. */
+/* fault.c - errors in an expression that are not syntax errors, and their messages. */
 #include "expr/fault.h"
 
 #include "expr/message.h"

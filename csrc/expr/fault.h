@@ -10,7 +10,7 @@
 #include "expr/tree.h"
 
 enum fault {
-	FAULT_OPERATORS,             /* too many */
+	FAULT_OPERATORS,             /* too many operators */
 	FAULT_PARENTHESES,
 	FAULT_RESERVED_UPDATE,       /* reserved word in an update */
 	FAULT_UNKNOWN_FUNCTION,
@@ -25,15 +25,15 @@ enum fault {
 
 struct faults {
 	bool found[FAULT_COUNT];
-	struct slice text[FAULT_COUNT];      /* the word, or the index */
+	struct slice text[FAULT_COUNT];      /* the word or the index that the message quotes */
 	unsigned number[FAULT_COUNT];
 };
 
-/* Records a fault, unless one of this kind is recorded already. */
+/* Records a fault of an expression, unless a fault of this kind is recorded already. */
 void fault_note(struct faults *faults, enum fault fault, struct slice text, unsigned number);
 
-/* Fails with the message of the first recorded fault in the order above; returns 0 if there is
- * none. */
+/* Fails with the message of the first recorded fault in the order of enum fault. Returns 0 if no
+ * fault is recorded. */
 int faults_report(const struct faults *faults, enum expression_kind kind,
 	struct failure *failure);
 

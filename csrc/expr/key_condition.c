@@ -41,7 +41,7 @@ static int invalid(struct failure *failure, const char *what)
 		what);
 }
 
-/* Checks that the operands are one path of one step, and values. */
+/* Checks that the operands of a test are one path of one step and values. */
 static int check_operands(const struct binding *binding, const struct expr_test *test,
 	struct failure *failure)
 {
@@ -68,7 +68,7 @@ static int check_operands(const struct binding *binding, const struct expr_test 
 	return paths ? 0 : invalid(failure, "No key attribute specified");
 }
 
-/* Returns the index of the operand that is the attribute. */
+/* Returns the index of the operand that is the key attribute. */
 static unsigned attribute_at(const struct binding *binding, const struct expr_test *test)
 {
 	return argument(binding, test, 0)->kind == NODE_PATH ? 0 : 1;
@@ -133,7 +133,7 @@ static int check_value(const struct value *value, const struct key_attribute *ke
 	return 0;
 }
 
-/* Returns the comparison of a test; is_flipped: the value is the left operand. */
+/* Returns the comparison of a test. is_flipped is true if the value is the left operand. */
 static enum comparison comparison_of(const struct expr_test *test, bool is_flipped)
 {
 	switch (test->operation) {

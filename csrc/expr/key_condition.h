@@ -6,18 +6,19 @@
 
 #include "expr/binding.h"
 
-/* Values are borrowed from the binding. */
+/* A key condition as the bounds of a query. Its values are borrowed from the binding. */
 struct key_condition {
 	struct value partition;
 	enum comparison comparison;
-	struct value a, b;               /* operands of the comparison; b: only of BETWEEN */
+	struct value a, b;               /* operands of the comparison; b for BETWEEN only */
 };
 
-/* Checks a condition without a table, in the order of the text: it may have only AND and
- * comparisons that enum comparison has, each with one top-level attribute. VALIDATION. */
+/* Checks a key condition without its table, in the order of the text. Returns VALIDATION unless it
+ * consists of comparisons of enum comparison, each with one top-level attribute, that are joined
+ * by AND. */
 int key_condition_check(const struct binding *binding, struct failure *failure);
 
-/* Matches a checked condition with the table's key. Errors: VALIDATION, KEY_EMPTY. */
+/* Matches a checked key condition with the table's key. Errors: VALIDATION, KEY_EMPTY. */
 int key_condition_match(struct key_condition *condition, const struct binding *binding,
 	const struct key_schema *schema, struct failure *failure);
 

@@ -80,8 +80,8 @@ static enum token_kind mark_kind(uint8_t c)
 	}
 }
 
-/* Reads a punctuation token of one or two bytes. next is the byte after the first one, 0 at
- * the end of the text. */
+/* Reads a token of punctuation, which has one or two bytes. `next` is the byte after the first
+ * one, 0 at the end of the text. */
 static enum token_kind read_mark(uint8_t first, uint8_t next, size_t *len)
 {
 	*len = 2;

@@ -1,8 +1,7 @@
 /* lexer.h - splits the text of an expression into tokens.
  *
- * Blanks (space, tab, CR, LF) separate tokens and are skipped. Each character
- * that cannot start a token is a TOKEN_OTHER (each byte if it is not UTF-8), so
- * any bytes can be split.
+ * Blanks (space, tab, CR, LF) separate tokens and are skipped. Each character that cannot start a
+ * token becomes a TOKEN_OTHER, and so does each byte that is not UTF-8. So any bytes can be split.
  */
 #ifndef EXPR_LEXER_H
 #define EXPR_LEXER_H
@@ -41,8 +40,8 @@ struct token {
 	uint16_t start, len;     /* position in the text */
 };
 
-/* Writes the tokens of text, followed by a TOKEN_END. Returns their number, including the
- * TOKEN_END. tokens must have text.len + 1 elements; text.len is at most
+/* Writes the tokens of the text, followed by a TOKEN_END. Returns the number of tokens, including
+ * the TOKEN_END. `tokens` must have text.len + 1 elements, and text.len must be at most
  * EXPRESSION_BYTES_MAX. */
 unsigned lexer_split(struct slice text, struct token *tokens);
 
@@ -51,8 +50,8 @@ static inline struct slice token_text(struct slice text, struct token token)
 	return slice_of(text.data + token.start, token.len);
 }
 
-/* Returns true if text is a placeholder: the mark (# or :), then one or more of
- * A-Z a-z 0-9 _. */
+/* Returns true if the text is a placeholder, which consists of the mark (# or :) and one or more
+ * of A-Z a-z 0-9 _. */
 bool is_placeholder(struct slice text, char mark);
 
 #endif

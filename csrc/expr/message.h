@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "expr/tree.h"
 
-/* Fails with VALIDATION and the message "Invalid KindExpression: ", then the formatted
+/* Fails with VALIDATION. The message is "Invalid KINDExpression: ", followed by the formatted
  * text. Returns ERR_VALIDATION. */
 int expression_fail(struct failure *failure, enum expression_kind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -16,8 +16,8 @@ struct quote {
 	char text[QUOTE_BYTES + 1];
 };
 
-/* Returns text in a form that can be part of a message: at most QUOTE_BYTES bytes, with '?'
- * for NUL and for bytes that are not UTF-8. */
+/* Returns a text in a form that can be part of a message. It has at most QUOTE_BYTES bytes, with
+ * '?' in place of NUL and of bytes that are not UTF-8. */
 struct quote quote_of(struct slice text);
 
 #endif

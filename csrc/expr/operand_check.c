@@ -1,4 +1,4 @@
-/* operand_check.c - static checks of operands. */
+/* operand_check.c - checks of the operands of an expression that need no item. */
 #include "expr/operand_check.h"
 
 #include <stdio.h>
@@ -68,13 +68,13 @@ static const struct expr_node *argument(const struct binding *binding, unsigned 
 	return &expression->nodes[expression->arguments[first + n]];
 }
 
-/* Returns the value of a literal operand, NULL if it is a path or a function. */
+/* Returns the value of an operand, NULL if the operand is a path or a function. */
 static const struct value *literal(const struct binding *binding, const struct expr_node *node)
 {
 	return node->kind == NODE_VALUE ? &binding->values[node->at] : NULL;
 }
 
-/* Returns the type of an operand if it is known without an item, else 0. */
+/* Returns the type of an operand if the type is known without an item, otherwise 0. */
 static enum type static_type(const struct binding *binding, const struct expr_node *node)
 {
 	if (node->kind == NODE_VALUE)
@@ -105,7 +105,7 @@ static bool type_has_beginning(enum type type)
 	return type == TYPE_S || type == TYPE_B;
 }
 
-/* Fails at the first argument whose type is known and wrong. */
+/* Fails at the first operand whose type is known without an item and wrong. */
 static int check_types(const struct binding *binding, enum operation operation, unsigned first,
 	unsigned count, bool (*fits)(enum type), struct failure *failure)
 {
@@ -192,7 +192,8 @@ static void put_base64(char *to, struct slice bytes)
 	*to = '\0';
 }
 
-/* Returns a bound in the form of DynamoDB's messages: {S:abc}. Truncates a long one. */
+/* Returns a bound of BETWEEN in the form of DynamoDB's messages, such as {S:abc}. Truncates a long
+ * bound. */
 static struct quote print_bound(const struct value *value)
 {
 	char text[NUMBER_MAX_TEXT > 240 ? NUMBER_MAX_TEXT : 240];

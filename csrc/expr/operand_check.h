@@ -1,20 +1,20 @@
-/* operand_check.h - static checks of operands: their number, types and distinctness. They
- * need values but no item.
+/* operand_check.h - checks the operands of a bound expression: their number, types and
+ * distinctness. The checks need values but no item.
  */
 #ifndef EXPR_OPERAND_CHECK_H
 #define EXPR_OPERAND_CHECK_H
 
 #include "expr/binding.h"
 
-/* Checks one test of a condition whose names and values are bound. The nodes of the test
- * begin at index `nodes`. */
+/* Checks the operands of one test of a condition whose names and values are bound. The nodes of
+ * the test begin at index `nodes`. */
 int check_test(const struct binding *binding, const struct expr_test *test, unsigned nodes,
 	struct failure *failure);
 
 /* Checks the operands of ADD and DELETE, then the functions and sums of SET. */
 int check_update(const struct binding *binding, struct failure *failure);
 
-/* Returns true if two paths are equal after names have been resolved. */
+/* Returns true if two paths are equal after their placeholders have been replaced by names. */
 bool paths_equal(const struct binding *binding, const struct expr_path *a,
 	const struct expr_path *b);
 

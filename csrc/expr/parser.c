@@ -8,8 +8,8 @@
 
 /* --- memory ---
  *
- * The numbers of tokens are upper bounds for the lengths of all arrays. So one block holds
- * the expression and its arrays, and a second one the parser's own arrays.
+ * The numbers of tokens are upper bounds for the lengths of all arrays. So one block of memory
+ * contains the expression and its arrays, and a second block contains the parser's own arrays.
  */
 
 struct bounds {
@@ -31,8 +31,9 @@ static struct bounds count_tokens(const struct token *tokens, unsigned count)
 	return bounds;
 }
 
-/* Allocates count elements of `size` bytes from the block at offset *at, aligned. With a NULL
- * block it only advances *at, to compute the size of the block. */
+/* Allocates `count` elements of `size` bytes from the block at offset *at, aligned, and advances
+ * *at. If the block is NULL, it only advances *at, so that the size of the block can be
+ * computed. */
 static void *carve(uint8_t *block, size_t *at, size_t count, size_t size)
 {
 	void *piece = block ? block + *at : NULL;
@@ -140,7 +141,8 @@ static void read_name(struct parser *parser, struct expr_path *path)
 	if (token->kind == TOKEN_NAME) {
 		add_step(parser, path, STEP_REFERENCE, 0);
 	} else if (token->kind == TOKEN_WORD && !parser_is_keyword(parser, token)) {
-		if (is_reserved(parser_text(parser, parser->at)))
+		if (parser->expression->kind != EXPRESSION_RECORD_FILTER &&
+				is_reserved(parser_text(parser, parser->at)))
 			fault_note(&parser->faults, fault, parser_text(parser, parser->at), 0);
 		add_step(parser, path, STEP_NAME, 0);
 	} else {
@@ -194,7 +196,7 @@ uint16_t parser_read_path(struct parser *parser)
 
 /* --- projections and updates --- */
 
-/* Reads a comma; returns false at any other token. */
+/* Reads a comma. Returns false at any other token. */
 static bool take_comma(struct parser *parser)
 {
 	if (parser->failed || parser_token(parser)->kind != TOKEN_COMMA)
@@ -289,7 +291,8 @@ static void read_update(struct parser *parser)
 
 /* --- parsing an expression --- */
 
-/* Fails with the token and the text from the previous token to the next one. */
+/* Fails with a syntax error, whose message contains the token and the text from the previous token
+ * to the next one. */
 static int report_syntax(const struct parser *parser, struct failure *failure)
 {
 	const struct token *token = &parser->tokens[parser->failed_at];
@@ -322,7 +325,7 @@ static int parse_tokens(struct parser *parser, struct failure *failure)
 		faults_report(&parser->faults, kind, failure);
 }
 
-/* Parses the tokens. The parser's stacks exist only during this call. */
+/* Parses the tokens of an expression. The parser's stacks exist only during this call. */
 static int parse(struct expression **expression, enum expression_kind kind, struct slice text,
 	struct token *tokens, unsigned count, struct failure *failure)
 {

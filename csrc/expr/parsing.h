@@ -6,11 +6,12 @@
 #include "expr/lexer.h"
 #include "expr/tree.h"
 
-/* End of a list of exits. */
+/* End of a list of exits (struct exits). */
 #define NO_EXIT 0xffff
 
-/* List of exits of a condition that have no target yet (backpatching), linked through the
- * target fields of their tests: exit 2n is if_true of test n, 2n + 1 its if_false. */
+/* List of the exits of a condition whose target is not known yet (backpatching). The list is
+ * linked through the target fields of the tests: exit 2n is if_true of test n, exit 2n + 1 is its
+ * if_false. */
 struct exits {
 	uint16_t first, last;
 };
@@ -18,16 +19,17 @@ struct exits {
 /* An operand or a condition on the parser's stack. */
 struct parsed {
 	bool is_condition;
-	bool is_sum;             /* a + b or a - b, which cannot be an operand of another sum */
-	bool has_append;         /* contains list_append */
-	bool is_enclosed;        /* the whole is in parentheses */
-	uint16_t node;           /* operand: its node */
-	uint16_t token;          /* first token */
-	uint16_t entry;          /* condition: its first test */
+	bool is_sum;             /* true for a + b and a - b, which no sum may contain */
+	bool has_append;         /* true if the operand contains list_append */
+	bool is_enclosed;        /* true if the whole operand is in parentheses */
+	uint16_t node;           /* of an operand: index of its node */
+	uint16_t token;          /* index of its first token */
+	uint16_t entry;          /* of a condition: index of its first test */
 	struct exits if_true, if_false;
 };
 
-/* Open brackets, then operators without their right operand, by ascending precedence. */
+/* Kinds of frames on the parser's stack: open brackets, then operators that have no right operand
+ * yet, by ascending precedence. */
 enum frame_kind {
 	FRAME_ROOT, FRAME_PARENTHESES, FRAME_CALL, FRAME_IN,
 	FRAME_OR, FRAME_AND, FRAME_NOT, FRAME_COMPARE, FRAME_BETWEEN, FRAME_BETWEEN_AND,
@@ -76,7 +78,7 @@ static inline void parser_fail(struct parser *parser, unsigned token)
 	}
 }
 
-/* Counts an operator; records a fault if there are too many. */
+/* Counts an operator of the expression. Records a fault if there are too many. */
 static inline void parser_count_operator(struct parser *parser)
 {
 	if (++parser->expression->operator_count > OPERATORS_MAX)
@@ -86,20 +88,20 @@ static inline void parser_count_operator(struct parser *parser)
 /* Returns true if the token is a keyword of this kind of expression. */
 bool parser_is_keyword(const struct parser *parser, const struct token *token);
 
-/* Reads a path; returns its number. */
+/* Reads a path and returns its index. */
 uint16_t parser_read_path(struct parser *parser);
 
-/* Adds a node; returns its number. */
+/* Adds a node to the expression and returns its index. */
 uint16_t parser_add_node(struct parser *parser, enum node_kind kind, uint16_t at);
 
-/* Reads a :placeholder or a ?; returns its node. */
+/* Reads a :placeholder or a ? and returns the index of its node. */
 uint16_t parser_read_value(struct parser *parser);
 
-/* Reads the right side of a SET, up to the first token that is not part of it; returns its
- * node. Defined in precedence.c. */
+/* Reads the right side of a SET, up to the first token that is not part of it, and returns the
+ * index of its node. Defined in precedence.c. */
 uint16_t parser_read_operand(struct parser *parser);
 
-/* Reads a condition up to the end of the text. Defined in precedence.c. */
+/* Reads a condition, which ends at the end of the text. Defined in precedence.c. */
 void parser_read_condition(struct parser *parser);
 
 #endif

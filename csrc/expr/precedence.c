@@ -1,11 +1,11 @@
 /* precedence.c - operator-precedence parser for conditions and for the right side of a SET.
  *
- * Two stacks (Dijkstra's shunting yard): frames are open brackets and operators without their
- * right operand; parsed are complete operands and conditions. The parser has two states:
- * before an operand (take_prefix) and after one (take_postfix).
+ * The parser has two stacks (Dijkstra's shunting yard). `frames` contains open brackets and
+ * operators that have no right operand yet; `parsed` contains complete operands and conditions.
+ * The parser has two states: before an operand (take_prefix) and after an operand (take_postfix).
  *
- * (a) = :x has an operand in parentheses, (a = :x) is a condition, and f(a) can be either:
- * the operator, bracket or end of text that follows decides.
+ * (a) = :x has an operand in parentheses, and (a = :x) is a condition. f(a) can be either, which
+ * depends on the operator, bracket or end of text that follows.
  */
 #include "expr/parsing.h"
 
@@ -19,7 +19,7 @@ static inline struct parsed *top_parsed(struct parser *parser)
 	return &parser->stack[parser->height - 1];
 }
 
-/* Returns the innermost open bracket. */
+/* Returns the frame of the innermost open bracket. */
 static struct frame *bracket(struct parser *parser)
 {
 	unsigned i = parser->depth - 1;
@@ -98,7 +98,7 @@ static bool is_condition_function(enum operation operation)
 	return operation >= OPERATION_EXISTS && operation <= OPERATION_CONTAINS;
 }
 
-/* Returns the function of an operand; OPERATION_UNKNOWN for other operands and for unknown
+/* Returns the function that an operand calls, OPERATION_UNKNOWN for other operands and for unknown
  * functions. */
 static enum operation call_of(const struct parser *parser, const struct parsed *parsed)
 {
@@ -113,7 +113,8 @@ static void note_misuse(struct parser *parser, enum operation operation)
 		slice_of_text(operation_name(operation)), 0);
 }
 
-/* Fails unless parsed is an operand. A condition is a syntax error at the next token. */
+/* Fails unless `parsed` is an operand. A condition in place of an operand is a syntax error at the
+ * next token. */
 static void need_operand(struct parser *parser, const struct parsed *parsed)
 {
 	if (parsed->is_condition)
@@ -122,8 +123,8 @@ static void need_operand(struct parser *parser, const struct parsed *parsed)
 		note_misuse(parser, call_of(parser, parsed));
 }
 
-/* Makes sure that the topmost element is a condition: converts a function, fails for other
- * operands. */
+/* Makes the topmost element of the stack a condition. Converts a function to a condition; fails
+ * for other operands. */
 static void need_condition(struct parser *parser)
 {
 	struct parsed *top = top_parsed(parser);
@@ -141,7 +142,7 @@ static void need_condition(struct parser *parser)
 		node->at, node->count);
 }
 
-/* Moves the nodes of the topmost `count` operands to the arguments. */
+/* Moves the nodes of the topmost `count` operands to the arguments of a function. */
 static uint16_t take_arguments(struct parser *parser, unsigned count)
 {
 	struct expression *expression = parser->expression;
@@ -285,7 +286,7 @@ static void take_not(struct parser *parser)
 	parser->at++;
 }
 
-/* Reads a token before an operand, or the operand itself; returns true after the operand. */
+/* Reads a token that precedes an operand, or the operand itself. Returns true after the operand. */
 static bool take_prefix(struct parser *parser)
 {
 	const struct token *token = parser_token(parser);
@@ -314,7 +315,8 @@ static bool take_prefix(struct parser *parser)
 
 /* --- after an operand --- */
 
-/* Records a fault if a function is unknown or not allowed in this kind of expression. */
+/* Records a fault if the function of a frame is unknown or not allowed in this kind of
+ * expression. */
 static void check_function(struct parser *parser, const struct frame *frame)
 {
 	struct slice name = parser_text(parser, frame->token);
@@ -352,7 +354,7 @@ static void close_in(struct parser *parser)
 {
 	unsigned count = parser->height - top_frame(parser)->base;
 
-	/* + 1: the left operand, below the list on the stack */
+	/* + 1 for the left operand, which is below the list on the stack */
 	reduce_test(parser, count + 1);
 }
 
@@ -433,7 +435,7 @@ static void take_sum(struct parser *parser, enum operation operation)
 	push_frame(parser, FRAME_SUM, operation);
 }
 
-/* Reads an operator of conditions; returns false at any other token. */
+/* Reads an operator of conditions. Returns false at any other token. */
 static bool take_condition_operator(struct parser *parser)
 {
 	const struct token *token = parser_token(parser);

@@ -5,15 +5,16 @@
  */
 #include "expr/projection.h"
 
+#include "expr/container.h"
 #include "expr/targets.h"
-#include "expr/writer.h"
 
 static int project_map(const struct binding *binding, struct slice body,
 	const struct targets *range, struct buffer *out, uint64_t *count);
 static int project_list(const struct binding *binding, const struct value *list,
 	const struct targets *range, struct buffer *out, uint64_t *count);
 
-/* Writes a container with the targeted members; writes nothing if it has none of them. */
+/* Writes a map or list with only the members that the projection names. Writes nothing if it has
+ * none of them. */
 static int project_inside(const struct binding *binding, const struct value *value,
 	const struct targets *group, struct buffer *out, bool *written)
 {
@@ -25,12 +26,12 @@ static int project_inside(const struct binding *binding, const struct value *val
 	*written = false;
 	if (value->type != (is_list ? TYPE_L : TYPE_M))
 		return 0;
-	body = writer_open(out, value->type);
+	body = container_open(out, value->type);
 	err = is_list ? project_list(binding, value, group, out, &count) :
 		project_map(binding, value->bytes, group, out, &count);
 	*written = count > 0;
 	if (count)
-		writer_close(out, body, count);
+		container_close(out, body, count);
 	else
 		out->len = start;
 	return err;
@@ -41,7 +42,7 @@ static int project_member(const struct binding *binding, const struct value *val
 {
 	if (!targets_end(binding, group))
 		return project_inside(binding, value, group, out, written);
-	writer_put_value(out, value);
+	container_put_value(out, value);
 	*written = true;
 	return 0;
 }
@@ -70,7 +71,7 @@ static int project_map(const struct binding *binding, struct slice body,
 	int order, err = map_start(&walk, body);
 
 	while (!err && group.low < range->high) {
-		err = map_next(&walk, &name, &value);
+		err = map_seek(&walk, targets_name(binding, &group), &name, &value);
 		while (!err && group.low < range->high) {
 			order = slice_compare(targets_name(binding, &group), name);
 			if (order == 0) {
@@ -110,10 +111,10 @@ static int project_list(const struct binding *binding, const struct value *list,
 int project(const struct binding *binding, struct slice item, struct buffer *out)
 {
 	struct targets all = { 0, binding->order_count, 0 };
-	size_t body = writer_open_item(out);
+	size_t body = container_open_item(out);
 	uint64_t count = 0;
 	int err = item.len ? project_map(binding, item, &all, out, &count) : 0;
 
-	writer_close_item(out, body, count);
+	container_close_item(out, body, count);
 	return err ? err : buffer_error(out);
 }

@@ -4,9 +4,10 @@
 
 #include "expr/binding.h"
 
-/* Appends the projected item to out, in canonical form. Nested values stay inside their maps
- * and lists. List elements are in the order of their indexes, without gaps. Missing paths are
- * omitted; if all are missing or the item is an empty slice, the result has no attributes.
+/* Appends the projected item to out, in canonical form. Nested values stay inside their maps and
+ * lists. List elements are in the order of their indexes, without gaps. Paths that the item does
+ * not have are omitted. If it has none of them, or the item is an empty slice, the result has no
+ * attributes.
  *
  * The binding is that of a projection or of an update, whose targets are then projected: from
  * the old item for UPDATED_OLD, from the new one for UPDATED_NEW. Returns 0, CORRUPT or

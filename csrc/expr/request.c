@@ -10,13 +10,13 @@
 
 #define FEW 8                      /* maximum number of entries for linear search */
 
-/* One of the two maps, names or values. */
+/* One of the two maps of a request: names or values. */
 struct map {
 	const char *title;
 	char mark;
 	const void *entries;
 	size_t count;
-	size_t entry_size;               /* in bytes; the first member is the placeholder */
+	size_t entry_size;               /* in bytes; an entry begins with its placeholder */
 };
 
 static struct map names_of(const struct parameters *parameters)
@@ -123,8 +123,8 @@ static int compare(const void *context, uint32_t a, uint32_t b)
 	return slice_compare(placeholder(map, a), placeholder(map, b));
 }
 
-/* Writes the indexes of a map's entries to order, sorted by placeholder, and returns it.
- * Returns NULL if there are few entries. */
+/* Writes the indexes of a map's entries to `order`, sorted by placeholder, and returns order.
+ * Returns NULL without sorting if there are few entries, because they are searched one by one. */
 static uint32_t *sort_map(const struct map *map, uint32_t *order)
 {
 	uint32_t i;
@@ -261,8 +261,8 @@ int request_finish(const struct request *request, struct failure *failure)
 	if (!err)
 		err = check_used(&values, request->value_used, failure);
 	if (!err && request->position < parameters->position_count)
-		err = fail_as(failure, ERR_VALIDATION, "%zu values for ?, but the expressions have"
-			" %zu", parameters->position_count, request->position);
+		err = fail_as(failure, ERR_VALIDATION, "%zu values were given for ?, but the"
+			" expressions have %zu ?", parameters->position_count, request->position);
 	return err;
 }
 

@@ -81,7 +81,8 @@ const char *reserved_word(unsigned n)
 	return words[n];
 }
 
-/* Compares a word, in upper case, with an entry of the list: <0, 0 or >0. */
+/* Compares a word in upper case with an entry of the list of reserved words. Returns <0, 0 or
+ * >0. */
 static int compare(struct slice word, const char *entry)
 {
 	size_t i;

@@ -8,10 +8,10 @@
 
 #define RESERVED_COUNT 573
 
-/* Returns true if the word is reserved; case-insensitive. */
+/* Returns true if the word is reserved, in upper or lower case. */
 bool is_reserved(struct slice word);
 
-/* Returns the n-th reserved word, 0..RESERVED_COUNT - 1, ascending. */
+/* Returns reserved word n, 0..RESERVED_COUNT - 1, in ascending order. */
 const char *reserved_word(unsigned n);
 
 #endif

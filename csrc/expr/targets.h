@@ -1,15 +1,16 @@
 /* targets.h - the sorted targets of an update or a projection as a tree of paths.
  *
- * Targets with a common prefix are a contiguous range of the sorted order, which is divided
- * into groups by the next step. No target is a prefix of another (the binder rejects that), so
- * a group with a target that ends at its depth has no other target.
+ * Targets with a common prefix are a contiguous range of the sorted order, which is divided into
+ * groups by the next step. The binder rejects targets of which one is a prefix of another, so a
+ * group with a target that ends at the group's depth has no other target.
  */
 #ifndef EXPR_TARGETS_H
 #define EXPR_TARGETS_H
 
 #include "expr/binding.h"
 
-/* The targets low to high - 1 of the order, whose first `depth` steps are equal. */
+/* Group of targets whose first `depth` steps are equal: the targets low to high - 1 of the sorted
+ * order. */
 struct targets {
 	unsigned low, high;
 	unsigned depth;
@@ -39,15 +40,15 @@ static inline bool targets_end(const struct binding *binding, const struct targe
 	return binding_target(binding, binding->order[group->low])->count == group->depth;
 }
 
-/* Returns true if the next steps are list indexes, false if they are names. */
+/* Returns true if the next steps of the targets are list indexes, false if they are names. */
 static inline bool targets_are_indexes(const struct binding *binding,
 	const struct targets *group)
 {
 	return binding->expression->steps[targets_step(binding, group) + 1].kind == STEP_INDEX;
 }
 
-/* Return the first group of a range, or the next one after a group. If there is none, its low
- * is range->high. */
+/* targets_first returns the first group of a range, targets_next the group after `group`. If there
+ * is no such group, low of the result is range->high. */
 struct targets targets_first(const struct binding *binding, const struct targets *range);
 struct targets targets_next(const struct binding *binding, const struct targets *range,
 	const struct targets *group);

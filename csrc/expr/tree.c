@@ -28,7 +28,7 @@ const char *expression_kind_name(enum expression_kind kind)
 	static const char *const names[] = {
 		[EXPRESSION_UPDATE] = "Update", [EXPRESSION_CONDITION] = "Condition",
 		[EXPRESSION_KEY_CONDITION] = "KeyCondition", [EXPRESSION_FILTER] = "Filter",
-		[EXPRESSION_PROJECTION] = "Projection",
+		[EXPRESSION_PROJECTION] = "Projection", [EXPRESSION_RECORD_FILTER] = "Filter",
 	};
 
 	return names[kind];

@@ -1,12 +1,12 @@
 /* tree.h - a parsed expression: the text, and flat arrays that refer to it.
  *
- * It contains no values and names of a request, so a text is parsed once and used
- * with any parameters. It is immutable.
+ * A parsed expression contains no values and names of a request, so a text is parsed once and used
+ * with any parameters. It never changes.
  *
- * A condition is stored as a program. Its tests (comparisons and functions) are
- * in the order of the text; each has two targets: the next test if it is true
- * and if it is false. AND, OR and NOT only determine these targets
- * (backpatching), so evaluation is a loop without a stack:
+ * A condition is stored as a program. Its tests (comparisons and functions) are in the order of
+ * the text. Each test has two targets: the test that follows if it is true, and the test that
+ * follows if it is false. AND, OR and NOT only determine these targets (backpatching), so
+ * evaluation is a loop without a stack:
  *
  *     a = :x OR (b = :y AND NOT c = :z)
  *
@@ -56,7 +56,7 @@ struct expr_path {
 
 enum node_kind { NODE_PATH, NODE_VALUE, NODE_CALL };
 
-/* An operand. */
+/* An operand: a path, a value or a function with its arguments. */
 struct expr_node {
 	uint8_t kind;            /* enum node_kind */
 	uint8_t operation;       /* NODE_CALL: a function, + or - */
@@ -92,7 +92,7 @@ struct expression {
 	size_t size;                     /* bytes of memory, including all arrays */
 	struct slice text;
 	struct expr_step *steps;
-	struct expr_path *paths;         /* in a projection or update the targets come first */
+	struct expr_path *paths;         /* in a projection or update the targets are first */
 	struct expr_node *nodes;
 	uint16_t *arguments;             /* nodes */
 	struct expr_value *values;
@@ -103,7 +103,7 @@ struct expression {
 	uint16_t position_count;         /* number of values that are a ? */
 	uint16_t operator_count;
 	uint16_t first_logic;            /* position of a condition's first OR or NOT */
-	uint8_t first_logic_keyword;     /* KEYWORD_OR, KEYWORD_NOT; 0: none */
+	uint8_t first_logic_keyword;     /* KEYWORD_OR, KEYWORD_NOT; 0 if none */
 };
 
 const char *operation_name(enum operation operation);
@@ -114,7 +114,7 @@ const char *expression_kind_name(enum expression_kind kind);
 static inline bool expression_is_condition(enum expression_kind kind)
 {
 	return kind == EXPRESSION_CONDITION || kind == EXPRESSION_KEY_CONDITION ||
-		kind == EXPRESSION_FILTER;
+		kind == EXPRESSION_FILTER || kind == EXPRESSION_RECORD_FILTER;
 }
 
 static inline struct slice step_text(const struct expression *expression,

@@ -1,15 +1,15 @@
 /* update.c - applies an update expression to the bytes of an item.
  *
- * All results are computed first, from the old item (update_value.c). Then the new item is
- * written in one merge of targets and attributes, which are both ascending; the bytes between
- * two targets are copied as one run. The depth of recursion is at most PATH_STEPS_MAX.
+ * The results of all actions are computed first, from the old item (update_value.c). Then the new
+ * item is written in one merge of targets and attributes, which are both ascending. The bytes
+ * between two targets are copied as one run. The depth of recursion is at most PATH_STEPS_MAX.
  */
 #include "expr/update.h"
 
 #include "base/memory.h"
+#include "expr/container.h"
 #include "expr/targets.h"
 #include "expr/update_value.h"
-#include "expr/writer.h"
 
 #define INVALID_PATH "The document path provided in the update expression is invalid for update"
 #define TOO_DEEP "Nesting Levels have exceeded supported limits: Attributes in the item have" \
@@ -24,7 +24,8 @@ struct rewriting {
 	bool is_new;                     /* the item does not exist yet */
 };
 
-/* Copies the bytes between two targets, from *run to `to`; the next run starts at `next`. */
+/* Copies the unchanged bytes between two targets, from *run to `to`. The next run of unchanged
+ * bytes starts at `next`. */
 static void copy_run(struct rewriting *rewriting, const uint8_t **run, const uint8_t *to,
 	const uint8_t *next)
 {
@@ -38,7 +39,7 @@ static const struct update_result *result_of(const struct rewriting *rewriting,
 	return &rewriting->update->results[rewriting->binding->order[group->low]];
 }
 
-/* Returns true if all actions of the group are removals. */
+/* Returns true if all actions of the group of targets are removals. */
 static bool only_removes(const struct rewriting *rewriting, const struct targets *group)
 {
 	const struct binding *binding = rewriting->binding;
@@ -58,7 +59,7 @@ static int put_result(struct rewriting *rewriting, const struct update_result *r
 {
 	if (depth - 1 + value_levels(&result->value) > VALUE_MAX_DEPTH)
 		return fail_as(rewriting->failure, ERR_TOO_DEEP, TOO_DEEP);
-	writer_put_value(rewriting->out, &result->value);
+	container_put_value(rewriting->out, &result->value);
 	return 0;
 }
 
@@ -67,7 +68,8 @@ static int rewrite_map(struct rewriting *rewriting, struct slice body,
 static int rewrite_list(struct rewriting *rewriting, const struct value *list,
 	const struct targets *range, size_t start);
 
-/* Writes the new value of a member that contains targets. old: NULL if it is missing. */
+/* Writes the new value of a map or list member that contains targets. old is NULL if the member is
+ * missing. */
 static int rewrite_inside(struct rewriting *rewriting, const struct value *old,
 	const struct targets *group, bool *written)
 {
@@ -80,7 +82,7 @@ static int rewrite_inside(struct rewriting *rewriting, const struct value *old,
 		return 0;
 	if (!old || old->type != (is_list ? TYPE_L : TYPE_M))
 		return fail_as(rewriting->failure, ERR_VALIDATION, INVALID_PATH);
-	start = writer_open(rewriting->out, old->type);
+	start = container_open(rewriting->out, old->type);
 	err = is_list ? rewrite_list(rewriting, old, group, start) :
 		rewrite_map(rewriting, old->bytes, group, start);
 	if (!err && !buffer_error(rewriting->out))
@@ -89,7 +91,8 @@ static int rewrite_inside(struct rewriting *rewriting, const struct value *old,
 	return err;
 }
 
-/* Writes the new value of a member. Sets *written to false if it has none. */
+/* Writes the new value of a map or list member. Sets *written to false if the update removes the
+ * member. */
 static int rewrite_member(struct rewriting *rewriting, const struct value *old,
 	const struct targets *group, bool *written)
 {
@@ -117,7 +120,8 @@ static int rewrite_attribute(struct rewriting *rewriting, const struct value *ol
 	return err;
 }
 
-/* Writes the targets of the range, from *group on, that precede the name (NULL: all). */
+/* Writes the new members whose targets, from *group on, precede the name; all of them if name is
+ * NULL. */
 static int rewrite_missing(struct rewriting *rewriting, const struct targets *range,
 	struct targets *group, const struct slice *name, uint64_t *count)
 {
@@ -131,12 +135,12 @@ static int rewrite_missing(struct rewriting *rewriting, const struct targets *ra
 	return err;
 }
 
-/* Writes a map body; its count is at offset `start` of the output. */
+/* Writes the body of a changed map. The member count is at offset `start` of the output. */
 static int rewrite_map(struct rewriting *rewriting, struct slice body,
 	const struct targets *range, size_t start)
 {
 	struct targets group = targets_first(rewriting->binding, range);
-	const uint8_t *run, *at;
+	const uint8_t *run;
 	struct map_walk walk;
 	struct slice name;
 	struct value value;
@@ -148,13 +152,10 @@ static int rewrite_map(struct rewriting *rewriting, struct slice body,
 	run = walk.source.at;
 	count = walk.left;
 	while (group.low < range->high) {
-		at = walk.source.at;
-		err = map_next(&walk, &name, &value);
+		err = map_seek(&walk, targets_name(rewriting->binding, &group), &name, &value);
 		if (err)
 			break;
-		if (slice_compare(targets_name(rewriting->binding, &group), name) > 0)
-			continue;
-		copy_run(rewriting, &run, at, at);
+		copy_run(rewriting, &run, walk.found, walk.found);
 		err = rewrite_missing(rewriting, range, &group, &name, &count);
 		if (err)
 			return err;
@@ -172,11 +173,11 @@ static int rewrite_map(struct rewriting *rewriting, struct slice body,
 		return fail(rewriting->failure, err);
 	copy_run(rewriting, &run, walk.source.end, run);
 	err = rewrite_missing(rewriting, range, &group, NULL, &count);
-	writer_close_item(rewriting->out, start, count);
+	container_close_item(rewriting->out, start, count);
 	return err;
 }
 
-/* Appends the targets whose indexes are past the end of a list, without gaps. */
+/* Appends the new members whose indexes are past the end of a list, without gaps. */
 static int append_members(struct rewriting *rewriting, const struct targets *range,
 	struct targets group, uint64_t *count)
 {
@@ -220,7 +221,7 @@ static int rewrite_list(struct rewriting *rewriting, const struct value *list,
 	}
 	copy_run(rewriting, &run, walk.source.end, run);
 	err = append_members(rewriting, range, group, &count);
-	writer_close_item(rewriting->out, start, count);
+	container_close_item(rewriting->out, start, count);
 	return err;
 }
 
@@ -264,7 +265,7 @@ int update_apply(struct update *update, const struct binding *binding, struct sl
 		err = update_compute(update, binding, old, failure);
 	if (err || (rewriting.is_new && only_removes(&rewriting, &all)))
 		return err;
-	start = writer_open_item(&update->out);
+	start = container_open_item(&update->out);
 	err = rewrite_map(&rewriting, old.len ? old : key, &all, start);
 	if (!err && buffer_error(&update->out))
 		err = fail(failure, buffer_error(&update->out));

@@ -1,8 +1,8 @@
 /* update_value.c - computes the values that the actions of an update assign.
  *
  * Values of the old item and of the request are borrowed. Computed numbers are stored in the
- * result, computed lists and sets in one buffer. The buffer may move while it grows, so the
- * addresses of their bytes are set at the end.
+ * result of their action, computed lists and sets in one buffer. The buffer may move while it
+ * grows, so the addresses of computed lists and sets are set at the end.
  */
 #include "expr/update_value.h"
 
@@ -36,14 +36,14 @@ static const struct expr_node *argument(const struct computing *computing,
 
 /* --- operands ---
  *
- * is_built: the bytes of the value are in `built`, at offset built_at.
+ * If is_built is true, the bytes of the value are in `built`, at offset built_at.
  */
 
 static int compute_append(struct computing *computing, const struct expr_node *call,
 	struct update_result *result);
 
-/* Computes a path, a value or a function. The parser rejects list_append inside list_append,
- * so this recursion is one level deep. */
+/* Computes an operand: a path, a value or a function. The parser rejects list_append inside
+ * list_append, so this recursion is one level deep. */
 static int compute_operand(struct computing *computing, const struct expr_node *node,
 	struct update_result *result)
 {
@@ -105,8 +105,8 @@ static int compute_append(struct computing *computing, const struct expr_node *c
 	return 0;
 }
 
-/* Stores a computed number in the result, or fails if err is set. DynamoDB reports too many
- * digits as overflow, too. */
+/* Stores a computed number in the result of an action, or fails if err is set. Too many digits are
+ * reported as overflow, as in DynamoDB. */
 static int keep_number(struct computing *computing, struct update_result *result, int err)
 {
 	if (err)
@@ -190,7 +190,7 @@ static int compute_sets(struct computing *computing, const struct value *old,
 	return err ? fail(computing->failure, err) : 0;
 }
 
-/* Computes the result of ADD or DELETE. */
+/* Computes the result of an action of ADD or DELETE. */
 static int compute_change(struct computing *computing, const struct expr_action *action,
 	struct update_result *result)
 {
@@ -237,7 +237,7 @@ int update_compute(struct update *update, const struct binding *binding, struct 
 	}
 	if (!err && buffer_error(&update->built))
 		err = fail(failure, buffer_error(&update->built));
-	/* an empty buffer may have no memory */
+	/* an empty buffer may have no memory, so its data may be NULL */
 	for (i = 0; i < expression->action_count && !err && update->built.len; i++)
 		if (update->results[i].is_built)
 			update->results[i].value.bytes.data =

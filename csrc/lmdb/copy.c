@@ -4,9 +4,9 @@
  *     the calling thread     socket -> file, 1 MiB at a time
  *
  * mdb_env_copyfd2 begins a plain copy with the two meta pages, which it writes while it holds
- * LMDB's write mutex. It waits for the mutex without a timeout, so the caller must hold the
- * write lock. Two pages fit in the socket's buffer, so LMDB releases the mutex even if nothing
- * reads from the socket yet.
+ * LMDB's write mutex. LMDB waits for this mutex without a timeout, so the caller must hold the
+ * write lock. The two pages fit in the socket's buffer, so LMDB releases the mutex even if the
+ * calling thread does not read from the socket yet.
  */
 #include "lmdb/copy.h"
 
@@ -21,8 +21,8 @@
 
 #define CHUNK (UINT32_C(1) << 20)
 
-/* Maximum number of unflushed bytes. This number bounds the time of the last flush, and the time
- * that commits on the same disk wait for writes of the copy. */
+/* Maximum number of unflushed bytes of the copy. The limit bounds the time of the last flush, and
+ * the time for which commits on the same disk wait for writes of the copy. */
 #define FLUSH_EVERY (UINT64_C(64) << 20)
 
 struct copier {
@@ -50,8 +50,9 @@ struct pump {
 
 /* --- LMDB's thread --- */
 
-/* Runs LMDB's copy. SIGPIPE is blocked, because a write to the shut down socket raises it, and
- * its default action terminates the process. It stays pending until the thread ends. */
+/* Runs mdb_env_copyfd2 on LMDB's thread. SIGPIPE is blocked, because a write to a socket that was
+ * shut down raises this signal, whose default action terminates the process. The signal stays
+ * pending until the thread ends. */
 static void *run_copier(void *context)
 {
 	struct copier *copier = context;
@@ -80,7 +81,8 @@ static void release_write_lock(struct pump *pump)
 	pump->shared = NULL;
 }
 
-/* Called after the first byte: LMDB has its reader slot then. */
+/* Releases the slot lock after the first byte of the copy, because LMDB has its reader slot
+ * then. */
 static void release_slot_lock(struct pump *pump)
 {
 	slot_lock_release(pump->slots);
@@ -92,7 +94,7 @@ static int write_failed(const struct pump *pump, int system, const char *what)
 	int err = file_write_error(pump->to->fd, system);
 
 	if (err == ERR_DISK_FULL)
-		fail_with(pump->failure, err, "%s", pump->to->path);
+		fail_about(pump->failure, err, "%s", pump->to->path);
 	else
 		file_fail(pump->failure, system, pump->to->path, what);
 	if (pump->failure)
@@ -140,8 +142,8 @@ static int pump_all(struct pump *pump)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return fail_as(pump->failure, ERR_STORE, "%s: can't read from the socket of"
-				" the copying thread: %s", pump->to->path, strerror(errno));
+			return fail_as(pump->failure, ERR_STORE, "%s can't be copied: the socket of"
+				" the copying thread can't be read: %s", pump->to->path, strerror(errno));
 		release_slot_lock(pump);
 		release_write_lock(pump);
 		if (got == 0)
@@ -161,7 +163,7 @@ static int lmdb_failed(const struct store *store, int rc, struct failure *failur
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
 	if (rc == MDB_INCOMPATIBLE)
-		return fail_as(failure, ERR_CORRUPT, "%s: some pages are neither in use nor free;"
+		return fail_as(failure, ERR_CORRUPT, "some pages of %s are neither in use nor free;"
 			" make a plain copy instead of a compact one", store->path);
 	return env_fail(failure, store, rc, "can't be copied");
 }
@@ -219,8 +221,8 @@ static int copy_pages(struct store *store, struct pump *pump, bool compact)
 	return err;
 }
 
-/* Audits the pages of the snapshot, which the caller's reader prevents from being reused. The
- * write lock is held until the snapshot's meta page is read. */
+/* Audits the pages of the snapshot before a compact copy. The caller's reader prevents reuse of
+ * these pages. The write lock is held until the snapshot's meta page has been read. */
 static int check_source(struct store *store, uint64_t snapshot, struct pump *pump)
 {
 	struct meta_page facts;
@@ -232,7 +234,7 @@ static int check_source(struct store *store, uint64_t snapshot, struct pump *pum
 		pump->failure);
 }
 
-/* Estimates the number of pages in the copy. */
+/* Estimates the number of pages of the copy, for the progress. */
 static int count_source(struct store *store, bool compact, uint64_t *pages)
 {
 	uint64_t free_pages = 0;
@@ -269,15 +271,15 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 	int rc;
 
 	readers_add(store, &slot);
-	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* also remaps and removes dead readers */
+	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* also remaps and frees slots of dead readers */
 	if (rc) {
 		err = lmdb_failed(store, rc, failure);
 	} else {
 		readers_locate(store, &slot);
 		err = copy_snapshot(store, mdb_txn_id(mdb), &pump, compact, phase);
 		if (!readers_holds(store, &slot, mdb_txn_id(mdb)))
-			err = fail_as(failure, ERR_STORE, "%s: another program freed the snapshot"
-				" that was being copied", store->path);
+			err = fail_as(failure, ERR_STORE, "the snapshot of %s that was being copied"
+				" was freed by another program", store->path);
 		if (readers_has(store, &slot))
 			mdb_txn_abort(mdb);
 		else
@@ -306,7 +308,7 @@ int copy_amend(const struct temporary *copy, uint64_t page_count,
 	struct failure *failure)
 {
 	struct store_options options = {
-		.max_bytes = 1,          /* maps only the file and the reserve */
+		.max_bytes = 1,          /* so that only the file and the reserve are mapped */
 		.durability = DURABILITY_FULL,
 		.clock = clock_system(),
 		.fill = amend,

@@ -1,9 +1,9 @@
 /* copy.h - copies a database file while other processes write, with progress and cancellation.
  *
  * LMDB copies a file in one call (mdb_env_copyfd2) that cannot be cancelled and reports no
- * progress. So the call runs on a separate thread and writes to a socket. The caller reads from
- * the socket, counts the bytes and writes them to the file. Shutting down the socket ends the
- * call.
+ * progress. So this call runs on a separate thread and writes to a socket. The calling thread
+ * reads from the socket, counts the bytes and writes them to the file. To cancel the copy, the
+ * calling thread shuts down the socket.
  */
 #ifndef LMDB_COPY_H
 #define LMDB_COPY_H
@@ -14,9 +14,9 @@
 
 /* Copies the last commit to the empty file `to`, without flushing it. The caller must hold the
  * write lock; this function releases it as soon as the snapshot is taken. While the snapshot is
- * held, the database grows, because pages freed during the copy cannot be reused. `compact`
- * omits free pages; it checks every page in use first, because LMDB trusts damaged pages.
- * Begins the phase `phase` of progress and counts the pages copied.
+ * held, the database grows, because pages freed during the copy cannot be reused. A compact copy
+ * has no free pages. Every page in use is checked before a compact copy, because LMDB trusts
+ * damaged pages. Begins the phase `phase` of progress and counts the copied pages.
  *
  * Returns 0, ERR_INTERRUPTED, ERR_DISK_FULL, ERR_CORRUPT, ERR_BUSY, ERR_READERS_FULL,
  * ERR_NO_MEMORY or ERR_STORE. */
@@ -28,8 +28,8 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 int copy_check_pages(const struct temporary *copy, uint64_t *page_count,
 	struct progress *progress, struct failure *failure);
 
-/* Runs amend in one transaction on the copy and flushes it. No other process may know the copy
- * yet. */
+/* Runs `amend` in one transaction on the copy and flushes the copy. No other process may know the
+ * copy yet. */
 int copy_amend(const struct temporary *copy, uint64_t page_count,
 	int (*amend)(struct txn *txn, void *context, struct failure *failure), void *context,
 	struct failure *failure);

@@ -1,8 +1,8 @@
 /* cursor.c - reads and writes rows with cursors.
  *
- * A transaction keeps one cursor for each tree that it uses. The next row is usually close to
- * the last one, and LMDB then does not descend from the root (batched puts in key order take
- * half the time). A reader's cursors outlive its snapshots; each is renewed when it is first
+ * A transaction keeps one cursor for each tree that it uses. The next row is usually close to the
+ * last one, and then LMDB does not descend from the root, so that batched puts in key order take
+ * half the time. A reader's cursors outlive its snapshots. Each cursor is renewed when it is first
  * used with a new snapshot.
  */
 #include <assert.h>
@@ -12,8 +12,9 @@
 #include "lmdb/internal.h"
 #include "lmdb_file/raw_cursor.h"
 
-/* Converts LMDB's code to an error and stores the first error in the transaction: after a failed
- * write LMDB rejects every call with MDB_BAD_TXN, and the caller of commit needs the cause. */
+/* Converts LMDB's code to an error and stores the first error in the transaction. The caller of
+ * commit needs this cause, because after a failed write LMDB rejects every call with
+ * MDB_BAD_TXN. */
 static int note(struct txn *txn, int rc)
 {
 	int err;
@@ -26,7 +27,7 @@ static int note(struct txn *txn, int rc)
 	txn->system = rc;
 	if (!txn->err)
 		txn->err = err;
-	if (rc == MDB_MAP_FULL)   /* slots of dead readers may prevent reuse of pages */
+	if (rc == MDB_MAP_FULL)   /* perhaps because slots of dead readers prevent reuse of pages */
 		mdb_reader_check(txn->store->env, NULL);
 	return err;
 }
@@ -249,9 +250,9 @@ int txn_put_reserve(struct txn *txn, enum tree tree, struct slice key, size_t le
 	return err;
 }
 
-/* Inserts a row. From the second insertion at the end of the tree on, uses MDB_APPEND: LMDB then
- * fills each page completely; otherwise it leaves space for one more row. If the key is not the
- * last one, LMDB returns MDB_KEYEXIST and the row is inserted normally. */
+/* Inserts a row. From the second insertion at the end of the tree on, uses MDB_APPEND, because
+ * LMDB then fills each page completely and otherwise leaves space for one more row. If the key is
+ * not the last one, LMDB returns MDB_KEYEXIST, and the row is inserted normally. */
 static int insert(struct cursor *own, MDB_val *key, MDB_val *value)
 {
 	MDB_val after, ignored;

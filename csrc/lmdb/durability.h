@@ -3,8 +3,8 @@
 #define LMDB_DURABILITY_H
 
 enum durability {
-	DURABILITY_FULL,       /* an acknowledged commit survives a power cut */
-	DURABILITY_ONE_FLUSH,  /* a power cut may undo the last commit */
+	DURABILITY_FULL,       /* every acknowledged commit survives a power cut */
+	DURABILITY_ONE_FLUSH,  /* a power cut may remove the last commit */
 	DURABILITY_NONE,       /* a power cut may corrupt the file */
 };
 

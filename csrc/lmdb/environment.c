@@ -1,10 +1,10 @@
 /* environment.c - LMDB's environment for one file: creation, checked opening, errors.
  *
- * A file is created under a temporary name and renamed after it was flushed. A crash leaves
- * either no file or a complete one, and perhaps the temporary file, which the next creation
- * removes (os/temporary.h). The OPENING lock of the shared page is held throughout, so no other
- * process creates the same name. The shared page records whether the directory entry was
- * flushed.
+ * A database file is created under a temporary name and renamed after it was flushed. A crash
+ * leaves either no database file or a complete one, and perhaps the temporary file, which the next
+ * creation removes (os/temporary.h). The OPENING lock of the shared page is held during all of
+ * this, so no other process creates the same name. The shared page records whether the directory
+ * entry was flushed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,8 @@
 #include "os/file_system.h"
 #include "os/temporary.h"
 
-/* LMDB documents that opening may fail while another process closes the file. */
+/* Number of attempts to open an environment, because LMDB documents that opening may fail while
+ * another process closes the file. */
 #define OPEN_ATTEMPTS 10
 #define OPEN_RETRY_US 10000
 #define CHECK_RETRY_US 1000
@@ -62,8 +63,8 @@ int env_error(int fd, int rc)
 static int fail_slots_busy(struct failure *failure, const struct store *store)
 {
 	fail_busy(failure, slot_lock_owner(store->shared),
-		"%s: the lock on the reader slots is held by another process, which may be stopped",
-		store->path);
+		"the lock on the reader slots of %s is held by another process, which may be"
+		" stopped", store->path);
 	if (failure)
 		failure->transient = true;
 	return ERR_BUSY;
@@ -76,16 +77,16 @@ int env_fail(struct failure *failure, const struct store *store, int rc, const c
 	if (rc == STORE_SLOTS_BUSY)
 		return fail_slots_busy(failure, store);
 	if (rc == MDB_MAP_RESIZED)
-		fail_as(failure, err, "%s: the file has grown beyond this process's mapping, and"
-			" an open snapshot prevents a larger one; try again when the snapshot has"
+		fail_as(failure, err, "%s has grown beyond this process's mapping, and an open"
+			" snapshot prevents a larger mapping; try again when the snapshot has"
 			" ended", store->path);
 	else if (rc == ENOMEM)
-		fail_as(failure, err, "%s: %s: out of memory or of address space (ulimit -v)",
+		fail_as(failure, err, "%s %s: out of memory or of address space (ulimit -v)",
 			store->path, what);
 	else if (err == ERR_READERS_FULL || err == ERR_DISK_FULL || err == ERR_FULL)
-		fail_with(failure, err, "%s", store->path);
+		fail_about(failure, err, "%s", store->path);
 	else
-		fail_as(failure, err, "%s: %s: %s", store->path, what, mdb_strerror(rc));
+		fail_as(failure, err, "%s %s: %s", store->path, what, mdb_strerror(rc));
 	if (failure)
 		failure->system = rc;
 	return err;
@@ -96,8 +97,9 @@ int env_full(const struct store *store, struct failure *failure)
 	uint64_t limit = atomic_load(&store->limit_bytes);
 	bool is_cut = limit < store->options.max_bytes;
 
-	return fail_with(failure, ERR_FULL, "%s: %llu bytes (%s)", store->path,
-		(unsigned long long)limit, is_cut ? "limited by the address space" : "max_size");
+	return fail_as(failure, ERR_FULL, "%s has reached its maximum size of %llu bytes (%s)",
+		store->path, (unsigned long long)limit,
+		is_cut ? "limited by the address space" : "max_size");
 }
 
 /* --- sizes --- */
@@ -116,8 +118,8 @@ static uint64_t whole_pages(uint64_t bytes)
 	return (bytes + page - 1) / page * page;
 }
 
-/* Sets the limit for user writes and the reserve above it: max_bytes and its reserve, or less if
- * the mapping of map_bytes is smaller than both. */
+/* Sets the limit for user writes to max_bytes and computes the reserve above it. Both are smaller
+ * if the mapping of map_bytes is too small for them. */
 static void set_limits(struct store *store, uint64_t map_bytes)
 {
 	uint64_t limit = store->options.max_bytes;
@@ -135,10 +137,10 @@ static void set_limits(struct store *store, uint64_t map_bytes)
 	store->reserve_pages = reserve / store->page_bytes;
 }
 
-/* Returns the size of the mapping and sets the limits. The size is the larger of max_bytes and
- * the file, plus the reserve. If the address space is too small, it is less, but at least the
- * file plus the smallest reserve; 0 if these do not fit either. `wanted` is a minimum, `reused`
- * the size of the mapping to be replaced. */
+/* Returns the size of the mapping and sets the limits. The size is the larger of max_bytes and the
+ * file size, plus the reserve. If the address space is too small for that, the size is less, but
+ * at least the file size plus the smallest reserve. Returns 0 if this minimum does not fit either.
+ * `wanted` is a minimum for the size, `reused` is the size of the mapping that will be replaced. */
 static uint64_t choose_map(struct store *store, uint64_t page_count, uint64_t wanted,
 	uint64_t reused)
 {
@@ -161,8 +163,8 @@ static int set_map(struct store *store, uint64_t page_count, struct failure *fai
 		return fail_as(failure, ERR_VALIDATION, "max_bytes is more than 64 TiB");
 	map_bytes = choose_map(store, page_count, 0, 0);
 	if (!map_bytes)
-		return fail_as(failure, ERR_NO_MEMORY, "%s: no address space for a map of the file"
-			" and a reserve, %llu MiB (ulimit -v)", store->path, (unsigned long long)
+		return fail_as(failure, ERR_NO_MEMORY, "%s needs a mapping of %llu MiB, which does"
+			" not fit in the address space (ulimit -v)", store->path, (unsigned long long)
 			((page_count * store->page_bytes + RESERVE_LEAST) >> 20));
 	mdb_env_set_mapsize(store->env, map_bytes);
 	return 0;
@@ -183,7 +185,7 @@ static bool is_transient(int rc)
 }
 
 /* Opens the environment through fd_links, so that LMDB uses the files that were checked. path is
- * for messages, and for machines without /proc. */
+ * used in messages, and to open the file on machines without /proc. */
 static int open_by_descriptor(struct store *store, int fd, const char *path, unsigned flags,
 	struct failure *failure)
 {
@@ -196,10 +198,10 @@ static int open_by_descriptor(struct store *store, int fd, const char *path, uns
 		return err;
 	rc = mdb_env_open(store->env, links.path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600);
 	fd_links_remove(&links);
-	if (rc == MDB_VERSION_MISMATCH)      /* of the lock file; the data file has been checked */
+	if (rc == MDB_VERSION_MISMATCH)      /* of the lock file; the data file was checked */
 		return fail_as(failure, ERR_BUSY,
-			"%s: a program with another version of LMDB has the database open; its"
-			" lock file has another format", path);
+			"%s is open in a program with another version of LMDB, whose lock file has"
+			" another format", path);
 	return rc ? env_fail(failure, store, rc, "can't be opened") : 0;
 }
 
@@ -263,11 +265,11 @@ static int open_tree(struct store *store, MDB_txn *mdb, enum tree tree, unsigned
 
 	if (!rc)
 		rc = mdb_dbi_flags(mdb, store->trees[tree], &kept);
-	return !rc && kept ? MDB_INCOMPATIBLE : rc;  /* no tree has flags such as MDB_DUPSORT */
+	return !rc && kept ? MDB_INCOMPATIBLE : rc;  /* no tree has a flag such as MDB_DUPSORT */
 }
 
-/* Opens the trees. Returns MDB_NOTFOUND if the file has none of them. If it has only some, its
- * header decides between an older format and damage: see store_check_trees. */
+/* Opens the trees of a database. Returns MDB_NOTFOUND if the file has none of them. If it has only
+ * some, its header decides between an older format and damage (store_check_trees). */
 static int open_trees(struct store *store, MDB_txn *mdb, unsigned flags)
 {
 	int missing = 0;
@@ -304,8 +306,8 @@ static int begin_first(struct store *store, MDB_txn **mdb)
 	return rc;
 }
 
-/* Opens the trees in the first transaction: LMDB keeps the handles only if the transaction
- * commits, and requires that no other one opens handles at the same time. */
+/* Opens the trees in the first transaction. LMDB keeps the handles only if the transaction
+ * commits, and requires that no other transaction opens handles at the same time. */
 static int open_trees_of_file(struct store *store, struct failure *failure)
 {
 	MDB_txn *mdb;
@@ -318,7 +320,7 @@ static int open_trees_of_file(struct store *store, struct failure *failure)
 		mdb_txn_abort(mdb);
 		if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE)
 			return fail_as(failure, ERR_NOT_DATABASE,
-				"%s: is an LMDB file, but not a tidetable database", store->path);
+				"%s is an LMDB file, but not a tidetable database", store->path);
 		return env_fail(failure, store, rc, "can't be read");
 	}
 	rc = mdb_txn_commit(mdb);
@@ -336,8 +338,8 @@ static int check_pages(int fd, const char *path, struct meta_page *pages,
 	return err ? err : audit_tops(fd, path, pages, failure);
 }
 
-/* Retries while other processes have the file open, because the pages may be read in the middle
- * of a commit. */
+/* Checks the pages again while other processes have the file open, because they may have been read
+ * in the middle of a commit. */
 static int check_pages_retrying(struct store *store, int fd, bool alone, struct meta_page *pages,
 	struct failure *failure)
 {
@@ -378,7 +380,8 @@ int store_recognise(const char *path, struct failure *failure)
 	if (!err)
 		err = meta_page_read(fd, path, &pages, &ours);
 	close(fd);
-	/* Perhaps in the middle of a commit; it is checked again with OPENING held. */
+	/* The pages were perhaps read in the middle of a commit. They are checked again with
+	 * OPENING held. */
 	if (err == ERR_CORRUPT)
 		return 0;
 	if (err && failure)
@@ -394,9 +397,10 @@ static bool is_meta_descriptor(const struct store *store, int fd)
 		file_is(fd, store->data.facts.device, store->data.facts.inode);
 }
 
-/* Finds LMDB's O_DSYNC descriptor for meta pages, which it uses only at the level FULL and has no
- * function to return. LMDB opens it directly after the first one, so its number is usually the
- * next; it is lower if another thread has closed a descriptor in between. */
+/* Finds LMDB's O_DSYNC descriptor for meta pages. LMDB uses this descriptor only at the level FULL
+ * and has no function that returns it. LMDB opens it directly after its first descriptor, so its
+ * number is usually the next one, or a lower one if another thread has closed a descriptor in
+ * between. */
 static void find_meta_descriptor(struct store *store)
 {
 	int last = store->fd + META_DESCRIPTORS_SEARCHED;
@@ -423,16 +427,16 @@ static int check_same_file(struct store *store, struct failure *failure)
 			!file_is_at(store->fd, store->path)))
 		err = END;
 	if (err == END)
-		return fail_as(failure, ERR_BUSY, "%s: was replaced while it was being opened",
+		return fail_as(failure, ERR_BUSY, "%s was replaced while it was being opened",
 			store->path);
 	find_meta_descriptor(store);
 	/* LMDB opens this descriptor without O_CLOEXEC. */
 	if (!err && fcntl(store->fd, F_SETFD, FD_CLOEXEC))
-		return file_fail(failure, errno, store->path, "can't set FD_CLOEXEC");
+		return file_fail(failure, errno, store->path, "can't be set to close on exec");
 	return err;
 }
 
-/* Opens the lock file unless env_create has done so. */
+/* Opens LMDB's lock file unless env_create has done so. */
 static int open_lock(struct store *store, bool alone, struct failure *failure)
 {
 	char path[PATH_MAX + FILE_SUFFIX_MAX];
@@ -448,16 +452,16 @@ static int open_lock(struct store *store, bool alone, struct failure *failure)
 	if (!err && !shared_page_identify_lock(store->shared, facts->device, facts->inode))
 		err = END;
 	if (err == END)
-		return fail_busy(failure, shared_page_other(store->shared), "%s: was removed or"
+		return fail_busy(failure, shared_page_other(store->shared), "%s was removed or"
 			" replaced while the database is open; close the database in all processes",
 			path);
 	return err;
 }
 
-/* Flushes the directory entry of the file, unless the shared page says that this was done. A
- * power cut would lose an unflushed entry and the file with it. The process that created the
- * file may have been killed before the flush, and the file may have been moved, so the first
- * process that opens it flushes. */
+/* Flushes the directory entry of the database file, unless the shared page says that this was
+ * done. In a power cut an unflushed entry would be lost, and the file with it. The process that
+ * created the file may have been killed before the flush, and the file may have been moved, so the
+ * first process that opens the file flushes its entry. */
 static int flush_name(struct store *store, struct failure *failure)
 {
 	int err;
@@ -530,7 +534,7 @@ void env_close(struct store *store)
 
 /* --- creation --- */
 
-/* Runs the first transaction: creates the trees and calls options->fill. */
+/* Runs the first transaction of a new file, which creates the trees and calls options->fill. */
 static int fill(struct store *store, struct failure *failure)
 {
 	const struct store_options *options = &store->options;
@@ -585,7 +589,8 @@ int env_create(struct store *store, struct failure *failure)
 {
 	struct temporary made;
 	struct file_facts file;
-	/* Before the file is created: if this fails, no file may remain. */
+	/* The lock file is opened before the file is created, so that no file remains if this
+	 * fails. */
 	int err = open_lock(store, true, failure);
 
 	if (!err)
@@ -593,7 +598,7 @@ int env_create(struct store *store, struct failure *failure)
 	if (err)
 		return err;
 	err = env_fill(&store->options, store->path, &made, 2, failure);
-	shared_page_set_named(store->shared, 0);      /* the inode number may be a reused one */
+	shared_page_set_named(store->shared, 0);      /* because inode numbers are reused */
 	if (!err)
 		err = temporary_publish(&made, store->path, false, failure);
 	if (!err && file_look(store->path, &file, NULL) == 0)
@@ -607,8 +612,9 @@ int env_create(struct store *store, struct failure *failure)
 
 /* Rewrites both meta pages unchanged and flushes them. After a failed flush the kernel marks the
  * unwritten pages clean and never writes them. The meta page of the last commit may be one of
- * them, because ONE_FLUSH leaves it to the flush of the next commit. Without this, the next commit
- * would overwrite pages of the commit before the last, which is the last one on the disk. */
+ * these pages, because at the level ONE_FLUSH it is flushed with the next commit. If it were not
+ * rewritten, the next commit would overwrite pages of the commit before the last, which is the
+ * newest commit on the disk. */
 static int rewrite_metas(const struct store *store)
 {
 	uint8_t meta[META_PAGE_BYTES];
@@ -616,7 +622,7 @@ static int rewrite_metas(const struct store *store)
 	for (unsigned page = 0; page < 2; page++) {
 		off_t at = (off_t)(page * (size_t)store->page_bytes);
 
-		errno = EIO;             /* for short counts, which do not set errno */
+		errno = EIO;             /* for a short write, which does not set errno */
 		if (pread(store->fd, meta, sizeof meta, at) != (ssize_t)sizeof meta ||
 				pwrite(store->fd, meta, sizeof meta, at) != (ssize_t)sizeof meta)
 			return errno;
@@ -625,9 +631,9 @@ static int rewrite_metas(const struct store *store)
 }
 
 /* Linux reports a failed writeback once to each open file description, at the next fsync or the
- * next write with O_DSYNC. LMDB has two descriptors. If its next write of a meta page reported an
- * old error, LMDB would refuse all further writes although the page is on the disk. So both
- * descriptors are flushed here, twice; an error in the second round is a new one. */
+ * next write with O_DSYNC. LMDB has two descriptors. If LMDB's next write of a meta page reported
+ * an old error, LMDB would refuse all further writes although the page is on the disk. So both
+ * descriptors are flushed here, twice. An error in the second round is a new error. */
 int env_settle(struct store *store)
 {
 	int system = rewrite_metas(store);
@@ -677,8 +683,9 @@ uint64_t env_page_count(const struct store *store)
 	return last_word(store, META_PAGE_LAST_PAGE_AT) + 1;
 }
 
-/* Called when another process has grown the file. Uses the map size in the meta page, so that the
- * mapping need not be replaced again soon, or what fits in the address space. */
+/* Replaces the mapping after another process has grown the file. Uses the map size in the meta
+ * page, so that the mapping need not be replaced again soon, or less if the address space is too
+ * small. */
 int env_grow_map(struct store *store)
 {
 	MDB_envinfo info;
@@ -703,8 +710,8 @@ struct reader_scan {
 	int64_t oldest_pid;      /* 0 if no reader has a snapshot */
 };
 
-/* Parses a line of mdb_reader_list: pid, thread, and the snapshot's number or a dash. The first
- * line is a heading. */
+/* Parses a line of mdb_reader_list, which contains the pid, the thread, and the snapshot's number
+ * or a dash. The first line is a heading. */
 static int scan_line(const char *line, void *context)
 {
 	struct reader_scan *scan = context;
@@ -733,8 +740,9 @@ void env_scan_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid
 	*count = scan.count;
 }
 
-/* Sums the page counts of the free list, which has a row for each commit: the number of pages it
- * freed, then the pages. LMDB reuses the pages of commits before the oldest snapshot. */
+/* Sums the page counts of the free list. The free list has a row for each commit, with the number
+ * of pages that the commit freed, followed by these pages. LMDB reuses the pages of commits before
+ * the oldest snapshot. */
 static int sum_free_pages(MDB_txn *mdb, uint64_t before, uint64_t enough, uint64_t *pages)
 {
 	MDB_cursor *cursor;

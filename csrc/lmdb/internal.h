@@ -40,19 +40,19 @@
 
 #define STORE_READERS 1024
 
-/* A code that LMDB does not use: the slot lock is busy (slot_lock.h). */
+/* Return code for a busy slot lock (slot_lock.h). LMDB does not use this code. */
 #define STORE_SLOTS_BUSY (MDB_LAST_ERRCODE + 100)
 
-/* Size of LMDB's lock file with that many readers. */
+/* Size of LMDB's lock file with STORE_READERS reader slots. */
 #define STORE_LOCK_BYTES LMDB_LOCK_BYTES(STORE_READERS)
 
 struct cursor {
 	MDB_cursor *mdb;
-	struct raw_cursor *raw;  /* used instead of mdb in a raw transaction */
+	struct raw_cursor *raw;  /* used instead of `mdb` in a raw transaction */
 	struct txn *txn;
 	uint64_t snapshot;       /* txn->snapshot when the cursor was last renewed */
-	bool has_inserted;       /* txn_insert_reserve has used the cursor */
-	bool at_end;             /* the last insertion was after all other rows */
+	bool has_inserted;       /* true if txn_insert_reserve has used the cursor */
+	bool at_end;             /* true if the last insertion was after all other rows */
 };
 
 struct raw_txn;
@@ -67,18 +67,18 @@ struct slot {
 struct txn {
 	MDB_txn *mdb;
 	struct store *store;
-	struct raw_txn *raw;     /* set in a raw transaction; mdb and store are NULL then */
+	struct raw_txn *raw;     /* not NULL in a raw transaction, without mdb and store */
 	bool writing;
-	bool live;               /* has a snapshot */
-	bool ended;              /* reader_end was called */
+	bool live;               /* true if it has a snapshot */
+	bool ended;              /* true if reader_end was called */
 	uint64_t snapshot;       /* number of renewals of a reader */
 	int err;                 /* first error since the transaction began */
 	int system;              /* LMDB's code of the last error */
-	uint64_t rows_written;   /* for writer_check_space: bound of the pages used */
+	uint64_t rows_written;   /* for writer_check_space, to bound the number of pages used */
 	uint64_t bytes_written;
 	uint64_t touched;        /* streams appended to, in the form of commit_notify */
-	uint64_t free_pages;     /* for writer_check_space: number of free pages counted so far */
-	bool free_counted;       /* free_pages is complete */
+	uint64_t free_pages;     /* for writer_check_space: free pages counted so far */
+	bool free_counted;       /* true if free_pages is complete */
 	struct cursor own[TREE_COUNT];
 	struct slot slot;        /* of a reader */
 	_Atomic int use;         /* state of a reader (reader_deadline.c) */
@@ -92,15 +92,15 @@ struct store {
 	struct store *next;      /* list of this process's stores */
 	unsigned handles;
 	int64_t pid;
-	atomic_bool foreign;     /* this process has inherited the store by fork */
-	atomic_bool failed;      /* LMDB must not be used any more */
+	atomic_bool foreign;     /* true if this process has inherited the store by fork */
+	atomic_bool failed;      /* true if LMDB must not be used any more */
 	struct store_options options;
 	char path[PATH_MAX];
 	struct file_owner owner; /* owner of the file, or of the file to be created */
 	bool bare;               /* read-only, without side files (open_bare) */
 	struct identity data;    /* descriptor of the data file, with the claim */
 	uint64_t names_checked_ms;       /* time of the last check in store_note_time */
-	bool names_due;          /* the next commit checks the name */
+	bool names_due;          /* true if the next commit checks the database's name */
 	struct shared_page *shared;
 	struct lock_file lock;
 
@@ -111,19 +111,19 @@ struct store {
 	enum tree missing_tree;  /* one that the file lacks; TREE_META: none */
 	uint32_t page_bytes;
 	uint64_t max_pages;      /* limit for user writes, in pages */
-	_Atomic uint64_t limit_bytes;    /* the same in bytes: max_bytes, or less */
+	_Atomic uint64_t limit_bytes;    /* the same limit in bytes: max_bytes or less */
 	uint64_t reserve_pages;
 	/* The two meta pages in a separate mapping, which remains valid while LMDB's mapping is
 	 * replaced. */
 	const uint8_t *metas;
 	_Atomic uint64_t *published;     /* number of the last published commit, in the lock
 	                          * file; NULL without a lock file */
-	bool made;               /* this process has created the file */
-	bool unflushed;          /* the newest commit at opening may be unflushed */
+	bool made;               /* true if this process has created the file */
+	bool unflushed;          /* true if the newest commit at opening may be unflushed */
 	_Atomic uint64_t asked_ms;       /* last test of the write lock's owner; 0 if none */
 
 	_Atomic int64_t active;  /* number of transactions that use the mapping */
-	atomic_bool resizing;    /* no transaction may begin */
+	atomic_bool resizing;    /* true if no transaction may begin */
 	pthread_mutex_t resize;
 	_Atomic int64_t readers; /* number of open readers */
 	pthread_mutex_t listing; /* guards slots */
@@ -136,27 +136,27 @@ struct store {
 	uint64_t commits;        /* number of commits since the last reader check */
 	uint64_t pages_checked;  /* size of the file at the last reader check, in pages */
 	_Atomic uint32_t cleared;        /* stale slots removed at opening, not yet reported */
-	bool dirty;              /* has commits that a weaker level has not flushed */
+	bool dirty;              /* true if it has commits that a weaker level has not flushed */
 	uint32_t flush_failures; /* shared_page_flush_failures at the last successful settle */
 };
 
 /* --- environment.c --- */
 
-/* Converts an LMDB return code to enum error. fd is the file that an EIO is about. */
+/* Converts an LMDB return code to enum error. fd is the file to which EIO refers. */
 int env_error(int fd, int rc);
 
-/* Converts an LMDB return code to enum error and fills failure with the path, what, and LMDB's
- * text. */
+/* Converts an LMDB return code to enum error and fills failure with "PATH WHAT: text of LMDB". what
+ * is a predicate, such as "can't be opened". */
 int env_fail(struct failure *failure, const struct store *store, int rc, const char *what);
 
 /* Reports that the file has reached its maximum size. Returns ERR_FULL. */
 int env_full(const struct store *store, struct failure *failure);
 
-/* Opens store->path in LMDB and sets store->env and the fields after it. */
+/* Opens store->path in LMDB and sets store->env and the fields that follow it. */
 int env_open(struct store *store, bool alone, struct failure *failure);
 void env_close(struct store *store);
 
-/* Creates the file under a temporary name, fills it, and renames it. */
+/* Creates the database file under a temporary name, fills it, and renames it to store->path. */
 int env_create(struct store *store, struct failure *failure);
 
 /* Runs options->fill in one transaction on a temporary file and flushes it. Uses a separate
@@ -166,13 +166,13 @@ struct temporary;
 int env_fill(const struct store_options *options, const char *name,
 	const struct temporary *made, uint64_t page_count, struct failure *failure);
 
-/* Repairs a failed flush: makes the last commit durable, and makes LMDB's descriptors report the
- * old error now, so that they do not report it again. The write lock must be held. Returns 0 or
+/* Repairs a failed flush. Makes the last commit durable, and makes LMDB's descriptors report the
+ * old error now, so that they do not report it to LMDB. The write lock must be held. Returns 0 or
  * an errno. */
 int env_settle(struct store *store);
 
-/* Returns the commit number of the newer meta page: store_last_commit, or one more while a
- * writer is flushing or after it died there. */
+/* Returns the commit number of the newer meta page. It equals store_last_commit, or is one greater
+ * while a writer is flushing or after a writer died while flushing. */
 uint64_t env_newest_commit(const struct store *store);
 
 /* Returns the number of pages up to the last one used by any process. Costs a few loads. */
@@ -182,12 +182,12 @@ uint64_t env_page_count(const struct store *store);
  * LMDB's code. ENOMEM leaves the mapping unchanged; after another error store->failed is set. */
 int env_grow_map(struct store *store);
 
-/* Counts the pages in the free list, or only those that the next write transaction may use if
- * `reusable`. Stops when it has counted `enough`. Returns LMDB's code. */
+/* Counts the pages in the free list; if `reusable` is true, only those that the next write
+ * transaction may use. Stops when it has counted `enough` pages. Returns LMDB's code. */
 int env_free_pages(struct store *store, bool reusable, uint64_t enough, uint64_t *pages);
 
-/* Counts the reader slots of all processes and finds the oldest snapshot; *oldest_pid is 0 if
- * there is none. */
+/* Counts the reader slots of all processes and finds the oldest snapshot. Sets *oldest_pid to 0 if
+ * no reader has a snapshot. */
 void env_scan_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
 	uint32_t *count);
 
@@ -200,9 +200,9 @@ int lmdb_version_check(struct failure *failure);
 /* --- lock_mutexes.c --- */
 
 /* Checks the mutexes in LMDB's lock file. Must be called after lock_file_hold and before any
- * transaction, while LMDB has the environment open. Initializes mutexes that another program has
- * destroyed if `alone`, which means that no other tidetable process has the database open;
- * otherwise returns ERR_BUSY for them. Returns ERR_STORE if they are not robust or are
+ * transaction, while LMDB has the environment open. `alone` means that no other tidetable process
+ * has the database open. Mutexes that another program has destroyed are initialized if `alone` is
+ * true; otherwise ERR_BUSY is returned. Returns ERR_STORE if the mutexes are not robust or are
  * semaphores. */
 int lock_mutexes_check(struct store *store, bool alone, struct failure *failure);
 
@@ -213,14 +213,14 @@ bool store_is_durable(const struct store *store);
 
 /* --- txn.c --- */
 
-/* Begins an LMDB transaction inside the gate; the caller ends it and calls gate_leave. The gate
- * is a count of transactions that use the mapping; the file is remapped only when it is 0.
- * Handles MDB_MAP_RESIZED (remaps the file) and MDB_READERS_FULL (clears the slots of dead
- * readers), then tries again, at most 3 times. Returns LMDB's code; on failure the gate has been
- * left. */
+/* Begins an LMDB transaction inside the gate. The caller ends the transaction and calls
+ * gate_leave. The gate is a count of the transactions that use the mapping. The file is remapped
+ * only when this count is 0. After MDB_MAP_RESIZED remaps the file, after MDB_READERS_FULL clears
+ * the slots of dead readers, and then tries again, at most 3 times. Returns LMDB's code. On
+ * failure the gate has been left. */
 int txn_begin(struct store *store, unsigned flags, MDB_txn **mdb);
 
-/* Releases a reader's snapshot and slot. Only reader_close may be called after it. */
+/* Releases a reader's snapshot and slot. After that only reader_close may be called. */
 void reader_end(struct txn *txn);
 
 /* Reports why txn_begin failed with rc. Returns the error. */
@@ -257,26 +257,27 @@ static inline bool recovery_is_due(const struct store *store)
 
 /* --- readers.c --- */
 
-/* Adds or removes this thread's slot. Call readers_add before LMDB assigns the slot and
- * readers_remove after LMDB has freed it. A slot of a thread without an entry counts as stale. */
+/* These functions add and remove this thread's slot in the list store->slots. Call readers_add
+ * before LMDB assigns the slot and readers_remove after LMDB has freed the slot. A slot whose
+ * thread is not in the list counts as stale. */
 void readers_add(struct store *store, struct slot *slot);
 void readers_remove(struct store *store, struct slot *slot);
 
 /* Finds the slot that LMDB has just assigned to a reader of this thread. */
 void readers_locate(struct store *store, struct slot *slot);
 
-/* Returns true if the slot still is this thread's, or if its location is unknown. Returns false
- * if another process has freed it and perhaps reused it. */
+/* Returns true if the slot still belongs to this thread, or if its location is unknown. Returns
+ * false if another process has freed the slot and perhaps uses it now. */
 bool readers_has(const struct store *store, const struct slot *slot);
 
 /* Returns true if readers_has and the slot contains this snapshot. */
 bool readers_holds(const struct store *store, const struct slot *slot, uint64_t snapshot);
 
-/* Keeps LMDB's struct of a reader that has lost its slot. Ending the reader would free the slot,
- * which another process may use now. */
+/* Keeps LMDB's transaction of a reader that has lost its slot, because ending the transaction
+ * would free the slot, which another process may use now. */
 void readers_abandon(MDB_txn *mdb);
 
-/* Calls mdb_reader_check with the slot lock held. cleared may be NULL. Returns 0, LMDB's code or
+/* Calls mdb_reader_check with the slot lock held. `cleared` may be NULL. Returns 0, LMDB's code or
  * STORE_SLOTS_BUSY. */
 int readers_check(struct store *store, int *cleared);
 
@@ -297,13 +298,13 @@ uint64_t raw_txn_count(const struct txn *txn, enum tree tree);
 uint64_t raw_txn_commit(const struct txn *txn);
 
 /* Reads the meta page of a snapshot that a reader holds. Returns 0, ERR_CORRUPT, ERR_STORE, or
- * ERR_BUSY if a later commit was published before it was read. */
+ * ERR_BUSY if a later commit was published before the meta page was read. */
 int raw_txn_read_meta(const struct store *store, uint64_t snapshot, struct meta_page *facts,
 	struct meta_faults *faults, struct failure *failure);
 
 /* --- cursor.c --- */
 
-/* Closes the own cursors of a reader. LMDB frees a writer's cursors with the transaction. */
+/* Closes a reader's own cursors. LMDB frees a writer's cursors with its transaction. */
 void cursors_close(struct txn *txn);
 
 #endif

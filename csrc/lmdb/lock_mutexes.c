@@ -1,15 +1,16 @@
 /* lock_mutexes.c - checks and repairs the two mutexes in LMDB's lock file.
  *
  * LMDB 0.9.26 to 0.9.31 (ITS#9278, reverted in 0.9.32 by ITS#10095) try to acquire the exclusive
- * lock on byte 0 of the file when they close it, and destroy the mutexes if they succeed. A
- * program that opens the database at that moment waits for the lock, assumes that the file is
- * initialized, and gets EINVAL from every transaction. So does every process that opens the
- * database before this program closes it. While a tidetable process has the database open, the
- * lock of lock_file_hold prevents this.
+ * lock on byte 0 of the lock file when they close it, and destroy the mutexes if they succeed. A
+ * program that opens the database at that moment waits for the lock and then assumes that the file
+ * is initialized. This program, and every process that opens the database before this program
+ * closes it, gets EINVAL from every transaction. While a tidetable process has the database open,
+ * its lock on byte 0 (lock_file_hold) prevents this.
  *
- * The code does not depend on the members of pthread_mutex_t. It compares the mutexes with three
- * that it initializes itself: robust, not robust, and destroyed. With musl a destroyed mutex is
- * never detected, because its pthread_mutex_destroy changes nothing.
+ * The code does not depend on the members of pthread_mutex_t. It compares each mutex with three
+ * mutexes that it initializes itself: a robust one, one that is not robust, and a destroyed one.
+ * With musl a destroyed mutex is never detected, because its pthread_mutex_destroy changes
+ * nothing.
  */
 #include <string.h>
 
@@ -63,8 +64,8 @@ static int make_images(struct images *images)
 	return system;
 }
 
-/* Returns true if the mutex equals `like` in all bits in which `like` differs from `other`.
- * Returns false if these two are equal. */
+/* Returns true if the mutex equals the image `like` in all bits in which `like` differs from the
+ * image `other`. Returns false if the two images are equal. */
 static bool is_like(const uint32_t *mutex, const struct image *like, const struct image *other)
 {
 	uint32_t told_by = 0;
@@ -79,8 +80,8 @@ static bool is_like(const uint32_t *mutex, const struct image *like, const struc
 	return told_by != 0;
 }
 
-/* Initializes a destroyed mutex. Writes the words that mark it as destroyed last, so that every
- * attempt to lock it fails until it is complete. */
+/* Initializes a destroyed mutex. The words that mark the mutex as destroyed are written last, so
+ * that every attempt to lock the mutex fails until it is complete. */
 static void initialize_again(uint32_t *mutex, const struct images *images)
 {
 	for (int last = 0; last < 2; last++)
@@ -94,15 +95,15 @@ static void initialize_again(uint32_t *mutex, const struct images *images)
 
 static int refuse_destroyed(const struct store *store, struct failure *failure)
 {
-	return fail_as(failure, ERR_BUSY, "%s-lock: its mutexes were destroyed by another program"
-		" with LMDB 0.9.26 to 0.9.31 while a process has the database open; close the"
-		" database in all processes, then open it again", store->path);
+	return fail_as(failure, ERR_BUSY, "the mutexes in %s-lock were destroyed by another"
+		" program with LMDB 0.9.26 to 0.9.31 while a process has the database open; close"
+		" the database in all processes, then open it again", store->path);
 }
 
 static int refuse_fragile(const struct store *store, struct failure *failure)
 {
-	return fail_as(failure, ERR_STORE, "%s-lock: its locks are not robust mutexes, so a killed"
-		" process would block all others; %s, or the LMDB of a program that has the"
+	return fail_as(failure, ERR_STORE, "the locks in %s-lock are not robust mutexes, so a"
+		" killed process would block all others; %s, or the LMDB of a program that has the"
 		" database open, was built with MDB_USE_ROBUST=0 or MDB_USE_POSIX_SEM",
 		store->path, mdb_version(NULL, NULL, NULL));
 }
@@ -131,14 +132,14 @@ int lock_mutexes_check(struct store *store, bool alone, struct failure *failure)
 
 	memcpy(&magic, header, sizeof magic);
 	if (magic != LMDB_MAGIC)
-		return fail_as(failure, ERR_BUSY, "%s-lock: was replaced while the database was"
+		return fail_as(failure, ERR_BUSY, "%s-lock was replaced while the database was"
 			" being opened", store->path);
 	if (memcmp(reader_mutex, SEMAPHORE_NAME, strlen(SEMAPHORE_NAME)) == 0)
 		return refuse_fragile(store, failure);
 	system = make_images(&images);
 	if (system)
-		return fail_as(failure, ERR_STORE, "%s-lock: this system has no robust mutexes: %s",
-			store->path, strerror(system));
+		return fail_as(failure, ERR_STORE, "%s-lock can't be used, because this system has"
+			" no robust mutexes: %s", store->path, strerror(system));
 	err = check_mutex(store, reader_mutex, &images, alone, failure);
 	return err ? err : check_mutex(store, writer_mutex, &images, alone, failure);
 }

@@ -1,9 +1,10 @@
 /* raw_txn.c - raw transactions: readers that do not use LMDB, for files that may be damaged.
  *
- * If the file is in use, an LMDB reader is held at the same time; it prevents reuse of the pages
- * of its snapshot T and of later ones. The meta page of T must be read before commit T + 2
- * overwrites it. T + 2 begins after T + 1 is published, so the page is valid if T is still the
- * last published commit after it was read. The other meta page may contain T + 1 by then.
+ * If the file is in use, an LMDB reader is held at the same time, so that the pages of its
+ * snapshot T and of later snapshots are not reused. The meta page of T must be read before commit
+ * T + 2 overwrites it. Commit T + 2 begins after T + 1 is published, so the meta page is valid if
+ * T is still the last published commit after the page was read. The other meta page may already
+ * contain T + 1.
  */
 #include "base/memory.h"
 #include "lmdb/internal.h"
@@ -87,8 +88,8 @@ int raw_txn_read_meta(const struct store *store, uint64_t snapshot, struct meta_
 
 	if (store_last_commit(store) == snapshot)
 		return err;
-	return fail_as(failure, ERR_BUSY, "%s: can't read the meta pages: other processes commit"
-		" too often", store->path);
+	return fail_as(failure, ERR_BUSY, "the meta pages of %s can't be read, because other"
+		" processes commit too often; try again", store->path);
 }
 
 int raw_txn_pin(struct txn *pin, int *fd, struct meta_page *facts,

@@ -1,13 +1,13 @@
 /* reader_deadline.c - readers with a deadline for their snapshot.
  *
- * The store has a list of these readers, and their earliest deadline in next_deadline_ms. Each
- * call of the library compares it with the clock and releases the readers whose deadline has
- * passed, of any thread. State transitions of a reader:
+ * The store has a list of these readers, and next_deadline_ms is their earliest deadline. Each
+ * call of the library compares this deadline with the clock and releases the readers of any thread
+ * whose deadline has passed. State transitions of a reader:
  *
  *     IDLE -> USED -> IDLE      by its owner: reader_enter, reader_leave
  *     IDLE -> RELEASED          by any thread that holds store->limiting
  *
- * A reader that is in use is released by a later call.
+ * A reader that is in use is not released until a later call.
  */
 #include "lmdb/internal.h"
 
@@ -24,7 +24,7 @@ static void set_next_deadline(struct store *store)
 	atomic_store(&store->next_deadline_ms, next);
 }
 
-/* Removes the reader from the list. store->limiting must be held. */
+/* Removes the reader from the list of readers with a deadline. store->limiting must be held. */
 static void unlist(struct txn *txn)
 {
 	struct store *store = txn->store;

@@ -1,14 +1,14 @@
 /* readers.c - stale reader slots, also of an earlier process with this pid.
  *
- * LMDB removes the slots of dead processes, but assumes that a slot with its own pid is its own.
- * An earlier process with the same pid may have been killed (in a restarted container the pid is
- * always the same). Its slot would prevent reuse of pages as long as this process lives. So the
- * store has a list of the threads that have slots; a slot with this pid and another thread is
- * stale.
+ * LMDB removes the reader slots of dead processes, but assumes that a slot with the pid of this
+ * process belongs to this process. An earlier process with the same pid may have been killed (in a
+ * restarted container the pid is always the same). Its slot would prevent reuse of pages as long
+ * as this process lives. So the store has a list of the threads that have slots. A slot with this
+ * pid and a thread that is not in the list is stale.
  *
- * LMDB has no function to remove such a slot. The lock file is mapped here as well
+ * LMDB has no function to remove such a slot. So the lock file is mapped here as well
  * (lmdb_file/lock_file.h, lmdb_file/layout.h), and a slot is freed by setting its pid to 0. In a
- * file with another layout the slot is not found, so nothing is changed.
+ * lock file with another layout the slot is not found, so nothing is changed.
  */
 #include <stdio.h>
 #include <string.h>
@@ -97,7 +97,7 @@ bool readers_holds(const struct store *store, const struct slot *slot, uint64_t 
 		__atomic_load_n((const uint64_t *)word, __ATOMIC_ACQUIRE) == snapshot);
 }
 
-/* List of the abandoned readers, so that leak checkers find their memory. */
+/* List of the readers of readers_abandon, so that leak checkers find their memory. */
 struct abandoned {
 	MDB_txn *mdb;
 	struct abandoned *next;
@@ -121,8 +121,9 @@ void readers_abandon(MDB_txn *mdb)
 
 /* --- slots of dead processes --- */
 
-/* Returns true if a live process (it holds its GUARD) has a slot but not LMDB's lock on the byte
- * of its pid, because the lock file was closed in that process. LMDB would consider it dead. */
+/* Returns true if a live process (one that holds its GUARD) has a reader slot but not LMDB's lock
+ * on the byte of its pid, because the lock file was closed in that process. LMDB would consider
+ * this process dead. */
 static bool has_lost_its_lock(const struct store *store)
 {
 	const uint8_t *map = store->lock.map;

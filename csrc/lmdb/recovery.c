@@ -1,20 +1,20 @@
 /* recovery.c - publishes commits whose writer died before LMDB published them.
  *
- * LMDB commits in two steps: it writes the meta page (at a durable level through
- * O_DSYNC) and then stores the commit's number in its lock file, from which readers
- * take their snapshot number. If the writer is killed in between, the commit is in
- * the file, but no reader sees it until a process locks LMDB's write mutex: the mutex
- * is robust, and LMDB then sets the number from the meta page.
+ * LMDB commits in two steps: it writes the meta page (at a durable level through O_DSYNC) and then
+ * stores the commit's number in its lock file, from which readers take their snapshot number. If
+ * the writer is killed in between, the commit is in the file, but no reader sees it until a
+ * process locks LMDB's write mutex. This mutex is robust, and when LMDB locks it after the death
+ * of its owner, LMDB sets the number from the meta page.
  *
  *                  writing   flushing   published
  *     meta page    T         T+1        T+1
  *     lock file    T         T          T+1
  *
- * A process that finds the meta page ahead tests whether the write lock
- * (os/shared_page.h) has a live owner. If so, the owner is flushing. Otherwise the
- * process acquires the lock and does what the next writer would do. It flushes first,
- * because the killed writer may not have flushed, and a power cut must not undo a
- * commit that a reader has seen.
+ * A process that finds the meta page ahead of the lock file tests whether the write lock
+ * (os/shared_page.h) has a live owner. If so, the owner is flushing. Otherwise the process
+ * acquires the write lock and publishes the commit, as the next writer would. The process flushes
+ * first, because the killed writer may not have flushed, and a power cut must not remove a commit
+ * that a reader has seen.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,16 +24,17 @@
 #include "lmdb/internal.h"
 #include "lmdb_file/format.h"
 
-/* Minimum interval between two tests of the write lock's owner, for each store. */
+/* Minimum interval, in ms, between two tests of the write lock's owner, for each store. */
 #define ASK_EVERY_MS 10
 
-/* Maximum number of loads until the meta pages and the lock file agree while others commit. */
+/* Maximum number of attempts to load the meta pages and the lock file until they agree, while
+ * other processes commit. */
 #define AGREE_ATTEMPTS 1000
 
 /* --- the lock file --- */
 
-/* Must be called before LMDB initializes the lock file and sets the number, because the old
- * number shows whether the newest commit was published, and therefore flushed. */
+/* Must be called before LMDB initializes the lock file and sets the commit number there, because
+ * the old number shows whether the newest commit was published, and therefore flushed. */
 void recovery_begin(struct store *store, uint64_t newest)
 {
 	uint8_t *header = store->lock.map;
@@ -45,8 +46,8 @@ void recovery_begin(struct store *store, uint64_t newest)
 		(magic != LMDB_MAGIC || atomic_load(store->published) != newest);
 }
 
-/* Returns true if the mapped word is LMDB's number: it equals the newer meta page's, or is one
- * less. */
+/* Returns true if the mapped word is the commit number in LMDB's lock file, which equals the
+ * number of the newer meta page or is one less. */
 static bool is_mapped(const struct store *store)
 {
 	for (int attempt = 0; attempt < AGREE_ATTEMPTS; attempt++) {
@@ -61,8 +62,8 @@ static bool is_mapped(const struct store *store)
 
 /* --- completing --- */
 
-/* Flushes the newest commit. Returns 0 or an errno. After a failed flush the kernel considers the
- * pages clean, so the meta pages are written again. */
+/* Flushes the newest commit. Returns 0 or an errno. If an earlier flush has failed, the meta pages
+ * are written again, because the kernel considers their pages clean. */
 static int flush(struct store *store)
 {
 	int system = 0;
@@ -83,19 +84,19 @@ int recovery_opened(struct store *store, bool alone, struct failure *failure)
 	int system;
 
 	if (!is_mapped(store))
-		return fail_as(failure, ERR_STORE, "%s: LMDB's lock file has an unknown layout, or"
+		return fail_as(failure, ERR_STORE, "LMDB's lock file of %s has an unknown layout, or"
 			" was replaced while the database was opened", store->path);
 	system = alone && store->unflushed ? flush(store) : 0;
 	if (!system)
 		return 0;
 	atomic_fetch_sub(store->published, 1);   /* so that the next open flushes again */
-	return env_fail(failure, store, system, "the last commit can't be flushed");
+	return env_fail(failure, store, system, "can't be flushed after its last commit");
 }
 
-/* Begins a write transaction, in which LMDB recovers from a dead owner of its write mutex. If
- * no owner died, the meta page is ahead because LMDB failed both to write it and to
- * restore the old one. The number is then set here; otherwise the next writer would overwrite
- * pages that the meta page refers to. */
+/* Begins a write transaction, in which LMDB recovers from a dead owner of its write mutex. If no
+ * owner died, the meta page is ahead because LMDB failed both to write it and to restore the old
+ * one. Then the number is set here, because otherwise the next writer would overwrite pages that
+ * the meta page refers to. */
 static int publish(struct store *store)
 {
 	struct meta_page facts;
@@ -114,7 +115,8 @@ static int publish(struct store *store)
 	return 0;
 }
 
-/* Starts a copy that fails. Holds the slot lock, because LMDB's recovery locks the reader mutex. */
+/* Starts a copy of the file that fails, with the slot lock held, because LMDB's recovery locks the
+ * reader mutex. */
 static int copy_nothing(struct store *store, int fd)
 {
 	if (slot_lock_take(store->shared))
@@ -124,9 +126,9 @@ static int copy_nothing(struct store *store, int fd)
 	return 0;
 }
 
-/* A read-only environment cannot begin a write transaction. But LMDB locks the write mutex, and
- * recovers from a dead owner, before it copies the meta pages. The copy is written to a descriptor
- * that is not writable. */
+/* Publishes the last commit through a read-only environment, which cannot begin a write
+ * transaction. LMDB also locks the write mutex, and recovers from a dead owner, before it copies
+ * the meta pages in mdb_env_copyfd. So a copy is started to a descriptor that is not writable. */
 static int publish_read_only(struct store *store)
 {
 	struct slot slot;
@@ -137,7 +139,7 @@ static int publish_read_only(struct store *store)
 	if (pipe2(ends, O_CLOEXEC))
 		return errno;
 	readers_add(store, &slot);
-	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* for the gate */
+	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* only to enter the gate */
 	if (!rc) {
 		rc = copy_nothing(store, ends[0]);
 		mdb_txn_abort(mdb);
@@ -149,7 +151,7 @@ static int publish_read_only(struct store *store)
 	return rc;
 }
 
-/* Reports why the meta page is still ahead. */
+/* Reports why the meta page is still ahead of the lock file. */
 static int fail_to_publish(const struct store *store, int rc, struct failure *failure)
 {
 	struct meta_page facts;
@@ -158,8 +160,8 @@ static int fail_to_publish(const struct store *store, int rc, struct failure *fa
 	if (rc)
 		return txn_begin_failed(store, rc, failure);
 	err = meta_page_read(store->fd, store->path, &facts, failure);
-	return err ? err : fail_as(failure, ERR_BUSY, "%s: the last commit of a killed process"
-		" can't be completed by a read-only handle; open the database for writing once",
+	return err ? err : fail_as(failure, ERR_BUSY, "the last commit of a killed process to"
+		" %s can't be completed by a read-only handle; open the database for writing once",
 		store->path);
 }
 
@@ -172,7 +174,7 @@ int store_recover_locked(struct store *store, struct failure *failure)
 	rc = flush(store);
 	if (rc)
 		return env_fail(failure, store, rc,
-			"the last commit of a killed process can't be flushed");
+			"can't be flushed after the last commit of a killed process");
 	rc = store->options.read_only ? publish_read_only(store) : publish(store);
 	if (recovery_is_due(store))
 		return fail_to_publish(store, rc, failure);

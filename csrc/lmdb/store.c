@@ -1,15 +1,16 @@
-/* store.c - the open stores of this process: opening, sharing, closing.
+/* store.c - opens, shares and closes the stores of this process.
  *
- * LMDB loses acknowledged data if a process opens a file twice: its locks belong to the process,
- * and the first close releases all of them. So a process has one store for each file, found by
- * device and inode, reference-counted, and closed with the last handle. Another copy of this
- * library in the process has another list; the GUARD lock of the shared page detects it.
+ * LMDB loses acknowledged data if a process opens a file twice, because LMDB's locks belong to the
+ * process and the first close releases all of them. So a process has one store for each file. The
+ * store is found by device and inode, is reference-counted, and is closed with the last handle.
+ * Another copy of this library in the same process has another list of stores; the GUARD lock of
+ * the shared page detects such a copy.
  *
- * A forked process has the memory of the stores but none of their locks. It must not use LMDB
- * (closing a reader would free the parent's slot). So its stores are marked as foreign and moved
- * to another list, and closing one only closes the shared page. LMDB's memory and descriptors are
- * not freed: closing the lock file would release the locks of a store that the forked process
- * opens itself.
+ * A forked process has the memory of the stores but none of their locks. A forked process must not
+ * use LMDB, because closing a reader would free the parent's slot. So its stores are marked as
+ * foreign and moved to another list, and closing a foreign store only closes the shared page.
+ * LMDB's memory and descriptors are not freed, because closing the lock file would release the
+ * locks of a store that the forked process opens itself.
  */
 #include <assert.h>
 #include <errno.h>
@@ -25,14 +26,14 @@
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t forks = PTHREAD_MUTEX_INITIALIZER;    /* locked before registry */
 static struct store *stores;
-static struct store *foreign_stores;    /* kept so that leak checkers find them */
+static struct store *foreign_stores;    /* in a list so that leak checkers find them */
 static pthread_once_t watch_forks_once = PTHREAD_ONCE_INIT;
 
 /* --- fork --- */
 
-/* Delays fork while a store is being opened or closed, because the forked process would inherit
- * its descriptors and hold its locks. The mutexes are held for one attempt to open or close,
- * never while waiting. */
+/* Delays fork while another thread opens or closes a store, because the forked process would
+ * inherit the descriptors and hold the locks. The mutexes are held for one attempt to open or
+ * close a store, never while waiting. */
 static void before_fork(void)
 {
 	pthread_mutex_lock(&forks);
@@ -97,13 +98,13 @@ static struct store *find(const struct file_facts *file)
 
 static int not_alone(const struct store *store, int64_t pid, struct failure *failure)
 {
-	return fail_busy(failure, pid, "%s: a process has it open", store->path);
+	return fail_busy(failure, pid, "%s is already open", store->path);
 }
 
 static int differ(const struct store *store, const char *what, struct failure *failure)
 {
 	return fail_as(failure, ERR_OPTIONS,
-		"%s: is already open in this process with another %s", store->path, what);
+		"%s is already open in this process with another %s", store->path, what);
 }
 
 /* Adds a handle to a store. Fails if the options contradict those of the store. */
@@ -116,7 +117,7 @@ static int share(struct store *store, const struct store_options *wanted,
 		return not_alone(store, store->pid, failure);
 	if (have->read_only && !wanted->read_only)
 		return fail_as(failure, ERR_OPTIONS,
-			"%s: is already open in this process, read-only", store->path);
+			"%s is already open in this process, read-only", store->path);
 	if (!wanted->read_only && wanted->durability != have->durability)
 		return differ(store, "durability", failure);
 	if (wanted->max_bytes && wanted->max_bytes != have->max_bytes)
@@ -172,15 +173,15 @@ static int make_if_missing(struct store *store, bool alone, struct failure *fail
 	if (err != END)
 		return err;
 	if (!store->options.create || store->options.read_only)
-		return fail_with(failure, ERR_NO_FILE, "%s", store->path);
+		return fail_as(failure, ERR_NO_FILE, "the database %s does not exist", store->path);
 	if (!alone)
-		return fail_as(failure, ERR_BUSY, "%s: was removed, and another process still has"
-			" it open", store->path);
+		return fail_as(failure, ERR_BUSY, "%s was removed, but another process still has the"
+			" file open", store->path);
 	return env_create(store, failure);
 }
 
 /* Checks that no other process has the database open. Other programs that use LMDB cannot be
- * excluded, but are detected by their lock. */
+ * excluded, but are detected by their lock on LMDB's lock file. */
 static int check_alone(struct store *store, bool alone, struct failure *failure)
 {
 	char lock_path[PATH_MAX + FILE_SUFFIX_MAX];
@@ -193,9 +194,9 @@ static int check_alone(struct store *store, bool alone, struct failure *failure)
 	return pid ? not_alone(store, pid, failure) : 0;
 }
 
-/* Removes the side files that this attempt created, or all of them if the database does not exist,
- * because a process was killed while creating it. OPENING is held, and no other process has the
- * database open. */
+/* Removes the side files that this attempt to open created. Removes all side files if the database
+ * does not exist, because then a process was killed while creating it. OPENING is held, and no
+ * other process has the database open. */
 static void remove_side_files(const struct store *store)
 {
 	char path[PATH_MAX + FILE_SUFFIX_MAX];
@@ -218,15 +219,15 @@ static int claim(struct store *store, struct failure *failure)
 	int err = identity_open(&store->data, store->path, store->options.read_only, failure);
 
 	if (!err && store->data.facts.owner.uid != store->owner.uid)
-		err = fail_as(failure, ERR_PERMISSION, "%s: its owner was changed while it was"
-			" being opened", store->path);
+		err = fail_as(failure, ERR_PERMISSION, "the owner of %s was changed while the file"
+			" was being opened", store->path);
 	if (!err)
 		err = identity_claim(store->data.fd, store->path,
 			store->bare ? 0 : shared_page_side(store->shared), failure);
 	if (!err && !shared_page_identify(store->shared, store->data.facts.device,
 			store->data.facts.inode))
 		err = fail_busy(failure, shared_page_other(store->shared),
-			"%s: is a new file; another process still has the old file of this name"
+			"%s is a new file; another process still has the old file of this name"
 			" open", store->path);
 	return err;
 }
@@ -276,9 +277,9 @@ static int open_with_side_files(struct store *store, struct failure *failure)
 	return err;
 }
 
-/* Opens read-only without side files, on a read-only mount or in a directory that is not
- * writable. LMDB has no reader slots then, so the claim excludes writers, and their claims exclude
- * this process. */
+/* Opens a database read-only without side files, on a read-only mount or in a directory that is
+ * not writable. LMDB has no reader slots then, so the claim of this process (os/identity.h)
+ * excludes writers, and their claims exclude this process. */
 static int open_bare(struct store *store, struct failure *failure)
 {
 	int err = shared_page_open_private(&store->shared, store->path, failure);
@@ -352,7 +353,7 @@ static int open_in_memory(struct store **out, const struct store_options *option
 	if (err)
 		return err;
 	if ((size_t)snprintf(path, sizeof path, "%s/tide", directory) >= sizeof path)
-		return fail_as(failure, ERR_VALIDATION, "%s: path too long", directory);
+		return fail_as(failure, ERR_VALIDATION, "the path %s is too long", directory);
 	made.create = true;
 	made.read_only = false;
 	err = open_new(out, &made, path, failure);
@@ -379,7 +380,7 @@ static int open_path(struct store **out, const struct store_options *options,
 	if (err < 0)
 		return err;
 	if (err == END && (!options->create || options->read_only))
-		return fail_with(failure, ERR_NO_FILE, "%s", path);
+		return fail_as(failure, ERR_NO_FILE, "the database %s does not exist", path);
 	open_one = err == END ? NULL : find(&file);
 	if (open_one) {
 		*out = open_one;
@@ -423,8 +424,8 @@ static void unlist(const struct store *store)
 	*at = store->next;
 }
 
-/* Flushes the commits that a weaker durability level has not flushed, so that a power cut
- * after a regular close loses nothing. If it fails, the next writer repairs it. */
+/* Flushes the commits that a weaker durability level has not flushed, so that a power cut after a
+ * regular close loses nothing. The next writer repairs a failed flush. */
 static void flush_at_end(struct store *store)
 {
 	if (!store->dirty || store->options.in_memory || atomic_load(&store->failed))
@@ -435,9 +436,9 @@ static void flush_at_end(struct store *store)
 		shared_page_flush_failed(store->shared);
 }
 
-/* Closes LMDB before the shared page, because a process that is alone by the locks of the shared
- * page must also be alone in LMDB's files. OPENING is not needed, because the lock of
- * lock_file_hold prevents LMDB from assuming that it is alone while it closes. */
+/* Closes LMDB before the shared page, because a process that is alone according to the locks of
+ * the shared page must also be alone in LMDB's files. OPENING is not needed, because while LMDB
+ * closes its files, the lock of lock_file_hold prevents LMDB from assuming that it is alone. */
 static void close_files(struct store *store)
 {
 	assert(!atomic_load(&store->readers) && !store->writer.live);
@@ -515,10 +516,10 @@ int store_check_path(const struct store *store, const char *path, struct failure
 
 	if (err == END)
 		return fail_as(failure, ERR_FILE_GONE,
-			"%s: the file was removed or renamed while it was open", path);
+			"%s was removed or renamed while it was open", path);
 	if (!err && (device != store->data.facts.device || inode != store->data.facts.inode))
 		return fail_as(failure, ERR_FILE_REPLACED,
-			"%s: was replaced by another file while it was open", path);
+			"%s was replaced by another file while it was open", path);
 	return 0;
 }
 
@@ -584,7 +585,7 @@ int store_clear_stale(struct store *store, uint32_t *cleared, struct failure *fa
 		return store_failed(store, failure);
 	rc = readers_check(store, &count);
 	if (rc)
-		return env_fail(failure, store, rc, "can't check the reader slots");
+		return env_fail(failure, store, rc, "has reader slots that can't be checked");
 	*cleared = (uint32_t)count + readers_clear_former(store) +
 		atomic_exchange(&store->cleared, 0);
 	return 0;
@@ -600,7 +601,7 @@ int store_sync(struct store *store, struct failure *failure)
 		return store_failed(store, failure);
 	rc = mdb_env_sync(store->env, 1);
 	if (rc && store_is_durable(store))
-		shared_page_flush_failed(store->shared);   /* the next writer repairs it */
+		shared_page_flush_failed(store->shared);   /* the next writer repairs the flush */
 	return rc ? env_fail(failure, store, rc, "can't be flushed") : 0;
 }
 

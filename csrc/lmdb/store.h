@@ -21,8 +21,8 @@
 #include "os/shared_page.h"
 #include "os/write_lock.h"
 
-/* Maximum size of key plus value of a row that LMDB stores in a leaf page; larger values get
- * overflow pages. Half a page of 4096 bytes minus the headers. */
+/* Maximum size of key plus value of a row that LMDB stores in a leaf page, which is half a page of
+ * 4096 bytes minus the headers. Larger values are stored in overflow pages. */
 #define STORE_ROW_SHARE 2028
 
 struct store;
@@ -48,11 +48,12 @@ struct store_options {
 
 #define STORE_DEFAULT_MAX_BYTES (UINT64_C(64) << 30)
 
-/* Tries once to open a database; never waits. Each in_memory open creates a separate store.
- * Returns 0, ERR_NO_FILE, ERR_NOT_DATABASE, ERR_NEWER_FORMAT, ERR_FOREIGN_FORMAT, ERR_PERMISSION,
- * ERR_VALIDATION (path or max_bytes), ERR_BUSY, ERR_OPTIONS, ERR_NAMESPACE, ERR_READERS_FULL,
- * ERR_CORRUPT, ERR_DISK_FULL, ERR_STORE, ERR_NO_MEMORY or the result of `fill`. While another
- * process opens, creates or compacts the database, returns ERR_BUSY with failure->transient set. */
+/* Tries once to open a database and never waits. Each call with in_memory creates a separate
+ * store. Returns 0, ERR_NO_FILE, ERR_NOT_DATABASE, ERR_NEWER_FORMAT, ERR_FOREIGN_FORMAT,
+ * ERR_PERMISSION, ERR_VALIDATION (path or max_bytes), ERR_BUSY, ERR_OPTIONS, ERR_NAMESPACE,
+ * ERR_READERS_FULL, ERR_CORRUPT, ERR_DISK_FULL, ERR_STORE, ERR_NO_MEMORY or the result of `fill`.
+ * While another process opens, creates or compacts the database, returns ERR_BUSY with
+ * failure->transient set. */
 int store_open(struct store **store, const struct store_options *options,
 	struct failure *failure);
 
@@ -60,32 +61,32 @@ int store_open(struct store **store, const struct store_options *options,
  * too, so the caller checks the format first; until then only TREE_META may be read. */
 int store_check_trees(const struct store *store, struct failure *failure);
 
-/* Releases one handle; the last one closes the file. NULL is allowed. */
+/* Releases one handle of a store. The last handle closes the file. NULL is allowed. */
 void store_close(struct store *store);
 
-/* Returns true in a forked process that inherited the handle. Only store_close may be called
- * then; it frees the handle without touching the file. */
+/* Returns true in a forked process that inherited the handle. Then only store_close may be called,
+ * which frees the handle without touching the file. */
 bool store_is_foreign(const struct store *store);
 
-/* store_hold_forks blocks fork in other threads until store_release_forks. The two protect locks
- * on descriptors that belong to no store, because a forked process would inherit the descriptors
- * and hold the locks after this process has exited. The caller must not wait for anything in
- * between. */
+/* store_hold_forks blocks fork in other threads until store_release_forks is called. Both are for
+ * locks on descriptors that belong to no store, because a forked process would inherit the
+ * descriptors and hold the locks after this process has exited. The caller must not wait for
+ * anything in between. */
 void store_hold_forks(void);
 void store_release_forks(void);
 
 const struct store_options *store_options(const struct store *store);
 struct shared_page *store_shared_page(struct store *store);
 
-/* Checks by the first pages that the file is a database, possibly a damaged one. Must be called
- * before side files are created. Returns 0, ERR_NO_FILE, ERR_NOT_DATABASE, ERR_NEWER_FORMAT,
- * ERR_FOREIGN_FORMAT, ERR_PERMISSION or ERR_STORE. */
+/* Checks the first pages to find out whether the file is a database, possibly a damaged one. Must
+ * be called before side files are created. Returns 0, ERR_NO_FILE, ERR_NOT_DATABASE,
+ * ERR_NEWER_FORMAT, ERR_FOREIGN_FORMAT, ERR_PERMISSION or ERR_STORE. */
 int store_recognise(const char *path, struct failure *failure);
 
 /* Returns 0 if the path of the store still refers to the open file, ERR_FILE_GONE if it does not
- * exist, ERR_FILE_REPLACED if it refers to another file. Costs one lstat, nothing for an
- * in-memory store. Returns 0 also if the path cannot be examined, for example because a
- * directory became unreadable. */
+ * exist, ERR_FILE_REPLACED if it refers to another file. Makes one lstat call, none for an
+ * in-memory store. Returns 0 also if the path cannot be examined, for example because a directory
+ * became unreadable. */
 int store_check_name(const struct store *store, struct failure *failure);
 
 /* Like store_check_name, for another absolute path of the file. */
@@ -103,17 +104,18 @@ void store_note_time(struct store *store, uint64_t elapsed_ms);
  * show. The number is comparable with txn_id of a snapshot. Costs one load. */
 uint64_t store_last_commit(const struct store *store);
 
-/* Publishes a commit whose writer was killed before it published it (lmdb/recovery.c). Returns 0
- * if there is none or its writer is alive (tested at most every 10 ms); ERR_BUSY if a read-only
- * store cannot publish it; ERR_STORE if the commit cannot be flushed; ERR_CORRUPT. Must be called
- * before waiting for a commit; reader_renew and writer_begin call it themselves. */
+/* Publishes a commit whose writer was killed before publishing it (lmdb/recovery.c). Returns 0 if
+ * there is no such commit or its writer is alive (tested at most every 10 ms), ERR_BUSY if a
+ * read-only store cannot publish the commit, ERR_STORE if the commit cannot be flushed, or
+ * ERR_CORRUPT. Must be called before waiting for a commit. reader_renew and writer_begin call this
+ * function themselves. */
 int store_recover(struct store *store, struct failure *failure);
 
-/* Like store_recover; the caller holds the write lock. */
+/* Like store_recover, for a caller that holds the write lock. */
 int store_recover_locked(struct store *store, struct failure *failure);
 
-/* Returns the time to wait for a commit before checking again: ms, or at most 10 while the
- * newest commit is unpublished. */
+/* Returns the time, in ms, to wait for a commit before checking again. This is `ms`, but at most
+ * 10 while the newest commit is unpublished. */
 uint32_t store_wait_ms(const struct store *store, uint32_t ms);
 
 /* Returns the size of the file up to the last page ever used. Costs a few loads. */
@@ -148,17 +150,17 @@ int store_sync(struct store *store, struct failure *failure);
 
 /* --- reading --- */
 
-/* A reader is opened once and reused: reader_renew takes a snapshot (8 ns), reader_reset releases
- * it. A snapshot must not be held while waiting or while user code runs. reader_renew also
- * returns the errors of store_recover. */
+/* A reader is opened once and reused. reader_renew takes a snapshot (in 8 ns), and reader_reset
+ * releases the snapshot. A snapshot must not be held while waiting or while user code runs.
+ * reader_renew also returns the errors of store_recover. */
 int reader_open(struct txn **txn, struct store *store, struct failure *failure);
 int reader_renew(struct txn *txn, struct failure *failure);
 void reader_reset(struct txn *txn);
 
-/* Returns ERR_STORE if the reader has lost its LMDB slot since it was renewed: another program
- * considered this process dead, so pages that were read may have been overwritten. Must be called
- * after copying bytes and before returning them. Costs a few loads. Returns 0 for a write
- * transaction. */
+/* Returns ERR_STORE if the reader has lost its LMDB slot since it was renewed, because another
+ * program considered this process dead. The pages that were read may then have been overwritten.
+ * Must be called after copying bytes and before returning them. Takes a few loads. Returns 0 for a
+ * write transaction. */
 int reader_verify(const struct txn *txn, struct failure *failure);
 
 /* Closes a reader, with or without a snapshot. NULL is allowed. */
@@ -171,13 +173,13 @@ void reader_close(struct txn *txn);
  * used only between reader_enter and reader_leave; it may be closed at any time. */
 void reader_limit(struct txn *txn, uint64_t deadline_ms);
 
-/* Returns false if the reader has been released; it can then only be closed. Always returns true
- * for a reader without a limit. */
+/* Returns false if the reader has been released after its deadline; then it can only be closed.
+ * Always returns true for a reader without a limit. */
 bool reader_enter(struct txn *txn);
 void reader_leave(struct txn *txn);
 
-/* Releases the store's readers whose deadline has passed, except those in use. Costs one load
- * and a comparison while no reader has a deadline. */
+/* Releases the store's readers whose deadline has passed, except those in use. Takes one load and
+ * a comparison while no reader has a deadline. */
 void store_release_late(struct store *store);
 
 /* --- reading files that may be damaged --- */
@@ -185,10 +187,11 @@ void store_release_late(struct store *store);
 struct meta_page;
 
 /* Opens a raw transaction: a reader that reads with pread and checks every value, without LMDB
- * (lmdb_file/raw_cursor.h). It reads the snapshot with the meta page facts; the caller must
- * ensure that no writer reuses its pages. An unreadable row or page returns ERR_CORRUPT, and the
- * next MOVE_NEXT continues after it. A row from a cursor is valid until the cursor moves, a
- * value from txn_get until the next txn_get in the same tree. Returns 0 or ERR_NO_MEMORY. */
+ * (lmdb_file/raw_cursor.h). The raw transaction reads the snapshot of the meta page `facts`; the
+ * caller must ensure that no writer reuses the pages of this snapshot. At an unreadable row or
+ * page a move returns ERR_CORRUPT, and the next MOVE_NEXT continues after it. A row from a cursor
+ * is valid until the cursor moves, a value from txn_get until the next txn_get in the same tree.
+ * Returns 0 or ERR_NO_MEMORY. */
 int raw_txn_open(struct txn **txn, int fd, const struct meta_page *facts);
 void raw_txn_close(struct txn *txn);          /* NULL is allowed */
 
@@ -208,9 +211,10 @@ int raw_txn_pin(struct txn *pin, int *fd, struct meta_page *facts,
  * releases it after commit or abort. */
 int writer_begin(struct txn **txn, struct store *store, struct failure *failure);
 
-/* Commits, notifies waiting readers, and always sets *txn to NULL. After ERR_DISK_FULL, ERR_FULL,
- * ERR_STORE, ERR_FILE_GONE or ERR_FILE_REPLACED nothing was changed. After ERR_UNKNOWN_OUTCOME
- * the commit may be on the disk; the store must be closed and opened again. */
+/* Commits a write transaction, notifies waiting readers, and always sets *txn to NULL. After
+ * ERR_DISK_FULL, ERR_FULL, ERR_STORE, ERR_FILE_GONE or ERR_FILE_REPLACED nothing was changed.
+ * After ERR_UNKNOWN_OUTCOME the commit may be on the disk, so the store must be closed and opened
+ * again. */
 int writer_commit(struct txn **txn, struct failure *failure);
 void writer_abort(struct txn **txn);
 
@@ -218,7 +222,7 @@ void writer_abort(struct txn **txn);
 void txn_touch(struct txn *txn, uint64_t streams);
 
 /* Returns ERR_FULL if a user's write would use the reserve for trims and deletes (5 % of the
- * maximum size, at least 16 MiB). Cheap until the file is close to its limit. */
+ * maximum size, at least 16 MiB). Takes a few comparisons until the file is close to its limit. */
 int writer_check_space(struct txn *txn, struct failure *failure);
 
 /* --- in readers and writers --- */
@@ -230,7 +234,7 @@ struct store *txn_store(const struct txn *txn);
 /* Returns the page size of the file. */
 uint32_t txn_page_bytes(const struct txn *txn);
 
-/* Return 0, END if the row does not exist, or an error. */
+/* These functions return 0, END if the row does not exist, or an error. */
 int txn_get(struct txn *txn, enum tree tree, struct slice key, struct slice *value);
 int txn_put(struct txn *txn, enum tree tree, struct slice key, struct slice value);
 int txn_delete(struct txn *txn, enum tree tree, struct slice key);
@@ -240,13 +244,13 @@ int txn_delete(struct txn *txn, enum tree tree, struct slice key);
 int txn_put_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
 	uint8_t **buf);
 
-/* Like txn_put_reserve, for a key that does not exist. Uses less space and time if many keys are
- * inserted in ascending order. */
+/* Like txn_put_reserve, for a key that does not exist. Uses less space and time than
+ * txn_put_reserve if many keys are inserted in ascending order. */
 int txn_insert_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
 	uint8_t **buf);
 
-/* Like txn_put_reserve, for a key after the last key of the tree. Returns ERR_CORRUPT if the key
- * is not after it. */
+/* Like txn_put_reserve, for a key after the last key of the tree. Returns ERR_CORRUPT if the tree
+ * has a key that is not less. */
 int txn_append_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
 	uint8_t **buf);
 
@@ -258,7 +262,8 @@ int txn_count(struct txn *txn, enum tree tree, uint64_t *rows);
  * txn_delete and the reserve functions use and move this cursor. */
 int txn_cursor(struct txn *txn, enum tree tree, struct cursor **cursor);
 
-/* Opens another cursor. It must be closed before the transaction ends or is reset. */
+/* Opens another cursor on a tree. The cursor must be closed before the transaction ends or is
+ * reset. */
 int cursor_open(struct cursor **cursor, struct txn *txn, enum tree tree);
 void cursor_close(struct cursor *cursor);     /* NULL is allowed */
 
@@ -266,9 +271,9 @@ void cursor_close(struct cursor *cursor);     /* NULL is allowed */
  * Returns 0, END if no row was found, or an error. */
 int cursor_move(struct cursor *cursor, enum move move, struct slice *key, struct slice *value);
 
-/* Prefetches the row that probably follows the given one, for a forward walk that reads every
- * row completely. LMDB fills a page from its end, so the row after an appended row is stored at
- * the addresses just before it, where hardware prefetching does not find it. If the next row is
+/* Prefetches the row that probably follows the given one, for a forward walk that reads every row
+ * completely. LMDB fills a page from its end, so the row after an appended row is stored at the
+ * addresses just before that row, where hardware prefetching does not find it. If the next row is
  * stored elsewhere, the prefetch is useless but harmless. */
 static inline void cursor_expect_next(struct slice key, struct slice value)
 {

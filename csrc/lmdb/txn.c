@@ -1,14 +1,14 @@
 /* txn.c - transactions, and the gate that allows remapping.
  *
- * Another process may have opened the file with a larger mapping and grown it beyond the mapping
- * of this process. LMDB then refuses to begin a transaction until the file is mapped again. This
- * must not happen while a transaction of this process uses the old mapping (SIGSEGV). So
- * transactions are counted:
+ * Another process may have opened the file with a larger mapping and grown the file beyond the
+ * mapping of this process. LMDB then refuses to begin a transaction until the file is mapped
+ * again. The mapping must not be replaced while a transaction of this process uses it, because the
+ * transaction would crash (SIGSEGV). So transactions are counted:
  *
  *     begin: active += 1; if resizing: active -= 1, wait, retry
  *     grow:  resizing = true; wait until active == 0; remap; resizing = false
  *
- * Both write before they read, sequentially consistent (a Dekker-style handshake).
+ * Both sides write before they read, sequentially consistent (a Dekker-style handshake).
  */
 #include <assert.h>
 #include <errno.h>
@@ -17,17 +17,17 @@
 #include "base/memory.h"
 #include "lmdb/internal.h"
 
-/* Time for which remapping waits for the process's transactions to end. */
+/* Time, in us, for which remapping waits until the process's transactions have ended. */
 #define RESIZE_TIMEOUT_US 100000
 #define RESIZE_RETRY_US 100
 
-/* Slots of dead readers prevent reuse of pages, so the file grows. Such slots are removed after
- * this many commits, and after the file has grown by this many pages. */
+/* Number of commits, and of pages by which the file has grown, after which the slots of dead
+ * readers are removed. These slots prevent reuse of pages, so the file grows. */
 #define READER_CHECK_COMMITS 1000
 #define READER_CHECK_PAGES 1024
 
-/* Upper bound of the pages that writing one row uses: its leaf, the branches above it, and a
- * split. Used by writer_check_space; the actual number is almost always lower. */
+/* Upper bound of the number of pages that writing one row uses: its leaf, the branches above it,
+ * and a split. Used by writer_check_space. The actual number is almost always lower. */
 #define PAGES_PER_ROW 5
 
 /* --- the gate --- */
@@ -75,7 +75,7 @@ static int grow_map(struct store *store)
 
 int store_failed(const struct store *store, struct failure *failure)
 {
-	return fail_as(failure, ERR_STORE, "%s: can't be used after an earlier failure;"
+	return fail_as(failure, ERR_STORE, "%s can't be used after an earlier failure;"
 		" close every handle on it and open it again", store->path);
 }
 
@@ -115,8 +115,9 @@ static int begin_or_renew(struct store *store, unsigned flags, MDB_txn **mdb)
 	return flags & MDB_RDONLY ? begin_guarded(store, flags, mdb) : begin_writer(store, mdb);
 }
 
-/* Leaves the gate and resolves the error rc if possible: remaps the file or removes dead readers.
- * Returns 0 inside the gate, otherwise LMDB's code. */
+/* Leaves the gate and removes the cause of the error rc if possible, by remapping the file or
+ * removing the slots of dead readers. Returns 0 inside the gate, otherwise LMDB's code outside the
+ * gate. */
 static int resolve(struct store *store, int rc)
 {
 	int cleared;
@@ -133,7 +134,7 @@ static int resolve(struct store *store, int rc)
 	return rc;
 }
 
-/* Begins *mdb, or renews it if there is one. */
+/* Begins the LMDB transaction *mdb, or renews it if *mdb is not NULL. */
 static int begin(struct store *store, unsigned flags, MDB_txn **mdb)
 {
 	int rc;
@@ -164,9 +165,9 @@ int txn_begin_failed(const struct store *store, int rc, struct failure *failure)
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
 	if (rc == EAGAIN)
-		return fail_as(failure, ERR_NAMESPACE, "%s: a process with the same pid in another"
-			" PID namespace is reading the database", store->path);
-	return env_fail(failure, store, rc, "can't begin a transaction");
+		return fail_as(failure, ERR_NAMESPACE, "%s is being read by a process with the same"
+			" pid in another PID namespace", store->path);
+	return env_fail(failure, store, rc, "allows no new transaction");
 }
 
 /* --- readers --- */
@@ -220,7 +221,7 @@ static int renew(struct txn *txn)
 	return rc;
 }
 
-/* Publishes the commit of a dead writer, then takes a new snapshot. */
+/* Publishes the commit of a dead writer, then takes a new snapshot for the reader. */
 static int renew_recovered(struct txn *txn, struct failure *failure)
 {
 	struct store *store = txn->store;
@@ -271,8 +272,8 @@ int reader_verify(const struct txn *txn, struct failure *failure)
 	if (txn->writing || txn->raw || !txn->live ||
 			readers_holds(txn->store, &txn->slot, mdb_txn_id(txn->mdb)))
 		return 0;
-	return fail_as(failure, ERR_STORE, "%s: another program considered this process dead and"
-		" freed its snapshot, because %s-lock was closed in this process",
+	return fail_as(failure, ERR_STORE, "the snapshot of %s was freed by another program, which"
+		" considered this process dead because %s-lock was closed in this process",
 		txn->store->path, txn->store->path);
 }
 
@@ -315,12 +316,13 @@ static void clear_stale_if_due(struct store *store)
 		return;
 	store->commits = 0;
 	store->pages_checked = pages;
-	readers_check(store, NULL);   /* a failure is ignored; the check is repeated later */
+	readers_check(store, NULL);   /* a failure is ignored; the check is repeated */
 }
 
-/* Repairs failed flushes before the next commit, which requires that the last one is, or will be,
- * on the disk. Also called for a failure that another process has repaired, because the
- * descriptors of this process still report it. Returns 0 or an errno. */
+/* Repairs failed flushes before the next commit, because the next commit requires that the last
+ * commit is, or will be, on the disk. Must also be called for a failed flush that another process
+ * has repaired, because the descriptors of this process still report the old error. Returns 0 or
+ * an errno. */
 static int settle(struct store *store)
 {
 	uint32_t failures = shared_page_flush_failures(store->shared);
@@ -352,7 +354,7 @@ int writer_begin(struct txn **out, struct store *store, struct failure *failure)
 	memset(txn, 0, sizeof *txn);
 	rc = settle(store);
 	if (rc)
-		return env_fail(failure, store, rc, "the last commit can't be flushed");
+		return env_fail(failure, store, rc, "can't be flushed after its last commit");
 	err = store_recover_locked(store, failure);
 	if (err)
 		return err;
@@ -384,9 +386,9 @@ void writer_abort(struct txn **txn)
 	writer_end(ending);
 }
 
-/* Returns true if LMDB refuses all further transactions, because it failed to write a meta page
- * and does not know whether the page is on the disk. The test begins a transaction, which does not
- * wait, because the write lock is held. The caller is inside the gate. */
+/* Returns true if LMDB refuses all further transactions because it failed to write a meta page and
+ * does not know whether the page is on the disk. The test begins a transaction, which does not
+ * wait, because the write lock is held. The caller must be inside the gate. */
 static bool lmdb_has_failed(struct store *store)
 {
 	MDB_txn *mdb;
@@ -404,8 +406,8 @@ static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 
 	if (atomic_load(&store->failed)) {
 		err = fail_as(failure, ERR_UNKNOWN_OUTCOME,
-			"%s: the commit failed (%s) and its outcome is unknown;"
-			" close every handle on it and open it again", store->path,
+			"the commit to %s failed (%s) and its outcome is unknown;"
+			" close every handle on the database and open it again", store->path,
 			mdb_strerror(rc));
 		if (failure)
 			failure->system = rc;
@@ -414,13 +416,14 @@ static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 	if (store_is_durable(store))
 		shared_page_flush_failed(store->shared);
 	settle(store);
-	/* If an earlier operation failed, that is the cause to report. */
-	return env_fail(failure, store, txn->err ? txn->system : rc, "the commit failed");
+	/* If an earlier operation of the transaction failed, its error is the cause to report. */
+	return env_fail(failure, store, txn->err ? txn->system : rc,
+		"can't be written by the commit");
 }
 
 /* Checks that the path still refers to the open file; commits to a removed file would be lost.
- * Called before each commit that is flushed, where a few system calls cost little; at the level
- * NONE only when store_note_time has requested it. */
+ * Called before each commit that is flushed, where a few system calls cost little. At the level
+ * NONE, called only when store_note_time has requested the check. */
 static int check_name(struct store *store, struct failure *failure)
 {
 	int err = 0;
@@ -466,14 +469,15 @@ void txn_touch(struct txn *txn, uint64_t streams)
 
 /* --- space --- */
 
-/* Returns an upper bound of the pages that the transaction has used. */
+/* Returns an upper bound of the number of pages that the transaction has used. */
 static uint64_t pages_taken_at_most(const struct txn *txn)
 {
 	return txn->rows_written * PAGES_PER_ROW + 2 * txn->bytes_written / txn->store->page_bytes;
 }
 
-/* Sets *found to true if `wanted` pages are free. Counts only as many as necessary, and only once
- * per transaction, because the free list of a file that was full and is empty again is long. */
+/* Sets *found to true if `wanted` pages are free. Counts only as many free pages as necessary, and
+ * only once per transaction, because the free list is long if the file was full and is empty
+ * again. */
 static int find_free_pages(struct txn *txn, uint64_t wanted, bool *found)
 {
 	uint64_t enough = 2 * wanted;
@@ -488,8 +492,8 @@ static int find_free_pages(struct txn *txn, uint64_t wanted, bool *found)
 	return rc;
 }
 
-/* User writes are allowed up to max_pages. A transaction that begins below may exceed this by half
- * the reserve; the other half is for trims and deletes. */
+/* User writes are allowed up to max_pages. A transaction that begins below this limit may exceed
+ * it by half the reserve, because the other half is for trims and deletes. */
 int writer_check_space(struct txn *txn, struct failure *failure)
 {
 	struct store *store = txn->store;
@@ -507,7 +511,7 @@ int writer_check_space(struct txn *txn, struct failure *failure)
 		return 0;
 	rc = find_free_pages(txn, used - store->max_pages + 1, &found);
 	if (rc)
-		return env_fail(failure, store, rc, "can't count the free pages");
+		return env_fail(failure, store, rc, "has free pages that can't be counted");
 	if (found)
 		return 0;
 	return env_full(store, failure);

@@ -1,9 +1,9 @@
 /* version.c - checks the version of the LMDB library that the process has loaded.
  *
- * It may differ from the version of lmdb.h: the library may have been upgraded, and
- * LD_LIBRARY_PATH or the program may load another one. Versions 0.9.24 to 0.9.69 are
+ * The loaded version may differ from the version of lmdb.h, because the library may have been
+ * upgraded, and LD_LIBRARY_PATH or the program may load another one. Versions 0.9.24 to 0.9.69 are
  * interchangeable. LMDB 1.0 has the same function names but another file format
- * (lmdb_file/layout.h); it would write files that this library cannot read.
+ * (lmdb_file/layout.h), so it would write files that this library cannot read.
  */
 #include "lmdb/internal.h"
 

@@ -1,7 +1,7 @@
 /* audit.c - page audit: checks every page of a data file, without LMDB.
  *
- * Two bitmaps record the pages in use and the free pages. The walk descends a tree recursively,
- * at most TREE_DEPTH_MAX levels, and enters no page twice.
+ * Two bitmaps record which pages are in use and which are free. The walk descends each tree
+ * recursively, at most TREE_DEPTH_MAX levels, and enters no page twice.
  */
 #include "lmdb_file/audit.h"
 
@@ -16,13 +16,13 @@ struct walk {
 	const struct meta_page *facts;
 	const struct audit_callbacks *callbacks;
 	struct audit *audit;
-	uint64_t pages;          /* smaller of file_pages and page_count */
+	uint64_t pages;          /* the smaller of file_pages and page_count */
 	uint8_t *used;           /* bitmap of pages in use */
 	uint8_t *free;           /* bitmap of free pages */
 	uint64_t free_beyond;    /* number of free pages after the end of the file */
 	int tree;                /* enum tree or AUDIT_FREE_LIST */
 	struct tree_root counted;        /* pages and rows counted in this tree */
-	bool is_damaged;         /* the tree has a finding, so the counts are incomplete */
+	bool is_damaged;         /* true if the tree has a finding, so the counts are incomplete */
 	uint8_t *bufs[TREE_DEPTH_MAX];   /* page buffers, one for each level */
 	struct buffer big;       /* copy of a value that is stored in overflow pages */
 	int err;                 /* error that ends the audit */
@@ -58,7 +58,7 @@ static void row_is(struct walk *walk, const struct tree_page *page, unsigned row
 		.key = key });
 }
 
-/* Reports a row with an unreadable key. The keys of its neighbours identify it. */
+/* Reports a row with an unreadable key. The keys of the neighbouring rows identify the row. */
 static void row_is_lost(struct walk *walk, const struct tree_page *page, unsigned row,
 	struct slice before, const struct page_range *range)
 {
@@ -93,7 +93,7 @@ static void set(uint8_t *bits, uint64_t page)
 	bits[page / 8] |= (uint8_t)(1u << (page % 8));
 }
 
-/* Marks a page as used. Returns NULL, or the fault if it cannot be used here. */
+/* Marks a page as used. Returns NULL, or the fault if the page cannot be used at this place. */
 static const char *use(struct walk *walk, uint64_t page)
 {
 	if (page < 2 || page >= walk->facts->page_count)
@@ -109,7 +109,8 @@ static const char *use(struct walk *walk, uint64_t page)
 
 /* --- order --- */
 
-/* Compares two keys. Those of the free list are commit numbers in the machine's byte order. */
+/* Compares two keys of the tree. The keys of the free list are commit numbers in the machine's
+ * byte order. */
 static int compare(const struct walk *walk, struct slice a, struct slice b)
 {
 	uint64_t x = 0;
@@ -128,8 +129,8 @@ static bool is_within(const struct walk *walk, const struct page_range *range, s
 		(!range->high.data || compare(walk, key, range->high) < 0);
 }
 
-/* Returns true if the page has readable keys and none is in its range, which means that it
- * contains the bytes of another page. */
+/* Returns true if the page has readable keys and none of them is in the page's range, which means
+ * that the page contains the bytes of another page. */
 static bool is_foreign(const struct walk *walk, const struct tree_page *page,
 	const struct page_range *range)
 {
@@ -149,7 +150,7 @@ static bool is_foreign(const struct walk *walk, const struct tree_page *page,
 
 /* --- rows --- */
 
-/* Checks and reads a value in overflow pages. Returns false if it is unreadable. */
+/* Checks and reads a value in overflow pages. Returns false if the value is unreadable. */
 static bool take_big(struct walk *walk, struct page_node *node)
 {
 	uint64_t count;
@@ -189,7 +190,8 @@ static void take_free_page(struct walk *walk, uint64_t page)
 		set(walk->free, page);
 }
 
-/* Checks a row of the free list: the number of pages that a commit freed, then the pages. */
+/* Checks a row of the free list, which contains the number of pages that a commit freed, followed
+ * by these pages. */
 static const char *take_free_row(struct walk *walk, const struct page_node *node)
 {
 	uint64_t commit;
@@ -231,7 +233,8 @@ static bool is_tree_row(const struct walk *walk, struct slice key)
 	return walk->tree == TREE_META && key.len > 0 && key.data[0] >= TREE_META_END;
 }
 
-/* Checks a row without regard to its neighbours. Returns its fault, NULL if there is none. */
+/* Checks a row of a leaf page without comparing it with its neighbours. Returns the fault of the
+ * row, NULL if there is none. */
 static const char *take_row(struct walk *walk, const struct tree_page *page, unsigned row,
 	struct page_node *node)
 {
@@ -247,8 +250,8 @@ static const char *take_row(struct walk *walk, const struct tree_page *page, uns
 	return NULL;
 }
 
-/* Checks a row and its order. If two rows are out of order, either may be damaged, so both are
- * checked and passed on. */
+/* Checks a row of a leaf page and its order. If two rows are out of order, either of them may be
+ * damaged, so both are checked and passed to the callback. */
 static const char *take_node(struct walk *walk, const struct tree_page *page, unsigned row,
 	struct page_node *node, const struct page_range *range, struct slice before)
 {
@@ -319,7 +322,8 @@ static void take_branch(struct walk *walk, const struct tree_page *page, unsigne
 	}
 }
 
-/* Reads a page. Returns a fault that prevents reading its nodes, NULL if there is none. */
+/* Reads a page of the tree. Returns a fault that prevents reading the nodes of the page, NULL if
+ * there is none. */
 static const char *enter(struct walk *walk, struct tree_page *page, uint64_t number, unsigned level,
 	unsigned depth, const struct page_range *range)
 {
@@ -368,8 +372,8 @@ static void walk_page(struct walk *walk, uint64_t number, unsigned level,
 
 /* --- trees --- */
 
-/* Reports row and page counts that differ from the tree's descriptor. Does nothing if the tree is
- * damaged. */
+/* Reports the numbers of rows and pages of a tree if they differ from the tree's descriptor. Does
+ * nothing if the tree is damaged. */
 static void compare_counts(struct walk *walk, const struct tree_root *tree)
 {
 	const struct tree_root *seen = &walk->counted;
@@ -377,10 +381,12 @@ static void compare_counts(struct walk *walk, const struct tree_root *tree)
 	if (walk->is_damaged || walk->err)
 		return;
 	if (tree->rows != seen->rows)
-		report_number(walk, "has the wrong number of rows; expected:", tree->rows);
+		report_number(walk, "has another number of rows than its descriptor says:",
+			tree->rows);
 	if (tree->branch_pages != seen->branch_pages || tree->leaf_pages != seen->leaf_pages ||
 			tree->overflow_pages != seen->overflow_pages)
-		report_number(walk, "has the wrong number of pages; leaf pages expected:",
+		report_number(walk,
+			"has other numbers of pages than its descriptor says; leaf pages:",
 			tree->leaf_pages);
 }
 
@@ -428,8 +434,8 @@ int audit_trees(struct tree_root trees[TREE_COUNT], bool lost[TREE_COUNT], int f
 
 /* --- the whole file --- */
 
-/* Reports pages that are both used and free. Counts leaked pages (neither used nor free), which
- * are harmless. */
+/* Reports pages that are both in use and free. Counts leaked pages (neither in use nor free),
+ * which are harmless. */
 static void compare_uses(struct walk *walk)
 {
 	const struct meta_page *facts = walk->facts;
@@ -521,7 +527,7 @@ static void note_first(void *context, const struct finding *finding)
 		snprintf(subject, sizeof subject, "tree %s", tree_name((enum tree)finding->tree));
 	if (finding->has_number)
 		snprintf(number, sizeof number, " %" PRIu64, finding->number);
-	fail_as(first->failure, ERR_CORRUPT, "%s: %s %s%s", first->path, subject, finding->what,
+	fail_as(first->failure, ERR_CORRUPT, "%s of %s %s%s", subject, first->path, finding->what,
 		number);
 }
 
@@ -580,7 +586,7 @@ int audit_tops(int fd, const char *path, const struct meta_page *facts,
 		fault = check_root(&page, fd, facts, &trees[i]);
 	memory_free(page.bytes);
 	if (fault)
-		return fail_as(failure, ERR_CORRUPT, "%s: page %llu %s", path,
-			(unsigned long long)trees[i - 1].root, fault);
+		return fail_as(failure, ERR_CORRUPT, "page %llu of %s %s",
+			(unsigned long long)trees[i - 1].root, path, fault);
 	return err ? fail(failure, err) : 0;
 }

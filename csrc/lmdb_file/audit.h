@@ -11,19 +11,19 @@
 #include "lmdb_file/format.h"
 #include "os/thread.h"
 
-/* Number of the free list in a finding, after those of enum tree. */
+/* Number of the free list in a finding; greater than those of enum tree. */
 #define AUDIT_FREE_LIST TREE_COUNT
 
 struct finding {
-	int tree;                /* enum tree or AUDIT_FREE_LIST; -1 for the file itself */
-	uint64_t page;           /* page number; 0 if no page (or the first meta page) is meant */
+	int tree;                /* enum tree, AUDIT_FREE_LIST, or -1 for the file itself */
+	uint64_t page;           /* page number; 0 if unknown or the first meta page */
 	int row;                 /* index of the row in the page; -1 for the page itself */
-	const char *what;        /* predicate of the message, without its subject */
-	bool has_number;         /* `what` ends with ':' and is followed by `number` */
+	const char *what;        /* predicate of the message, which has no subject */
+	bool has_number;         /* true if `what` ends with ':' and `number` follows it */
 	uint64_t number;
 	struct slice key;        /* key of the row, empty if it is unreadable */
 	/* Range of the affected rows, low included, high excluded. For a single row with an
-	 * unreadable key: the keys of its neighbours. */
+	 * unreadable key, low and high are the keys of its neighbours. */
 	bool has_range;
 	struct slice low;
 	struct slice high;       /* data is NULL if it is unbounded */
@@ -36,7 +36,7 @@ struct audit_row {
 	struct slice key, value;
 };
 
-/* Callbacks. Their arguments are valid during the call only. */
+/* Callbacks of a page audit. Their arguments are valid only during the call. */
 struct audit_callbacks {
 	void (*found)(void *context, const struct finding *finding);
 	/* May be NULL. A result other than 0 ends the audit. */
@@ -45,16 +45,16 @@ struct audit_callbacks {
 };
 
 struct audit {
-	/* Leaked pages are neither used nor free. Pages below a damaged one, which are not
-	 * reached, count as leaked. */
+	/* Leaked pages are neither in use nor free. Pages that are not reached, because a page
+	 * above them is damaged, count as leaked. */
 	uint64_t pages_used, pages_free, pages_leaked, rows;
 	bool is_damaged[TREE_COUNT + 1];     /* true if the tree has a finding */
 	struct tree_root trees[TREE_COUNT];
 };
 
-/* Audits the snapshot with the meta page facts. No writer may reuse its pages during the call.
- * Returns 0, ERR_NO_MEMORY, the result of callbacks->row if it is not 0, or ERR_CORRUPT if
- * callbacks->found was called. */
+/* Audits the snapshot of the meta page `facts`. No writer may reuse the pages of this snapshot
+ * during the call. Returns 0, ERR_NO_MEMORY, the result of callbacks->row if it is not 0, or
+ * ERR_CORRUPT if callbacks->found was called. */
 int audit_file(struct audit *audit, int fd, const struct meta_page *facts,
 	const struct audit_callbacks *callbacks);
 

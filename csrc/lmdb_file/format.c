@@ -21,8 +21,8 @@
  *     8   numbers of branch, leaf and overflow pages, 8 each; number of rows, 8
  *     40  root page, 8: all ones if the tree is empty
  *
- * Pages 0 and 1 are meta pages. The one with the larger commit number is valid;
- * the lowest bit of a commit number is the number of its meta page:
+ * Pages 0 and 1 are meta pages. The meta page with the larger commit number is valid. The lowest
+ * bit of a commit number is the number of its meta page:
  *
  *     16  magic, 4; version, 4; address of a fixed map, 8: 0; map size, 8
  *     40  descriptors of the free list and of the unnamed tree, 48 each
@@ -57,8 +57,8 @@
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4, PAGE_META = 8 };
 enum { NODE_BIG = 1, NODE_SUBTREE = 2 };
 
-/* Flags of the free list's descriptor: integer keys, and MDB_NOSUBDIR, which LMDB stores there.
- * No other flag is used. */
+/* Flags of the free list's descriptor. The list has integer keys, and LMDB also stores
+ * MDB_NOSUBDIR there. */
 #define FREE_FLAGS 0x0008
 #define FLAG_NAMED_FILE 0x4000
 
@@ -86,7 +86,7 @@ static uint64_t native_u64(const uint8_t *p)
 	return n;
 }
 
-/* Size field of a node; the order of its halves depends on the byte order. */
+/* Returns the size field of a node. The order of its halves depends on the byte order. */
 static uint32_t node_size(const uint8_t *node)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -103,7 +103,8 @@ static uint64_t child_of(const uint8_t *node)
 
 const char PAGE_UNREAD[] = "can't be read from the disk";
 
-/* Reads len bytes at an offset. Returns false on failure; errno is 0 if the file is too short. */
+/* Reads len bytes at an offset of the file. Returns false on failure, with errno 0 if the file is
+ * too short. */
 static bool read_at(int fd, void *bytes, size_t len, uint64_t at)
 {
 	uint8_t *to = bytes;
@@ -180,7 +181,7 @@ bool tree_root_read(struct tree_root *tree, struct slice value,
 
 /* --- meta pages --- */
 
-/* Checks the fields of a meta page that no commit changes. */
+/* Checks the constant fields of a meta page, which no commit changes. */
 static bool meta_is_one(const uint8_t *meta, uint32_t page_bytes)
 {
 	return native_u16(meta + 10) & PAGE_META &&
@@ -189,7 +190,7 @@ static bool meta_is_one(const uint8_t *meta, uint32_t page_bytes)
 		native_u32(meta + TREES_AT) == page_bytes;
 }
 
-/* Checks the fields that describe the commit, for the newer meta page. The older one may be
+/* Checks the fields of the newer meta page that describe its commit. The older meta page may be
  * inconsistent, because a commit that fails at its last write leaves new roots with old counts
  * there. */
 static bool meta_is_sound(const uint8_t *meta, uint64_t number)
@@ -216,10 +217,11 @@ static void note_facts(struct meta_page *facts, const uint8_t *meta)
 
 static int refuse(const char *path, struct failure *failure)
 {
-	return fail_as(failure, ERR_NOT_DATABASE, "%s: is not a tidetable database", path);
+	return fail_as(failure, ERR_NOT_DATABASE, "%s is not a tidetable database", path);
 }
 
-/* An empty file gets its own message; os.tmpname creates such files. */
+/* Refuses a file that is shorter than a meta page. An empty file gets a message for itself,
+ * because os.tmpname creates such files. */
 static int refuse_short(int fd, const char *path, struct failure *failure)
 {
 	struct stat stat;
@@ -227,18 +229,18 @@ static int refuse_short(int fd, const char *path, struct failure *failure)
 	if (fstat(fd, &stat) || stat.st_size > 0)
 		return refuse(path, failure);
 	return fail_as(failure, ERR_NOT_DATABASE,
-		"%s: is empty; a database is created only if the file does not exist", path);
+		"%s is empty; a database is created only if there is no file at its path", path);
 }
 
 static int refuse_format(const char *writer, uint32_t format, const char *path,
 	struct failure *failure)
 {
-	return fail_as(failure, ERR_NEWER_FORMAT, "%s: was written by %s (data format %u);"
+	return fail_as(failure, ERR_NEWER_FORMAT, "%s was written by %s (data format %u);"
 		" tidetable needs a file of LMDB 0.9 (data format %u)", path, writer,
 		(unsigned)format, (unsigned)VERSION);
 }
 
-/* Returns true if the word is the magic number in the other byte order. */
+/* Returns true if the word is LMDB's magic number in the other byte order. */
 static bool is_swapped(const uint8_t *word)
 {
 	return native_u32(word) == __builtin_bswap32(MAGIC);
@@ -255,7 +257,7 @@ static int check_first(const uint8_t *meta, const char *path, struct failure *fa
 			native_u32(meta + MAGIC_AT_32_BITS) == MAGIC ||
 			is_swapped(meta + MAGIC_AT_32_BITS))
 		return fail_as(failure, ERR_FOREIGN_FORMAT,
-			"%s: was written on a machine with another word size or byte order", path);
+			"%s was written on a machine with another word size or byte order", path);
 	if (native_u32(meta + MAGIC_AT) != MAGIC)
 		return native_u32(meta + LMDB_1_PAGE_HEADER) == MAGIC
 			? refuse_format("LMDB 1.0", format_1, path, failure) : refuse(path,
@@ -266,13 +268,13 @@ static int check_first(const uint8_t *meta, const char *path, struct failure *fa
 		return refuse(path, failure);
 	if (page_bytes != page_bytes_of_machine())
 		return fail_as(failure, ERR_FOREIGN_FORMAT,
-			"%s: was written with pages of %u bytes; this machine uses %u", path,
-			(unsigned)page_bytes, (unsigned)page_bytes_of_machine());
+			"%s was written with pages of %u bytes, but this machine has pages of %u",
+			path, (unsigned)page_bytes, (unsigned)page_bytes_of_machine());
 	return 0;
 }
 
-/* Returns true if the second page is a valid meta page; a file with an unrecognizable first page
- * is then a damaged database. */
+/* Returns true if the second page is a valid meta page. Then a file whose first page is not
+ * recognized is a damaged database. */
 static bool second_is_valid(int fd)
 {
 	uint32_t page_bytes = page_bytes_of_machine();
@@ -282,9 +284,9 @@ static bool second_is_valid(int fd)
 		meta_is_sound(meta, 1);
 }
 
-/* Reads both meta pages consistently while other processes commit: repeats until two reads
- * agree. The number of reads is bounded; the last one is used if none agree. Returns false like
- * read_at. */
+/* Reads both meta pages consistently while other processes commit, by repeating until two reads
+ * agree. The number of reads is bounded. If no two reads agree, the last one is used. Returns
+ * false like read_at. */
 static bool read_consistently(int fd, uint8_t metas[2][META_PAGE_BYTES], uint32_t page_bytes)
 {
 	uint8_t before[2][META_PAGE_BYTES];
@@ -320,18 +322,18 @@ static int read_metas(int fd, const char *path, uint8_t metas[2][META_PAGE_BYTES
 	if (!read_consistently(fd, metas, facts->page_bytes))
 		return errno ? file_fail(failure, errno, path, "can't be read")
 			: fail_as(failure, ERR_NOT_DATABASE,
-				"%s: is truncated: it ends before the second page", path);
+				"%s is truncated: the file ends before its second page", path);
 	if (is_blank)
 		memset(metas[0], 0, META_PAGE_BYTES);
-	if (fstat(fd, &stat))   /* after the meta pages, because the file may grow */
-		return file_fail(failure, errno, path, "stat failed");
+	if (fstat(fd, &stat))   /* read after the meta pages, because the file may grow */
+		return file_fail(failure, errno, path, "can't be examined");
 	facts->file_pages = (uint64_t)stat.st_size / facts->page_bytes;
 	return 0;
 }
 
-/* Returns the fault of meta page i, NULL if there is none. chosen is the meta page that is used.
- * The other one must be one commit older, or one newer while a writer flushes; an older one is
- * not checked further. */
+/* Returns the fault of meta page i, NULL if there is none. `chosen` is the meta page that is used.
+ * The other meta page must be one commit older, or one commit newer while a writer flushes. An
+ * older meta page is not checked further. */
 static const char *meta_fault(uint8_t metas[2][META_PAGE_BYTES], unsigned i, unsigned chosen,
 	uint32_t page_bytes)
 {
@@ -367,8 +369,8 @@ int meta_page_read(int fd, const char *path, struct meta_page *facts, struct fai
 	for (unsigned i = 0; i < 2; i++)
 		if (!meta_is_one(metas[i], facts->page_bytes) || facts->file_pages < 2 ||
 				(i == newest && !meta_is_sound(metas[i], i)))
-			return fail_as(failure, ERR_CORRUPT, "%s: meta page %u is damaged", path,
-				i);
+			return fail_as(failure, ERR_CORRUPT, "meta page %u of %s is damaged", i,
+				path);
 	note_facts(facts, metas[newest]);
 	return 0;
 }
@@ -392,7 +394,7 @@ int meta_page_read_either(int fd, const char *path, struct meta_page *facts,
 	for (unsigned i = 0; i < 2; i++)
 		faults->metas[i] = meta_fault(metas, i, newest, facts->page_bytes);
 	if (!sound[newest])
-		return fail_as(failure, ERR_CORRUPT, "%s: both meta pages are damaged", path);
+		return fail_as(failure, ERR_CORRUPT, "both meta pages of %s are damaged", path);
 	note_facts(facts, metas[newest]);
 	return 0;
 }
@@ -410,8 +412,8 @@ int meta_page_read_of_commit(int fd, const char *path, uint64_t commit, struct m
 		faults->metas[i] = meta_fault(metas, i, chosen, facts->page_bytes);
 	note_facts(facts, metas[chosen]);
 	return !faults->metas[chosen] && facts->commit == commit ? 0 :
-		fail_as(failure, ERR_CORRUPT, "%s: meta page %u does not contain commit %llu",
-			path, chosen, (unsigned long long)commit);
+		fail_as(failure, ERR_CORRUPT, "meta page %u of %s does not contain commit %llu",
+			chosen, path, (unsigned long long)commit);
 }
 
 uint64_t meta_page_newest_commit(int fd, uint32_t page_bytes)
@@ -467,7 +469,7 @@ const char *page_read(struct tree_page *page, int fd, const struct meta_page *fa
 	return NULL;
 }
 
-/* Returns true if the nodes fill their space without overlaps and gaps. */
+/* Returns true if the nodes of the page fill their space without overlaps and gaps. */
 static bool is_dense(const struct tree_page *page)
 {
 	uint8_t used[PAGE_MOST / 2];

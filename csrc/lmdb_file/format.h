@@ -1,10 +1,10 @@
 /* format.h - reads and checks pages of LMDB's data file without LMDB.
  *
- * LMDB trusts its data file: a damaged one causes SIGBUS, SIGSEGV or an endless loop. So the
- * first two pages are read with pread and checked before LMDB maps a file. Code that must read
- * a damaged file reads single pages with these functions: lmdb_file/raw_cursor.h iterates over
- * the rows of a tree, lmdb_file/audit.h over the whole file. Every value is checked before it
- * is used.
+ * LMDB trusts its data file, so a damaged file causes SIGBUS, SIGSEGV or an endless loop.
+ * Therefore the first two pages are read with pread and checked before LMDB maps a file. Code that
+ * must read a damaged file reads single pages with these functions: lmdb_file/raw_cursor.h
+ * iterates over the rows of a tree, lmdb_file/audit.h over the whole file. Every value is checked
+ * before it is used.
  */
 #ifndef LMDB_FILE_FORMAT_H
 #define LMDB_FILE_FORMAT_H
@@ -60,18 +60,18 @@ const char *tree_name(enum tree tree);
  * ERR_STORE. */
 int meta_page_read(int fd, const char *path, struct meta_page *facts, struct failure *failure);
 
-/* What is wrong with each meta page; NULL if nothing. */
+/* Fault of each meta page; NULL if it has none. */
 struct meta_faults {
 	const char *metas[2];
 };
 
-/* Reads the newer valid meta page, for checking a database: one valid meta page is sufficient.
- * Sets *faults. Returns the errors of meta_page_read. */
+/* Reads the newer valid meta page, for the check of a database, where one valid meta page is
+ * sufficient. Sets *faults. Returns the errors of meta_page_read. */
 int meta_page_read_either(int fd, const char *path, struct meta_page *facts,
 	struct meta_faults *faults, struct failure *failure);
 
-/* Reads the meta page of a commit, which must be the last published one; the other page may
- * contain a newer commit. Returns ERR_CORRUPT if it is damaged. */
+/* Reads the meta page of a commit, which must be the last published one. The other meta page may
+ * contain a newer commit. Returns ERR_CORRUPT if the meta page of the commit is damaged. */
 int meta_page_read_of_commit(int fd, const char *path, uint64_t commit, struct meta_page *facts,
 	struct meta_faults *faults, struct failure *failure);
 
@@ -97,8 +97,9 @@ struct tree_page {
 /* Fault of a page that the disk fails to read. */
 extern const char PAGE_UNREAD[];
 
-/* Reads a page. Returns NULL, or a description of the fault that makes it unreadable; its
- * number is then 0. expect_leaf applies if the flags identify neither a leaf nor a branch. */
+/* Reads a page. Returns NULL, or a description of the fault that makes the page unreadable;
+ * page->number is then 0. expect_leaf applies if the flags of the page identify neither a leaf nor
+ * a branch. */
 const char *page_read(struct tree_page *page, int fd, const struct meta_page *facts,
 	uint64_t number, bool expect_leaf);
 
@@ -106,13 +107,13 @@ const char *page_read(struct tree_page *page, int fd, const struct meta_page *fa
  * description of the fault, NULL if there is none. */
 const char *page_fault(const struct tree_page *page);
 
-/* A node: in a leaf a row; in a branch a key and the child with the keys from this one on. The
- * first key of a branch counts as the smallest possible key. */
+/* A node of a page. In a leaf, a node is a row. In a branch, a node is a key and the child page
+ * with the keys from this key on; the first key of a branch counts as the smallest possible key. */
 struct page_node {
 	struct slice key;
 	struct slice value;      /* in a leaf: the row's value, unless is_big */
-	bool is_big;             /* the value is stored in overflow pages */
-	bool is_tree;            /* the value is the descriptor of a tree */
+	bool is_big;             /* true if the value is stored in overflow pages */
+	bool is_tree;            /* true if the value is the descriptor of a tree */
 	uint64_t page;           /* in a branch: the child; if is_big: the first overflow page */
 	uint32_t value_bytes;    /* length of the value, also if is_big */
 	uint32_t at, bytes;      /* offset of the node in its page, and its padded length */
@@ -121,8 +122,8 @@ struct page_node {
 /* Decodes a node. Returns false if it is invalid or extends beyond its page. */
 bool page_node(const struct tree_page *page, unsigned index, struct page_node *node);
 
-/* Range of the keys of a page: not less than low, less than high. The slices point into the
- * parent pages. */
+/* Range of the keys of a page. Its keys are not less than low and less than high. The slices point
+ * into the parent pages. */
 struct page_range {
 	struct slice low;
 	struct slice high;       /* data is NULL if it is unbounded */
@@ -133,10 +134,10 @@ struct page_range {
 struct page_range page_child_range(const struct tree_page *page, unsigned index,
 	const struct page_range *range);
 
-/* A value in overflow pages. page_run_length sets *length to the number of the pages; LMDB keeps
- * more than needed if a value becomes shorter. page_run_read copies the value to bytes, which
- * must have space for node->value_bytes. Both return NULL, or a description of the fault of the
- * first page. */
+/* Functions for a value in overflow pages. page_run_length sets *length to the number of these
+ * pages, which may be more than necessary, because LMDB keeps them if a value becomes shorter.
+ * page_run_read copies the value to `bytes`, which must have space for node->value_bytes. Both
+ * return NULL, or a description of the fault of the first page. */
 const char *page_run_length(uint64_t *length, const struct page_node *node, int fd,
 	const struct meta_page *facts);
 const char *page_run_read(uint8_t *bytes, const struct page_node *node, int fd,

@@ -1,4 +1,5 @@
-/* layout.h - layout of LMDB's data file and lock file, and the versions it is valid for.
+/* layout.h - layout of LMDB's data file and lock file, and the LMDB versions for which this layout
+ * is valid.
  *
  * Every file that accesses the data file (format.c, raw_cursor.c, audit.c, environment.c) or
  * the lock file (lock_file.c, lock_mutexes.c, readers.c, recovery.c) without LMDB uses these
@@ -29,10 +30,11 @@
 #include <pthread.h>
 #include <stdint.h>
 
-/* Magic number of both files. */
+/* Magic number of LMDB's data file and lock file. */
 #define LMDB_MAGIC UINT32_C(0xbeefc0de)
 
-/* Oldest supported patch level of 0.9, and the first one with the format of 1.0. */
+/* Oldest supported patch level of LMDB 0.9, and the first patch level that has the format of LMDB
+ * 1.0. */
 #define LMDB_OLDEST_PATCH 24
 #define LMDB_NEXT_FORMAT_PATCH 70
 

@@ -14,10 +14,10 @@
 /* Largest size of a lock file that was never initialized and begins with zeros. */
 #define UNUSED_MOST (UINT64_C(1) << 20)
 
-/* Returns the owner of a lock on one byte of the file: a pid, -1 for an open-file-description
- * lock, 0 if the byte is not locked. The test uses an open-file-description lock, because that
- * also detects POSIX locks of this process. LMDB locks byte 0 while it has the file open, and
- * the byte of its pid after its first read transaction. */
+/* Returns the owner of a lock on one byte of LMDB's lock file: a pid, -1 for an
+ * open-file-description lock, 0 if the byte is not locked. Tests with an open-file-description
+ * lock, because this test also detects POSIX locks of this process. LMDB locks byte 0 while it has
+ * the file open, and the byte of its pid after its first read transaction. */
 static pid_t lock_holder(int fd, off_t at)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
@@ -32,8 +32,8 @@ static bool is_locked_by_us(int fd)
 	return lock_holder(fd, 0) == getpid() || lock_holder(fd, getpid()) == getpid();
 }
 
-/* Returns true if the file is LMDB's: it begins with the magic number, or with zeros if it was
- * never initialized. A user's file must not be changed. */
+/* Returns true if the file is a lock file of LMDB, which begins with the magic number, or with
+ * zeros if it was never initialized. A user's file must not be changed. */
 static bool is_lock_file(int fd, uint64_t size)
 {
 	uint32_t magic = 0;
@@ -49,7 +49,8 @@ static int prepare(int fd, const char *path, const struct file_facts *facts, uin
 	bool in_use = lock_holder(fd, 0) != 0;
 
 	if (in_use && facts->size < SMALLEST)
-		return fail_as(failure, ERR_STORE, "%s: lock file in use is too short", path);
+		return fail_as(failure, ERR_STORE,
+			"%s is in use, but too short for a lock file", path);
 	if (in_use || facts->size > size)
 		size = facts->size;
 	if (facts->size >= size && facts->allocated >= size)
@@ -81,14 +82,14 @@ int lock_file_open(struct lock_file *file, const char *path, const struct file_o
 	if (err)
 		return err;
 	if (is_locked_by_us(fd))
-		/* Deliberately not closed: close would release all POSIX locks of this
-		 * process on the file. */
+		/* The descriptor is not closed, because close would release all POSIX locks of
+		 * this process on the file. */
 		return fail_as(failure, ERR_OPTIONS,
-			"%s: this process has it open through another LMDB binding", path);
+			"%s is already open in this process, through another LMDB binding", path);
 	if (!is_lock_file(fd, facts->size)) {
 		close(fd);
 		return fail_as(failure, ERR_NOT_DATABASE,
-			"%s: is not an LMDB lock file, but has the name of the database's lock"
+			"%s is not an LMDB lock file, but has the name of the database's lock"
 			" file; rename it or the database", path);
 	}
 	file->fd = fd;
@@ -141,7 +142,8 @@ void lock_file_close(struct lock_file *file)
 	unmap(file);
 	if (file->fd < 0)
 		return;
-	/* A forked process may still have the descriptor; close would not release the lock. */
+	/* Releases the lock explicitly, because a forked process may still have the descriptor and
+	 * close would not release the lock then. */
 	fcntl(file->fd, F_OFD_SETLK, &all);
 	close(file->fd);
 	file->fd = -1;
@@ -164,7 +166,7 @@ int64_t lock_file_owner(const char *path)
 	if (file_open(&fd, path, O_RDWR, &facts, NULL))
 		return 0;
 	if (is_locked_by_us(fd))
-		return getpid();         /* not closed, see lock_file_open */
+		return getpid();         /* not closed, for the reason in lock_file_open */
 	holder = lock_holder(fd, 0);
 	close(fd);
 	return holder;

@@ -1,8 +1,8 @@
 /* raw_cursor.c - a cursor on one tree that reads LMDB's data file with pread, without LMDB.
  *
- * levels[0] is the root, levels[top] the deepest page on the path that was read. The index of a
- * leaf is that of the current row; the index of a branch is that of the child on the path,
- * which may be unreadable.
+ * levels[0] is the root of the tree, levels[top] the deepest page on the path that was read. The
+ * index of a leaf level is that of the current row. The index of a branch level is that of the
+ * child on the path, which may be unreadable.
  */
 #include "lmdb_file/raw_cursor.h"
 
@@ -58,9 +58,9 @@ static bool is_within(const struct page_range *range, struct slice key)
 		(!range->high.data || slice_compare(key, range->high) < 0);
 }
 
-/* Returns true if the page has a key within the range of its level. In a branch the first key
- * is ignored and the others must be strictly between the bounds: the ranges of two children
- * then differ, so a damaged file cannot make the walk exponential or endless. */
+/* Returns true if the page has a key within the range of its level. In a branch the first key is
+ * ignored and the other keys must be strictly between the bounds. Then the ranges of two children
+ * differ, so a damaged file cannot make the walk exponential or endless. */
 static bool belongs(const struct level *level)
 {
 	const struct tree_page *page = &level->page;
@@ -150,7 +150,7 @@ static int read_big(struct raw_cursor *raw, const struct page_node *node, struct
 	return 0;
 }
 
-/* Sets *key and *value to the current row. */
+/* Sets *key and *value to the row at the raw cursor. */
 static int read_row(struct raw_cursor *raw, struct slice *key, struct slice *value)
 {
 	const struct level *level = &raw->levels[raw->top];
@@ -203,8 +203,8 @@ static int move_by(struct raw_cursor *raw, int step, struct slice *key, struct s
 
 /* --- searching for a key --- */
 
-/* Sets the level's index to the child that may contain the key, or to the first row that is not
- * less than the key. Skips unreadable nodes and sets *doubt to true if it has met one. */
+/* Sets the level's index to the child that may contain the key, or to the first row whose key is
+ * not less. Skips unreadable nodes, and sets *doubt to true if there was one. */
 static void place(struct level *level, struct slice key, bool *doubt)
 {
 	const struct tree_page *page = &level->page;

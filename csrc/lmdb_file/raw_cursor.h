@@ -1,10 +1,10 @@
 /* raw_cursor.h - a cursor on one tree that reads LMDB's data file with pread, without LMDB.
  *
- * The file may be damaged: a walk ends for any bytes. The cursor enters a page only if the page
- * has a key between the two keys that its parent gives for it, so it enters no page twice. It
- * returns only rows whose keys are between them as well. If a page or a row cannot be read, the
- * move returns ERR_CORRUPT and the next one continues after it. lmdb_file/audit.h reports what
- * is wrong with the page.
+ * The file may be damaged, but a walk ends for any bytes. The cursor enters a page only if the
+ * page has a key between the two keys that the parent page gives for it, so the cursor enters no
+ * page twice. The cursor returns only rows whose keys are between these two keys as well. If a
+ * page or a row cannot be read, the move returns ERR_CORRUPT, and the next move continues after
+ * the page or row. lmdb_file/audit.h reports the fault of the page.
  */
 #ifndef LMDB_FILE_RAW_CURSOR_H
 #define LMDB_FILE_RAW_CURSOR_H

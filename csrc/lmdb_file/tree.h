@@ -5,9 +5,9 @@
 /* Maximum length of a key, in bytes. */
 #define STORE_KEY_MAX 511
 
-/* The trees (LMDB's databases); their set is fixed (doc/format.md). TREE_META is the unnamed
- * database, in which LMDB also stores the roots of the others under their names. Keys that
- * begin with a byte of TREE_META_END or more are LMDB's. Every commit writes the root page of
+/* The trees of a database file, which are LMDB's databases (doc/format.md). TREE_META is LMDB's
+ * unnamed database, in which LMDB also stores the roots of the other trees under their names. Keys
+ * that begin with a byte of TREE_META_END or more are LMDB's. Every commit writes the root page of
  * TREE_META anyway, so changing a row in it writes no additional page. */
 enum tree { TREE_META, TREE_ITEMS, TREE_TAILS, TREE_PARTS, TREE_LOG, TREE_INDEXES };
 #define TREE_COUNT 6

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 
 #include "lua/lua_kind.h"
+#include "lua/lua_member.h"
 
 struct slice binary_at(lua_State *L, int index)
 {
@@ -153,6 +154,7 @@ void open_binary(lua_State *L)
 	kind_create(L, KIND_BINARY);
 	luaL_setfuncs(L, metamethods, 0);
 	luaL_newlib(L, methods);
+	guard_methods(L, "binary");
 	lua_setfield(L, -2, "__index");
 	lua_pushliteral(L, BINARY_TYPE);
 	lua_setfield(L, -2, "__metatable");

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "lua/lua_handle.h"
+#include "lua/lua_member.h"
 #include "os/clock.h"
 
 struct clock_handle {
@@ -98,6 +99,7 @@ void open_clocks(lua_State *L)
 
 	new_type(L, CLOCK_TYPE, drop_clock, NULL);
 	luaL_newlib(L, methods);
+	guard_methods(L, "clock");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_pushcfunction(L, manual_clock);

@@ -155,6 +155,7 @@ static int read_texts(lua_State *L, int index, struct tide_expressions *expressi
 		[EXPRESSION_KEY_CONDITION] = KEY_CONDITION,
 		[EXPRESSION_FILTER] = FILTER,
 		[EXPRESSION_PROJECTION] = PROJECTION,
+		[EXPRESSION_RECORD_FILTER] = FILTER,
 	};
 	int err = 0;
 

@@ -4,9 +4,11 @@
 #include <lauxlib.h>
 
 #include "lua/lua_argument.h"
+#include "lua/lua_expression.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
+#include "lua/lua_value.h"
 
 /* User values: the database; a table of the info of each stream by its id; the info of the stream
  * of the last record; the metatable of records, which is faster to get here than from the
@@ -21,6 +23,8 @@ enum user_value { VALUE_DATABASE = 1, VALUE_INFOS, VALUE_INFO, VALUE_RECORD_TYPE
 struct feed_handle {
 	struct child child;
 	struct tide_feed *feed;
+	struct tide_expressions *expressions;        /* until the feed is started */
+	bool is_filtered;
 	uint64_t left;               /* records left until the limit */
 	uint32_t known;              /* stream of VALUE_INFO; 0: none */
 	uint32_t page;               /* maximum number of records of the last page */
@@ -32,27 +36,120 @@ static void finish_feed(struct child *child)
 
 	tide_feed_finish(handle->feed);
 	handle->feed = NULL;
+	tide_expressions_close(handle->expressions);
+	handle->expressions = NULL;
 }
 
-/* feed(db, stream id or 0, from, at, limit | nil) -> feed; or nil, err, code */
-static int feed(lua_State *L)
+/* Reads and binds the filter of the options at 7, which belongs to the handle. */
+static int read_filter(lua_State *L, struct database *database, struct feed_handle *handle,
+	struct positions *positions, struct failure *failure)
 {
-	struct database *database = check_database(L, 1);
-	uint32_t stream = (uint32_t)luaL_checkinteger(L, 2);
-	enum tide_from from = (enum tide_from)check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_TIME);
-	lua_Integer at = luaL_checkinteger(L, 4);
-	lua_Integer limit = luaL_optinteger(L, 5, INT64_MAX);
+	int err;
+
+	*positions = (struct positions){ .is_wrong = false };
+	if (lua_isnil(L, 7))
+		return 0;
+	err = tide_expressions_open(&handle->expressions, database->tide, failure);
+	if (!err)
+		err = read_request(L, 7, database, handle->expressions, slice_of(NULL, 0),
+			TAKES(EXPRESSION_RECORD_FILTER), positions, failure);
+	if (!err && !positions->is_wrong)
+		err = tide_expressions_bind(handle->expressions, "FilterExpression is null",
+			failure);
+	return err;
+}
+
+/* Sets *image to the name of an image that the filter reads and the stream does not contain; NULL
+ * if there is none, or the feed is one of all streams. Then sets *view to the stream's view. */
+static int find_unstored_image(struct database *database, const struct feed_handle *handle,
+	uint32_t stream, const char **image, const char **view, struct failure *failure)
+{
+	const struct stream_row *row = NULL;
+	int err;
+
+	*image = NULL;
+	if (!stream || !handle->expressions)
+		return 0;
+	err = tide_stream_row(database->tide, stream, &row, failure);
+	if (err)
+		return err;
+	*image = tide_expressions_unstored_image(handle->expressions, row->view);
+	*view = view_name(row->view);
+	return 0;
+}
+
+/* Starts the feed with the filter of the handle and the key at 6. */
+static int start(lua_State *L, struct database *database, struct feed_handle *handle,
+	uint32_t stream, struct failure *failure)
+{
+	struct slice key = { 0 };
+	int err = 0;
+
+	handle->is_filtered = handle->expressions || !lua_isnil(L, 6);
+	if (!lua_isnil(L, 6))
+		err = read_item(L, 6, &database->builder, &key, "key", failure);
+	if (!err)
+		err = tide_feed_start(&handle->feed, database->tide, stream,
+			(enum tide_from)lua_tointeger(L, 3), (uint64_t)lua_tointeger(L, 4),
+			failure);
+	if (!err && handle->is_filtered) {
+		err = tide_feed_filter(handle->feed, database->tide, key, handle->expressions,
+			failure);
+		if (!err)
+			handle->expressions = NULL;
+	}
+	return err;
+}
+
+/* Pushes and returns a new feed without an object. */
+static struct feed_handle *new_feed(lua_State *L, lua_Integer limit)
+{
 	struct feed_handle *handle = new_child(L, 1, sizeof *handle, FEED_TYPE, USER_VALUES,
 		finish_feed);
-	struct failure failure;
 
 	handle->left = (uint64_t)limit;
 	lua_newtable(L);
 	lua_setiuservalue(L, -2, VALUE_INFOS);
 	lua_rawgetp(L, LUA_REGISTRYINDEX, RECORD_TYPE);
 	lua_setiuservalue(L, -2, VALUE_RECORD_TYPE);
+	return handle;
+}
+
+/* feed(db, stream id or 0, from, at, limit | nil, key | nil, options with a filter | nil) -> feed;
+ * nil, err, code; false, wanted, given, index of a nil; or false, name of an image that the filter
+ * reads and the stream does not contain, view type of the stream */
+static int feed(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint32_t stream = (uint32_t)luaL_checkinteger(L, 2);
+	lua_Integer limit = luaL_optinteger(L, 5, INT64_MAX);
+	struct positions positions;
+	struct feed_handle *handle;
+	struct failure failure;
+	const char *image, *view;
+	int err;
+
+	check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_TIME);
+	luaL_checkinteger(L, 4);
+	lua_settop(L, 7);
+	luaL_argcheck(L, stream || lua_isnil(L, 6), 6, "a key requires a stream");
+	handle = new_feed(L, limit);
 	check_database(L, 1);
-	if (tide_feed_start(&handle->feed, database->tide, stream, from, (uint64_t)at, &failure))
+	/* From here to adopt, Lua allocates nothing. */
+	err = read_filter(L, database, handle, &positions, &failure);
+	if (!err && positions.is_wrong)
+		return push_positions(L, &positions);
+	if (!err)
+		err = find_unstored_image(database, handle, stream, &image, &view, &failure);
+	if (!err && image) {
+		lua_pushboolean(L, 0);
+		lua_pushstring(L, image);
+		lua_pushstring(L, view);
+		return 3;
+	}
+	if (!err)
+		err = start(L, database, handle, stream, &failure);
+	if (err)
 		return return_failure(L, &failure);
 	adopt(&handle->child, database);
 	hold_memory(L, &handle->child, tide_feed_bytes(handle->feed));
@@ -153,8 +250,8 @@ static int push_next(lua_State *L, struct feed_handle *handle, struct failure *f
 	return 1;
 }
 
-/* Pushes the next record and returns 1. Returns 0 if all records were read or the limit is
- * reached; or an error. */
+/* Pushes the next record and returns 1. Returns 0 if all records were read, the limit is reached,
+ * or the filter has left out the records of a page (is_behind); or an error. */
 static int next_or_fail(lua_State *L, struct failure *failure)
 {
 	struct database *database;
@@ -180,6 +277,15 @@ static int next_or_fail(lua_State *L, struct failure *failure)
 	return err ? err : push_next(L, handle, failure);
 }
 
+/* Returns true if next_or_fail returned 0 before the last record. */
+static bool is_behind(lua_State *L)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+
+	return handle->is_filtered && handle->left > 0 && tide_feed_is_behind(handle->feed);
+}
+
 /* Checks whether a feed that has read all records can get more: returns FILE_GONE, FILE_REPLACED
  * and, if follows is true, STREAM_ENDED. Returns 0 if the feed has reached its limit. */
 static int check_end(lua_State *L, bool follows, struct failure *failure)
@@ -203,7 +309,8 @@ static int next_record(lua_State *L)
 
 	lua_settop(L, 0);
 	lua_pushvalue(L, lua_upvalueindex(1));
-	got = next_or_fail(L, &failure);
+	while ((got = next_or_fail(L, &failure)) == 0 && is_behind(L))
+		run_hooks(L);
 	if (got == 0)
 		got = check_end(L, false, &failure);
 	return got < 0 ? raise_failure(L, &failure) : got;
@@ -218,7 +325,8 @@ static int records(lua_State *L)
 	return 1;
 }
 
-/* try_record(feed) -> record, nil if there is none; or nil, err, code */
+/* try_record(feed) -> record, nil if there is none, false if the filter has left out the records
+ * of a page and more may follow; or nil, err, code */
 static int try_record(lua_State *L)
 {
 	struct failure failure;
@@ -226,7 +334,9 @@ static int try_record(lua_State *L)
 
 	if (got < 0)
 		return return_failure(L, &failure);
-	if (got == 0)
+	if (got == 0 && is_behind(L))
+		lua_pushboolean(L, 0);
+	else if (got == 0)
 		lua_pushnil(L);
 	return 1;
 }
@@ -243,13 +353,23 @@ static int check_end_of(lua_State *L)
 	return 1;
 }
 
-/* position(feed) -> sequence number of the last record returned */
+/* position(feed) -> sequence number of the last record returned or left out by the filter */
 static int position(lua_State *L)
 {
 	struct database *database;
 	struct feed_handle *handle = check_feed(L, &database);
 
 	lua_pushinteger(L, (lua_Integer)tide_feed_position(handle->feed));
+	return 1;
+}
+
+/* is_past(feed, transaction id) -> true if the feed has read records after the transaction */
+static int is_past(lua_State *L)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+
+	lua_pushboolean(L, tide_feed_is_past(handle->feed, (uint64_t)luaL_checkinteger(L, 2)));
 	return 1;
 }
 
@@ -294,6 +414,7 @@ void open_feeds(lua_State *L)
 		{ "try_record", try_record },
 		{ "check_end", check_end_of },
 		{ "position", position },
+		{ "is_past", is_past },
 		{ "is_done", is_done },
 		{ "wait_feed", wait_feed },
 		{ "is_touched", is_touched },

@@ -4,6 +4,7 @@
 #include "lua/lua_handle.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -22,6 +23,7 @@ const char SNAPSHOT_TYPE[] = "tidetable.core.snapshot";
 const char BACKUP_TYPE[] = "tidetable.core.backup";
 const char CHECKUP_TYPE[] = "tidetable.core.checkup";
 const char TIMER_TYPE[] = "tidetable.core.timer";
+const char TRUNCATION_TYPE[] = "tidetable.core.truncation";
 const char CLOCK_TYPE[] = "tidetable.core.clock";
 
 /* Up to CHARGED_FROM bytes of the children of a database do not drive the collector, because loops
@@ -275,6 +277,17 @@ int finish_child(lua_State *L)
 	return luaL_typeerror(L, 1, "query, feed, wakeup, waiter, snapshot, backup or checkup");
 }
 
+/* --- hooks --- */
+
+void run_hooks(lua_State *L)
+{
+	if (!lua_gethook(L))
+		return;
+	if (luaL_loadstring(L, "return"))
+		lua_error(L);
+	lua_call(L, 0, 0);
+}
+
 /* --- databases --- */
 
 static void release(struct database *database)
@@ -442,7 +455,7 @@ static int sync(lua_State *L)
 	return 1;
 }
 
-/* sweep(db) -> numbers of items and of records removed in this step, true if there is more to
+/* sweep(db) -> numbers of records and of items removed in this step, true if there is more to
  * remove; or nil, err, code */
 static int sweep(lua_State *L)
 {
@@ -453,25 +466,25 @@ static int sweep(lua_State *L)
 
 	if (tide_sweep(database->tide, &swept, &more, &failure))
 		return return_failure(L, &failure);
-	lua_pushinteger(L, (lua_Integer)swept.items);
 	lua_pushinteger(L, (lua_Integer)swept.records);
+	lua_pushinteger(L, (lua_Integer)swept.items);
 	lua_pushboolean(L, more);
 	return 3;
 }
 
-/* next_expiry(db) -> seconds until an item can be removed by time to live, negative if it is past; nil
- * if there is none, if this handle can't write, or on failure */
+/* next_expiry(db) -> seconds until an item can be removed by time to live: negative if it is past,
+ * huge if no item expires; nil if items cannot expire, if this handle can't write, or on failure */
 static int next_expiry(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct failure failure;
 	int64_t due_ms;
-	bool due;
+	bool expires;
 
 	if (tide_in_transaction(database->tide) ||
-			tide_next_expiry(database->tide, &due, &due_ms, &failure) || !due)
+			tide_next_expiry(database->tide, &expires, &due_ms, &failure) || !expires)
 		return 0;
-	lua_pushnumber(L, (lua_Number)due_ms / 1000);
+	lua_pushnumber(L, due_ms == INT64_MAX ? (lua_Number)HUGE_VAL : (lua_Number)due_ms / 1000);
 	return 1;
 }
 

@@ -30,6 +30,7 @@ extern const char SNAPSHOT_TYPE[];
 extern const char BACKUP_TYPE[];
 extern const char CHECKUP_TYPE[];
 extern const char TIMER_TYPE[];
+extern const char TRUNCATION_TYPE[];
 extern const char CLOCK_TYPE[];
 extern const char RECORD_TYPE[];
 
@@ -146,6 +147,10 @@ void hold_memory(lua_State *L, struct child *child, size_t bytes);
  * __gc, __close and close of each type of child. */
 int finish_child(lua_State *L);
 
+/* Runs the hook that is set, for example by Ctrl-C. For loops in C: many pages without a matching
+ * item or record may follow each other. May raise. */
+void run_hooks(lua_State *L);
+
 /* Pushes the metatable of a type, created with __name and __metatable, or the existing one if the
  * module is loaded again. collect becomes __gc, close becomes __close; NULL: none. */
 void new_type(lua_State *L, const char *type, lua_CFunction collect, lua_CFunction close);
@@ -170,6 +175,7 @@ void open_checks(lua_State *L);
 void open_terminals(lua_State *L);
 void open_inputs(lua_State *L);
 void open_timers(lua_State *L);
+void open_truncations(lua_State *L);
 
 /* Returns the clock at index, NULL if it is nil. The handle keeps the clock alive. */
 struct clock *opt_clock(lua_State *L, int index);

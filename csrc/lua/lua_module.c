@@ -7,6 +7,7 @@
 
 #include "lua/lua_failure.h"
 #include "lua/lua_handle.h"
+#include "lua/lua_member.h"
 #include "lua/lua_value.h"
 
 #define VISIBLE __attribute__((visibility("default")))
@@ -28,6 +29,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_feeds(L);
 	open_wakeups(L);
 	open_waiters(L);
+	open_members(L);
 	open_records(L);
 	open_backups(L);
 	open_clocks(L);
@@ -35,6 +37,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_inputs(L);
 	open_checks(L);
 	open_timers(L);
+	open_truncations(L);
 	open_values(L);
 	lua_setfield(L, -2, "values");
 	lua_pushliteral(L, TIDE_VERSION);

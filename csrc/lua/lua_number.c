@@ -4,6 +4,7 @@
  * value; a float has the value of its shortest decimal, which is also what would
  * be stored for it. Arithmetic is in lua_arithmetic.c.
  */
+#include "lua/lua_member.h"
 #include "lua/lua_number.h"
 
 #include <lauxlib.h>
@@ -275,6 +276,7 @@ void open_number(lua_State *L)
 	kind_create(L, KIND_NUMBER);
 	luaL_setfuncs(L, metamethods, 0);
 	luaL_newlib(L, methods);
+	guard_methods(L, "number");
 	lua_setfield(L, -2, "__index");
 	lua_pushliteral(L, NUMBER_TYPE);
 	lua_setfield(L, -2, "__metatable");

@@ -46,6 +46,10 @@ static int read_spec(lua_State *L, struct database *database, const struct key_s
 
 	spec->comparison = (enum comparison)luaL_checkoption(L, 3, "all", comparisons);
 	spec->backward = lua_toboolean(L, 6);
+	if (!lua_isnil(L, 13)) {
+		spec->total_segments = (uint32_t)check_choice(L, 13, 1, TIDE_SEGMENTS_MAX);
+		spec->segment = (uint32_t)check_choice(L, 12, 0, spec->total_segments - 1);
+	}
 	if (!lua_isnil(L, 2)) {
 		err = read_value(L, 2, &database->builder, attribute_name(&schema->partition),
 			partition, failure);
@@ -152,8 +156,8 @@ static int read_expressions(lua_State *L, struct database *database,
 }
 
 /* query(table, partition | nil, comparison, a, b, descending, start_key, limit, snapshot | nil,
- * true to read the open transaction, options with expressions | nil) -> query; nil, err, code; or
- * false, wanted, given, index of a nil */
+ * true to read the open transaction, options with expressions | nil, segment | nil, total segments
+ * | nil) -> query; nil, err, code; or false, wanted, given, index of a nil */
 static int query(lua_State *L)
 {
 	struct positions positions;
@@ -166,7 +170,8 @@ static int query(lua_State *L)
 	struct failure failure;
 	int err;
 
-	lua_settop(L, 11);
+	lua_settop(L, 13);
+	luaL_checkstack(L, LUA_MINSTACK, NULL);
 	handle = new_query(L, 9);
 	check_table(L, 1, &database);
 	/* From here to adopt, Lua allocates nothing. */
@@ -297,27 +302,14 @@ static bool buffer_next(lua_State *L, struct query_handle *handle, struct slice 
 	}
 }
 
-/* Runs the hook that is set, for example by Ctrl-C: many pages without a matching item may follow
- * each other. May raise. */
-static void run_hooks(lua_State *L)
-{
-	if (!lua_gethook(L))
-		return;
-	if (luaL_loadstring(L, "return"))
-		lua_error(L);
-	lua_call(L, 0, 0);
-}
-
 /* Reads the next page of an iteration, which counts the items that it gives. */
 static int fill_more(lua_State *L, struct query_handle *handle, struct database *database,
 	struct failure *failure)
 {
-	bool filters = tide_query_filters(handle->query);
-
-	if (filters)
-		run_hooks(L);
+	run_hooks(L);
 	check_open(L, &handle->child);
-	return fill(L, handle, database, filters ? UINT64_MAX : handle->left, failure);
+	return fill(L, handle, database, tide_query_filters(handle->query) ? UINT64_MAX :
+		handle->left, failure);
 }
 
 /* The iterator: returns the next item, nothing at the end; raises failures. */
@@ -508,10 +500,14 @@ static int next_versioned(lua_State *L)
 	struct key key;
 
 	check_reads_snapshot(L, handle);
-	if (!buffer_next(L, handle, &item, &version)) {
+	while (!buffer_next(L, handle, &item, &version)) {
+		if (handle->left == 0)
+			return 0;
+		run_hooks(L);
+		check_open(L, &handle->child);
 		if (fill(L, handle, database, handle->left, &failure))
 			return raise_failure(L, &failure);
-		if (!buffer_next(L, handle, &item, &version))
+		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))
 			return 0;
 	}
 	check_reads_snapshot(L, handle);
@@ -537,6 +533,16 @@ static int place(lua_State *L)
 	struct query_handle *handle = check_query(L, &database);
 
 	lua_pushinteger(L, tide_query_place(handle->query, check_slice(L, 2)));
+	return 1;
+}
+
+/* in_segment(query, encoded item or key) -> false if it is in another segment than the query's */
+static int in_segment(lua_State *L)
+{
+	struct database *database;
+	struct query_handle *handle = check_query(L, &database);
+
+	lua_pushboolean(L, tide_query_has(handle->query, check_item_bytes(L, 2)));
 	return 1;
 }
 
@@ -587,13 +593,18 @@ static int next_version(lua_State *L, struct query_handle *handle, struct databa
 {
 	uint32_t max = left < 1000 ? (uint32_t)left : 1000;
 	struct slice item;
-	int err;
 
-	if (tide_query_next(handle->query, version, &item) == 0)
-		return 0;
-	check_deadline(L, database);
-	err = tide_query_fill(handle->query, database->tide, max, failure);
-	return err ? err : tide_query_next(handle->query, version, &item);
+	while (tide_query_next(handle->query, version, &item) == END) {
+		int err;
+
+		check_deadline(L, database);
+		err = tide_query_fill(handle->query, database->tide, max, failure);
+		if (err)
+			return err;
+		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))
+			return END;
+	}
+	return 0;
 }
 
 /* follows(query, versions, count, ends) -> true if the query, run again in the open transaction,
@@ -634,6 +645,7 @@ void open_queries(lua_State *L)
 		{ "count", count },
 		{ "next_versioned", next_versioned },
 		{ "place", place },
+		{ "in_segment", in_segment },
 		{ "rewind", rewind_query },
 		{ "select", select_item },
 		{ "follows", follows },

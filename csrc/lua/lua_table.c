@@ -55,8 +55,8 @@ static int return_true(lua_State *L, int err, const struct failure *failure)
 	return 1;
 }
 
-/* create_table(db, name, partition, type, sort | nil, type, view, age, bytes, count, ttl) -> true; or
- * nil, err, code. ttl: name of the time-to-live attribute; "": none. */
+/* create_table(db, name, partition, type, sort | nil, type, view, age, bytes, count, ttl) -> true;
+ * or nil, err, code. ttl: name of the time-to-live attribute; "": none. */
 static int create_table(lua_State *L)
 {
 	struct database *database = check_database(L, 1);

@@ -1,7 +1,7 @@
 /* address_space.c - size of the mapping of a database when the address space is limited.
  *
- * Tests a size by mapping an empty file the way LMDB maps the database (shared, read-only).
- * A PROT_NONE mapping is not equivalent: qemu's user mode accepts larger ones of that kind.
+ * Tests a size by mapping an empty file as LMDB maps the database (shared, read-only). A PROT_NONE
+ * mapping would not be equivalent, because qemu's user mode accepts larger mappings of that kind.
  */
 #include "os/address_space.h"
 
@@ -10,7 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Bytes that must remain free for the rest of the process when `wanted` is mapped. */
+/* Address space, in bytes, that must remain free for the rest of the process when `wanted` bytes
+ * are mapped. */
 #define SPARE (UINT64_C(64) << 20)
 #define SMALLEST (UINT64_C(1) << 20)
 
@@ -41,7 +42,7 @@ static uint64_t fit(int fd, uint64_t wanted, uint64_t least, uint64_t reused)
 	return 0;
 }
 
-/* Returns `wanted` if no file can be created for the test; LMDB then reports the error. */
+/* Returns `wanted` if no file can be created for the test, because LMDB then reports the error. */
 uint64_t address_space_fit(uint64_t wanted, uint64_t least, uint64_t reused)
 {
 	int fd = memfd_create("tidetable", MFD_CLOEXEC);

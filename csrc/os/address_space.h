@@ -9,10 +9,10 @@
 
 #include <stdint.h>
 
-/* Returns the number of bytes to map: `wanted` if a free range of that size plus 64 MiB
- * exists, otherwise between a quarter and a half of the largest free range, but at least
- * `least`; 0 if `least` bytes do not fit. All sizes are multiples of the page size.
- * `reused` is the size of a mapping that is about to be replaced; it counts as free when
+/* Returns the number of bytes to map. This is `wanted` if the address space has a free range of
+ * that size plus 64 MiB, otherwise between a quarter and a half of the largest free range, but at
+ * least `least`. Returns 0 if `least` bytes do not fit. All sizes are multiples of the page size.
+ * `reused` is the size of a mapping that is about to be replaced; that mapping counts as free when
  * `least` is tested. */
 uint64_t address_space_fit(uint64_t wanted, uint64_t least, uint64_t reused);
 

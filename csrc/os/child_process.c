@@ -15,16 +15,17 @@
 #include "base/memory.h"
 #include "os/clock.h"
 
-/* Maximum time that one interval between two checks adds to the time without progress. */
+/* Maximum time, in ms, that the interval between two checks of the child adds to its time without
+ * progress. */
 #define CHECK_COUNTS_MS 100
 
 struct child_process {
 	pid_t parent;
-	pid_t child;                 /* 0 after it has ended and `said` is complete */
+	pid_t child;                 /* 0 after the child has ended and `said` is complete */
 	int fd;                      /* read end of the pipe */
 	struct progress *progress;   /* in memory shared with the child */
 	uint32_t stall_timeout_ms;
-	uint64_t still_ms;           /* time without progress */
+	uint64_t still_ms;           /* time without progress of the child */
 	uint64_t checked_ms;         /* time of the last check */
 	uint64_t seen;               /* progress->done at that check */
 	struct buffer said;
@@ -56,7 +57,8 @@ static bool write_all(int fd, const uint8_t *bytes, size_t len)
 	return true;
 }
 
-/* Ctrl-Z stops the child as well, but the host's handler must not run in it. */
+/* Restores the default action of SIGTSTP in the child, so that Ctrl-Z stops the child as well but
+ * no handler of the host program runs in it. */
 static void be_stopped_with_others(void)
 {
 	struct sigaction action;
@@ -65,7 +67,8 @@ static void be_stopped_with_others(void)
 		signal(SIGTSTP, SIG_DFL);
 }
 
-/* The child is killed when its parent exits, because then nothing applies the timeout. */
+/* Runs in the child. The kernel kills the child when its parent exits, because no process would
+ * apply the timeout then. */
 _Noreturn static void be_child(const struct child_process_work *work, pid_t parent, int fd,
 	struct progress *progress)
 {
@@ -81,9 +84,9 @@ _Noreturn static void be_child(const struct child_process_work *work, pid_t pare
 	_exit(0);
 }
 
-/* Blocks in the child the signals that the process group receives (SIGINT, SIGWINCH): the
- * host's handlers may write to pipes that the child has inherited. Faults of the child and
- * SIGTSTP are not blocked. */
+/* Forks a child in which all signals are blocked except SIGTSTP and those for faults of the child.
+ * Signals such as SIGINT and SIGWINCH reach the whole process group, and the handlers of the host
+ * program may write to pipes that the child has inherited. */
 static pid_t fork_without_signals(void)
 {
 	static const int unblocked[] = {
@@ -176,7 +179,7 @@ void child_process_wait(const struct child_process *child, uint32_t ms)
 		is_readable(child, ms < 1000000 ? (int)ms : 1000000);
 }
 
-/* Reads some of the available bytes. Returns false at the end of the pipe. */
+/* Reads some of the child's result from the pipe. Returns false at the end of the pipe. */
 static bool read_some(struct child_process *child)
 {
 	uint8_t *buf = buffer_reserve(&child->said, 65536);

@@ -1,9 +1,9 @@
 /* child_process.h - a function that runs in a forked child process and returns bytes.
  *
- * Isolates work that may crash or loop forever. The child runs the function, writes the
- * result to a pipe and exits. No finalizer and no signal handler of the host program runs in
- * it. The parent sleeps (child_process_wait) or polls a descriptor, then calls
- * child_process_result. A child whose progress counter stops is killed after a timeout.
+ * Isolates work that may crash or loop forever. The child runs the function, writes the result to
+ * a pipe and exits. No finalizer and no signal handler of the host program runs in the child. The
+ * parent sleeps (child_process_wait) or polls a descriptor, then calls child_process_result. A
+ * child whose progress counter stops is killed after a timeout.
  */
 #ifndef OS_CHILD_PROCESS_H
 #define OS_CHILD_PROCESS_H
@@ -22,38 +22,38 @@ struct child_process_work {
 };
 
 struct child_process_end {
-	int signal;              /* signal that terminated it; 0 if none */
+	int signal;              /* signal that terminated the child; 0 if none */
 	int status;              /* exit status; 0 on success */
-	bool hung;               /* true if it was killed by the stall timeout */
+	bool hung;               /* true if the child was killed by the stall timeout */
 };
 
 struct child_process;
 
-/* Starts the child. Returns 0, ERR_STORE or ERR_NO_MEMORY. */
+/* Starts the child process. Returns 0, ERR_STORE or ERR_NO_MEMORY. */
 int child_process_start(struct child_process **child, const struct child_process_work *work,
 	struct failure *failure);
 
-/* Returns a descriptor that is readable when child_process_result has something to do: the
+/* Returns a descriptor that is readable when child_process_result must be called, because the
  * child has written bytes or has ended. */
 int child_process_descriptor(const struct child_process *child);
 
-/* Sleeps until the descriptor is readable, for ms milliseconds (at most 1,000,000), or until
- * a signal. */
+/* Sleeps until the child's descriptor is readable, for ms milliseconds (at most 1,000,000), or
+ * until a signal. */
 void child_process_wait(const struct child_process *child, uint32_t ms);
 
-/* Returns END while the child runs. After it has ended, however it ended, returns 0 and sets
- * *said to its result, valid until child_process_finish, and *end. Returns ERR_NO_MEMORY if
- * the result does not fit in memory.
+/* Returns END while the child runs. After the child has ended, however it ended, returns 0, sets
+ * *end, and sets *said to the child's result, which is valid until child_process_finish. Returns
+ * ERR_NO_MEMORY if the result does not fit in memory.
  *
- * This function also applies the stall timeout: call it about ten times a second. The time
+ * This function also applies the stall timeout, so call it about ten times a second. The time
  * between two calls counts as at most 100 ms without progress, so a timeout does not expire
  * because parent and child were stopped together or the machine was suspended. */
 int child_process_result(struct child_process *child, struct slice *said,
 	struct child_process_end *end,
 	struct failure *failure);
 
-/* Kills the child if it still runs, and frees the struct. In another forked process it only
- * frees. NULL is allowed. */
+/* Kills the child if it still runs, and frees the struct. In another forked process, only frees
+ * the struct. NULL is allowed. */
 void child_process_finish(struct child_process *child);
 
 #endif

@@ -23,7 +23,7 @@
 struct clock {
 	bool manual;
 	_Atomic uint32_t owners;       /* reference count; unused for the system's clock */
-	_Atomic uint64_t now_ms;       /* this field and the next three: manual clocks only */
+	_Atomic uint64_t now_ms;       /* this and the next three fields: manual clocks only */
 	_Atomic uint64_t elapsed_ms;
 	_Atomic uint64_t boots;        /* number of clock_reboot calls */
 	uint64_t identity;             /* random, so that no two manual clocks share a boot */
@@ -56,7 +56,7 @@ static int hex_digit(char c)
 	return -1;
 }
 
-/* The kernel formats its boot id as 32 hexadecimal digits with dashes. */
+/* Reads the kernel's boot id, which the kernel formats as 32 hexadecimal digits with dashes. */
 static bool read_boot_id(uint8_t boot[CLOCK_BOOT_BYTES])
 {
 	char text[64];

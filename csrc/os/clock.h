@@ -31,23 +31,23 @@ uint64_t clock_now_ms(const struct clock *clock);
  * compare their values within one boot. */
 uint64_t clock_elapsed_ms(const struct clock *clock);
 
-/* Returns CLOCK_MONOTONIC in microseconds, never 0, to measure intervals. All processes of a
- * time namespace get the same values. */
+/* Returns CLOCK_MONOTONIC in microseconds, to measure intervals. The result is never 0. All
+ * processes of a time namespace get the same values. */
 uint64_t clock_monotonic_us(void);
 
 /* Sleeps for us microseconds by the machine's clock, or until a signal. */
 void clock_sleep_us(uint32_t us);
 
-/* Stores the identity of the current boot in boot; it differs from boot to boot. */
+/* Stores the identity of the current boot in `boot`. Each boot has another identity. */
 void clock_boot(const struct clock *clock, uint8_t boot[CLOCK_BOOT_BYTES]);
 
 /* Formats ms since 1970 as "2026-01-31T12:00:00.000", UTC: 24 bytes with the NUL, for years
  * up to 9999. */
 void clock_text(char *text, size_t size, uint64_t ms);
 
-/* For manual clocks only. clock_advance changes the wall clock and the elapsed time.
- * clock_set changes the wall clock alone, as when an administrator sets it. clock_reboot
- * starts a new boot, with an elapsed time of 0. */
+/* These functions are for manual clocks only. clock_advance changes the wall clock and the elapsed
+ * time. clock_set changes only the wall clock, like an administrator who sets it. clock_reboot
+ * starts a new boot, whose elapsed time starts at 0. */
 void clock_advance(struct clock *clock, uint64_t ms);
 void clock_set(struct clock *clock, uint64_t now_ms);
 void clock_reboot(struct clock *clock);

@@ -9,14 +9,14 @@
  *     waiters += 1                        if waiters: futex wake
  *     futex wait while commits == seen
  *
- * Either the committer sees the waiter and wakes it, or the waiter read the
- * counter after the commit and finds the commit in the database.
+ * Either the committer sees the waiter and wakes it, or the waiter read the counter after the
+ * commit and therefore finds the commit in the database.
  *
- * A wakeup is an inotify descriptor on the file of the shared page. While the page counts an
- * open wakeup, each commit writes one byte to the file (IN_MODIFY). While a waiter with a
- * descriptor is in the lock queue, each unlock reads one byte (IN_ACCESS). The page itself is
- * changed through a mapping, which inotify does not report. The kernel merges equal events,
- * so the event queue of a descriptor that is never cleared does not grow.
+ * A wakeup is an inotify descriptor on the file of the shared page. While the page counts an open
+ * wakeup, each commit writes one byte to the file (IN_MODIFY). While a waiter with a descriptor is
+ * in the lock queue, each unlock reads one byte (IN_ACCESS). The system calls are necessary
+ * because inotify does not report changes through a mapping. The kernel merges equal events, so
+ * the event queue of a descriptor that is never cleared does not grow.
  */
 #include "os/commit_notifier.h"
 
@@ -43,8 +43,8 @@ struct wakeup {
 	struct shared_page *shared;
 };
 
-/* A failed notification is ignored, because the watchers check the database once a second
- * anyway. */
+/* Makes the descriptors of open wakeups readable. A failed notification is ignored, because
+ * waiting readers check the database once a second anyway. */
 void wakeup_notify_commits(struct shared_page *shared)
 {
 	static const char byte;
@@ -61,8 +61,9 @@ void wakeup_notify_unlocks(struct shared_page *shared)
 	(void)got;
 }
 
-/* Watches the open file, not its name, because the name may have been removed or replaced, and an
- * in-memory database has none. */
+/* Adds an inotify watch on the shared page's open file. The watch is on the open file and not on
+ * its name, because the name may have been removed or replaced, and an in-memory database has no
+ * name. */
 static int watch(int fd, const struct shared_page *shared, enum wakeup_kind kind)
 {
 	uint32_t events = kind == WAKEUP_COMMITS ? IN_MODIFY : IN_MODIFY | IN_ACCESS;
@@ -82,8 +83,9 @@ static int fail_to_watch(struct failure *failure, const struct shared_page *shar
 
 	if (system == EMFILE || system == ENOSPC)
 		fail_as(failure, ERR_STORE,
-			"%s: no more descriptors for this process, or inotify instances or watches"
-			" for this user (fs.inotify.max_user_instances, max_user_watches)",
+			"%s can't be watched: the process has no more descriptors, or the user no more"
+			" inotify instances or watches (fs.inotify.max_user_instances,"
+			" max_user_watches)",
 			shared->path);
 	else
 		return file_fail(failure, system, shared->path, "can't be watched");

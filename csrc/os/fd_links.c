@@ -17,7 +17,8 @@ static void name_descriptor(char path[DESCRIPTOR_PATH_MAX], int fd)
 	snprintf(path, DESCRIPTOR_PATH_MAX, "/proc/self/fd/%d", fd);
 }
 
-/* Returns 0 or an errno. A link that another process of this user has created is reused. */
+/* Creates a link to /proc/self/fd/N. Returns 0 or an errno. A link that another process of this
+ * user has created is reused. */
 static int make_link(int fd, const char *path)
 {
 	char to[DESCRIPTOR_PATH_MAX], found[DESCRIPTOR_PATH_MAX + 1] = "";
@@ -37,7 +38,7 @@ static void name_lock(char path[PATH_MAX + 8], const struct fd_links *links)
 	snprintf(path, PATH_MAX + 8, "%s-lock", links->path);
 }
 
-/* Creates both links. Returns 0 or an errno. */
+/* Creates the links for the data file and the lock file. Returns 0 or an errno. */
 static int make_both(struct fd_links *links, const char *directory, int data_fd, int lock_fd)
 {
 	char lock[PATH_MAX + 8];

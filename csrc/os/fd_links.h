@@ -1,13 +1,13 @@
 /* fd_links.h - symbolic links to /proc/self/fd/N, given to LMDB as the names of open files.
  *
- * LMDB opens files by name: the data file twice and the lock file once. The database's own
- * name would be resolved again after the files were checked, and could then refer to another
- * file. A link to /proc/self/fd/N always refers to the file that was checked.
+ * LMDB opens files by name: the data file twice and the lock file once. If LMDB got the database's
+ * name, the name would be resolved again after the files were checked, and could then refer to
+ * another file. A link to /proc/self/fd/N always refers to the file that was checked.
  *
- * The links are kept in the directory tidetable-links-UID, mode 0700, in /dev/shm, $TMPDIR
- * or /tmp. Their names are the descriptor numbers, so all processes of the user share them
- * and they are never removed. If the directory cannot be created or is owned by another user,
- * a new directory is used instead and removed by fd_links_remove.
+ * The links are kept in the directory tidetable-links-UID, mode 0700, in /dev/shm, $TMPDIR or
+ * /tmp. The names of the links are the descriptor numbers, so all processes of the user share the
+ * links, and the links are never removed. If the directory cannot be created or is owned by
+ * another user, a new directory is used instead and removed by fd_links_remove.
  */
 #ifndef OS_FD_LINKS_H
 #define OS_FD_LINKS_H

@@ -26,8 +26,8 @@
 #define SET_FILE_FLAGS _IOW('f', 2, long)
 #define NO_COPY_ON_WRITE 0x00800000
 
-/* A disk with less free space than this counts as full. LMDB writes up to 256 KiB at once,
- * and a write that fails may have used up part of the free space. */
+/* Free space, in bytes, below which a disk counts as full after a failed write. LMDB writes up to
+ * 256 KiB at once, and a write that fails may have used up part of the free space. */
 #define DISK_FULL_BELOW (UINT64_C(1) << 20)
 
 int file_error(int system)
@@ -50,7 +50,7 @@ int file_error(int system)
 	}
 }
 
-/* Returns true if the file has reached RLIMIT_FSIZE, or nearly. */
+/* Returns true if the size of the file has reached RLIMIT_FSIZE, or nearly. */
 static bool is_at_size_limit(int fd)
 {
 	struct rlimit limit;
@@ -84,9 +84,9 @@ int file_fail(struct failure *failure, int system, const char *path, const char 
 	int err = file_error(system);
 
 	if (system == ELOOP)
-		fail_as(failure, err, "%s: is a symbolic link; links are not followed", path);
+		fail_as(failure, err, "%s is a symbolic link; links are not followed", path);
 	else
-		fail_as(failure, err, "%s: %s: %s", path, what, strerror(system));
+		fail_as(failure, err, "%s %s: %s", path, what, strerror(system));
 	if (failure)
 		failure->system = system;
 	return err;
@@ -94,7 +94,7 @@ int file_fail(struct failure *failure, int system, const char *path, const char 
 
 static int fail_too_long(struct failure *failure)
 {
-	return fail_as(failure, ERR_VALIDATION, "path too long: file name at most %d bytes,"
+	return fail_as(failure, ERR_VALIDATION, "the path is too long: file name at most %d bytes,"
 		" absolute path at most %d bytes", NAME_MAX - FILE_SUFFIX_MAX,
 		PATH_MAX - FILE_SUFFIX_MAX - 1);
 }
@@ -110,14 +110,14 @@ int file_resolve(char absolute[PATH_MAX], const char *path, struct failure *fail
 	if (!*path)
 		return fail_as(failure, ERR_VALIDATION, "the path is empty");
 	if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return fail_as(failure, ERR_NOT_DATABASE, "%s: is a directory", path);
+		return fail_as(failure, ERR_NOT_DATABASE, "%s is a directory", path);
 	if (dir_len >= sizeof dir || strlen(name) > NAME_MAX - FILE_SUFFIX_MAX)
 		return fail_too_long(failure);
 
 	memcpy(dir, path, dir_len);
 	dir[dir_len] = '\0';
 	if (!realpath(slash ? (dir_len ? dir : "/") : ".", absolute))
-		return file_fail(failure, errno, path, "can't resolve its directory");
+		return file_fail(failure, errno, path, "is in a directory that can't be resolved");
 
 	used = strlen(absolute);
 	if (used + 1 + strlen(name) + FILE_SUFFIX_MAX >= PATH_MAX)
@@ -170,7 +170,7 @@ int file_look(const char *path, struct file_facts *facts, struct failure *failur
 		note_facts(facts, &stat);
 		return 0;
 	}
-	return errno == ENOENT ? END : file_fail(failure, errno, path, "stat failed");
+	return errno == ENOENT ? END : file_fail(failure, errno, path, "can't be examined");
 }
 
 #ifdef STATX_INO
@@ -212,19 +212,19 @@ static int look_at(int fd, const char *path, struct file_facts *facts, struct fa
 	uid_t us = geteuid();
 
 	if (fstat(fd, &stat))
-		return file_fail(failure, errno, path, "stat failed");
+		return file_fail(failure, errno, path, "can't be examined");
 	if (!S_ISREG(stat.st_mode))
-		return fail_as(failure, ERR_NOT_DATABASE, "%s: is not a regular file", path);
+		return fail_as(failure, ERR_NOT_DATABASE, "%s is not a regular file", path);
 	if (stat.st_nlink > 1)
 		return fail_as(failure, ERR_PERMISSION,
-			"%s: has more than one hard link; a database file must have one", path);
+			"%s has more than one hard link; a database file must have one", path);
 	if (us && stat.st_uid != us)
-		return fail_as(failure, ERR_PERMISSION, "%s: is owned by another user", path);
+		return fail_as(failure, ERR_PERMISSION, "%s is owned by another user", path);
 	note_facts(facts, &stat);
 	return 0;
 }
 
-/* Checks an open file; on failure closes it and sets *fd to -1. */
+/* Checks the type and the owner of an open file. On failure, closes the file and sets *fd to -1. */
 static int check(int *fd, const char *path, struct file_facts *facts, struct failure *failure)
 {
 	int err = look_at(*fd, path, facts, failure);
@@ -273,14 +273,15 @@ void file_close(int fd)
 	close(fd);
 }
 
-/* Disables copy-on-write for a mapped side file: with it a store to the mapping needs a free
- * block and would raise SIGBUS on a full disk. Only btrfs supports the flag; on other file
+/* Disables copy-on-write for a side file, because with copy-on-write a store to its mapping needs
+ * a free block and raises SIGBUS on a full disk. Only btrfs supports the flag. On other file
  * systems the call fails and is not needed. */
 static void forbid_copy_on_write(int fd)
 {
 	int flags = 0;
 
-	/* The C libraries differ in the type of ioctl's request. */
+	/* Calls ioctl through syscall, because the C libraries differ in the type of the
+	 * request. */
 	if (syscall(SYS_ioctl, fd, GET_FILE_FLAGS, &flags) == 0) {
 		flags |= NO_COPY_ON_WRITE;
 		syscall(SYS_ioctl, fd, SET_FILE_FLAGS, &flags);
@@ -294,12 +295,13 @@ int file_check_writable(void *map, size_t len, const char *path, struct failure 
 	do
 		status = madvise(map, len, POPULATE_WRITE);
 	while (status && errno == EINTR);
-	/* EINVAL: the kernel is older than 5.14, which introduced MADV_POPULATE_WRITE. */
+	/* The call returns EINVAL on kernels before 5.14, which introduced MADV_POPULATE_WRITE. */
 	if (status == 0 || errno == EINVAL)
 		return 0;
 	if (errno == EFAULT)
-		return fail_with(failure, ERR_DISK_FULL, "%s: can't write to its mapping", path);
-	return file_fail(failure, errno, path, "can't write to its mapping");
+		return fail_as(failure, ERR_DISK_FULL,
+			"%s can't be written, because the disk is full", path);
+	return file_fail(failure, errno, path, "can't be written through its mapping");
 }
 
 struct file_owner file_owner_new(void)
@@ -314,18 +316,19 @@ int file_give_to(int fd, const char *path, const struct file_owner *owner,
 	struct stat stat;
 
 	if (fstat(fd, &stat))
-		return file_fail(failure, errno, path, "stat failed");
+		return file_fail(failure, errno, path, "can't be examined");
 	if (stat.st_uid != owner->uid && fchown(fd, owner->uid, (gid_t)-1))
-		return file_fail(failure, errno, path, "can't set the database's owner");
+		return file_fail(failure, errno, path, "can't be given the database's owner");
 	if (stat.st_gid != owner->gid && fchown(fd, (uid_t)-1, owner->gid))
 		mode &= ~(uint32_t)S_IRWXG;
 	if ((stat.st_mode & 0777) != mode && fchmod(fd, mode))
-		return file_fail(failure, errno, path, "can't set the database's mode");
+		return file_fail(failure, errno, path, "can't be given the database's mode");
 	return 0;
 }
 
-/* A file of a user other than the database's owner is refused even for root: that user could
- * truncate it while it is mapped. A file that root created before is given to the owner. */
+/* Refuses a side file that belongs to another user than the database's owner, even for root,
+ * because that user could truncate the file while it is mapped. A side file that root created
+ * before is given to the database's owner. */
 static int check_owner(int fd, const char *path, const struct file_owner *owner,
 	const struct file_facts *facts, struct failure *failure)
 {
@@ -334,7 +337,7 @@ static int check_owner(int fd, const char *path, const struct file_owner *owner,
 	if (geteuid() == 0 && facts->owner.uid == 0)
 		return file_give_to(fd, path, owner, failure);
 	return fail_as(failure, ERR_PERMISSION,
-		"%s: is owned by another user than the database", path);
+		"%s is owned by another user than the database", path);
 }
 
 static int make_side_file(int *fd, const char *path, const struct file_owner *owner,
@@ -363,7 +366,8 @@ int file_open_or_make(int *fd, const char *path, const struct file_owner *owner,
 	int err = 0;
 
 	*made = false;
-	/* Bounded: another process may remove and create the file repeatedly. */
+	/* The number of attempts is limited, because another process may remove and create the
+	 * file repeatedly. */
 	for (int attempt = 0; attempt < 10; attempt++) {
 		err = file_open(fd, path, O_RDWR, facts, &ours);
 		if (err != ERR_NO_FILE)
@@ -395,10 +399,10 @@ int file_check_directory(const char *path, struct failure *failure)
 
 	snprintf(directory, sizeof directory, "%.*s", (int)(slash - path) + 1, path);
 	if (stat(directory, &found))
-		return file_fail(failure, errno, directory, "stat failed");
+		return file_fail(failure, errno, directory, "can't be examined");
 	if (!(found.st_mode & S_IWOTH) || found.st_mode & S_ISVTX)
 		return 0;
-	return fail_as(failure, ERR_PERMISSION, "%s: directory is world-writable, so any user"
+	return fail_as(failure, ERR_PERMISSION, "the directory %s is world-writable, so any user"
 		" could replace the files in it; set the sticky bit (chmod +t) or remove the"
 		" permission (chmod o-w)", directory);
 }
@@ -435,7 +439,7 @@ int file_reserve(int fd, const char *path, uint64_t size, struct failure *failur
 	do
 		system = posix_fallocate(fd, 0, (off_t)size);
 	while (system == EINTR);
-	return system ? file_fail(failure, system, path, "can't allocate disk blocks") : 0;
+	return system ? file_fail(failure, system, path, "can't be given disk blocks") : 0;
 }
 
 static int sync_path(const char *path, int flags, struct failure *failure)
@@ -506,8 +510,8 @@ int file_replace(const char *from, const char *to, struct failure *failure)
 	return sync_directory_of(to, failure);
 }
 
-/* A directory that is writable but not readable cannot be opened; its whole file system is
- * flushed instead. */
+/* Flushes the whole file system if the directory cannot be opened, because it is writable but not
+ * readable. */
 int file_flush_name(int fd, const char *path, struct failure *failure)
 {
 	struct failure ours = { 0 };
@@ -548,7 +552,7 @@ int file_memory_directory(char path[PATH_MAX], struct failure *failure)
 	if (make_temporary_directory(path, "tidetable-"))
 		return 0;
 	path[0] = '\0';
-	return file_fail(failure, errno, "/tmp", "can't create a temporary directory");
+	return file_fail(failure, errno, "/tmp", "can't contain a temporary directory");
 }
 
 int file_temporary_directory(char path[PATH_MAX], const char *name, const char *database,
@@ -564,5 +568,5 @@ int file_temporary_directory(char path[PATH_MAX], const char *name, const char *
 	if (make_directory_in(path, own, name))
 		return 0;
 	path[0] = '\0';
-	return file_fail(failure, errno, own, "can't create a temporary directory");
+	return file_fail(failure, errno, own, "can't contain a temporary directory");
 }

@@ -1,10 +1,10 @@
 /* file.h - file system access: paths, checks of ownership and type, durable creation.
  *
- * A database is three files in one directory: PATH, PATH-lock (LMDB's lock file) and
- * PATH-wake (the shared page). Each must be a regular file with exactly one hard link;
- * symbolic links are never followed. PATH must be owned by the effective user, unless that is
- * root. The other two must be owned by the owner of PATH. On failure the functions fill
- * `failure` with a message that names the path.
+ * A database consists of three files in one directory: PATH, PATH-lock (LMDB's lock file) and
+ * PATH-wake (the shared page). Each must be a regular file with exactly one hard link; symbolic
+ * links are never followed. PATH must be owned by the effective user unless that user is root. The
+ * other two files must be owned by the owner of PATH. On failure the functions fill `failure` with
+ * a message that names the path.
  */
 #ifndef OS_FILE_H
 #define OS_FILE_H
@@ -33,9 +33,8 @@ struct file_facts {
 	struct file_owner owner;
 };
 
-/* Makes the path absolute: resolves its directory, but not its last component, so that a
- * later chdir does not change the result. Returns ERR_VALIDATION if the path is empty or too
- * long. */
+/* Makes the path absolute by resolving its directory, but not its last component, so that a later
+ * chdir does not change the result. Returns ERR_VALIDATION if the path is empty or too long. */
 int file_resolve(char absolute[PATH_MAX], const char *path, struct failure *failure);
 
 /* Makes the path absolute without resolving anything. Returns false if the result is too
@@ -47,14 +46,14 @@ bool file_absolute(char absolute[PATH_MAX], const char *path);
  * or standard error, and the program's output would overwrite it. */
 void file_spare_standard(void);
 
-/* Fills facts for the file with this name. Returns 0, END if there is none, ERR_PERMISSION,
- * ERR_NO_FILE (a directory of the path is not a directory) or ERR_STORE. */
+/* Sets *facts to the facts of the file with this name. Returns 0, END if there is no such file,
+ * ERR_PERMISSION, ERR_NO_FILE (a directory of the path is not a directory) or ERR_STORE. */
 int file_look(const char *path, struct file_facts *facts, struct failure *failure);
 
-/* Returns the device and inode of the file with this name: 0, END if there is none, ERR_STORE
- * on other errors. Does not request timestamps: Linux 6.13 and later update the modification
- * time at every write of a file whose timestamps were requested, which cost ext4 35 us per
- * flushed commit. */
+/* Sets *device and *inode to those of the file with this name. Returns 0, END if there is no such
+ * file, ERR_STORE on other errors. Does not request timestamps, because Linux 6.13 and later
+ * update the modification time at every write of a file whose timestamps were requested, which
+ * took ext4 35 us per flushed commit. */
 int file_identify(const char *path, uint64_t *device, uint64_t *inode);
 
 /* Opens an existing file (flags: O_RDONLY or O_RDWR) and checks it. Returns 0, ERR_NO_FILE,
@@ -62,15 +61,15 @@ int file_identify(const char *path, uint64_t *device, uint64_t *inode);
 int file_open(int *fd, const char *path, int flags, struct file_facts *facts,
 	struct failure *failure);
 
-/* file_open with O_RDONLY, without facts. file_close closes the descriptor. */
+/* Like file_open with O_RDONLY, but without facts. file_close closes the descriptor. */
 int file_open_to_read(int *fd, const char *path, struct failure *failure);
 void file_close(int fd);
 
-/* Opens a side file for reading and writing, or creates it, empty and with copy-on-write
- * disabled; sets *made to true if it was created. owner is the database's owner; NULL means
- * the effective user. Returns ERR_PERMISSION if the file has another owner. A process of root
- * changes the owner, group and mode of a file that it creates, or that root created before, to
- * those of owner. Other processes create the file with mode 0600. */
+/* Opens a side file for reading and writing. Creates an empty file with copy-on-write disabled,
+ * and sets *made to true, if the file does not exist. owner is the database's owner; NULL means
+ * the effective user. Returns ERR_PERMISSION if the file has another owner. A process of root sets
+ * the owner, group and mode of a side file that it creates, or that root created before, to those
+ * of owner. Other processes create the file with mode 0600. */
 int file_open_or_make(int *fd, const char *path, const struct file_owner *owner,
 	struct file_facts *facts, bool *made, struct failure *failure);
 
@@ -82,13 +81,13 @@ struct file_owner file_owner_new(void);
 int file_give_to(int fd, const char *path, const struct file_owner *owner,
 	struct failure *failure);
 
-/* Returns ERR_PERMISSION if the directory of an absolute path is world-writable and has no
- * sticky bit: any user could replace the files in it. */
+/* Returns ERR_PERMISSION if the directory of an absolute path is world-writable and has no sticky
+ * bit, because any user could replace the files in it. */
 int file_check_directory(const char *path, struct failure *failure);
 
-/* Checks that the pages of a shared mapping can be written. A store to a page without a disk
- * block (a hole, or copy-on-write) raises SIGBUS if the disk is full; this call returns
- * ERR_DISK_FULL instead. Kernels before 5.14 cannot check it; the result is then 0. */
+/* Checks that the pages of a shared mapping can be written. A store to a page without a disk block
+ * (in a hole, or with copy-on-write) raises SIGBUS if the disk is full; this call returns
+ * ERR_DISK_FULL instead. Kernels before 5.14 cannot check a mapping; the result is then 0. */
 int file_check_writable(void *map, size_t len, const char *path, struct failure *failure);
 
 /* Creates a new empty file with mode 0600. Fails if the name exists. */
@@ -122,8 +121,8 @@ int file_flush_name(int fd, const char *path, struct failure *failure);
 /* Removes a file; succeeds if it does not exist. */
 int file_remove(const char *path, struct failure *failure);
 
-/* Creates a directory with mode 0700 in the first usable one of /dev/shm (in memory), $TMPDIR and
- * /tmp, and stores its path in path. */
+/* Creates a directory with mode 0700 in the first of /dev/shm (in memory), $TMPDIR and /tmp where
+ * that is possible. Stores its path in path. */
 int file_memory_directory(char path[PATH_MAX], struct failure *failure);
 
 /* Like file_memory_directory, with a name that begins with `name`. If all three fail, creates the
@@ -134,12 +133,13 @@ int file_temporary_directory(char path[PATH_MAX], const char *name, const char *
 /* Returns the error code for the errno of a file operation. */
 int file_error(int system);
 
-/* Returns the error code for the errno of a failed write to fd. LMDB reports a short write
- * as EIO; the result is ERR_DISK_FULL then if the disk is full or the file has reached
- * RLIMIT_FSIZE. */
+/* Returns the error code for the errno of a failed write to fd. Returns ERR_DISK_FULL also for EIO
+ * if the disk is full or the file has reached RLIMIT_FSIZE, because LMDB reports a short write as
+ * EIO. */
 int file_write_error(int fd, int system);
 
-/* Fills failure with "path: what: strerror" and returns file_error(system). */
+/* Fills failure with the message "PATH WHAT: strerror(system)" and returns file_error(system).
+ * what is a predicate, such as "can't be opened". */
 int file_fail(struct failure *failure, int system, const char *path, const char *what);
 
 #endif

@@ -13,7 +13,8 @@
 #define FUSE 0x65735546
 #define TYPE_MAX 80
 
-/* Type numbers from include/uapi/linux/magic.h, and of file systems outside the kernel. */
+/* Type numbers (statfs) of network and cluster file systems, from include/uapi/linux/magic.h, and
+ * of file systems that are not in the kernel. */
 static const struct {
 	uint32_t type;
 	const char *name;
@@ -30,7 +31,7 @@ static const struct {
 
 static int refuse(const char *path, const char *name, struct failure *failure)
 {
-	return fail_as(failure, ERR_STORE, "%s: is on a network or shared file system (%s);"
+	return fail_as(failure, ERR_STORE, "%s is on a network or shared file system (%s);"
 		" a database needs a local disk", path, name);
 }
 
@@ -78,7 +79,7 @@ int file_system_check_local(int fd, const char *path, struct failure *failure)
 	struct statfs disk;
 
 	if (fstatfs(fd, &disk))
-		return file_fail(failure, errno, path, "statfs failed");
+		return file_fail(failure, errno, path, "can't be examined");
 	if ((uint32_t)disk.f_type == FUSE)
 		return check_fuse(fd, path, failure);
 	for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)

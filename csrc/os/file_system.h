@@ -1,10 +1,10 @@
 /* file_system.h - detects network, cluster and FUSE file systems.
  *
- * A database needs a local file system, on which all processes share mappings and locks.
- * Network and cluster file systems are recognized by the type number of statfs(2). All FUSE
- * file systems have the same number; /proc/self/mountinfo gives their type, for example
- * "fuse.sshfs". Of these only fuse-overlayfs counts as local, because containers use it for
- * local disks.
+ * A database needs a local file system, on which all processes share mappings and locks. Network
+ * and cluster file systems are recognized by the type number of statfs(2). All FUSE file systems
+ * have the same number; /proc/self/mountinfo gives their type, for example "fuse.sshfs". Of the
+ * FUSE file systems only fuse-overlayfs counts as local, because containers use it for local
+ * disks.
  */
 #ifndef OS_FILE_SYSTEM_H
 #define OS_FILE_SYSTEM_H

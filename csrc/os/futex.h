@@ -5,8 +5,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Sleeps while *word == value, until futex_wake, a signal or the timeout. Returns 0, or
- * ERR_INTERRUPTED after a signal. Spurious wakeups are possible. */
+/* Sleeps while *word == value, until futex_wake is called, a signal arrives or the timeout
+ * expires. Returns 0, or ERR_INTERRUPTED after a signal. Spurious wakeups are possible. */
 int futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_us);
 
 /* Wakes up to how_many sleepers, in any process. Returns the number of sleepers woken. */

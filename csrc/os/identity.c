@@ -13,8 +13,9 @@
 #define SIDE_BITS 38
 #define SIDE_BYTES (INT64_C(1) << 23)        /* more than the largest pid, 2^22 */
 
-/* Opens the file for writing even if read_only, if that is permitted: on overlayfs a file
- * that is opened read-only remains the one of the lower layer and shows no later writes. */
+/* Opens the data file for writing even if read_only is set, if that is permitted. On overlayfs a
+ * descriptor that is opened read-only refers to the file of the lower layer and shows no later
+ * writes. */
 int identity_open(struct identity *identity, const char *path, bool read_only,
 	struct failure *failure)
 {
@@ -25,8 +26,8 @@ int identity_open(struct identity *identity, const char *path, bool read_only,
 	return err ? err : file_system_check_local(identity->fd, path, failure);
 }
 
-/* Hashes device and inode with the SplitMix64 finalizer, truncated to SIDE_BITS; returns 1
- * instead of 0. */
+/* Hashes the device and inode with the SplitMix64 finalizer, truncated to SIDE_BITS. Returns 1
+ * instead of 0, because side 0 means that no side files are used. */
 uint64_t identity_side(uint64_t device, uint64_t inode)
 {
 	uint64_t word = inode ^ (device << 32 | device >> 32);
@@ -66,15 +67,15 @@ static int set_claim(int fd, short type, int64_t at)
 static int fail_claimed(const char *path, int64_t pid, uint64_t side, struct failure *failure)
 {
 	return fail_busy(failure, pid > 0 ? pid : 0, side
-		? "%s: another process has it open with other side files: under another name,"
+		? "%s is open in another process with other side files: under another name,"
 			" after its -lock or -wake was removed, or read-only without them"
-		: "%s: another process has it open for writing, so it can't be read without"
+		: "%s is open for writing in another process, so it can't be read without"
 			" its -lock and -wake", path);
 }
 
 static int fail_moved(const char *path, struct failure *failure)
 {
-	fail_as(failure, ERR_BUSY, "%s: was replaced while it was being opened", path);
+	fail_as(failure, ERR_BUSY, "%s was replaced while it was being opened", path);
 	if (failure)
 		failure->transient = true;
 	return ERR_BUSY;
@@ -104,7 +105,8 @@ void identity_close(struct identity *identity)
 
 	if (identity->fd < 0)
 		return;
-	/* A forked process may still have the descriptor; close would not release the claim. */
+	/* Releases the claim explicitly, because a forked process may still have the descriptor
+	 * and close would not release the claim then. */
 	fcntl(identity->fd, F_OFD_SETLK, &all);
 	identity_forget(identity);
 }

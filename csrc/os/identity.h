@@ -1,17 +1,17 @@
 /* identity.h - locks on the data file that make all processes use the same side files.
  *
- * Side files are found by name, next to the data file. Two processes can find different ones
- * for the same data file: after a rename, through a bind mount, or after the side files were
- * removed and created again. Locks on the side files would not exclude each other then. So
- * each process also holds an open-file-description lock on the data file, the claim:
+ * Side files are found by name, next to the data file. Two processes can find different ones for
+ * the same data file: after a rename, through a bind mount, or after the side files were removed
+ * and created again. Then locks on the side files would not exclude each other. So each process
+ * also holds an open-file-description lock on the data file, which is called the claim:
  *
  *     claim    shared lock on 1 + pid bytes, starting at 2^61 + side * 2^23
  *     side     38-bit hash of the device and inode of the shared page file; 0 if
  *              the database is open read-only without side files
  *
- * A process acquires its claim, then tests for claims with another side. If two processes do
- * this at the same time, at least one detects the other. So all claims on a file have the same
- * side, and all processes use the same side files. The length of a claim gives the pid of its
+ * A process acquires its claim, then tests for claims with another side. If two processes do this
+ * at the same time, at least one of them detects the other. So all claims on a data file have the
+ * same side, and all processes use the same side files. The length of a claim gives the pid of its
  * holder. The descriptors are closed in forked processes.
  */
 #ifndef OS_IDENTITY_H
@@ -45,7 +45,7 @@ int identity_claim(int fd, const char *path, uint64_t side, struct failure *fail
 /* Releases the claim and closes the file. May be called twice. */
 void identity_close(struct identity *identity);
 
-/* In a forked process: closes the descriptor; the parent keeps the claim. */
+/* Closes the descriptor in a forked process. The parent keeps the claim. */
 void identity_forget(struct identity *identity);
 
 #endif

@@ -12,7 +12,7 @@ static int input_failed(struct failure *failure)
 
 	if (system == EINTR)
 		return fail(failure, ERR_INTERRUPTED);
-	if (system == EAGAIN)   /* another process read the bytes first */
+	if (system == EAGAIN)   /* another process has read the bytes */
 		return fail(failure, ERR_TIMEOUT);
 	fail_as(failure, ERR_STORE, "%s", strerror(system));
 	if (failure)

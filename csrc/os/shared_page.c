@@ -1,7 +1,7 @@
 /* shared_page.c - opens and closes the page shared by all processes that have a database open.
  *
- * A process that is killed does not decrement its counts in the page. The counts remain until
- * the page is reinitialized and cost the other processes needless system calls.
+ * A process that is killed does not decrement its counts in the page. These counts remain until
+ * the page is reinitialized. Until then the other processes make unnecessary system calls.
  */
 #include "os/shared_page.h"
 
@@ -24,17 +24,18 @@
 #include "os/write_lock.h"
 
 #define MAGIC UINT32_C(0x74645741)
-#define MAGIC_UNFINISHED UINT32_C(0x74645755)        /* while the page is initialized */
-/* LMDB's lock file contains mutexes of the C library, so all processes must use the same C
- * library. The page's format therefore includes it. */
+#define MAGIC_UNFINISHED UINT32_C(0x74645755)        /* magic while the page is initialized */
+/* Format number of the page. It depends on the C library, because LMDB's lock file contains
+ * mutexes of the C library, so all processes must use the same C library. */
 #ifdef __GLIBC__
 #define FORMAT UINT32_C(0x00050001)
 #else
 #define FORMAT UINT32_C(0x00050002)
 #endif
 
-/* Locked byte ranges; they may be beyond the end of the file. OPENING begins at a fixed byte and
- * is 1 + pid bytes long: any two of them overlap, and the length gives the pid of the holder. */
+/* Locked byte ranges, which may be beyond the end of the file. OPENING begins at a fixed byte and
+ * is 1 + pid bytes long. So any two OPENING locks overlap, and the length of the lock gives the
+ * pid of its holder. */
 #define LOCK_ALIVE 1
 #define LOCK_GUARD (INT64_C(1) << 32)
 #define LOCK_OPENING (INT64_C(1) << 33)
@@ -60,8 +61,8 @@ static int set_lock(const struct shared_page *shared, short type, int64_t at)
 	return set_range(shared, type, at, 1);
 }
 
-/* Returns true if another open file description has a lock on this byte, or if that cannot be
- * determined. */
+/* Returns true if another open file description has a lock on this byte of the file, or if that
+ * cannot be determined. */
 static bool is_locked(const struct shared_page *shared, int64_t at)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
@@ -84,7 +85,7 @@ static int take_opening(const struct shared_page *shared)
 	return set_range(shared, F_WRLCK, LOCK_OPENING, 1 + shared->pid);
 }
 
-/* Returns the pid of the process that holds OPENING, 0 if none does. */
+/* Returns the pid of the process that holds OPENING, 0 if no process does. */
 static int64_t opener(const struct shared_page *shared)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
@@ -124,8 +125,8 @@ static uint64_t pid_namespace(void)
 	return stat("/proc/self/ns/pid", &namespace) ? 0 : namespace.st_ino;
 }
 
-/* Each process that has the database open or is opening it holds its GUARD. fcntl reports the
- * first of these locks. */
+/* Finds a GUARD lock of another process, because each process that has the database open or is
+ * opening it holds its GUARD. fcntl reports the first of these locks. */
 int64_t shared_page_other(const struct shared_page *shared)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
@@ -143,8 +144,8 @@ static int mark_transient(struct failure *failure, int err)
 	return err;
 }
 
-/* Opens the file and acquires OPENING. Tries again if the name was removed between the two,
- * because the lock would be on a file that no other process finds. */
+/* Opens the file and acquires OPENING. Tries again if the name was removed in between, because the
+ * lock would be on a file that no other process can find. */
 static int open_and_lock(struct shared_page *shared, const char *path,
 	const struct file_owner *owner,
 	struct failure *failure)
@@ -159,7 +160,7 @@ static int open_and_lock(struct shared_page *shared, const char *path,
 		system = take_opening(shared);
 		if (is_held_by_other(system))
 			return mark_transient(failure, fail_busy(failure, opener(shared),
-				"%s: another process is opening or compacting the database", path));
+				"the database of %s is being opened or compacted", path));
 		if (system)
 			return file_fail(failure, system, path, "can't be locked");
 		if (file_is_at(shared->fd, path))
@@ -168,14 +169,14 @@ static int open_and_lock(struct shared_page *shared, const char *path,
 		shared->fd = -1;
 	}
 	return mark_transient(failure, fail_as(failure, ERR_BUSY,
-		"%s: keeps being removed by another process", path));
+		"%s keeps being removed by another process", path));
 }
 
 static int fail_namespace(const struct shared_page *shared, struct failure *failure)
 {
 	return fail_as(failure, ERR_NAMESPACE,
-		"%s: a process in another PID namespace (another container, or one without /proc)"
-		" has the database open; share one PID namespace", shared->path);
+		"%s is in use by a process in another PID namespace (another container, or one"
+		" without /proc); run both processes in one PID namespace", shared->path);
 }
 
 /* Returns true if the page was initialized in another PID namespace. Reads the file, because
@@ -197,13 +198,13 @@ static int refuse_second_copy(struct shared_page *shared, struct failure *failur
 		return fail_namespace(shared, failure);
 	if (is_held_by_other(system))
 		return fail_as(failure, ERR_OPTIONS,
-			"%s: this process has the database open already, through another copy of"
-			" the library or under a name that was removed or replaced", shared->path);
+			"%s is already in use by this process, through another copy of the"
+			" library or under a name that was removed or replaced", shared->path);
 	return system ? file_fail(failure, system, shared->path, "can't be locked") : 0;
 }
 
-/* Rejects a file of another kind before anything is written to it. A shared page file that was
- * never initialized begins with zeros. */
+/* Rejects a file that is not a shared page file, before anything is written to it. A shared page
+ * file that was never initialized begins with zeros. */
 static int check_page(const struct shared_page *shared, struct failure *failure)
 {
 	const struct file_facts *facts = &shared->facts;
@@ -216,7 +217,7 @@ static int check_page(const struct shared_page *shared, struct failure *failure)
 			(magic == MAGIC || magic == MAGIC_UNFINISHED ||
 			file_begins_with_zeros(shared->fd, SHARED_PAGE_BYTES)))
 		return 0;
-	return fail_as(failure, ERR_NOT_DATABASE, "%s: is not a shared page file of a database",
+	return fail_as(failure, ERR_NOT_DATABASE, "%s is not a shared page file of a database",
 		shared->path);
 }
 
@@ -258,15 +259,15 @@ static int join_page(struct shared_page *shared, struct failure *failure)
 
 	if (atomic_load(&page->magic) != MAGIC || page->format != FORMAT)
 		return fail_as(failure, ERR_STORE,
-			"%s: a process with another version of the library, or with another C"
-			" library, has the database open", shared->path);
+			"%s is in use by a process with another version of the library, or with"
+			" another C library", shared->path);
 	if (ours != page->pid_namespace)
 		return fail_namespace(shared, failure);
 	return 0;
 }
 
-/* While OPENING is held no other process can join, so *alone remains valid until
- * shared_page_opened. */
+/* Acquires ALIVE and sets *alone to true if no other process holds it. While OPENING is held, no
+ * other process can acquire ALIVE, so *alone remains valid until shared_page_opened. */
 static int join(struct shared_page *shared, bool *alone, struct failure *failure)
 {
 	int system = set_lock(shared, F_WRLCK, LOCK_ALIVE);
@@ -305,7 +306,7 @@ static struct shared_page *new_shared_page(const char *path)
 	return shared;
 }
 
-/* Maps and joins the page. OPENING must be held unless the file is private. */
+/* Maps the page and acquires ALIVE and GUARD. OPENING must be held unless the file is private. */
 static int enter(struct shared_page *shared, bool *alone, struct failure *failure)
 {
 	int err = refuse_second_copy(shared, failure);
@@ -349,7 +350,7 @@ int shared_page_open_private(struct shared_page **out, const char *path, struct 
 	if (!shared)
 		return fail(failure, ERR_NO_MEMORY);
 	shared->fd = memfd_create("tidetable-wake", MFD_CLOEXEC);
-	err = shared->fd < 0 ? file_fail(failure, errno, path, "memfd_create failed")
+	err = shared->fd < 0 ? file_fail(failure, errno, path, "can't be created in memory")
 		: enter(shared, &alone, failure);
 	if (err)
 		shared_page_close(shared);
@@ -428,8 +429,8 @@ void shared_page_opened(struct shared_page *shared)
 	set_range(shared, F_UNLCK, LOCK_OPENING, 1 + shared->pid);
 }
 
-/* Replaces the mapping by a private copy. The shared mapping refers to the parent's open file
- * description, so the parent's locks would outlive the parent. */
+/* Replaces the mapping in a forked process by a private copy. The shared mapping refers to the
+ * parent's open file description, so the parent's locks would outlive the parent. */
 static void leave_page(struct shared_page *shared)
 {
 	char copy[SHARED_PAGE_BYTES];
@@ -463,8 +464,8 @@ void shared_page_close(struct shared_page *shared)
 	if (shared->page)
 		munmap(shared->page, SHARED_PAGE_BYTES);
 	if (shared->fd >= 0) {
-		/* A forked process may still have the open file description; close
-		 * alone would not release the locks. */
+		/* Releases the locks explicitly, because a forked process may still have the open
+		 * file description and close would not release them then. */
 		fcntl(shared->fd, F_OFD_SETLK, &all);
 		close(shared->fd);
 	}

@@ -13,14 +13,13 @@
  *     GUARD     exclusive, byte 2^32 + pid: held by each process that has the
  *               database open; detects a second copy of the library in a process
  *
- * Write lock: a word that contains the owner's pid, acquired by compare-and-swap
- * without a system call. A process that finds it taken tests the owner's GUARD and
- * steals the lock if the owner has exited. Waiters queue in the page
- * (os/write_lock.c).
+ * Write lock: a word that contains the owner's pid, acquired by compare-and-swap without a system
+ * call. A process that finds the lock taken tests the owner's GUARD and steals the lock if the
+ * owner has exited. Waiters queue in the page (os/write_lock.c).
  *
- * Commit notifier: futex words and inotify. Notifications are hints: a reader that
- * wakes up always checks the database, and also checks once a second without being
- * notified, so a lost notification delays it but never loses a record.
+ * Commit notifier: futex words and inotify. Notifications are hints. A reader that wakes up always
+ * checks the database, and it also checks once a second without a notification. So a lost
+ * notification delays a reader, but the reader misses no record.
  */
 #ifndef OS_SHARED_PAGE_H
 #define OS_SHARED_PAGE_H
@@ -49,9 +48,10 @@ void shared_page_opened(struct shared_page *shared);
 int shared_page_open_private(struct shared_page **shared, const char *path,
 	struct failure *failure);
 
-/* Reports ERR_BUSY and returns it. pid is the process that causes it, 0 if unknown; it is
- * stored in failure->pid and appended to the message. The message names the calling process
- * as "this process itself", which hints at a handle that was not closed. */
+/* Fills failure with ERR_BUSY and the formatted message, and returns ERR_BUSY. pid is the process
+ * that prevents the operation, 0 if unknown. The pid is stored in failure->pid and appended to the
+ * message. If it is the calling process, the message says "this process itself", because the usual
+ * cause is a handle that was not closed. */
 int fail_busy(struct failure *failure, int64_t pid, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -62,9 +62,9 @@ int64_t shared_page_other(const struct shared_page *shared);
 /* Returns true if the process with this pid has the database open with this shared page. */
 bool shared_page_has_open(const struct shared_page *shared, int64_t pid);
 
-/* Records the device and inode of the data file if none are recorded. Returns false if another
- * file is recorded, because its path was given to a new file while processes have the old one
- * open. OPENING must be held. */
+/* Records the device and inode of the data file in the page if none are recorded. Returns false if
+ * those of another file are recorded, because processes have a file open whose path was then given
+ * to a new file. OPENING must be held. */
 bool shared_page_identify(struct shared_page *shared, uint64_t device, uint64_t inode);
 
 /* Like shared_page_identify, for LMDB's lock file. */
@@ -77,30 +77,30 @@ uint64_t shared_page_side(const struct shared_page *shared);
  * no other process may have the database open. */
 void shared_page_take_back(const struct shared_page *shared);
 
-/* Get and set the inode of the data file whose directory entry is known to be flushed; 0 if
- * none. The value is kept while no process has the database open. If it is lost, the directory
- * is flushed again. OPENING must be held. */
+/* These functions get and set the inode of the data file whose directory entry is known to be
+ * flushed, 0 if none. The page keeps this inode while no process has the database open. If the
+ * inode is lost, the directory is flushed again. OPENING must be held. */
 uint64_t shared_page_named(const struct shared_page *shared);
 void shared_page_set_named(struct shared_page *shared, uint64_t inode);
 
-/* Returns the number of failed flushes, in any process, that have not been repaired since.
- * After a failed flush the kernel marks the pages clean for every process, so the count is kept
- * in the shared page, also while no process has the database open. */
+/* Returns the number of failed flushes, in any process, that have not been repaired since. The
+ * count is kept in the shared page, also while no process has the database open, because after a
+ * failed flush the kernel marks the pages clean for every process. */
 uint32_t shared_page_unsettled(const struct shared_page *shared);
 
-/* Returns the number of all failed flushes since the page was initialized, repaired or not. The
- * kernel reports each failure once more through the descriptors of every other process; a
- * changed number tells a process to expect that. */
+/* Returns the number of all failed flushes since the page was initialized, repaired or not. A
+ * process compares this number to know whether the kernel will report an old failure, because the
+ * kernel reports each failure once through the descriptors of every process. */
 uint32_t shared_page_flush_failures(const struct shared_page *shared);
 void shared_page_flush_failed(struct shared_page *shared);    /* increments both counts */
 
-/* Sets the unsettled count to 0 if it is still `seen`, that is, if no flush has failed since
- * it was read. */
+/* Sets the number of unrepaired failed flushes to 0 if it is still `seen`, which means that no
+ * flush has failed since it was read. */
 void shared_page_settled(struct shared_page *shared, uint32_t seen);
 
-/* In a forked process: closes the descriptor of the locks and replaces the mapping by a
- * private copy, so that the parent's locks end with the parent. shared_page_close then only
- * frees the memory. */
+/* Closes the descriptor of the locks in a forked process and replaces the mapping by a private
+ * copy, so that the parent's locks end with the parent. shared_page_close then only frees the
+ * memory. */
 void shared_page_forget(struct shared_page *shared);
 void shared_page_close(struct shared_page *shared);      /* NULL is allowed */
 

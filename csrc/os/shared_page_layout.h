@@ -1,8 +1,8 @@
-/* shared_page_layout.h - layout of the shared page; for the files of os/ that use it.
+/* shared_page_layout.h - layout of the shared page, for the files of os/ that access it.
  *
- * The page is in the machine's byte order, because only processes of one machine
- * share it. Words that are written often have their own cache line, so that a
- * commit can test for waiters without invalidating their cache lines.
+ * The page is in the machine's byte order, because only processes of one machine share it. Words
+ * that are written often have a cache line for themselves, so that a commit can test whether there
+ * are waiters without invalidating the waiters' cache lines.
  *
  *     line 0    identity of the page and of the database's files; named: inode
  *               whose directory entry is known to be flushed; unsettled: number
@@ -50,16 +50,16 @@
 #define WAITER_SLOTS 128
 #define COMMIT_GROUPS_IN_PAGE 64
 
-/* A waiter for the write lock. */
+/* Slot of a waiter in the queue for the write lock. */
 struct waiter_slot {
 	_Atomic uint64_t place;        /* 0 if the slot is free */
 	_Atomic uint32_t awake;        /* futex word: 1 if the waiter is awake or was notified */
 	_Atomic uint32_t reserve_us;   /* time for which a free lock is reserved for the waiter */
 };
 
-/* The streams with the same id modulo COMMIT_GROUPS_IN_PAGE. */
+/* Commit counter of the streams with the same id modulo COMMIT_GROUPS_IN_PAGE. */
 struct commit_group {
-	_Atomic uint32_t commits;      /* futex word, incremented by each of their commits */
+	_Atomic uint32_t commits;      /* futex word, incremented by each commit to the group */
 	_Atomic uint32_t waiters;
 };
 
@@ -67,7 +67,7 @@ struct shared_page_layout {
 	_Atomic uint32_t magic;        /* written last, after all other fields */
 	uint32_t format;
 	uint64_t pid_namespace;        /* inode of /proc/self/ns/pid; 0 without /proc */
-	_Atomic uint64_t device;       /* of the data file; 0 until it is known */
+	_Atomic uint64_t device;       /* device of the data file; 0 until it is known */
 	_Atomic uint64_t inode;
 	_Atomic uint64_t named;        /* kept when the page is reinitialized; 0 if none */
 	_Atomic uint32_t unsettled;    /* kept when the page is reinitialized */
@@ -91,13 +91,13 @@ struct shared_page_layout {
 	alignas(CACHE_LINE) _Atomic uint64_t slot_lock;
 };
 
-/* Clock and limits of the queue; tests set their own. A waiter is due after age_us and
- * age_holds, or after age_most_us. */
+/* Clock and limits of the write lock's queue; tests replace them. A waiter is due after it has
+ * waited for age_us and for age_holds holds, or for age_most_us. */
 struct lock_limits {
 	uint64_t (*now_us)(void);
-	uint32_t age_us;               /* time waited, combined with age_holds */
+	uint32_t age_us;               /* time waited, required together with age_holds */
 	uint32_t age_holds;            /* number of holds of the lock since the waiter arrived */
-	uint32_t age_most_us;          /* time waited, sufficient alone */
+	uint32_t age_most_us;          /* time waited that is sufficient alone */
 	uint32_t reserve_us;           /* initial time for which a free lock is reserved */
 	uint32_t turn_us;              /* minimum interval between two heirs */
 	uint32_t spin_us;              /* time for which an heir spins if the lock is taken */
@@ -127,16 +127,16 @@ static inline int64_t write_lock_pid_of(uint64_t writer)
 /* Returns the limits for this machine; with one CPU an heir does not spin. */
 struct lock_limits lock_limits_here(void);
 
-/* Releases the lock and the queue places of an earlier process that had this process's pid
+/* Releases the write lock and the queue places of an earlier process that had this process's pid
  * and has exited. */
 void lock_drop_former(struct shared_page *shared);
 
-/* Releases the lock if this process holds it, and the queue places of this process. */
+/* Releases the write lock if this process holds it, and the queue places of this process. */
 void lock_close(struct shared_page *shared);
 
 /* --- commit_notifier.c --- */
 
-/* Each function makes the descriptors of one kind readable. */
+/* Each function makes the descriptors of one kind of wakeup readable. */
 void wakeup_notify_commits(struct shared_page *shared);
 void wakeup_notify_unlocks(struct shared_page *shared);
 

@@ -13,9 +13,9 @@
 #define OWNER UINT64_C(0xffffffff)
 #define TAKEN (UINT64_C(1) << 32)
 
-/* Returns true if the owner has exited or there is none. Threads of this process exclude each
- * other by shared->in_slots, so a word with this process's pid was left by an earlier process
- * with the same pid. */
+/* Returns true if the slot lock has no owner or its owner has exited. Threads of this process
+ * exclude each other by shared->in_slots, so a word with this process's pid was left by an earlier
+ * process with the same pid. */
 static bool is_free(const struct shared_page *shared, uint64_t word)
 {
 	int64_t owner = (int64_t)(word & OWNER);

@@ -16,8 +16,8 @@
 #define MARK_LEN (sizeof MARK - 1)
 #define DIGITS 8
 
-/* Sets an open-file-description lock, which the kernel releases when the process exits and
- * which also excludes other descriptors of the same process. */
+/* Sets an open-file-description lock on the temporary file. The kernel releases this lock when the
+ * process exits, and it also excludes other descriptors of the same process. */
 static int set_lock(int fd, short type)
 {
 	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
@@ -104,18 +104,18 @@ static int choose_name(struct temporary *temporary, const char *path, struct fai
 
 	if (strlen(name) + TEMPORARY_SUFFIX_LEN + FILE_SUFFIX_MAX > NAME_MAX ||
 			strlen(path) + TEMPORARY_SUFFIX_LEN + FILE_SUFFIX_MAX >= PATH_MAX)
-		return fail_as(failure, ERR_VALIDATION, "path too long for a temporary file next to"
-			" it: file name at most %d bytes, absolute path at most %d bytes",
+		return fail_as(failure, ERR_VALIDATION, "the path is too long for a temporary file"
+			" next to it: file name at most %d bytes, absolute path at most %d bytes",
 			NAME_MAX - TEMPORARY_SUFFIX_LEN - FILE_SUFFIX_MAX,
 			PATH_MAX - TEMPORARY_SUFFIX_LEN - FILE_SUFFIX_MAX - 1);
 	if (getrandom(&random, sizeof random, 0) != sizeof random)
-		return file_fail(failure, errno, path, "can't choose a temporary name");
+		return file_fail(failure, errno, path, "can't be given a temporary name");
 	temporary_name(temporary->path, sizeof temporary->path, path, random);
 	return 0;
 }
 
-/* Creates a new file and locks it. Returns ERR_BUSY if another process removed it before it
- * was locked. */
+/* Creates a temporary file and locks it. Returns ERR_BUSY if another process removed the file
+ * before it was locked. */
 static int make_and_lock(struct temporary *temporary, const char *path, struct failure *failure)
 {
 	int system;
@@ -132,7 +132,7 @@ static int make_and_lock(struct temporary *temporary, const char *path, struct f
 	close(temporary->fd);
 	temporary->fd = -1;
 	if (!system || system == EAGAIN || system == EACCES)
-		return fail_as(failure, ERR_BUSY, "%s: keeps being removed by another process",
+		return fail_as(failure, ERR_BUSY, "%s keeps being removed by another process",
 			temporary->path);
 	return file_fail(failure, system, temporary->path, "can't be locked");
 }
@@ -164,14 +164,15 @@ int temporary_publish(struct temporary *temporary, const char *path, bool overwr
 {
 	int err;
 
-	/* Before the rename: remove_stale finds side files only by the temporary file. */
+	/* The side files are removed before the rename, because remove_stale finds them only by
+	 * the name of the temporary file. */
 	remove_side_files(temporary->path);
 	err = overwrite ? file_replace(temporary->path, path, failure)
 		: file_publish(temporary->path, path, true, failure);
 	if (err && !file_is_at(temporary->fd, path))
 		return err;
-	/* The rename succeeded, but it may not be durable. A new name is removed again; a
-	 * file that was replaced cannot be restored. */
+	/* The rename succeeded, but may not be durable. A new name is removed again. An old file
+	 * that was replaced cannot be restored. */
 	if (err && !overwrite)
 		unlink(path);
 	temporary->path[0] = '\0';
@@ -187,8 +188,8 @@ void temporary_drop(struct temporary *temporary)
 		unlink(temporary->path);
 	}
 	if (temporary->fd >= 0) {
-		/* Releases all locks, also the claim (identity.h): a forked process may
-		 * still have the descriptor. */
+		/* Releases all locks explicitly, also the claim (identity.h), because a forked
+		 * process may still have the descriptor. */
 		fcntl(temporary->fd, F_OFD_SETLK, &all);
 		close(temporary->fd);
 	}

@@ -1,10 +1,11 @@
 /* temporary.h - a temporary file that is renamed to its final path when it is complete.
  *
- * Its name is PATH-part, eight random hexadecimal digits, and the CRC-32C of these digits and
- * the file name as eight more digits. The checksum distinguishes it from a user's file such as
- * PATH-part12345678. Its mode is 0600. No existing file is ever written to. The process that
- * creates it holds a lock on it. A file without a lock was left by a process that died; it and
- * its side files are removed when the next temporary file for the same path is created.
+ * The name of a temporary file is PATH-part, eight random hexadecimal digits, and the CRC-32C of
+ * these digits and the file name as eight more digits. The checksum distinguishes a temporary file
+ * from a user's file such as PATH-part12345678. The mode of the file is 0600. No existing file is
+ * ever written to. The process that creates a temporary file holds a lock on it, so a file without
+ * a lock was left by a process that died. Such a file and its side files are removed when the next
+ * temporary file for the same path is created.
  */
 #ifndef OS_TEMPORARY_H
 #define OS_TEMPORARY_H
@@ -25,16 +26,17 @@ struct temporary {
  * (path too long), ERR_PERMISSION, ERR_DISK_FULL, ERR_BUSY or ERR_STORE. */
 int temporary_make(struct temporary *temporary, const char *path, struct failure *failure);
 
-/* Durably renames the file to path. If overwrite, an existing file of that name is replaced;
- * otherwise that is an error. On failure path is unchanged, with one exception: if the flush
- * after an overwriting rename fails, the rename is not undone. */
+/* Durably renames the file to path. If `overwrite` is true, an existing file of that name is
+ * replaced; if it is false, an existing file is an error. On failure the file at path is
+ * unchanged, with one exception: if the flush after a rename that replaced a file fails, the new
+ * file stays. */
 int temporary_publish(struct temporary *temporary, const char *path, bool overwrite,
 	struct failure *failure);
 
-/* Closes the file, and removes it if it was not published. May be called twice. */
+/* Closes the temporary file, and removes it if it was not published. May be called twice. */
 void temporary_drop(struct temporary *temporary);
 
-/* In a forked process: closes the descriptor; the parent keeps the file. */
+/* Closes the descriptor in a forked process. The parent keeps the temporary file. */
 void temporary_forget(struct temporary *temporary);
 
 #endif

@@ -31,8 +31,8 @@ bool terminal_wait(int descriptor, unsigned ms)
 	return poll(&reader, 1, ms > INT_MAX ? INT_MAX : (int)ms) == 1;
 }
 
-/* UTF-8 locale for wcwidth, which depends on the locale; the program's own locale must not be
- * changed. NULL if the C library has no such locale. */
+/* UTF-8 locale, because the result of wcwidth depends on the locale and the program's own locale
+ * must not be changed. NULL if the C library has no UTF-8 locale. */
 static locale_t utf8;
 
 static void make_utf8(void)

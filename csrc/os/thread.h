@@ -1,8 +1,8 @@
 /* thread.h - a worker thread that runs one function, with progress counters and cancellation.
  *
- * All signals are blocked in the thread. The function reports its progress and learns from
- * progress_step that it should stop. The caller sleeps (thread_wait) or polls a descriptor,
- * then calls thread_result.
+ * All signals are blocked in the thread. The function reports its progress with progress_step,
+ * whose result tells it to stop. The caller sleeps (thread_wait) or polls a descriptor, then calls
+ * thread_result.
  */
 #ifndef OS_THREAD_H
 #define OS_THREAD_H
@@ -39,15 +39,16 @@ const struct progress *thread_progress(const struct thread *thread);
 /* Returns a descriptor that is readable after the function has returned. */
 int thread_descriptor(const struct thread *thread);
 
-/* Sleeps until the function has returned, for ms milliseconds (at most 1,000,000), or until a
- * signal. */
+/* Sleeps until the thread's function has returned, for ms milliseconds (at most 1,000,000), or
+ * until a signal. */
 void thread_wait(const struct thread *thread, uint32_t ms);
 
-/* Returns END while the function runs, then its result; copies its failure. */
+/* Returns END while the function runs. After that, returns the function's result and copies its
+ * failure. */
 int thread_result(const struct thread *thread, struct failure *failure);
 
 /* Asks the function to stop, waits until it has returned, and frees the struct. In a forked
- * process, which does not have the thread, it only frees. NULL is allowed. */
+ * process, which does not have the thread, only frees the struct. NULL is allowed. */
 void thread_finish(struct thread *thread);
 
 #endif

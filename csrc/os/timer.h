@@ -1,7 +1,7 @@
 /* timer.h - a descriptor that becomes readable after a given time (timerfd).
  *
- * An event loop polls it between two attempts to open a database, because an unopened database
- * has no notifications to wait for.
+ * An event loop polls this descriptor between two attempts to open a database, because a database
+ * that is not open sends no notifications.
  */
 #ifndef OS_TIMER_H
 #define OS_TIMER_H
@@ -14,8 +14,8 @@
  * if the system has no free descriptor. */
 int timer_start(int *descriptor, uint32_t ms, struct failure *failure);
 
-/* Sleeps until the timer has expired, or until a signal. Returns 0 if it has
- * expired, ERR_INTERRUPTED otherwise. */
+/* Sleeps until the timer has expired, or until a signal. Returns 0 if the timer has expired,
+ * otherwise ERR_INTERRUPTED. */
 int timer_wait(int descriptor);
 
 void timer_end(int descriptor);

@@ -4,7 +4,7 @@
 
 enum wakeup_kind {
 	WAKEUP_COMMITS,                /* after every commit that changed something */
-	WAKEUP_UNLOCKS,                /* also when a lock waiter at a descriptor should try */
+	WAKEUP_UNLOCKS,                /* also when a waiter for the write lock should try */
 };
 
 #endif

@@ -4,13 +4,13 @@
  * has priority, any process that finds it free may take it (barging), because a handover to a
  * sleeping process takes as long as several commits.
  *
- * The oldest waiter that is due (struct lock_limits) makes itself the heir when it wakes up
- * and tries: the lock is then reserved for it. Most holds are short, so the heir first spins,
- * then sleeps again and keeps the reservation. A sleeping waiter that is not the heir reserves
- * nothing, so the running process continues to commit until the next waiter is awake. After an
- * heir has acquired the lock, no other waiter becomes heir for turn_us; otherwise many waiters
- * would limit the writers to one commit per context switch (a lock convoy). An heir that is
- * stopped or busy loses the reservation after reserve_us.
+ * The oldest waiter that is due (struct lock_limits) makes itself the heir when it wakes up and
+ * tries to acquire the lock. The lock is then reserved for the heir. Most holds are short, so the
+ * heir first spins, then sleeps again and keeps the reservation. The lock is not reserved for a
+ * sleeping waiter that is not the heir, so the running process continues to commit until the next
+ * waiter is awake. After an heir has acquired the lock, no other waiter becomes heir for turn_us,
+ * because otherwise many waiters would limit the writers to one commit per context switch (a lock
+ * convoy). An heir that is stopped or busy loses the reservation after reserve_us.
  *
  * Unlocking notifies the oldest sleeping waiter: a thread by its own futex word, coroutines of
  * event loops by one inotify event for all of their descriptors. While that waiter is awake,
@@ -23,9 +23,9 @@
  *     read writer                         read waiting
  *     futex wait while awake == 0         awake = 1, futex wake
  *
- * The queue affects only waiting times. A process that is killed leaves its place in the
- * queue; others remove it when it is next notified, when it is late as the heir, or when the
- * queue is full. An owner that is killed notifies no waiter, so waiters check the lock every
+ * The queue affects only waiting times. A process that is killed leaves its place in the queue.
+ * Other processes remove the place when it is next notified, when it is late as the heir, or when
+ * the queue is full. An owner that is killed notifies no waiter, so waiters check the lock every
  * RECHECK_US.
  */
 #include "os/write_lock.h"
@@ -39,28 +39,28 @@
 #include "os/shared_page.h"
 #include "os/shared_page_layout.h"
 
-/* Halves of the writer word: the owner's pid and the number of acquisitions. */
+/* Halves of the word of the write lock: the owner's pid and the number of acquisitions. */
 #define WRITER_PID UINT64_C(0xffffffff)
 #define WRITER_TAKEN (UINT64_C(1) << 32)
 
-/* A place: ticket, slot, at_descriptor, pid. */
+/* Fields of a waiter's place: ticket, slot, at_descriptor, pid. */
 #define PLACE_PID UINT64_C(0x3fffff)
 #define PLACE_AT_DESCRIPTOR (UINT64_C(1) << 22)
 #define PLACE_SLOT_SHIFT 23
 #define PLACE_TICKET_SHIFT 30
 
-/* Interval at which a waiter checks the lock without being notified. */
+/* Interval at which a waiter checks the write lock without a notification. */
 #define RECHECK_US 50000
-/* RECHECK_US for a waiter without a place in the queue. */
+/* The same interval for a waiter without a place in the queue. */
 #define RECHECK_UNQUEUED_US 5000
 
-/* Time within which a notified waiter is expected to try. */
+/* Time within which a notified waiter is expected to try to acquire the lock. */
 #define NOTIFICATION_US 1000
 
-/* Pause instructions between two checks of a spinning waiter, about 1 us. */
+/* Number of pause instructions between two checks of a spinning waiter, about 1 us. */
 #define SPIN_PAUSES 32
 
-/* Maximum of a waiter's reserve_us, which is doubled each time the waiter misses its
+/* Maximum of a waiter's reserve_us. This time is doubled each time the waiter misses its
  * reservation, so that a slow event loop does not starve. */
 #define RESERVE_MAX_US 80000
 
@@ -86,7 +86,7 @@ struct lock_limits lock_limits_here(void)
 
 /* --- the word --- */
 
-/* Returns true if another process holds the lock. The callers have excluded the threads of
+/* Returns true if another process holds the write lock. The callers have excluded the threads of
  * this process, so a word with this process's pid was left by an earlier process. */
 static bool is_held(const struct shared_page *shared, uint64_t writer)
 {
@@ -113,17 +113,18 @@ static uint32_t times_taken(const struct shared_page *shared)
 
 /* --- places --- */
 
-static uint32_t slot_number(uint64_t place)
+static uint32_t waiter_slot_index(uint64_t place)
 {
 	return (uint32_t)(place >> PLACE_SLOT_SHIFT) % WAITER_SLOTS;
 }
 
-static struct waiter_slot *slot_of(const struct shared_page *shared, uint64_t place)
+static struct waiter_slot *waiter_slot_of(const struct shared_page *shared, uint64_t place)
 {
-	return &shared->page->slots[slot_number(place)];
+	return &shared->page->slots[waiter_slot_index(place)];
 }
 
-/* Compares the tickets modulo their size. */
+/* Returns true if a waiter's place is older than another. Compares the tickets modulo their
+ * size. */
 static bool is_older(uint64_t place, uint64_t other)
 {
 	return (int64_t)(place - other) < 0;
@@ -141,7 +142,7 @@ static bool has_waiters(const struct shared_page_layout *page)
 
 static_assert(WAITER_SLOTS == 128, "two words of bits");
 
-/* Returns the oldest place in the slots of the bitmap, 0 if there is none. */
+/* Returns the oldest waiter's place in the slots of the bitmap, 0 if the bitmap is empty. */
 static uint64_t oldest(const struct shared_page_layout *page, const uint64_t bits[2])
 {
 	uint64_t found = 0;
@@ -157,7 +158,7 @@ static uint64_t oldest(const struct shared_page_layout *page, const uint64_t bit
 	return found;
 }
 
-/* Sets *word to 0 if it is this place. */
+/* Sets *word to 0 if it contains this waiter's place. */
 static void clear_if(_Atomic uint64_t *word, uint64_t place)
 {
 	if (atomic_load(word) == place)
@@ -167,7 +168,7 @@ static void clear_if(_Atomic uint64_t *word, uint64_t place)
 static void free_place(struct shared_page *shared, uint64_t place)
 {
 	struct shared_page_layout *page = shared->page;
-	uint32_t slot = slot_number(place);
+	uint32_t slot = waiter_slot_index(place);
 
 	if (atomic_load(&page->slots[slot].place) != place)
 		return;
@@ -177,7 +178,7 @@ static void free_place(struct shared_page *shared, uint64_t place)
 	clear_if(&page->slots[slot].place, place);
 }
 
-/* Frees the place if its process no longer has the database open. */
+/* Frees the waiter's place if its process no longer has the database open. */
 static void free_place_of_dead(struct shared_page *shared, uint64_t place)
 {
 	int64_t pid = (int64_t)(place & PLACE_PID);
@@ -206,7 +207,7 @@ static void free_own_places(struct shared_page *shared)
 	}
 }
 
-/* Allocates a slot. Returns the place, 0 if no slot is free. */
+/* Allocates a slot of the queue. Returns the new place, 0 if no slot is free. */
 static uint64_t claim(struct shared_page *shared, uint64_t ticket, bool at_descriptor)
 {
 	uint64_t place = ticket << PLACE_TICKET_SHIFT | (uint64_t)shared->pid |
@@ -231,7 +232,7 @@ static uint64_t claim(struct shared_page *shared, uint64_t ticket, bool at_descr
 static bool has_place(const struct lock_waiter *waiter)
 {
 	return waiter->place &&
-		atomic_load(&slot_of(waiter->shared, waiter->place)->place) == waiter->place;
+		atomic_load(&waiter_slot_of(waiter->shared, waiter->place)->place) == waiter->place;
 }
 
 static void take_place(struct lock_waiter *waiter)
@@ -247,8 +248,9 @@ static void take_place(struct lock_waiter *waiter)
 	waiter->place = claim(shared, ticket, waiter->at_descriptor);
 }
 
-/* Gives the waiter a place if it has none and a slot is free. Sets the bit each time, because
- * a process that removed an earlier place in this slot may have cleared it. */
+/* Gives the waiter a place in the queue if it has none and a slot is free. Sets the bit of the
+ * slot each time, because a process that removed an earlier place in this slot may have cleared
+ * the bit. */
 static void enter(struct lock_waiter *waiter)
 {
 	struct shared_page *shared = waiter->shared;
@@ -262,7 +264,7 @@ static void enter(struct lock_waiter *waiter)
 		take_place(waiter);
 	if (!waiter->place)
 		return;
-	slot = slot_number(waiter->place);
+	slot = waiter_slot_index(waiter->place);
 	if (!(atomic_load(&shared->page->waiting[slot / 64]) & bit_of(slot)))
 		atomic_fetch_or(&shared->page->waiting[slot / 64], bit_of(slot));
 }
@@ -287,12 +289,12 @@ static bool is_due(const struct lock_waiter *waiter)
 		times_taken(waiter->shared) - waiter->taken >= limits->age_holds);
 }
 
-/* Makes the waiter the heir unless an older waiter is the heir or the last heir took the lock
- * less than turn_us ago. The waiter must be due. */
+/* Makes the waiter the heir of the write lock, unless an older waiter is the heir or the last heir
+ * acquired the lock less than turn_us ago. The waiter must be due. */
 static void claim_priority(struct lock_waiter *waiter)
 {
 	struct shared_page *shared = waiter->shared;
-	_Atomic uint32_t *reserve = &slot_of(shared, waiter->place)->reserve_us;
+	_Atomic uint32_t *reserve = &waiter_slot_of(shared, waiter->place)->reserve_us;
 	uint64_t heir = atomic_load(&shared->page->heir);
 
 	if (heir == waiter->place || (heir && is_older(heir, waiter->place)) ||
@@ -305,15 +307,15 @@ static void claim_priority(struct lock_waiter *waiter)
 	waiter->had_priority = true;
 }
 
-/* Records that the waiter is awake and about to try, so that unlocking need not notify
- * another. */
+/* Records that the waiter is awake and about to try, so that the next unlock need not notify
+ * another waiter. */
 static void record_awake(struct lock_waiter *waiter)
 {
 	struct shared_page *shared = waiter->shared;
 
 	if (!has_place(waiter))
 		return;
-	atomic_store(&slot_of(shared, waiter->place)->awake, 1);
+	atomic_store(&waiter_slot_of(shared, waiter->place)->awake, 1);
 	if (!is_due(waiter))
 		return;
 	claim_priority(waiter);
@@ -323,17 +325,17 @@ static void record_awake(struct lock_waiter *waiter)
 	atomic_store(&shared->page->notified, waiter->place);
 }
 
-/* Returns the remaining time, in us, for which the free lock is reserved for the heir. Returns
- * 0 also if the clocks disagree, as in different time namespaces. */
+/* Returns the remaining time, in us, for which the free write lock is reserved for the heir.
+ * Returns 0 also if the clocks of the two processes differ, as in different time namespaces. */
 static uint64_t reserved_us(const struct shared_page *shared, uint64_t heir)
 {
-	uint64_t reserve = atomic_load(&slot_of(shared, heir)->reserve_us);
+	uint64_t reserve = atomic_load(&waiter_slot_of(shared, heir)->reserve_us);
 	uint64_t since = shared->limits.now_us() - atomic_load(&shared->page->freed_us);
 
 	return since < reserve ? reserve - since : 0;
 }
 
-/* Returns true if the free lock is reserved for another waiter. If the heir's time has
+/* Returns true if the free write lock is reserved for another waiter. If the heir's time has
  * expired, removes its priority and returns false. */
 static bool is_reserved(struct shared_page *shared, uint64_t place)
 {
@@ -350,15 +352,16 @@ static bool is_reserved(struct shared_page *shared, uint64_t place)
 
 /* --- acquiring --- */
 
-/* The count in the word prevents stealing a lock that was released and acquired again after
- * its owner was tested. */
+/* Acquires the write lock if it is free or its owner has exited. The number of acquisitions in the
+ * word prevents stealing a lock that was released and acquired again after its owner was tested. */
 static int take(struct shared_page *shared, uint64_t place)
 {
 	struct shared_page_layout *page = shared->page;
 	bool expected = false;
 	uint64_t writer;
 
-	/* The word excludes other processes; the flag excludes other threads of this one. */
+	/* The word excludes other processes, and the flag excludes other threads of this
+	 * process. */
 	if (!atomic_compare_exchange_strong(&shared->writing, &expected, true))
 		return ERR_BUSY;
 	writer = atomic_load(&page->writer);
@@ -384,7 +387,8 @@ static void pause_processor(void)
 #endif
 }
 
-/* Retries for spin_us while the waiter is the heir. Returns 0 or ERR_BUSY. */
+/* Tries to acquire the write lock for spin_us while the waiter is the heir. Returns 0 or
+ * ERR_BUSY. */
 static int spin(struct lock_waiter *waiter)
 {
 	struct shared_page *shared = waiter->shared;
@@ -419,8 +423,9 @@ int lock_waiter_try(struct lock_waiter *waiter)
 
 /* --- releasing --- */
 
-/* Notifies the oldest sleeping waiter. Waiters at a descriptor are notified together. Whether
- * one of them is alive is unknown, so the oldest sleeping thread is notified as well. */
+/* Notifies the oldest sleeping waiter of the write lock. Waiters at a descriptor are notified
+ * together. It is unknown whether one of them is alive, so the oldest sleeping thread is notified
+ * as well. */
 static void notify(struct shared_page *shared)
 {
 	struct shared_page_layout *page = shared->page;
@@ -429,9 +434,9 @@ static void notify(struct shared_page *shared)
 	bool descriptors_notified = false;
 
 	while ((place = oldest(page, left)) != 0) {
-		struct waiter_slot *slot = slot_of(shared, place);
+		struct waiter_slot *slot = waiter_slot_of(shared, place);
 
-		left[slot_number(place) / 64] &= ~bit_of(slot_number(place));
+		left[waiter_slot_index(place) / 64] &= ~bit_of(waiter_slot_index(place));
 		last = place;
 		if (atomic_exchange(&slot->awake, 1)) {
 			free_place_of_dead(shared, place);
@@ -447,7 +452,8 @@ static void notify(struct shared_page *shared)
 	atomic_store(&page->notified, last);
 }
 
-/* Notifies a waiter unless one was notified recently. The queue must not be empty. */
+/* Notifies a waiter of the write lock unless one was notified recently. The queue must not be
+ * empty. */
 static void notify_if_due(struct shared_page *shared)
 {
 	const struct shared_page_layout *page = shared->page;
@@ -475,8 +481,8 @@ static bool is_taken(const struct shared_page *shared)
 	return atomic_load(&shared->writing) || is_held(shared, atomic_load(&shared->page->writer));
 }
 
-/* Returns the maximum time to sleep while the lock is taken, in us: until the waiter may be
- * due. */
+/* Returns the maximum time, in us, to sleep while the write lock is taken, which is the time until
+ * the waiter may be due. */
 static uint64_t longest_sleep_us(const struct lock_waiter *waiter)
 {
 	const struct lock_limits *limits = &waiter->shared->limits;
@@ -498,7 +504,7 @@ uint64_t lock_waiter_arm(struct lock_waiter *waiter)
 
 	enter(waiter);
 	if (waiter->place) {
-		atomic_store(&slot_of(shared, waiter->place)->awake, 0);
+		atomic_store(&waiter_slot_of(shared, waiter->place)->awake, 0);
 		clear_if(&shared->page->notified, waiter->place);
 	}
 	if (is_taken(shared))
@@ -517,13 +523,13 @@ int lock_waiter_sleep(struct lock_waiter *waiter, uint32_t timeout_ms)
 	if (us == 0)
 		return 0;
 	if (waiter->place)
-		return futex_wait(&slot_of(waiter->shared, waiter->place)->awake, 0, us);
+		return futex_wait(&waiter_slot_of(waiter->shared, waiter->place)->awake, 0, us);
 	clock_sleep_us((uint32_t)us);
 	return 0;
 }
 
-/* Removes the waiter from the queue. If the lock is free, notifies the next waiter, because this
- * one may have been notified and has not taken the lock. */
+/* Removes the waiter from the queue. If the lock is free, notifies the next waiter, because the
+ * waiter that leaves may have been notified and has not acquired the lock. */
 void lock_waiter_leave(struct lock_waiter *waiter)
 {
 	if (!waiter->place)

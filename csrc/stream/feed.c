@@ -1,6 +1,8 @@
 /* feed.c - reads the records of one stream, or merges those of all streams. */
 #include "stream/feed.h"
 
+#include <assert.h>
+
 #include "base/memory.h"
 
 #define ENTRY_HEAD 8
@@ -197,14 +199,12 @@ static int start_at_number(struct feed *feed, struct position position,
 	return 0;
 }
 
-int feed_start(struct feed *feed, uint32_t stream, struct position position,
+/* Sets feed->position. */
+static int set_position(struct feed *feed, struct position position,
 	const struct view_of_streams *view, struct failure *failure)
 {
 	int err = 0;
 
-	feed->stream = stream;
-	if (stream && !streams_find(view->streams, stream))
-		return fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists", stream);
 	switch (position.kind) {
 	case POSITION_TRIM_HORIZON:
 		err = keep_floors(feed, view);
@@ -224,49 +224,106 @@ int feed_start(struct feed *feed, uint32_t stream, struct position position,
 	return err ? fail(failure, err) : 0;
 }
 
+int feed_start(struct feed *feed, uint32_t stream, struct position position,
+	const struct view_of_streams *view, struct failure *failure)
+{
+	int err;
+
+	feed->stream = stream;
+	if (stream && !streams_find(view->streams, stream))
+		return fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists", stream);
+	err = set_position(feed, position, view, failure);
+	feed->filled_to = feed->position;
+	return err;
+}
+
 /* --- filling --- */
 
-/* Appends the record under the cursor to the page. */
-static int take(struct feed *feed, struct cursor *cursor, uint32_t stream,
+/* Counts a record of `bytes` bytes that was read. */
+static void note_read(struct feed *feed, const struct record *head, bool passes, size_t bytes)
+{
+	feed->filled_to = head->sequence;
+	feed->transaction = head->transaction;
+	if (passes) {
+		feed->taken++;
+	} else {
+		feed->left_out++;
+		feed->left_out_bytes += bytes;
+	}
+}
+
+/* Applies the filter to the record at `start`, the last one of the page, and removes it from
+ * the page if it does not pass. */
+static int filter_last(struct feed *feed, const struct stream_row *row,
+	const struct record *head, size_t start)
+{
+	size_t from = start + ENTRY_HEAD, bytes = feed->page.len - start;
+	struct record record;
+	bool passes = true;
+	int err = 0;
+
+	if (feed->filter) {
+		err = record_get(&record, slice_of(feed->page.data + from, feed->page.len - from));
+		if (!err)
+			err = feed->filter->test(feed->filter->context, row, &record, &passes);
+	}
+	if (err || !passes)
+		feed->page.len = start;
+	if (!err)
+		note_read(feed, head, passes, bytes);
+	return err;
+}
+
+/* Appends the record under the cursor to the page if it passes the filter. */
+static int take(struct feed *feed, struct cursor *cursor, const struct stream_row *row,
 	const struct record *head)
 {
+	const struct record_filter *filter = feed->filter;
 	size_t start = feed->page.len;
 	int err;
 
-	buffer_put_u32(&feed->page, stream);
+	if (filter && filter->has_hash && head->partition_hash != filter->partition_hash) {
+		note_read(feed, head, false, RECORD_PREFIX + record_len(head));
+		return 0;
+	}
+	buffer_put_u32(&feed->page, row->id);
 	buffer_put_u32(&feed->page, (uint32_t)(RECORD_PREFIX + record_len(head)));
-	err = log_copy(cursor, stream, head, &feed->page);
+	err = log_copy(cursor, row->id, head, &feed->page);
 	if (err) {
 		feed->page.len = start;
 		return err;
 	}
-	feed->filled_to = head->sequence;
-	return 0;
+	return filter_last(feed, row, head, start);
 }
 
-/* Moves to the next record and appends it to the page. END if there is none. */
-static int take_next(struct feed *feed, struct cursor *cursor, uint32_t stream)
+/* Moves to the next record and appends it to the page if it passes the filter. END if there
+ * is none. */
+static int take_next(struct feed *feed, struct cursor *cursor, const struct stream_row *row)
 {
 	size_t start = feed->page.len;
 	struct record head;
 	int err;
 
-	buffer_put_u32(&feed->page, stream);
+	if (feed->filter && feed->filter->has_hash) {
+		err = log_next(cursor, row->id, &head);
+		return err ? err : take(feed, cursor, row, &head);
+	}
+	buffer_put_u32(&feed->page, row->id);
 	buffer_put_u32(&feed->page, 0);
-	err = log_take(cursor, stream, &head, &feed->page);
+	err = log_take(cursor, row->id, &head, &feed->page);
 	if (err) {
 		feed->page.len = start;
 		return err;
 	}
 	set_u32(feed->page.data + start + 4, (uint32_t)(RECORD_PREFIX + record_len(&head)));
-	feed->filled_to = head.sequence;
-	return 0;
+	return filter_last(feed, row, &head, start);
 }
 
-static bool is_full(const struct feed *feed, uint32_t taken, uint32_t max)
+static bool is_full(const struct feed *feed, uint32_t max)
 {
-	return taken >= max ||
-		feed->page.len >= (feed->stream ? FEED_PAGE_BYTES : FEED_MERGED_BYTES);
+	return feed->taken >= max || feed->taken + feed->left_out >= FEED_PAGE_RECORDS ||
+		feed->page.len + feed->left_out_bytes >=
+			(feed->stream ? FEED_PAGE_BYTES : FEED_MERGED_BYTES);
 }
 
 /* Reports a damaged record, but only after the records before it have been returned: as
@@ -278,14 +335,13 @@ static int corrupt(struct feed *feed, uint32_t stream, uint64_t sequence, int er
 		return fail(failure, err);
 	if (feed->page.len)
 		return 0;
-	return fail_with(failure, err, "stream %u, record at or after sequence number %llu",
+	return fail_about(failure, err, "stream %u, record at or after sequence number %llu",
 		stream, (unsigned long long)sequence);
 }
 
 static int fill_one(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	const struct stream_row *row, struct failure *failure)
 {
-	uint32_t taken = 0, id = row->id;
 	struct record head = { 0 };
 	struct cursor *cursor;
 	int err = txn_cursor(view->txn, TREE_LOG, &cursor);
@@ -296,17 +352,17 @@ static int fill_one(struct feed *feed, uint32_t max, const struct view_of_stream
 	if (err == ERR_TRIMMED)
 		return err;
 	if (!err && max)
-		err = take(feed, cursor, id, &head);
-	while (!err && !is_full(feed, ++taken, max))
-		err = take_next(feed, cursor, id);
+		err = take(feed, cursor, row, &head);
+	while (!err && !is_full(feed, max))
+		err = take_next(feed, cursor, row);
 	feed->caught_up = err == END;
 	feed->ended = feed->caught_up && row->status == STREAM_DISABLED;
-	return err < 0 ? corrupt(feed, id, feed->filled_to + 1, err, failure) : 0;
+	return err < 0 ? corrupt(feed, row->id, feed->filled_to + 1, err, failure) : 0;
 }
 
 /* One input of a k-way merge of streams. */
 struct input {
-	uint32_t stream;
+	const struct stream_row *row;
 	struct cursor *cursor;
 	struct record head;
 	bool damaged;                /* only the head's sequence number is valid */
@@ -332,7 +388,7 @@ static int inputs_open(struct feed *feed, const struct view_of_streams *view,
 		struct input *input = &(*inputs)[*count];
 		int err;
 
-		input->stream = row->id;
+		input->row = row;
 		err = cursor_open(&input->cursor, view->txn, TREE_LOG);
 		if (err)
 			return fail(failure, err);
@@ -377,21 +433,18 @@ static size_t least_input(const struct input *inputs, size_t count, uint64_t *un
 static int fill_merged(struct feed *feed, uint32_t max, struct input *inputs, size_t *count,
 	struct failure *failure)
 {
-	uint32_t taken = 0;
-
-	while (*count > 0 && !is_full(feed, taken, max)) {
+	while (*count > 0 && !is_full(feed, max)) {
 		uint64_t until;
 		size_t i = least_input(inputs, *count, &until);
 		struct input *input = &inputs[i];
-		uint32_t id = input->stream;
+		uint32_t id = input->row->id;
 		int err = 0;
 
-		while (!err && input->head.sequence <= until && !is_full(feed, taken, max)) {
+		while (!err && input->head.sequence <= until && !is_full(feed, max)) {
 			err = input->damaged ? ERR_CORRUPT :
-				take(feed, input->cursor, id, &input->head);
+				take(feed, input->cursor, input->row, &input->head);
 			if (err)
 				break;
-			taken++;
 			err = log_step(input->cursor, id, &input->head);
 			if (err == ERR_CORRUPT) {
 				input->damaged = true;
@@ -451,6 +504,9 @@ void feed_reread(struct feed *feed)
 		feed->ended = false;
 	buffer_clear(&feed->page);
 	feed->at = 0;
+	feed->filled_to = feed->position;
+	feed->taken = feed->left_out = 0;
+	feed->left_out_bytes = 0;
 	feed->caught_up = false;
 }
 
@@ -459,8 +515,9 @@ int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *vie
 {
 	struct stream *stream;
 
+	assert(feed->stream || !feed->filter || !feed->filter->has_hash);
+	feed->position = feed_position(feed);
 	feed_reread(feed);
-	feed->filled_to = feed->position;
 	feed->filled_at = txn_id(view->txn);
 	if (max > FEED_PAGE_RECORDS)
 		max = FEED_PAGE_RECORDS;

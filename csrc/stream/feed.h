@@ -2,7 +2,9 @@
  *
  * The position of a feed is the sequence number of the last record returned.
  * feed_fill copies a page of the following records from one snapshot, and
- * feed_next returns them one by one, without a snapshot.
+ * feed_next returns them one by one, without a snapshot. Records that do not
+ * pass the feed's filter are left out of the page; a fill reads at most the
+ * records of a page, so it may leave the page empty before the end.
  *
  *     page    for each record: stream id (u32), length (u32), the record
  */
@@ -32,6 +34,17 @@ struct position {
 	uint64_t at;
 };
 
+/* Selects the records that a feed returns. */
+struct record_filter {
+	/* Sets *passes for a record of this stream. Returns 0 or CORRUPT. */
+	int (*test)(void *context, const struct stream_row *stream, const struct record *record,
+		bool *passes);
+	void *context;
+	bool has_hash;               /* only records with this hash can pass; the others are
+	                              * not copied. For feeds of one stream */
+	uint32_t partition_hash;
+};
+
 /* Bounds of a stream when the feed was started. Records that had expired by then are not
  * reported as TRIMMED. */
 struct floor {
@@ -42,8 +55,10 @@ struct floor {
 
 struct feed {
 	uint32_t stream;             /* 0: all streams */
+	const struct record_filter *filter;  /* NULL: every record passes */
 	uint64_t position;           /* sequence number of the last record returned or skipped */
-	uint64_t filled_to;          /* sequence number of the last record in the page */
+	uint64_t filled_to;          /* sequence number of the last record read by the fill */
+	uint64_t transaction;        /* id of that record's transaction; 0: none was read */
 	uint64_t filled_at;          /* snapshot of the last fill: its commit number */
 	bool caught_up;              /* the page contained the last record of that snapshot */
 	bool ended;                  /* and the stream is disabled: no record will follow */
@@ -52,6 +67,9 @@ struct feed {
 	size_t floor_count;
 	struct buffer page;
 	size_t at;                   /* offset of the next record in the page */
+	uint32_t taken;              /* records of the last fill in the page */
+	uint32_t left_out;           /* records of the last fill that did not pass the filter */
+	size_t left_out_bytes;
 };
 
 /* A snapshot and the streams in it. */
@@ -67,8 +85,9 @@ int feed_start(struct feed *feed, uint32_t stream, struct position position,
 	const struct view_of_streams *view, struct failure *failure);
 
 /* Fills the page with up to max records after the position. It stays empty if the feed has
- * caught up. Errors: TRIMMED, with the range of the lost records; CORRUPT; NOT_FOUND if the
- * stream was removed and may have had records that the feed has not returned. */
+ * caught up, or if none of the records read passes the filter. Errors: TRIMMED, with the range of
+ * the lost records; CORRUPT; NOT_FOUND if the stream was removed and may have had records that the
+ * feed has not returned. */
 int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	struct failure *failure);
 
@@ -79,6 +98,26 @@ void feed_reread(struct feed *feed);
 static inline bool feed_has_news(const struct feed *feed, uint64_t last_commit)
 {
 	return !feed->caught_up || feed->filled_at != last_commit;
+}
+
+/* Returns the sequence number of the last record returned or, at the end of the page, of the
+ * last record read. */
+static inline uint64_t feed_position(const struct feed *feed)
+{
+	return feed->at < feed->page.len ? feed->position : feed->filled_to;
+}
+
+/* Returns true if the last fill ended before the last record of its snapshot. */
+static inline bool feed_is_behind(const struct feed *feed)
+{
+	return !feed->caught_up;
+}
+
+/* Returns true if all records of this transaction have been returned or skipped, because the
+ * feed has read one of a later transaction. May return false although it has. */
+static inline bool feed_is_past(const struct feed *feed, uint64_t transaction)
+{
+	return feed->at >= feed->page.len && feed->transaction > transaction;
 }
 
 /* Returns true if the feed has returned the last record of a disabled stream. Feeds of all

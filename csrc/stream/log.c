@@ -51,9 +51,9 @@ static int append_rows(struct txn *txn, struct record_place *place, struct slice
 int log_append(struct txn *txn, uint32_t stream, const struct record *record, bool at_end)
 {
 	struct record_place place = { .stream = stream, .sequence = record->sequence };
-	uint8_t head[RECORD_HEAD_MAX];
+	uint8_t head[RECORD_HEADER_MAX];
 	struct slice pieces[PIECES] = {
-		slice_of(head, record_put_head(record, head)), record->keys, record->old_image,
+		slice_of(head, record_put_header(record, head)), record->keys, record->old_image,
 		record->new_image,
 	};
 	size_t whole = pieces[0].len + record_body(record);
@@ -111,7 +111,7 @@ static int go(struct cursor *cursor, enum move move, uint32_t stream, struct row
 /* Decodes the head of a record from its first row. */
 static int decode_head(const struct row *row, struct slice share, struct record *head)
 {
-	int err = record_get_head(head, row->place.sequence, share);
+	int err = record_get_header(head, row->place.sequence, share);
 
 	return !err && row->place.part != 0 ? ERR_CORRUPT : err;
 }

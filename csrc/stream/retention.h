@@ -4,7 +4,7 @@
  * the end of its stream, exceeds a limit of the stream. Records of the newest
  * transaction expire by age only. A transaction expires as a whole, so the
  * expired records are a prefix of the stream. They are invisible to readers
- * immediately and are removed later in small steps by writers and db:trim.
+ * immediately and are removed later in small steps by writers and db:sweep.
  *
  * Time here is the retention clock (doc/format.md, "Time").
  */

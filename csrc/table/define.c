@@ -182,8 +182,8 @@ static int begin_index(struct transaction *transaction, struct table_row *table,
 	return 0;
 }
 
-/* Begins the removal of the table's expiry index. An index that is still being built has a row, which
- * is replaced. */
+/* Begins the removal of the table's expiry index. An index that is still being built has a row,
+ * which is replaced. */
 static int end_index(struct transaction *transaction, struct table_row *table,
 	struct failure *failure)
 {

@@ -186,7 +186,8 @@ int expire_a_little(struct transaction *transaction)
 	if (catalog->expiring_count == 0)
 		return 0;
 	if (written)
-		err = expire_apart(transaction, written, twice > EXPIRE_ITEMS ? twice : EXPIRE_ITEMS);
+		err = expire_apart(transaction, written,
+			twice > EXPIRE_ITEMS ? twice : EXPIRE_ITEMS);
 	other = &catalog->tables[catalog->expiring[
 		transaction->next_expiring++ % catalog->expiring_count]];
 	if (!err && other != written)
@@ -265,7 +266,9 @@ static int start_walk(struct row_walk *walk, struct transaction *transaction,
 	size_t len = set_id(prefix, table->row.id);
 	int err = row_walk_from(walk, transaction->txn, done.len ? done : slice_of(prefix, len));
 
-	return !err && done.len && slice_equal(row_walk_key(walk), done) ? row_walk_next(walk) : err;
+	if (!err && done.len && slice_equal(row_walk_key(walk), done))
+		err = row_walk_next(walk);
+	return err;
 }
 
 static int end_index(struct transaction *transaction, uint32_t index)

@@ -119,3 +119,10 @@ int fail_start_key_condition(struct failure *failure)
 	return fail_as(failure, ERR_VALIDATION,
 		"The provided starting key does not match the range key predicate");
 }
+
+int fail_start_key_segment(struct failure *failure, uint32_t segment, uint32_t total)
+{
+	return fail_as(failure, ERR_VALIDATION, "The provided starting key is invalid: Invalid"
+		" ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment."
+		" TotalSegments: %u Segment: %u", total, segment);
+}

@@ -24,10 +24,11 @@ int fail_no_sort_key(struct failure *failure, const char *table);
 int fail_begins_with_number(struct failure *failure, const struct key_attribute *sort);
 
 /* Each function reports an invalid start key: one that is not a key of the table (err: an
- * error of codec/key.h), that is outside the queried partition, or that does not satisfy the
- * condition on the sort key. */
+ * error of codec/key.h), that is outside the queried partition, that does not satisfy the
+ * condition on the sort key, or that is in another segment. */
 int fail_start_key(struct failure *failure, int err);
 int fail_start_key_outside(struct failure *failure);
 int fail_start_key_condition(struct failure *failure);
+int fail_start_key_segment(struct failure *failure, uint32_t segment, uint32_t total);
 
 #endif

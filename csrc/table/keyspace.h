@@ -72,7 +72,7 @@ static inline int keyspace_get(struct stored *stored, const struct keyspace *key
 
 	if (!err && keyspace_hides(keyspace, stored->item))
 		return END;
-	return err < 0 ? fail_with(failure, err, "table %s", keyspace->table) : err;
+	return err < 0 ? fail_about(failure, err, "table %s", keyspace->table) : err;
 }
 
 #endif

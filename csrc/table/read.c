@@ -257,7 +257,7 @@ static int evaluate(struct page *page, const struct row_walk *walk,
 	if (err)
 		return err;
 	if (keyspace_hides(request->keyspace, stored.item)) {
-		page->skipped++;
+		page->expired++;
 		return 0;
 	}
 	len = stored.item.len;
@@ -272,10 +272,51 @@ static int evaluate(struct page *page, const struct row_walk *walk,
 	return 0;
 }
 
+/* Returns true if the range starts after an item that this page has read. */
+static bool has_advanced(const struct page *page)
+{
+	return page->scanned > 0 || page->expired > 0 || page->at_stop;
+}
+
 static bool is_full(const struct page *page, uint32_t max)
 {
 	return page->scanned >= max || page->scanned_bytes >= PAGE_BYTES ||
-		page->skipped >= PAGE_SKIPPED;
+		page->expired >= PAGE_EXPIRED;
+}
+
+/* Counts an item of another segment. Ends the page if it has skipped enough of them and this one
+ * is a stop; reads it then, so that set_last_key allocates nothing. */
+static int skip(struct page *page, const struct row_walk *walk, struct range *range,
+	const struct segment *segment)
+{
+	struct stored stored;
+	int err;
+
+	if (++page->skipped < PAGE_SKIPPED || !segment_is_stop(segment, row_walk_key(walk)))
+		return 0;
+	err = stored_read(&stored, walk->txn, walk->payload, &page->scratch);
+	if (err)
+		return err;
+	set_bound(range_start(range), row_walk_key(walk), true);
+	page->at_stop = page->more = true;
+	return 0;
+}
+
+/* Evaluates or skips the current item of the walk. */
+static int visit(struct page *page, const struct row_walk *walk, struct range *range,
+	const struct page_request *request, bool is_filtered)
+{
+	bool has = true;
+	int err = request->segment ?
+		segment_has_row(request->segment, walk, &page->scratch, &has) : 0;
+
+	if (!err && !has)
+		return skip(page, walk, range, request->segment);
+	if (!err)
+		err = evaluate(page, walk, request, is_filtered);
+	if (!err)
+		set_bound(range_start(range), row_walk_key(walk), true);
+	return err;
 }
 
 static int walk_page(struct page *page, struct row_walk *walk, struct range *range,
@@ -285,22 +326,21 @@ static int walk_page(struct page *page, struct row_walk *walk, struct range *ran
 	int err = range->backward ? start_backward(walk, walk->txn, range) :
 		start_forward(walk, walk->txn, range);
 
-	while (!err && is_in_range(walk, range)) {
+	while (!err && !page->more && is_in_range(walk, range)) {
 		if (is_full(page, max)) {
 			page->more = true;
 			return 0;
 		}
-		err = evaluate(page, walk, request, is_filtered);
+		err = visit(page, walk, range, request, is_filtered);
 		if (err)
 			return err;
-		set_bound(range_start(range), row_walk_key(walk), true);
 		err = range->backward ? row_walk_previous(walk) : row_walk_next(walk);
 	}
 	return err < 0 ? err : 0;
 }
 
-/* Goes back to the last evaluated item, which the walk has left. Allocates nothing: its
- * cursors are open and the buffers large enough, because the item was read before. */
+/* Goes back to the item after which the range starts, which the walk has left. Allocates nothing:
+ * its cursors are open and the buffers large enough, because the item was read before. */
 static int set_last_key(struct page *page, struct range *range, struct row_walk *walk,
 	const struct key_schema *schema)
 {
@@ -328,32 +368,35 @@ void page_clear(struct page *page)
 	page->count = 0;
 	page->scanned = 0;
 	page->skipped = 0;
+	page->expired = 0;
 	page->scanned_bytes = 0;
 	page->more = false;
+	page->at_stop = false;
 }
 
 int page_fill(struct page *page, struct range *range, const struct page_request *request,
 	struct txn *txn, struct failure *failure)
 {
 	const struct keyspace *keyspace = request->keyspace;
-	bool is_filtered = keyspace->projection || request->filter || keyspace->now_ms;
+	bool is_filtered = keyspace->projection || request->filter;
+	bool wants_key = is_filtered || request->segment || keyspace->now_ms;
 	struct row_walk walk = { .txn = txn };
 	int err;
 
 	page_clear(page);
-	if (is_filtered && !buffer_reserve(&page->last_key, KEY_ATTRIBUTES_MAX))
+	if (wants_key && !buffer_reserve(&page->last_key, KEY_ATTRIBUTES_MAX))
 		return fail(failure, ERR_NO_MEMORY);
 	err = walk_page(page, &walk, range, request, is_filtered);
-	if (err && page->scanned + page->skipped > 0) {
+	if (err && has_advanced(page)) {
 		page->more = true;           /* the next fill reports it */
 		err = 0;
 	}
-	if (!err && is_filtered && page->more && page->scanned + page->skipped > 0)
+	if (!err && wants_key && page->more && has_advanced(page))
 		err = set_last_key(page, range, &walk, keyspace->schema);
 	row_walk_stop(&walk);
 	if (err != ERR_CORRUPT)
 		return err ? fail(failure, err) : 0;
-	return fail_with(failure, err, "table %s, the item %s the key at which the page starts",
+	return fail_about(failure, err, "table %s, the item %s the key at which the page starts",
 		keyspace->table, range->backward ? "before" : "after");
 }
 

@@ -6,11 +6,11 @@
 #define TABLE_READ_H
 
 #include "base/error.h"
-#include "table/keyspace.h"
+#include "table/segment.h"
 
 #define PAGE_ITEMS 1000
 #define PAGE_BYTES (1024 * 1024)
-#define PAGE_SKIPPED 10000           /* number of absent items at which a page ends */
+#define PAGE_EXPIRED 10000           /* number of expired items at which a page ends */
 
 struct bound {
 	bool open;                   /* the key itself is outside the range */
@@ -54,27 +54,32 @@ struct page_request {
 	const struct keyspace *keyspace;
 	const struct value *partition;       /* that of a query; NULL: a scan */
 	const struct item_filter *filter;    /* gets projected items; NULL: none */
+	struct segment *segment;     /* items of other segments are skipped; NULL: none are */
 	uint32_t max;                /* number of items to evaluate, at most PAGE_ITEMS */
 };
 
 struct page {
 	struct buffer bytes;
 	struct buffer scratch;
-	struct buffer last_key;      /* key of the last item evaluated; see page_fill */
+	struct buffer last_key;      /* key after which the range continues; see page_fill */
 	size_t at;                   /* offset of the next item for page_next */
 	uint32_t count;              /* number of items in the page */
 	uint32_t scanned;            /* number of items evaluated, filtered ones included */
-	uint32_t skipped;            /* number of expired items, which are not evaluated */
+	uint32_t skipped;            /* number of items of other segments */
+	uint32_t expired;            /* number of expired items, which are not evaluated */
 	size_t scanned_bytes;        /* size of the items evaluated, as if all were in the page */
 	bool more;                   /* the range has items after those evaluated */
+	bool at_stop;                /* the page ended at a stop of the segment */
 };
 
-/* Evaluates items until request->max, PAGE_BYTES or PAGE_SKIPPED is reached, copies those that pass the filter
- * into the page, and moves the start of the range after the last item evaluated. A page with
- * page->more can be empty if there is a filter, or if items of the table can expire. If one of these
- * holds, or there is a projection, and page->more, page->last_key is set to the key attributes of that item, a map for
- * range_start_after: the items in the page may lack them. If the keys of a partition are hashed,
- * request->partition is compared with each item.
+/* Evaluates items until request->max, PAGE_BYTES or PAGE_EXPIRED is reached, copies those that
+ * pass the filter into the page, and moves the start of the range after the last item read. If
+ * there is a segment, a page that has skipped PAGE_SKIPPED items ends at the next stop (segment.h),
+ * and the range starts after that. A page with page->more can be empty if there is a filter or a
+ * segment, or if items of the table can expire. In these cases, or if there is a projection,
+ * page->last_key is set, if page->more, to the key attributes of the item after which the range
+ * starts, a map for range_start_after: the items in the page may lack them. If the keys of a
+ * partition are hashed, request->partition is compared with each item.
  *
  * If an item cannot be read, or the filter fails, the page ends before this item, and the next
  * fill, which starts with it, returns the error: CORRUPT, NO_MEMORY, STORE. */

@@ -42,8 +42,8 @@ static void set_time(struct transaction *transaction)
 	store_note_time(transaction->store, sample.elapsed_ms);
 	if (memcmp(state->boot, sample.boot, BOOT_BYTES) != 0)
 		transaction->clock_unsaved = true;
-	/* An item that should have expired more than five years ago is expired again if the clock is
-	 * set back. */
+	/* An item that should have expired more than five years ago is expired again if the clock
+	 * is set back. */
 	if (sample.now_ms < transaction->now_ms)
 		catalog_forget_expiries(transaction->catalog);
 	transaction->now_ms = sample.now_ms;
@@ -71,7 +71,7 @@ int transaction_begin(struct transaction *transaction, struct failure *failure)
 	err = read_state(transaction);
 	if (err) {
 		transaction_abort(transaction);
-		return fail_with(failure, err, "state or catalog row");
+		return fail_about(failure, err, "a row of the state or of the catalog");
 	}
 	set_time(transaction);
 	return 0;

@@ -38,7 +38,7 @@ static struct slice asked(const struct write_request *request)
 
 static int report(const struct write *write, int err, struct failure *failure)
 {
-	return err ? fail_with(failure, err, "table %s", write->request->table->row.name) : 0;
+	return err ? fail_about(failure, err, "table %s", write->request->table->row.name) : 0;
 }
 
 /* --- stages --- */
@@ -125,7 +125,7 @@ static int check_condition(const struct write_request *request, struct slice old
 	int err = request->condition ? condition_holds(request->condition, old, &holds) : 0;
 
 	if (err)
-		return fail_with(failure, err, "table %s", request->table->row.name);
+		return fail_about(failure, err, "table %s", request->table->row.name);
 	return holds ? 0 : fail(failure, ERR_CONDITION_FAILED);
 }
 
@@ -203,7 +203,8 @@ static int index_item(struct write *write, const struct change *change)
 {
 	const struct table *table = write->request->table;
 	const struct time_to_live *ttl = &table->row.ttl;
-	struct expiry_row row = { .sequence = change->sequence, .item_key = key_whole(&write->key) };
+	struct expiry_row row = { .sequence = change->sequence,
+		.item_key = key_whole(&write->key) };
 	uint64_t old_ms;
 	int err = 0;
 

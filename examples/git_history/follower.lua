@@ -3,9 +3,9 @@
 --
 --   lua5.4 follower.lua DATABASE COMMITS LOADER
 --
--- It ends after the last of COMMITS, or when process LOADER has ended. It may be killed at any time
--- and started again: the effects of a batch of changes and the position after it are stored in one
--- transaction, so each change is counted once.
+-- It ends after the last of COMMITS, or when process LOADER has ended. The follower may be killed
+-- at any time and started again. Each change is counted once, because the effects of a batch of
+-- changes and the position after it are stored in one transaction.
 local tidetable = require "tidetable"
 
 local path, commits, loader = arg[1], math.tointeger(tonumber(arg[2])), arg[3]

@@ -1,7 +1,7 @@
 -- proof.lua - three proofs that exactly the right changes were captured.
 --
--- Each compares the tables with git or with the records, and returns whether they agree, and a
--- sentence.
+-- Each function compares the tables with git or with the records, and returns true if they agree,
+-- and a sentence.
 local thousands = require "git_history.progress".thousands
 
 local proof = {}

@@ -1,9 +1,9 @@
 -- scheduler.lua - runs coroutines in turn, and sleeps while none can continue.
 --
 -- A coroutine yields the time until which it waits, and the wakeup it waits for, if any. When no
--- coroutine can continue, the thread sleeps on the wakeup that is due first. That is sufficient:
--- every wakeup becomes readable with every commit, and one that waits for the write lock is due
--- within 50 ms, so it is the first.
+-- coroutine can continue, the thread sleeps on the wakeup that is due first. One wakeup is
+-- sufficient, because every wakeup becomes readable with every commit, and a wakeup that waits for
+-- the write lock is due within 50 ms, so it is due first.
 local system = require "system" -- luasystem, for the monotonic clock
 local yielding = require "tidetable.wait".yielding
 
@@ -19,13 +19,14 @@ function scheduler.sleep(seconds)
   coroutine.yield(system.monotime() + seconds)
 end
 
---- For the option `wait`.
+--- Function for the option `wait`: suspends the coroutine until the wakeup is readable or the time
+--- has passed.
 scheduler.wait = yielding(function(wakeup, seconds)
   coroutine.yield(system.monotime() + seconds, wakeup)
 end)
 
--- Returns true if the coroutine can continue; also if its wakeup was closed, so that it gets
--- CLOSED.
+-- Returns true if the coroutine can continue, which is also the case if its wakeup was closed, so
+-- that it gets CLOSED.
 local function is_ready(thread)
   if thread.due <= system.monotime() then return true end
   if not thread.wakeup then return false end
@@ -39,7 +40,7 @@ local function resume(thread)
   thread.due, thread.wakeup = due, wakeup
 end
 
--- Resumes each coroutine that is ready once. Returns true if there was any.
+-- Resumes each coroutine that is ready once. Returns true if one was ready.
 local function turn()
   local all, any = threads, false
   threads = {}

@@ -4,6 +4,7 @@ local backup = require "tidetable.backup"
 local core = require "tidetable.core"
 local definitions = require "tidetable.definition"
 local item_operations = require "tidetable.item_operations"
+local members = require "tidetable.members"
 local optimistic = require "tidetable.optimistic"
 local options = require "tidetable.options"
 local reports = require "tidetable.report"
@@ -22,6 +23,10 @@ local databases = {}
 local Database = {}
 Database.__index = Database
 Database.__name = "tidetable.database"
+Database.look_at = 0   -- time at which a waiting reader looks for expired items (stream/reader.lua)
+
+-- Fields that are not set in every handle (WaitContext).
+Database.wait, Database.wakeups, Database.spare_wakeups = false, false, false
 
 function Database:__tostring()
   return ("tidetable.database: %s%s"):format(self.path,
@@ -65,7 +70,7 @@ local table_options = {
 ---@field partition_key tidetable.KeySpec
 ---@field sort_key tidetable.KeySpec|nil
 ---@field stream boolean|tidetable.StreamSettings|nil  true: a stream with the defaults; nil: none
----@field ttl string|false|nil  attribute with the time at which an item expires, in seconds since 1970
+---@field ttl string|false|nil  attribute with the time at which an item expires, seconds since 1970
 
 --- Creates a table; `subject` is the name of the called function, for messages.
 local function create(self, spec, subject)
@@ -115,11 +120,11 @@ for name, check in pairs(table_options) do
 end
 
 ---@class tidetable.EnsureSpec : tidetable.TableSpec
----@field alter boolean|nil  true: change a stream or ttl that differs; default: return VALIDATION
+---@field alter boolean|nil  true: change what differs of stream and ttl; default: VALIDATION
 
 --- Returns the table with this definition: creates it if it does not exist, or else checks that the
---- key schema, the stream and ttl are those of the definition. Several processes can call it at the same
---- time. Errors as for create_table; VALIDATION names the difference.
+--- key schema, the stream and ttl are those of the definition. Several processes can call it at the
+--- same time. Errors as for create_table; VALIDATION names the difference.
 ---@param spec tidetable.EnsureSpec
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:ensure_table(spec)
@@ -190,18 +195,18 @@ function Database:list_tables(opts)
   return names
 end
 
---- Calls core.sweep until nothing is left to remove. Returns the numbers of removed items and
---- records.
+--- Calls core.sweep until nothing is left to remove. Returns the numbers of removed records and
+--- items.
 local function sweep_all(self)
-  local items, records = 0, 0
+  local records, items = 0, 0
   while true do
-    local swept, count, more = wait.write(self, core.sweep, self.core)
-    if not swept then
-      return nil, count, more
+    local count, swept, more = wait.write(self, core.sweep, self.core)
+    if not count then
+      return nil, swept, more
     end
-    items, records = items + swept, records + count
+    records, items = records + count, items + swept
     if not more then
-      return items, records
+      return records, items
     end
   end
 end
@@ -216,7 +221,7 @@ function Database:delete_table(name)
   if not ok then
     return nil, err, code
   end
-  -- The table is deleted at this point. Later writes remove the rows that sweep_all fails to remove.
+  -- The table is deleted at this point. Later writes remove the rows that sweep_all leaves.
   sweep_all(self)
   return true
 end
@@ -299,22 +304,12 @@ end
 
 -- Maintenance ----------------------------------------------------------------
 
---- Removes all expired items (time to live) and all expired records, in several transactions, and
+--- Removes all expired records and all expired items (time to live), in several transactions, and
 --- completes what a changed `ttl` or a deleted table has left to do. Returns the numbers of removed
---- items and records.
----@return integer|nil items, integer|tidetable.error records, tidetable.code|nil code
+--- records and items.
+---@return integer|nil records, integer|tidetable.error items, tidetable.code|nil code
 function Database:sweep()
   return sweep_all(self)
-end
-
---- Like sweep, but returns only the number of removed records.
----@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
-function Database:trim()
-  local items, records, code = sweep_all(self)
-  if not items then
-    return nil, records, code
-  end
-  return records
 end
 
 --- Verifies all pages, rows and invariants of the file as of the last commit, while other processes
@@ -359,6 +354,7 @@ end
 Database.__close = Database.close
 
 options.methods(Database, "db")
+members.guard(Database, "db")
 
 --- Makes a database object.
 ---@param handle { core: userdata, path: string, busy_timeout: number, wait: function|nil }

@@ -18,6 +18,7 @@ end
 
 local backup = require "tidetable.backup"
 local database = require "tidetable.database"
+local members = require "tidetable.members"
 local options = require "tidetable.options"
 local reports = require "tidetable.report"
 local types = require "tidetable.types"
@@ -168,4 +169,4 @@ function tidetable.version()
   return { tidetable = VERSION, lmdb = core.engine, lua = _VERSION }
 end
 
-return tidetable
+return members.guard_module(tidetable, "tidetable")

@@ -57,34 +57,52 @@ local function check_sort(sort)
   end
 end
 
-item_operations.scan_options = {
-  descending = "boolean", limit = options.integer_from(1), start_key = "table",
-  snapshot = "boolean", snapshot_limit = options.seconds,
-}
-item_operations.query_options = { sort = check_sort }
-item_operations.scan_page_options = {
+local page_options = {
   descending = "boolean", limit = options.integer_from(1), start_key = "table",
 }
-item_operations.page_options = { sort = check_sort }
 for name, check in pairs(request.read_options) do
-  item_operations.scan_options[name] = check
-  item_operations.scan_page_options[name] = check
-end
-for name, check in pairs(item_operations.scan_options) do
-  item_operations.query_options[name] = check
-end
-for name, check in pairs(item_operations.scan_page_options) do
-  item_operations.page_options[name] = check
+  page_options[name] = check
 end
 
---- Checks the options of query or scan, and returns them.
----@param opts tidetable.QueryOptions|nil
----@param known table  query_options or scan_options
+--- Returns the options of all tables in one.
+local function union(...)
+  local all = {}
+  for _, known in ipairs { ... } do
+    for name, check in pairs(known) do
+      all[name] = check
+    end
+  end
+  return all
+end
+
+--- Greatest number of segments of a scan.
+local SEGMENTS_MAX = 1000000
+
+local segment_options = {
+  segment = options.integer_from(0), total_segments = options.integer_from(1, SEGMENTS_MAX),
+}
+local snapshot_options = { snapshot = "boolean", snapshot_limit = options.seconds }
+local sort_options = { sort = check_sort }
+
+item_operations.page_options = union(page_options, sort_options)
+item_operations.query_options = union(page_options, sort_options, snapshot_options)
+item_operations.scan_page_options = union(page_options, segment_options)
+item_operations.scan_options = union(page_options, segment_options, snapshot_options)
+
+--- Checks the options of query or scan, or of their pages, and returns them.
+---@param opts tidetable.QueryOptions|tidetable.ScanOptions|nil
+---@param known table  query_options, scan_options, page_options or scan_page_options
 ---@param subject string  name of the called function, for messages
----@return tidetable.QueryOptions
+---@return tidetable.QueryOptions|tidetable.ScanOptions
 function item_operations.check_many(opts, known, subject)
   opts = request.check(opts, known, subject)
   options.requires(opts, "snapshot_limit", "snapshot", subject)
+  options.requires(opts, "segment", "total_segments", subject)
+  options.requires(opts, "total_segments", "segment", subject)
+  if opts.segment and opts.segment >= opts.total_segments then
+    misuse(('%s: option "segment" must be less than option "total_segments": %d is not less than '
+      .. '%d'):format(subject, opts.segment, opts.total_segments))
+  end
   return opts
 end
 

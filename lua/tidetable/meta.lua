@@ -15,6 +15,7 @@
 ---@field first integer?      TRIMMED: first lost sequence number
 ---@field last integer?       TRIMMED: last lost sequence number
 ---@field loaded integer?     table:load: number of stored items
+---@field removed integer?    table:truncate: number of removed items
 ---@field item table|integer?  CONDITION_FAILED: the stored item, if return_values_on_failure is
 ---                           ALL_OLD; table:load: number of the refused item, from 1
 ---@field where string?       line of the program that called: "shop.lua:12"

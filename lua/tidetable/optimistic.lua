@@ -8,6 +8,7 @@
 
 local core = require "tidetable.core"
 local item_operations = require "tidetable.item_operations"
+local members = require "tidetable.members"
 local options = require "tidetable.options"
 local request = require "tidetable.request"
 local wait = require "tidetable.wait"
@@ -115,6 +116,7 @@ end
 ---@field size integer         its size in bytes
 ---@field key string           its encoded key
 ---@field merges boolean       the range contains writes of the transaction
+---@field has_segment boolean  only the items of one segment
 ---@field writes tidetable.Writes
 ---@field began integer        number of writes when the query began
 ---@field step integer         1: ascending, -1: descending
@@ -152,13 +154,16 @@ local function pull_own(rows)
     end
     rows.index, rows.own_key = rows.index + rows.step, key
     rows.own = writes:as_of(key, rows.began)
+    if rows.own and rows.has_segment and not core.in_segment(rows.query, rows.own.bytes) then
+      rows.own = nil
+    end
   end
 end
 
 --- Begins a query or a scan, and records it for the validation.
 ---@param self tidetable.OptimisticTable
 ---@param partition any        nil: scan
----@param opts tidetable.QueryOptions
+---@param opts tidetable.QueryOptions|tidetable.ScanOptions
 ---@param limit integer|nil    maximum number of items
 ---@param page integer|nil     page size: rows per read of the snapshot
 ---@param subject string         name of the called function, for messages
@@ -168,11 +173,11 @@ local function open_rows(self, partition, opts, limit, page, subject)
   local sort = opts.sort or { "all" }
   local query = or_raise(request.results(subject, core.query(self.core, partition, sort[1],
     sort[2], sort[3], opts.descending or false, opts.start_key, page, transaction.snapshot, false,
-    request.reads(opts))))
+    request.reads(opts), opts.segment, opts.total_segments)))
   local rows = setmetatable({
     transaction = transaction, query = query, left = limit or math.huge,
     versions = {}, count = 0, ended = false, scanned = 0,
-    selects = (opts.filter or opts.projection) ~= nil,
+    selects = (opts.filter or opts.projection) ~= nil, has_segment = opts.segment ~= nil,
     writes = self.writes, began = #transaction.log, step = opts.descending and -1 or 1,
   }, Rows)
   if next(self.writes.last) then
@@ -534,11 +539,12 @@ end
 ---@return table[]|integer items, table|nil last_key, integer scanned
 function Table:scan_page(opts)
   self.transaction:check()
-  opts = request.check(opts, item_operations.scan_page_options, "scan_page")
+  opts = item_operations.check_many(opts, item_operations.scan_page_options, "scan_page")
   return read_page(self, nil, opts, "scan_page")
 end
 
 options.methods(Table, "table")
+members.guard(Table, "table")
 
 --- Returns true if it is still the same table, and no item that was read by its key has changed;
 --- nil, err on failure.
@@ -576,6 +582,7 @@ end
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
+Transaction.ended, Transaction.cancelled = false, false
 
 --- Begins a transaction on a new snapshot.
 ---@param database tidetable.Database
@@ -648,6 +655,7 @@ function Transaction:table(name)
 end
 
 options.methods(Transaction, "tx")
+members.guard(Transaction, "tx")
 
 --- Returns true if nothing that the transaction has read has changed; nil, err on failure.
 local function is_current(transaction)

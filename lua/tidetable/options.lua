@@ -58,19 +58,23 @@ function options.methods(class, object, except)
   end
 end
 
---- Returns the Levenshtein distance of two words: insertions, deletions and substitutions.
+--- Returns the Damerau-Levenshtein distance of two words (optimal string alignment): insertions,
+--- deletions, substitutions, and exchanges of neighbours.
 local function distance(a, b)
-  local row = {}
+  local above, row = {}, {}      -- the rows of the matrix before this one, and this one
   for j = 0, #b do
     row[j] = j
   end
   for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
+    local before = above
+    above, row = row, { [0] = i }
     for j = 1, #b do
-      local same = a:byte(i) == b:byte(j)
-      local best = math.min(row[j] + 1, row[j - 1] + 1, diagonal + (same and 0 or 1))
-      diagonal, row[j] = row[j], best
+      local is_same = a:byte(i) == b:byte(j)
+      local best = math.min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (is_same and 0 or 1))
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        best = math.min(best, before[j - 2] + 1)
+      end
+      row[j] = best
     end
   end
   return row[#b]
@@ -78,7 +82,7 @@ end
 
 --- Returns a word without case and separators: "eventName", "EVENT_NAME" and "event_name" are
 --- equal.
-local function normalized(word)
+function options.normalized(word)
   return (word:lower():gsub("[_-]", ""))
 end
 
@@ -88,20 +92,21 @@ local NAME_MAX = 255
 --- Returns the known word that is most similar to a name; nil if none is similar.
 ---@param name string
 ---@param known table<string, any>  the words are the keys
+---@param most integer|nil  greatest distance; default: a third of the name's length, at least 2
 ---@return string|nil
-function options.nearest(name, known)
+function options.nearest(name, known, most)
   if #name > NAME_MAX then
     return nil
   end
   local best, least
-  local wanted = normalized(name)
+  local wanted = options.normalized(name)
   for word in pairs(known) do
-    local d = distance(wanted, normalized(word))
+    local d = distance(wanted, options.normalized(word))
     if not least or d < least or (d == least and word < best) then
       best, least = word, d
     end
   end
-  if best and least <= math.max(2, #name // 3) then
+  if best and least <= (most or math.max(2, #name // 3)) then
     return best
   end
 end
@@ -245,13 +250,14 @@ function options.one_of(words)
   end
 end
 
---- Returns a check for options.check: an integer that is at least `least`.
+--- Returns a check for options.check: an integer that is at least `least`, and at most `most`.
 ---@param least integer
+---@param most integer|nil  nil: no limit
 ---@return fun(value: any): string|nil
-function options.integer_from(least)
+function options.integer_from(least, most)
   return function(value)
-    if math.type(value) ~= "integer" or value < least then
-      return ("an integer from %d"):format(least)
+    if math.type(value) ~= "integer" or value < least or value > (most or value) then
+      return ("an integer from %d"):format(least) .. (most and (" to %d"):format(most) or "")
     end
   end
 end

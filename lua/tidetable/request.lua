@@ -51,6 +51,26 @@ function request.reads(given)
   end
 end
 
+--- Adds the options that select records to the known options of a stream (options.check), and
+--- returns them.
+---@param known table<string, string|string[]|fun(value: any): string|nil>
+---@return table<string, string|string[]|fun(value: any): string|nil>
+function request.with_selection(known)
+  known.filter, known.names, known.values, known.key = "string", "table", "table", "table"
+  return known
+end
+
+--- Returns true if options of a stream select records: by a filter, by a key, or by both.
+---@param given table
+---@return boolean
+function request.selects(given)
+  return given.key ~= nil or request.reads(given) ~= nil
+end
+
+---@class tidetable.SelectionOptions : tidetable.Parameters
+---@field filter string|nil   only records that satisfy this condition on their fields
+---@field key table<string, any>|nil  only records of the item with this key
+
 ---@class tidetable.Parameters
 ---@field names table<string, string>|nil   attribute names of the placeholders `#name`
 ---@field values table<string, any>|nil     values of the placeholders `:name`

@@ -3,6 +3,7 @@
 local core = require "tidetable.core"
 local definitions = require "tidetable.definition"
 local item_operations = require "tidetable.item_operations"
+local members = require "tidetable.members"
 local options = require "tidetable.options"
 local request = require "tidetable.request"
 local stream = require "tidetable.stream.stream"
@@ -22,6 +23,7 @@ local tables = {}
 local Table = {}
 Table.__index = Table
 Table.__name = "tidetable.table"
+Table.transaction = false      -- set in the tables of transactions
 
 function Table:__tostring()
   return "tidetable.table: " .. self.name
@@ -109,8 +111,8 @@ end
 local function open_query(self, partition, opts, subject)
   local sort = opts.sort or { "all" }
   return request.results(subject, core.query(self.core, partition, sort[1], sort[2], sort[3],
-    opts.descending or false, opts.start_key, opts.limit, nil, self.transaction ~= nil,
-    request.reads(opts)))
+    opts.descending or false, opts.start_key, opts.limit, nil, self.transaction ~= false,
+    request.reads(opts), opts.segment, opts.total_segments))
 end
 
 --- Returns the four values of a generic for over the items of a query; with the option count the
@@ -137,7 +139,7 @@ local function iterate(self, partition, opts, subject)
   return core.items(query), nil, nil, query
 end
 
----@class tidetable.ScanPageOptions : tidetable.Parameters
+---@class tidetable.ReadOptions : tidetable.Parameters
 ---@field filter string|nil        items that do not satisfy the condition are left out
 ---@field projection string|nil    projection expression; nil: all attributes
 ---@field count boolean|nil        true: return the number of items instead of the items
@@ -145,16 +147,22 @@ end
 ---@field limit integer|nil        maximum number of items; of a page: of items evaluated
 ---@field start_key table|nil      start after this key: the last_key of the previous page
 
----@class tidetable.ScanOptions : tidetable.ScanPageOptions
+---@class tidetable.SnapshotOptions
 ---@field snapshot boolean|nil     true: read the whole iteration from one snapshot; default false
 ---@field snapshot_limit number|nil  with snapshot: seconds before TIMEOUT is raised; default 60
 
----@class tidetable.QueryPageOptions : tidetable.ScanPageOptions
+---@class tidetable.ScanPageOptions : tidetable.ReadOptions
+---@field segment integer|nil   only the items of this segment, from 0; requires total_segments
+---@field total_segments integer|nil  number of segments, 1 to 1,000,000; requires segment
+
+---@class tidetable.ScanOptions : tidetable.ScanPageOptions, tidetable.SnapshotOptions
+
+---@class tidetable.QueryPageOptions : tidetable.ReadOptions
 ---@field sort table|nil  { operator, value }: "=", "<", "<=", ">", ">=", "begins_with";
 ---                       or { "between", low, high }
 ---@field key_condition string|nil  with it, the options are the first argument, without sort
 
----@class tidetable.QueryOptions : tidetable.ScanOptions, tidetable.QueryPageOptions
+---@class tidetable.QueryOptions : tidetable.QueryPageOptions, tidetable.SnapshotOptions
 
 --- Returns an iterator over the items of one partition, in the order of the sort key. The iterator
 --- raises its errors.
@@ -233,7 +241,7 @@ end
 ---@return table|tidetable.error|nil last_key_or_err  last_key: start_key of the next page; nil: end
 ---@return integer|tidetable.code|nil scanned_or_code  scanned: number of items evaluated
 function Table:scan_page(opts)
-  opts = request.check(opts, item_operations.scan_page_options, "scan_page")
+  opts = item_operations.check_many(opts, item_operations.scan_page_options, "scan_page")
   return read_page(self, nil, opts, "scan_page")
 end
 
@@ -283,6 +291,39 @@ function Table:load(items, opts)
   return load_batches(function(batch, max_items)
     return wait.try(self.database, core.load, self.core, batch, max_items, false)
   end, items, size)
+end
+
+-- Removing all items --------------------------------------------------------
+
+--- Returns a failure of a truncation, with the number of items that it removed before.
+local function stopped(removed, err, code)
+  if type(err) == "table" then
+    err.removed = removed
+    if removed > 0 then
+      err.message = ("%s; %d items were removed before"):format(err.message, removed)
+    end
+  end
+  return nil, err, code
+end
+
+--- Removes all items that the table has at the call, in several transactions; items that others
+--- put or change meanwhile stay. With a stream each has a REMOVE record. Errors: NOT_FOUND, BUSY,
+--- NESTED, READ_ONLY, FULL, DISK_FULL, CORRUPT; what was removed before stays removed, and the
+--- error's field removed is its number.
+---@return integer|nil removed  number of items
+---@return tidetable.error|nil err, tidetable.code|nil code
+function Table:truncate()
+  local progress, total = core.truncation(), 0
+  while true do
+    local removed, more, code = wait.write(self.database, core.truncate, self.core, progress)
+    if not removed then
+      return stopped(total, more, code)
+    end
+    total = total + removed
+    if not more then
+      return total
+    end
+  end
 end
 
 -- Streams and descriptions ---------------------------------------------------
@@ -354,6 +395,7 @@ tables.shared = {
 }
 
 options.methods(Table, "table", { get = true, put = true })
+members.guard(Table, "table")
 
 --- Returns a handle of a table. Does not test that the table exists.
 ---@param database tidetable.Database

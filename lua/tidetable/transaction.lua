@@ -2,6 +2,7 @@
 
 local core = require "tidetable.core"
 local item_operations = require "tidetable.item_operations"
+local members = require "tidetable.members"
 local options = require "tidetable.options"
 local request = require "tidetable.request"
 local tables = require "tidetable.table"
@@ -119,6 +120,7 @@ function TransactionTable:load(items, opts)
 end
 
 options.methods(TransactionTable, "table", { put = true })
+members.guard(TransactionTable, "table")
 
 --- Returns a table as the transaction sees it. Raises NOT_FOUND.
 local function open_table(transaction, name)
@@ -132,11 +134,12 @@ end
 ---@class tidetable.Transaction
 ---@field package database tidetable.Database
 ---@field package tables table<string, tidetable.TransactionTable>  tables in use, by name
----@field package ended boolean|nil
----@field package cancelled tidetable.error|nil
+---@field package ended boolean
+---@field package cancelled tidetable.error|false
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
+Transaction.ended, Transaction.cancelled = false, false
 
 --- Raises CLOSED if the transaction has ended.
 function Transaction:check()
@@ -179,6 +182,7 @@ function Transaction:table(name)
 end
 
 options.methods(Transaction, "tx")
+members.guard(Transaction, "tx")
 
 --- Runs fn and marks the transaction as ended before the commit: closing a variable allocates
 --- memory, and nothing may fail after the commit.

@@ -3,6 +3,7 @@
 -- Numbers and binaries are userdata of the core. Lists, maps and sets are tables that a metatable
 -- marks. The methods of sets are defined here.
 
+local guard = require "tidetable.members".guard
 local misuse = require "tidetable.options".misuse
 local values = require "tidetable.core".values
 
@@ -276,6 +277,8 @@ local function set_tostring(set)
   end
   return "set{" .. table.concat(texts, ", ") .. "}"
 end
+
+guard(set_methods, "set")
 
 for metatable in pairs(kind_of_set) do
   metatable.__index = set_methods

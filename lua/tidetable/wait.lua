@@ -6,6 +6,7 @@
 -- caller would get the yielded value.
 
 local core = require "tidetable.core"
+local members = require "tidetable.members"
 local options = require "tidetable.options"
 
 local misuse = options.misuse
@@ -26,6 +27,7 @@ local wait = {}
 local Wakeup = {}
 Wakeup.__index = Wakeup
 Wakeup.__name = "tidetable.wakeup"
+Wakeup.core, Wakeup.closing, Wakeup.closed = false, false, false
 
 --- The classes of wakeups: this one and those made by wait.kind.
 local classes = { [Wakeup] = true }
@@ -125,6 +127,8 @@ function Wakeup:close()
 end
 
 Wakeup.__close = Wakeup.close
+
+members.guard(Wakeup, "wakeup")
 
 --- Closes the wakeups that are kept for later use. Returns true if there were any.
 local function drop_spares(database)
@@ -496,4 +500,4 @@ function wait.write(database, f, a, b, c)
   return ok, err, code
 end
 
-return wait
+return members.guard_module(wait, "wait")

@@ -2,8 +2,8 @@
 --
 --   make binding SEEDS=1000 SEED=n        # one script alone: SEEDS=1
 --
--- Each seed runs in its own process, which must exit in time and without a signal. The first
--- seed is printed; the others are the numbers after it.
+-- Each seed runs in its own process, which must exit in time and without a signal. The first seed
+-- is printed, and the other seeds are the numbers after it.
 local lfs = require "lfs"
 
 local SEEDS = math.tointeger(tonumber(os.getenv("SEEDS"))) or 20

@@ -21,8 +21,8 @@ local pool = { values = {}, functions = {} }
 
 local random = math.random
 
---- Values are forgotten at random above this number, so that finalizers run and handles are
---- collected.
+--- Number of kept values above which values are dropped at random, so that finalizers run and
+--- handles are collected.
 local LARGEST = 300
 
 local function put(list, value)
@@ -31,8 +31,8 @@ local function put(list, value)
   end
 end
 
---- Keeps a value for later use; a function can be called. Skips paths to other directories (error
---- messages contain some), because they might be opened.
+--- Keeps a value for later use as an argument, or as a function to call. Skips paths to other
+--- directories, which error messages contain, because they might be opened.
 function pool.keep(value)
   if type(value) ~= "string" or not value:find("/", 1, true) then
     put(pool.values, value)
@@ -93,7 +93,7 @@ function pool.expression()
   return expressions[random(#expressions)]
 end
 
---- Adds parameters of expressions to options: often as many as some expression takes.
+--- Adds parameters of expressions to options, often as many as one of the expressions needs.
 function pool.parameters(opts)
   if random(3) > 1 then
     opts.names = { [random(6) == 1 and "a" or "#a"] = random(8) == 1 and pool.any() or "text" }

@@ -4,9 +4,9 @@
 --
 -- It calls every function with random values: wrong selfs, closed and forged handles, iterators
 -- outside their loops; in transactions, coroutines and finalizers, interrupted by hooks, with the
--- stack nearly full. Errors are expected. These are failures: a signal ends the process, or it
--- hangs; a read returns something that was never committed; a transaction that raised an error is
--- stored; the file is damaged at the end.
+-- stack nearly full. Errors are expected. The test fails if a signal ends the process, if the
+-- process hangs, if a read returns something that was never committed, if a transaction that raised
+-- an error is stored, or if the file is damaged at the end.
 local pool = require "spec.binding.pool" -- before the library's modules: it changes the core
 local core = require "tidetable.core"
 local tidetable = require "tidetable"
@@ -24,7 +24,8 @@ local function fail(text)
   os.exit(1, false)
 end
 
---- Checks that no secret is read: only transactions that are rolled back put items with one.
+--- Checks that no secret is read. Only transactions that are rolled back put items with a secret,
+--- so a secret that is read was never committed.
 local function check_seen(item)
   if type(item) == "table" and rawget(item, "secret") then
     fail("something was read that was never committed")

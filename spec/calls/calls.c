@@ -1,5 +1,5 @@
 /* calls.c - libc's functions, wrapped so that hooks see each call. */
-#undef _FORTIFY_SOURCE       /* its headers would define some of these functions */
+#undef _FORTIFY_SOURCE       /* the headers would define some of these functions */
 
 #include "calls/calls.h"
 
@@ -32,7 +32,7 @@ EXPORTED int __fxstat(int version, int fd, struct stat *stat);
 
 static const struct call_hooks *hooks;
 static const char *boot_path;
-static struct dice random_dice[RANDOM_MAX + 1];     /* one for each length */
+static struct dice random_dice[RANDOM_MAX + 1];     /* one generator for each length */
 static bool random_is_ours;
 
 const char *call_name(enum call_kind kind)
@@ -63,8 +63,8 @@ void calls_set_random(uint64_t seed)
 	random_is_ours = true;
 }
 
-/* libc's own function. dlsym returns a pointer to an object; memcpy converts
- * it. */
+/* Returns libc's own function. dlsym returns a pointer to an object, which memcpy converts to a
+ * function pointer. */
 #define REAL(name) __extension__ ({ \
 	static __typeof__(&name) real_##name; \
 	if (!real_##name) { \
@@ -385,8 +385,8 @@ EXPORTED int munmap(void *at, size_t len)
 
 /* --- calls that are not traced --- */
 
-/* Functions that change files and are not wrapped, because nothing uses them. A
- * program that calls one aborts: the function must be added above first. */
+/* Functions that change files and are not wrapped, because nothing uses them. A program that calls
+ * one of them aborts. To use the function, add it above. */
 #define UNWRAPPED_MAP(X) \
 	X(creat) X(openat) X(link) X(linkat) X(symlinkat) X(renameat) X(renameat2) X(unlinkat) \
 	X(truncate) X(fallocate) X(pwritev) X(pwritev2) X(sendfile) X(copy_file_range) \

@@ -35,29 +35,29 @@ const char *call_name(enum call_kind kind);
 
 struct call {
 	enum call_kind kind;
-	int fd;                      /* -1 if the call has none */
-	const char *path;            /* NULL if the call has none; the old name of a rename */
+	int fd;                      /* -1 if the call has no descriptor */
+	const char *path;            /* NULL if the call has no path; the old name of a rename */
 	const char *to;
-	int flags;                   /* of open, or the command of fcntl */
+	int flags;                   /* flags of open, or the command of fcntl */
 	uint64_t at;
 	size_t len;                  /* number of bytes, or the new size */
 	const struct iovec *parts;   /* bytes to write */
 	int part_count;
 };
 
-/* What to do with a call. */
+/* What a hook does with a call. */
 struct fate {
-	int error;                   /* errno to fail with; 0: make the call */
-	bool made_first;             /* make the call before it fails */
-	size_t short_of;             /* number of bytes to write less than asked */
+	int error;                   /* errno of the failure; 0 to make the call */
+	bool made_first;             /* true to make the call before it fails */
+	size_t short_of;             /* number of requested bytes that are not written */
 };
 
 struct call_hooks {
 	struct fate (*before)(const struct call *call);          /* NULL: make every call */
-	void (*after)(const struct call *call, long result);     /* only of calls that were made */
+	void (*after)(const struct call *call, long result);     /* not if the call was refused */
 };
 
-/* Sets the hooks; NULL removes them. */
+/* Sets the hooks. NULL removes them. */
 void calls_watch(const struct call_hooks *hooks);
 
 /* For memory.c: returns true if this request for memory must fail. */
@@ -67,9 +67,9 @@ bool calls_refuse_memory(size_t len);
  * restart of the machine. NULL: the kernel's own. */
 void calls_set_boot(const char *path);
 
-/* Derives random bytes from seed from now on, so that runs can be repeated.
- * Each length of a request has its own generator: an additional temporary file
- * name does not change the secrets. */
+/* Derives random bytes from seed from now on, so that runs can be repeated. Each length of a
+ * request has its own generator, so that an additional temporary file name does not change the
+ * secrets. */
 void calls_set_random(uint64_t seed);
 
 #endif

@@ -1,7 +1,8 @@
 -- counted.lua - reads the item that counter.lua increments.
 local counted = {}
 
---- Returns "7 12 7": the item's n, and sequence number and n of the stream's last record.
+--- Returns a text such as "7 12 7": n of the item, and the sequence number and n of the stream's
+--- last record.
 function counted.state(db)
   local counters = assert(db:table "counters")
   local n = assert(counters:get { id = "c" }).n

@@ -64,7 +64,7 @@ local function apply(writer, change)
     local old = items[each.id]
     local new = each.pad and { n = change.n, pad = each.pad } or nil
     items[each.id] = new
-    -- Putting an equal item again in one transaction is one change.
+    -- Putting an equal item twice in one transaction is one change.
     if old ~= new and not (old and new and old.n == new.n and old.pad == new.pad) then
       writer.expected[#writer.expected + 1] = { table = each.table, id = each.id,
         event = not old and "INSERT" or not new and "REMOVE" or "MODIFY",
@@ -222,7 +222,7 @@ local function make_database(path)
   assert(db:create_table { name = "marks", partition_key = { "cycle", "N" } })
 end
 
---- Seconds after which the commit of a writer that was killed must be visible.
+--- Maximum time, in seconds, until the commit of a killed writer is visible.
 local BOUND = 0.011
 
 --- Writes a mark. If `alone`, the write must not wait, and must not make another commit visible.
@@ -233,8 +233,8 @@ local function mark(db, cycle)
   end
 end
 
---- Opens the database and verifies it. alone: no other process has it open, so nothing may be BUSY.
---- Everything is read before anything is written.
+--- Opens the database and verifies it. `alone` is true if no other process has it open, so that no
+--- call may return BUSY. All items and records are read before the first write.
 local function verify(path, writers, cycle, alone)
   system.sleep(BOUND)
   local began = system.monotime()

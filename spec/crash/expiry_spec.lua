@@ -167,7 +167,7 @@ describe("killed writers of items that expire", function()
       end
     end
     local db <close> = assert(tidetable.open(path, { durability = "none" }))
-    assert(db:trim())
+    assert(db:sweep())
     follow(db)
     for key, item in pairs(stored) do
       assert.is_false(is_expired(item), key .. " was not removed")

@@ -1,7 +1,7 @@
 -- processes.lua - starts Lua processes, waits for them and kills them.
 --
 -- A program prints its process id in the first line (child.lua does that) before it loads the
--- library; everything else is written to a file, which survives it.
+-- library; all other output is written to a file, which is kept when the process is killed.
 local system = require "system"
 
 local processes = {}

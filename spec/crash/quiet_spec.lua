@@ -2,11 +2,11 @@
 --
 --   make crash CYCLES=1000 SEED=n
 --
--- In each cycle a writer, and a follower that maintains the sum of the writer's changes, are
--- killed at a random time or between the two steps of LMDB's commit. Then no process writes, so
--- no writer repairs what they left. Handles that were open before, processes that open the
--- database now, and check must agree on one state, in any order. A change of another table must
--- not change it.
+-- In each cycle a writer, and a follower that maintains the sum of the writer's changes, are killed
+-- at a random time or between the two steps of LMDB's commit. Then no process writes, so no writer
+-- repairs the state that they left. Handles that were open before, processes that open the database
+-- now, and check must find the same state, in any order. A change of another table must not change
+-- this state.
 local counted = require "spec.crash.counted"
 local processes = require "spec.crash.processes"
 local system = require "system"
@@ -15,7 +15,7 @@ local tidetable = require "tidetable"
 local CYCLES = math.tointeger(tonumber(os.getenv("CYCLES"))) or 20
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 
--- Seconds after which waiters have tested the owner of the write lock again.
+-- Time, in seconds, after which waiters have tested the owner of the write lock again.
 local BOUND = 0.011
 
 -- A long run measures a follower's share of a core in every 50th cycle, for 2 seconds.

@@ -7,7 +7,7 @@ local tidetable = require "tidetable"
 local log = child.log(arg[1])
 local db = assert(tidetable.open(arg[2], { durability = "none" }))
 while true do
-  local count, err = db:trim()
+  local count, err = db:sweep()
   if not count then
     log:write("x ", tostring(err), "\n")
   end

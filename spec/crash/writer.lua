@@ -52,7 +52,8 @@ local function described(n, changes)
   return table.concat(words, ";") .. "\n"
 end
 
--- Then it waits to be killed: the stream must retain what two writers write in one cycle.
+-- After that the writer waits to be killed, because the stream must retain the records of two
+-- writers in one cycle.
 local CHANGES_MAX = 1000
 
 local n, total = math.tointeger(tonumber(first)), 0

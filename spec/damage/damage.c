@@ -1,10 +1,10 @@
-/* damage.c - damages database files and judges the report of tide_check_file.
+/* damage.c - damages database files and checks the report of tide_check_file.
  *
  *     damage                     TRIALS=n: number of trials; SEED=n repeats a run, TRIAL=n one
  *                                of its trials; SHOW=1 prints damage without a finding
  *
- * Databases of several shapes are created once. A trial damages one of them in one
- * way, calls tide_check_file and judges the report:
+ * Databases of several shapes are created once. A trial damages one of them in one way, calls
+ * tide_check_file and checks the report:
  *
  *     - the call returns, for any bytes: no signal, no endless loop
  *     - every row with a changed byte is named, by its position and, if its key is
@@ -85,7 +85,7 @@ struct shape {
 	int tables, items, commits, rewrites;
 	size_t value_most, key_least, key_most;
 	uint64_t keep;               /* number of records that each stream keeps; 0: all */
-	int big_one_in;              /* one in big_one_in items is 50 times as large */
+	int big_one_in;              /* one of big_one_in items is 50 times as large */
 	bool expires;                /* the tables have time to live; most items expire in 2100 */
 };
 
@@ -494,7 +494,7 @@ static uint8_t byte_of(const struct trial *trial, uint64_t at)
 	return at < trial->len ? trial->bytes[at] : 0;
 }
 
-/* Returns the highest use of the changed bytes. */
+/* Returns the most important use that any of the changed bytes has. */
 static enum use use_of_change(const struct trial *trial)
 {
 	enum use use = NOTHING;

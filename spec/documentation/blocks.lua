@@ -12,7 +12,7 @@ package.path = root .. "/?.lua;" .. package.path
 local lfs = require "lfs"
 local tidetable = require "tidetable"
 
--- Before the page is read, whose path is relative to the root.
+-- Changes to the root first, because the path of the page is relative to it.
 local here = lfs.currentdir()
 assert(lfs.chdir(root))
 local blocks = require "spec.documentation.pages".blocks(page)
@@ -32,7 +32,7 @@ local function create_tables(db)
   return { orders = orders, parcels = parcels, stream = assert(orders:stream()) }
 end
 
---- What a block finds besides Lua's own.
+--- Global variables of a block, besides those of Lua.
 local function new_environment(db, block, lines)
   local values = {
     tidetable = tidetable, db = db, position = 0, checkpoint = 0, last = 0, running = false,
@@ -50,14 +50,15 @@ local function new_environment(db, block, lines)
   return setmetatable(values, { __index = _G })
 end
 
---- The texts after `-->`, one for each line that is printed.
+--- Returns the texts after `-->`, one for each line that the block must print.
 local function promised(block)
   local lines = {}
   for text in block.text:gmatch("%-%->%s*([^\n]*)") do lines[#lines + 1] = text end
   return lines
 end
 
--- The page's program is shop.lua, and its line is not that of the block.
+-- Replaces the position of an error, because on the page the program is shop.lua and has other line
+-- numbers.
 local function plain(text)
   return (text:gsub("^lua5%.4: ", ""):gsub("^%S+:%d+: ", ""):gsub("%s+", " "))
 end

@@ -1,7 +1,7 @@
 -- blocks_spec.lua - the Lua blocks of the documentation compile, and run.
 --
--- The program of the README is run by spec/examples_spec.lua, which compares its whole output; what
--- doc/tools.md shows, by spec/tidetable/cli/pages_spec.lua.
+-- spec/examples_spec.lua runs the program of the README and compares its whole output.
+-- spec/tidetable/cli/pages_spec.lua runs the examples of doc/tools.md.
 local lfs = require "lfs"
 local pages = require "spec.documentation.pages"
 
@@ -11,7 +11,7 @@ local function quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
--- Sanitizers are for Lua alone: some of the shell's programs fail under them.
+-- The sanitizers are loaded only for Lua, because some programs of the shell fail with them.
 local function output_of(command)
   local pipe = assert(io.popen("unset LD_PRELOAD\n" .. command))
   local text = pipe:read("a")
@@ -19,7 +19,7 @@ local function output_of(command)
   return text
 end
 
--- busted sets package.path for itself alone.
+-- Passes package.path on, because busted sets it only for itself.
 local function run_blocks(page, directory)
   local preload = os.getenv("LD_PRELOAD")
   return output_of(("cd %s && timeout 60 env %s LUA_PATH=%s LUA_CPATH=%s %s %s %s %s 2>&1"):format(

@@ -1,6 +1,7 @@
 -- limits_spec.lua - limits and defaults that the documentation states are those of the library.
 --
--- Each is tried where that takes no time, and otherwise compared with the constant in the core.
+-- A limit that can be reached quickly is tested by reaching it. Any other limit is compared with
+-- the constant in the core.
 local pages = require "spec.documentation.pages"
 local source = require "spec.source"
 local tidetable = require "tidetable"
@@ -14,13 +15,13 @@ end)
 
 after_each(function() db:close() end)
 
---- Fails unless a page says this; line breaks count as blanks.
+--- Fails unless a page contains this text. Line breaks count as blanks.
 local function says(page, text)
   local prose = pages.prose(page):gsub("%s+", " ")
   assert.truthy(prose:find(text, 1, true), ("%s does not say %q"):format(page, text))
 end
 
---- The definition of a constant of the core, wherever it is.
+--- Returns the definition of a constant of the core, from any of its files.
 local function constant(name)
   for _, path in ipairs(source.walk(".", "csrc")) do
     local text = source.read(".", path):match("\n#define " .. name .. "[ \t]+([^\n]*)")
@@ -36,12 +37,12 @@ end
 
 describe("the documentation states", function()
   it("the limits of items", function()
-    says("README.md", "| item | 400 KB by DynamoDB's rule, 32 levels |")
+    says("README.md", "| item | 400 KB by DynamoDB's rule, 31 maps or lists around a value")
     local rest = 400 * 1024 - #"id" - 1 - #"text"
     assert(orders:put { id = "a", text = ("x"):rep(rest) })
     assert.is_true(is_refused { id = "a", text = ("x"):rep(rest + 1) })
     local nested = { x = 1 }
-    for _ = 2, 32 do nested = { x = nested } end
+    for _ = 2, 31 do nested = { x = nested } end
     assert(orders:put { id = "a", nested = nested })
     assert.is_true(is_refused { id = "a", nested = { x = nested } })
     says("doc/modules/types.md", "empty or longer than 65,535 bytes")
@@ -84,7 +85,7 @@ describe("the documentation states", function()
     says("doc/modules/transaction.md", "insert about 16 MB of large items, overwrite 10 MB with "
       .. "items of the same size, or delete 32 MB")
     local text = ("x"):rep(400000)
-    --- The bytes that fit into one transaction, in MiB.
+    --- Returns the number of MiB that fit into one transaction.
     local function fit(change)
       local count = 0
       local ok, err = pcall(db.transact, db, function(tx)
@@ -210,6 +211,20 @@ describe("the documentation states", function()
       says("doc/expressions.md", "| " .. row[1])
       assert.are.equal(row[3], constant(row[2]), row[2])
     end
+  end)
+
+  it("the limits of segments and truncations", function()
+    local page = "doc/modules/table.md"
+    says(page, "number of segments, 1 to 1,000,000")
+    assert(orders:scan { segment = 0, total_segments = 1000000 })
+    assert.are.equal("1000000", constant "TIDE_SEGMENTS_MAX")
+    says(page, "that has skipped 100,000 items ends soon after")
+    assert.are.equal("100000", constant "PAGE_SKIPPED")
+    says(page, "one key in 1,024")
+    assert.are.equal("1024", constant "STOP_DISTANCE")
+    says(page, "in transactions of up to 1,000 items or about 1 MB")
+    assert.are.equal("1000", constant "TRUNCATE_ITEMS")
+    assert.are.equal("(1024 * 1024)", constant "TRUNCATE_BYTES")
   end)
 
   it("the versions of LMDB", function()

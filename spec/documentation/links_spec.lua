@@ -1,11 +1,12 @@
--- links_spec.lua - links between pages, and names of files in pages and sources, lead somewhere.
+-- links_spec.lua - links between pages, and names of files in pages and sources, refer to files and
+-- headings that exist.
 local lfs = require "lfs"
 local pages = require "spec.documentation.pages"
 local source = require "spec.source"
 
 local function exists(path) return lfs.attributes(path) ~= nil end
 
---- A path relative to a page, as a path from the root.
+--- Converts a path relative to a page to a path from the root.
 local function resolve(page, path)
   local words = {}
   for word in ((page:match("^(.*)/[^/]*$") or "") .. "/" .. path):gmatch("[^/]+") do
@@ -18,7 +19,7 @@ local function resolve(page, path)
   return table.concat(words, "/")
 end
 
---- What is wrong with a link; nil if it leads somewhere.
+--- Returns the fault of a link, nil if its target exists.
 local function problem(page, target)
   local path, anchor = target:match("^([^#]*)#?(.*)$")
   local file = path == "" and page or resolve(page, path)
@@ -28,8 +29,9 @@ local function problem(page, target)
   end
 end
 
---- True for a word that names a file or folder of the repository by its whole path. Not for
---- patterns and names with a part in capitals, which stand for others, and for what is built.
+--- Returns true if a word is the whole path of a file or folder of the repository. Returns false
+--- for patterns, for names with a part in capitals, which are placeholders, and for files that the
+--- build creates.
 local function is_path(word)
   local folder = word:match("^(%l+)/")
   return folder and folder ~= "build" and exists(folder) and not word:find("[*{<]")

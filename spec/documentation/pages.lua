@@ -3,7 +3,7 @@ local source = require "spec.source"
 
 local pages = {}
 
---- Paths of all pages, sorted.
+--- Returns the paths of all pages, sorted.
 ---@return string[]
 function pages.all()
   local paths = { "CHANGELOG.md", "README.md" }
@@ -23,7 +23,7 @@ end
 ---@field text string
 ---@field is_fragment boolean  after the comment `<!-- fragment -->`: it can't run by itself
 
---- The Lua blocks of a page. An indented block loses its indentation.
+--- Returns the Lua blocks of a page, without the indentation of the block.
 ---@param path string
 ---@return documentation.Block[]
 function pages.blocks(path)
@@ -50,7 +50,7 @@ function pages.blocks(path)
   return blocks
 end
 
---- A page without its code blocks; lines keep their numbers.
+--- Returns a page without its code blocks. Lines keep their numbers.
 function pages.prose(path)
   local text = "\n" .. pages.read(path) .. "\n"
   text = text:gsub("\n%s*```.-\n%s*```%f[\n]", function(block)
@@ -59,12 +59,12 @@ function pages.prose(path)
   return text:sub(2)
 end
 
---- The anchor that GitHub gives a heading.
+--- Returns the anchor that GitHub creates for a heading.
 local function anchor_of(heading)
   return (heading:lower():gsub("[^%w%s_-]", ""):gsub(" ", "-"))
 end
 
---- The anchors of a page's headings, as a set.
+--- Returns the anchors of a page's headings as a set.
 function pages.anchors(path)
   local anchors = {}
   for heading in pages.prose(path):gmatch("%f[^\n\0]#+ ([^\n]+)") do
@@ -73,7 +73,7 @@ function pages.anchors(path)
   return anchors
 end
 
---- The links of a page to files of the repository: { line, target }.
+--- Returns the links of a page to files of the repository, as { line, target }.
 function pages.links(path)
   local links = {}
   for number, line in ipairs(source.lines_of(pages.prose(path))) do
@@ -84,7 +84,7 @@ function pages.links(path)
   return links
 end
 
---- The text below a heading, up to the next heading. `heading` is the whole heading, or its
+--- Returns the text below a heading, up to the next heading. `heading` is the whole heading, or its
 --- beginning up to a parenthesis: "db:stream".
 ---@param path string
 ---@param heading string
@@ -104,7 +104,7 @@ function pages.section(path, heading)
   return table.concat(body, "\n")
 end
 
---- The words in backquotes in the first column of the tables of a section, as a set. With
+--- Returns the words in backquotes in the first column of the tables of a section, as a set. With
 --- `head`, only of tables whose first column has this title.
 ---@param section string
 ---@param head string|nil
@@ -124,7 +124,7 @@ function pages.first_column(section, head)
   return words
 end
 
---- A set as a sorted text, to compare and to print.
+--- Returns a set as a sorted text, to compare and to print.
 ---@param set table<string, any>
 ---@return string
 function pages.sorted(set)

@@ -1,11 +1,12 @@
--- recipes_spec.lua - the recipes hold with several processes on one file, and after kill -9.
+-- recipes_spec.lua - the recipes of doc/recipes.md work with several processes on one file, and
+-- after kill -9.
 local helper = require "spec.tidetable.helper"
 local pages = require "spec.documentation.pages"
 
 helper.setup(before_each, after_each)
 
---- The functions of a recipe: the lines of the block that contains `text`, between the one that
---- opens the database and the demonstration, which begins with `text`.
+--- Returns the functions of a recipe, which are the lines of the block that contains `text`,
+--- between the line that opens the database and the demonstration, which begins with `text`.
 local function functions_of(text)
   for _, block in ipairs(pages.blocks "doc/recipes.md") do
     local first = select(2, block.text:find("local db <close>[^\n]*\n"))
@@ -20,7 +21,7 @@ local function start(functions, program)
   return helper.child(functions .. program)
 end
 
---- Runs a program in this way, and returns what it prints.
+--- Runs a program after the functions of a recipe, and returns its output.
 local function run(functions, program)
   return start(functions, program):close()
 end

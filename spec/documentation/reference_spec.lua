@@ -10,7 +10,7 @@ local backup_page, report_page = "doc/modules/backup.md", "doc/modules/report.md
 local wait_page, values_page = "doc/modules/wait.md", "doc/modules/types.md"
 local transaction_page = "doc/modules/transaction.md"
 
-local UNKNOWN = ("x"):rep(300)     -- too long to resemble a known name: all of them are listed
+local UNKNOWN = ("x"):rep(300)     -- resembles no known name, so that all are listed
 
 local function same(expected, actual, what)
   assert.are.equal(pages.sorted(expected), pages.sorted(actual), what)
@@ -22,7 +22,7 @@ local function set(...)
   return words
 end
 
---- The names that a message lists: "...; known: a, b, c".
+--- Returns the names that a message lists after "known:".
 local function known(f, ...)
   local ok, err = pcall(f, ...)
   assert.is_false(ok)
@@ -46,17 +46,20 @@ end)
 after_each(function() db:close() end)
 
 describe("the options of", function()
-  --- Those of a section: a table, or sentences as "Options as for `query`, except `sort`".
+  --- Returns the options that a section documents: in a table, in a sentence such as "Options as
+  --- for `query`, except `sort`", or both.
   local function documented(page, heading)
     local section = pages.section(page, heading)
     local words = pages.first_column(section, "option")
-    if next(words) then return words end
     section = section:gsub("%s+", " ")
-    local other, but = section:match("Options[%a ]* as for `([%w_]+)`(.-)%.")
+    local other, but = section:match("Options[%a ]* as for `([%w_]+)`(.-)[.;]")
     if other then
-      words = documented(page, heading:match("^.*:") .. other)
-      for word in but:gmatch("`([%w_]+)`") do words[word] = nil end
-    else
+      local excepted = set()
+      for word in but:gmatch("`([%w_]+)`") do excepted[word] = true end
+      for word in pairs(documented(page, heading:match("^.*:") .. other)) do
+        words[word] = not excepted[word] or words[word]
+      end
+    elseif not next(words) then
       for word in assert(section:match("Options?: (.-)[.:] "), heading):gmatch("`([%w_]+)`") do
         words[word] = true
       end
@@ -109,7 +112,7 @@ describe("the options of", function()
       pages.first_column(pages.section(database_page, "db:create_table"), "field"))
     same(known(db.ensure_table, db, wrong),
       pages.first_column(pages.section(database_page, "db:ensure_table"), "field"))
-    same(known(orders.alter, orders, wrong), set "stream")
+    same(known(orders.alter, orders, wrong), set "stream ttl")
     local section = pages.section(database_page, "db:create_table")
     for name in pairs(known(orders.enable_stream, orders, wrong)) do
       assert.truthy(section:find("`" .. name .. "`", 1, true), name)
@@ -126,7 +129,7 @@ describe("the options of", function()
 end)
 
 describe("the headings of", function()
-  --- The names in a page's headings "prefix:name(...)".
+  --- Returns the names in a page's headings of the form "prefix:name(...)".
   local function headings(page, prefix)
     local names = {}
     for _, line in ipairs(source.lines_of(pages.prose(page))) do
@@ -179,7 +182,7 @@ describe("the headings of", function()
 end)
 
 describe("the fields of", function()
-  --- The fields of a class in the annotations for LuaLS.
+  --- Returns the fields of a class in the annotations for LuaLS.
   local function annotated(class, hidden)
     local fields = {}
     for _, path in ipairs(source.walk(".", "lua/tidetable")) do
@@ -221,7 +224,7 @@ describe("the fields of", function()
   end)
 
   it("errors are those of the page", function()
-    -- These are of the JSON modules, whose page describes them.
+    -- The codes of the JSON modules are documented on their own page.
     local hidden = set("path", "line", "column")
     same(annotated("tidetable.error", hidden), documented(module_page, "Errors"))
     local _, err = orders:put { customer = 1, placed_at = 1 }

@@ -5,8 +5,8 @@
 -- A closed file is damaged at random: bits, bytes, sectors, pages; or it is truncated. Another
 -- process then opens it, reads all of it and, in every second trial, writes. Everything it reads
 -- must have been stored; if it gets no error, it must have read everything. Damage inside a row
--- must not end the process; damage in LMDB's own structure may crash it or make it loop forever
--- (README.md): this is counted.
+-- must not end the process. Damage in LMDB's own structure may crash the process or make it loop
+-- forever (README.md); such cases are counted.
 local tidetable = require "tidetable"
 
 local EVERY = math.tointeger(tonumber(os.getenv("EVERY"))) or 1
@@ -40,7 +40,7 @@ local function page_at(bytes)
   return random(0, #bytes // PAGE - 1) * PAGE + 1
 end
 
---- Returns a random position inside a row: in a stored text.
+--- Returns a random position in a stored text, which is inside a row.
 local function inside_a_row(bytes)
   for _ = 1, 1000 do
     local from = page_at(bytes)
@@ -170,7 +170,8 @@ describe("a damaged file", function()
   end)
 
   --- Returns true for the commit number of a meta page. If it is damaged, LMDB may choose the older
-  --- meta page: the file is as it was one commit ago, which only the check detects.
+  --- meta page. Then the file has the contents of the commit before the last, which only the check
+  --- detects.
   local function is_commit_number(at)
     return at <= 2 * PAGE and (at - 1) % PAGE // 8 == 18
   end
@@ -205,7 +206,8 @@ describe("a damaged file", function()
         wrong = wrong or not lines[line] and line:sub(1, 200)
       elseif kind == "e " then
         errors = errors + 1
-        -- A damaged page number can make LMDB write past the maximum file size: DISK_FULL.
+        -- DISK_FULL is accepted, because a damaged page number can make LMDB write beyond the
+        -- maximum file size.
         local of_a_page = line == "e STORE" or line == "e DISK_FULL"
         if line ~= "e CORRUPT" and (not of_a_page or in_a_row) then
           return line

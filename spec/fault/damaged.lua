@@ -83,7 +83,7 @@ if mode == "write" then
       end
     end
   end
-  try(db.trim, db)
+  try(db.sweep, db)
   try(db.delete_table, db, "long")
   try(db.create_table, db, { name = "new", partition_key = "p", stream = true })
   try(db.check, db)

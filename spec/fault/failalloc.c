@@ -2,9 +2,10 @@
  *
  *     failed, requests, ok, ... = failalloc.run(n, on, fn, ...)
  *
- * Calls fn(...) like pcall. The n-th request for more memory fails (0: none), and if `on` is
- * true every later one. After a failure Lua runs a full collection and repeats the request once:
- * that fails too. failed: whether request n was reached; requests: the number of requests.
+ * Calls fn(...) like pcall. The n-th request for more memory fails (0 if none), and if `on` is
+ * true every later one. After a failure Lua runs a full collection and repeats the request once.
+ * The repeated request fails too. failed: whether request n was reached; requests: the number of
+ * requests.
  */
 #include <stdbool.h>
 
@@ -40,7 +41,7 @@ static void *allocate(void *context, void *block, size_t old_size, size_t size)
 {
 	struct fault *fault = context;
 
-	/* Without a block the old size is the type of the object. */
+	/* If there is no block, Lua passes the type of the object as the old size. */
 	if (size > (block ? old_size : 0) && is_refused(fault, block, size))
 		return NULL;
 	return fault->allocate(fault->context, block, old_size, size);

@@ -1,9 +1,9 @@
 -- finalizer_spec.lua - finalizers that use the library, or close it, during its own calls.
 --
 -- The collector runs at nearly every allocation, and so does the finalizer of an object that
--- recreates itself: it reads, writes, continues an iterator or closes a handle that a call
--- further down the stack is using. This call must return what it should, or CLOSED or NESTED;
--- it must not crash (make asan), and must not leave a lock.
+-- recreates itself. The finalizer reads, writes, continues an iterator or closes a handle that a
+-- call further down the stack is using. This call must return its usual result, CLOSED or NESTED.
+-- It must not crash (make asan) and must release its locks.
 local core = require "tidetable.core"
 local tidetable = require "tidetable"
 
@@ -116,7 +116,8 @@ local operations = {
   end,
   records = function(world)
     local last = 0
-    -- The limit is needed: a finalizer that writes would never let it end.
+    -- The number of steps is limited, because with a finalizer that writes the loop would never
+    -- end.
     world.next_record, world.feed = world.db:stream():records { limit = 60 }
     for record in world.next_record, world.feed do
       expect(true, record.sequence_number > last)
@@ -145,7 +146,7 @@ local operations = {
   end,
 }
 
--- What the finalizers do during a call.
+-- Actions of the finalizers during a call.
 
 local actions = {
   reads = function(world)

@@ -1,4 +1,4 @@
--- fork_spec.lua - what a child of fork can do with inherited handles: nothing.
+-- fork_spec.lua - a child of fork can do nothing with inherited handles except close them.
 local forking = require "fault.forking"
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
@@ -43,13 +43,14 @@ describe("a child of fork", function()
       function() return db:create_table { name = "new", partition_key = "id" } end,
       function() return db:transact(print) end,
       function() return db:transact(print, { mode = "optimistic" }) end,
-      function() return db:trim() end, function() return db:sync() end,
+      function() return db:sweep() end, function() return db:sync() end,
       function() return db:stream() end, function() return db:wakeup() end,
       function() return db:backup(helper.path "copy") end,
       function() return orders:put { id = "a" } end, function() return orders:get { id = "a" } end,
       function() return orders:delete { id = "a" } end, function() return orders:query "a" end,
       function() return orders:scan() end, function() return orders:query_page "a" end,
       function() return orders:scan_page() end, function() return orders:load { { id = "a" } } end,
+      function() return orders:truncate() end,
       function() return orders:stream() end, function() return orders:enable_stream() end,
       function() return orders:disable_stream() end, function() return orders:describe() end,
       function() return stream:records() end, function() return stream:transactions() end,

@@ -2,10 +2,10 @@
 --
 --   make fault EVERY=1 SEED=n
 --
--- A call is repeated while its first, second, ... request fails (once; then it and all later
--- ones), until it succeeds. Each time: the error says "not enough memory", nothing has changed,
--- the write lock is free, no reader slot is left. With EVERY=50 only every 50th request fails,
--- starting at a random one.
+-- A call is repeated while its first, second, ... request fails (once; then it and all later ones),
+-- until it succeeds. After each failed call the error must be "not enough memory", nothing must
+-- have changed, the write lock must be free, and no reader slot may be left. With EVERY=50 only
+-- every 50th request fails, starting at a random one.
 local failalloc = require "fault.failalloc"
 local tidetable = require "tidetable"
 
@@ -22,7 +22,7 @@ local function open_files(path)
   return count
 end
 
--- Calls under test. Each gets a world: an open database with the tables `one` and `two`.
+-- Calls under test. Each call gets an open database with the tables `one` and `two`.
 
 local calls = {}
 
@@ -80,7 +80,7 @@ end)
 call("compact", function(world)
   assert(tidetable.compact(world.still).bytes > 0)
 end)
-call("trim", function(world) assert(world.db:trim()) end)
+call("sweep", function(world) assert(world.db:sweep()) end)
 call("wakeup", function(world)
   local wakeup <close> = assert(world.db:wakeup())
   wakeup:clear()
@@ -118,6 +118,12 @@ local function count(...)
   return n
 end
 
+call("truncate", function(world) assert(world.one:truncate() > 0) end)
+call("scan, a segment", function(world)
+  local n = 0
+  for segment = 0, 1 do n = n + count(world.two:scan { segment = segment, total_segments = 2 }) end
+  assert(n == count(world.two:scan()))
+end)
 call("query", function(world)
   assert(count(world.two:query("a", { sort = { "between", 2, 5 }, descending = true,
     start_key = { p = "a", s = 5 } })) == 3)
@@ -321,7 +327,7 @@ local function changed(before, after)
   return gone and "there is no " .. gone:sub(1, 200)
 end
 
---- Checks that another writer can write: no lock is held.
+--- Checks that no lock is held, by writing with another handle.
 local function check_free(world, n)
   local ok, err = world.mark:put { p = "mark", n = n }
   assert(ok, "the write lock is held: " .. tostring(err))

@@ -4,9 +4,9 @@
 --     lua5.4 spec/fault/store_calls.lua CORE DATABASE
 --
 -- For each call the first request to the store fails, then the second, and so on, until the call
--- succeeds: this and all later requests, or this one only, with STORE and with CORRUPT. The call
--- must return nil, an error and its code, or raise the error; then the lock must be free and the
--- same call must succeed. Prints one line for each call.
+-- succeeds. Either only this request fails, or also all later ones, with STORE and with CORRUPT.
+-- The call must return nil, an error and its code, or raise the error; then the lock must be free
+-- and the same call must succeed. Prints one line for each call.
 local core, path = arg[1], arg[2]
 package.loaded["tidetable.core"] = assert(package.loadlib(core, "luaopen_tidetable_core"))()
 local failstore = assert(package.loadlib(core, "luaopen_failstore"))()
@@ -16,6 +16,8 @@ local db = assert(tidetable.open(path, { durability = "none", max_size = "256 Mi
 local orders = assert(db:create_table {
   name = "orders", partition_key = "p", sort_key = { "s", "N" }, stream = true,
 })
+
+local doomed = assert(db:create_table { name = "doomed", partition_key = "p" })
 
 local function drain(iterator, state, control, closing)
   local count = 0
@@ -33,7 +35,7 @@ end
 
 local function unmake()
   db:delete_table("made")
-  db:trim()
+  db:sweep()
 end
 
 -- Each returns something other than nil on success; requests of `before` and `after` do not fail.
@@ -60,7 +62,15 @@ local calls = {
   end },
   { "info", function() return db:info() end },
   { "check", function() return db:check() end },
-  { "trim", function() return db:trim() end },
+  { "sweep", function() return db:sweep() end },
+  { "scan, segments", function()
+    return drain(orders:scan { segment = 0, total_segments = 2 })
+      + drain(orders:scan { segment = 1, total_segments = 2 })
+  end },
+  {
+    "truncate", function() return doomed:truncate() end,
+    before = function() return doomed:load { { p = ("p"):rep(600) }, { p = "q" } } end,
+  },
   { "sync", function() return db:sync() end },
   { "stream", function() return assert(orders:stream()):describe() end },
   { "records", function()

@@ -1,4 +1,4 @@
--- store_spec.lua - the library when the store fails, at each call of the store once.
+-- store_spec.lua - calls of the library while the store fails, once at each request to the store.
 local LUA = os.getenv("LUA") or "lua5.4"
 local BUILD = assert(os.getenv("TIDETABLE_BUILD"))
 

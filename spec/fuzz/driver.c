@@ -3,10 +3,10 @@
  *     fuzz_NAME [FILE ...]
  *     fuzz_NAME --seeds DIRECTORY
  *
- * Runs the fuzzer's seeds and all files unchanged, then RUNS (20,000) inputs that
- * are either random bytes or a seed or file with some bytes changed. It finds less
- * than libFuzzer, which observes the branches that an input takes, but it keeps
- * each fuzzer built and running. --seeds writes the seeds for libFuzzer.
+ * Runs the fuzzer's seeds and all files unchanged, then RUNS (20,000) inputs that are either
+ * random bytes or a seed or file with some bytes changed. The driver finds less than libFuzzer,
+ * which observes the branches that an input takes, but with it each fuzzer is built and run in
+ * every make test. --seeds writes the seeds for libFuzzer.
  */
 #include "fuzz/fuzz.h"
 

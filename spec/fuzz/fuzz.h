@@ -1,7 +1,7 @@
 /* fuzz.h - the interface of a fuzzer.
  *
- * A fuzzer takes any bytes and checks a property of a decoder: the bytes decode and
- * encode to the same bytes, or they are CORRUPT. If random bytes would rarely pass
+ * A fuzzer takes any bytes and checks a property of a decoder, for example that the bytes are
+ * CORRUPT or encode to the same bytes after they were decoded. If random bytes would rarely pass
  * the decoder's first checks, they instead describe how to build its input.
  *
  * fuzz_seed creates valid inputs for mutation, with the encoders. Inputs that once

@@ -1,5 +1,5 @@
-/* fuzz_buffer.c - a source reads what a buffer wrote and accepts only what a buffer
- * can write; a row is opened only if its checksum is correct.
+/* fuzz_buffer.c - checks that a source reads what a buffer wrote and accepts only what a buffer
+ * can write, and that a row is opened only if its checksum is correct.
  */
 #include "codec/row.h"
 #include "fuzz/fuzz.h"

@@ -70,7 +70,8 @@ static void try_decimal(struct decimal decimal)
 		CHECK(count_digits(decimal) <= count_digits(decimal_of_double(d)));
 }
 
-/* Also tests decimals of few digits and near 1, which have fast paths. */
+/* Tests random doubles, and also decimals of few digits and decimals near 1, because these have
+ * fast paths. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct decimal decimal;

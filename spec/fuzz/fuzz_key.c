@@ -1,5 +1,5 @@
-/* fuzz_key.c - the order of two keys is that of their values, a key is decoded as key.h
- * documents it, and any bytes are an item with a key.
+/* fuzz_key.c - checks that two keys have the order of their values, and that a key is decoded as
+ * key.h documents it. Also searches any bytes, as an item, for a key.
  *
  *     shape (u8)   type of the partition key, type of the sort key or none; 0x40: a long id
  *     for two keys, each of its values: a length (varint), bytes

@@ -10,7 +10,7 @@
 #include "stream/feed.h"
 
 #define STREAMS 3
-#define FIRST 246                /* one stream, and one that does not exist, have long ids */
+#define FIRST 246                /* one existing and one missing stream have long ids */
 #define ROWS_MAX 32
 #define FILLS_MAX 200
 #define CLOCK_UNIT 1000

@@ -1,4 +1,4 @@
-/* fuzz_record.c - any bytes as a record in memory: head and frame encode to the same bytes, or
+/* fuzz_record.c - any bytes as a record in memory: header and frame encode to the same bytes, or
  * they are CORRUPT.
  */
 #include "codec/record.h"
@@ -6,12 +6,12 @@
 #include "fuzz/fuzz.h"
 #include "unit/document.h"
 
-static void check_head(const struct record *record, const uint8_t *data)
+static void check_header(const struct record *record, const uint8_t *data)
 {
-	uint8_t head[RECORD_HEAD_MAX];
-	size_t len = record_put_head(record, head);
+	uint8_t header[RECORD_HEADER_MAX];
+	size_t len = record_put_header(record, header);
 
-	CHECK_BYTES(head, len, data + RECORD_PREFIX, record->head_len);
+	CHECK_BYTES(header, len, data + RECORD_PREFIX, record->header_len);
 	CHECK_EQUAL_UINT(record_sequence(data), record->sequence);
 	CHECK(strcmp(event_name(record->event), "?") != 0);
 }
@@ -33,19 +33,19 @@ static void check_keys(const struct record *record)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice bytes = slice_of(data, size);
-	struct record head, whole;
+	struct record header, whole;
 	bool framed, checked;
 
-	if (size >= RECORD_PREFIX && fuzz_decoded(record_get_head(&head, record_sequence(data),
+	if (size >= RECORD_PREFIX && fuzz_decoded(record_get_header(&header, record_sequence(data),
 			slice_of(data + RECORD_PREFIX, size - RECORD_PREFIX))))
-		check_head(&head, data);
+		check_header(&header, data);
 	framed = fuzz_decoded(record_get(&whole, bytes));
 	if (framed) {
 		CHECK_EQUAL_UINT(RECORD_PREFIX + record_len(&whole), size);
-		CHECK(whole.keys.data == data + RECORD_PREFIX + whole.head_len);
+		CHECK(whole.keys.data == data + RECORD_PREFIX + whole.header_len);
 		CHECK(whole.old_image.data == whole.keys.data + whole.keys.len);
 		CHECK(whole.new_image.data == whole.old_image.data + whole.old_image.len);
-		check_head(&whole, data);
+		check_header(&whole, data);
 	}
 	checked = fuzz_decoded(record_check(bytes));
 	CHECK(framed || !checked);
@@ -75,7 +75,7 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 		.transaction = 100, .created_ms = 1, .ordinal = 1,
 		.stream_bytes = 100000,
 	};
-	uint8_t head[RECORD_HEAD_MAX];
+	uint8_t header[RECORD_HEADER_MAX];
 
 	if (n % 2 || record.event == EVENT_REMOVE)
 		record.keys = an_item(&keys);
@@ -84,7 +84,7 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 	if (record.event != EVENT_REMOVE)
 		record.new_image = an_item(&new);
 	buffer_put_u64(out, record.sequence);
-	buffer_put(out, head, record_put_head(&record, head));
+	buffer_put(out, header, record_put_header(&record, header));
 	buffer_put_slice(out, record.keys);
 	buffer_put_slice(out, record.old_image);
 	buffer_put_slice(out, record.new_image);

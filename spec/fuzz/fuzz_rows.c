@@ -204,8 +204,7 @@ static bool may_be(int err)
 	return err == 0 || err == END || err == ERR_CORRUPT;
 }
 
-/* Puts and deletes an item: it is found after the put and no longer after the
- * delete. */
+/* Puts and deletes an item, which must be found after the put and not after the delete. */
 static void write_one(struct txn *txn, struct slice sort)
 {
 	static struct buffer scratch;

@@ -3,8 +3,8 @@
 #include "codec/value.h"
 #include "fuzz/fuzz.h"
 
-/* Decodes the first code point. Returns its width, or 0 if it is invalid:
- * decodes first and then checks that the encoding is the shortest one. */
+/* Decodes the first code point of a text, and then checks that its encoding is the shortest one.
+ * Returns its width, or 0 if it is invalid. */
 static size_t decode(struct slice text)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };

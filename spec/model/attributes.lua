@@ -1,8 +1,10 @@
 -- attributes.lua - attribute values with their types, for the model of expressions.
 --
--- A value is { type, value }: the value of S and B is a string, of N an integer number of
--- thousandths, of L an array, of M a table by name, of a set an array without duplicates, sorted by
--- text. Values are never changed.
+-- A value is { type, value }: the value of S and B is a string, of N a text of numbers.lua, of L an
+-- array, of M a table by name, of a set an array without duplicates, sorted by text. FLOAT is a
+-- number that DynamoDB refuses, as the text of a Lua float. Values are never changed, except that
+-- `text` keeps its result as the third element.
+local numbers = require "spec.model.numbers"
 local tidetable = require "tidetable"
 
 local attributes = {}
@@ -10,11 +12,8 @@ local random = math.random
 
 local function pick(list) return list[random(#list)] end
 
---- Number of thousandths in 1.
-attributes.ONE = 1000
-local ONE = attributes.ONE
-
-function attributes.number(thousandths) return { "N", thousandths } end
+--- Returns the value of a number or of its text.
+function attributes.number(n) return { "N", assert(numbers.canonical(tostring(n))) } end
 
 -- Texts --------------------------------------------------------------------------------------
 
@@ -27,10 +26,12 @@ local function sorted_texts(members)
   return table.concat(texts, ",")
 end
 
+local function quoted(s) return #s < 1000 and ("%q"):format(s) or #s .. ":" .. s end
+
 local texts = {
-  S = function(s) return ("%q"):format(s) end,
-  B = function(s) return ("%q"):format(s) end,
-  N = function(n) return tostring(n) end,
+  S = quoted, B = quoted,
+  N = function(n) return n end,
+  FLOAT = function(n) return n end,
   BOOL = tostring,
   NULL = function() return "" end,
   L = function(members)
@@ -51,7 +52,13 @@ local texts = {
 
 --- Returns a text that is the same for equal values only; "none" for nil.
 function attributes.text(value)
-  return value and ("%s(%s)"):format(value[1], texts[value[1]](value[2])) or "none"
+  if not value then return "none" end
+  local text = value[3]
+  if not text then
+    text = value[1] .. "(" .. texts[value[1]](value[2]) .. ")"
+    value[3] = text
+  end
+  return text
 end
 text_of = attributes.text
 
@@ -73,26 +80,58 @@ function attributes.set(kind, members)
   return { kind, list }
 end
 
---- Returns the depth of a value: 1 for a scalar or set.
-function attributes.depth(value)
+local is_ordered = { S = true, N = true, B = true }
+
+--- Returns a < b for S, N and B of one type; otherwise nil. The locale of the tests is C.
+function attributes.less(a, b)
+  if not (a and b and a[1] == b[1] and is_ordered[a[1]]) then return nil end
+  if a[1] == "N" then return numbers.less(a[2], b[2]) end
+  return a[2] < b[2]
+end
+
+--- Returns the number of levels of M and L in a value.
+function attributes.levels(value)
+  if value[1] ~= "M" and value[1] ~= "L" then return 0 end
   local deepest = 0
-  if value[1] == "M" or value[1] == "L" then
-    for _, member in pairs(value[2]) do deepest = math.max(deepest, attributes.depth(member)) end
-  end
+  for _, member in pairs(value[2]) do deepest = math.max(deepest, attributes.levels(member)) end
   return deepest + 1
 end
 
---- Returns the greatest magnitude of the numbers in a value.
-function attributes.magnitude(value)
-  if value[1] == "N" then return math.abs(value[2]) end
-  local greatest = 0
-  if type(value[2]) == "table" then
-    for _, member in pairs(value[2]) do
-      greatest = math.max(greatest, attributes.magnitude(member))
-    end
-  end
-  return greatest
+local size_of
+
+local function size_of_members(members)
+  local size = 0
+  for _, member in ipairs(members) do size = size + size_of(member) end
+  return size
 end
+
+local function size_of_map(members)
+  local size = 0
+  for name, member in pairs(members) do size = size + #name + size_of(member) end
+  return size
+end
+
+local function count_of(members)
+  local count = 0
+  for _ in pairs(members) do count = count + 1 end
+  return count
+end
+
+local sizes = {
+  S = function(s) return #s end,
+  N = numbers.size,
+  B = function(s) return #s end,
+  BOOL = function() return 1 end,
+  NULL = function() return 1 end,
+  L = function(members) return 3 + #members + size_of_members(members) end,
+  M = function(members) return 3 + count_of(members) + size_of_map(members) end,
+  SS = size_of_members, NS = size_of_members, BS = size_of_members,
+}
+
+function size_of(value) return sizes[value[1]](value[2]) end
+
+--- Returns the size of an item in bytes, as DynamoDB counts it.
+function attributes.item_size(item) return size_of_map(item[2]) end
 
 -- Lua values of the library ------------------------------------------------------------------
 
@@ -104,13 +143,22 @@ end
 
 local function set_to_lua(members) return tidetable.set(all_to_lua(members)) end
 
+local function integer_in(text)
+  return not text:find(".", 1, true) and math.tointeger(tonumber(text)) or nil
+end
+
+--- Returns a Lua number if it is exact, often an exact number object. Depends on the text alone, so
+--- that a program can be repeated.
+local function number_to_lua(text)
+  if #text > 15 or #text % 4 == 3 then return assert(tidetable.number(text)) end
+  return integer_in(text) or tonumber(text)
+end
+
 local to_lua = {
   S = function(s) return s end,
   B = tidetable.binary,
-  N = function(n)
-    if random(10) == 1 then return assert(tidetable.number(("%.4f"):format(n / ONE))) end
-    return n % ONE == 0 and n // ONE or n / ONE
-  end,
+  N = number_to_lua,
+  FLOAT = tonumber,
   BOOL = function(b) return b end,
   NULL = function() return tidetable.null end,
   L = function(members) return tidetable.list(all_to_lua(members)) end,
@@ -126,15 +174,26 @@ local function all_from_lua(value)
   return list
 end
 
+--- Returns the shortest text that is read as this float.
+local function float_text(n)
+  for digits = 15, 17 do
+    local text = ("%%.%dg"):format(digits):format(n)
+    if tonumber(text) == n then return text end
+  end
+end
+
+local function number_from_lua(n)
+  if math.type(n) == "integer" then return tostring(n) end
+  local text = math.type(n) == "float" and float_text(n) or tostring(n)
+  text = assert(numbers.canonical((text:gsub("e%+", "e"))))
+  assert(not integer_in(text), "an integer that is no Lua integer")
+  return text
+end
+
 local from_lua = {
   S = function(s) return s end,
   B = tostring,
-  N = function(n)
-    local thousandths = math.floor(n * ONE + 0.5)
-    assert(thousandths / ONE == n, "a number that is not exact")
-    assert(math.type(n) == (thousandths % ONE == 0 and "integer" or "float"))
-    return thousandths
-  end,
+  N = number_from_lua,
   BOOL = function(b) return b end,
   NULL = function() return nil end,
   L = all_from_lua,
@@ -155,10 +214,20 @@ function attributes.from_lua(value)
   return set
 end
 
+--- Types whose values have a text as the third element.
+attributes.is_kind = {}
+for kind in pairs(texts) do attributes.is_kind[kind] = true end
+
 -- Random values ------------------------------------------------------------------------------
 
 local strings = { "", "x", "xy", "y", "é", "\u{1F30A}x", "S" }
-local numbers = { 0, 1000, 2000, 3000, -1000, 1500, 250, -125, 10000 }
+local usual = { "0", "1", "2", "3", "-1", "1.5", "0.25", "-0.125", "10" }
+local extreme = {
+  ("9"):rep(38) .. ("0"):rep(88), "-" .. ("9"):rep(38) .. ("0"):rep(88),
+  "1" .. ("0"):rep(125), ("9"):rep(38), "-" .. ("9"):rep(37) .. ".9", "1" .. ("0"):rep(38),
+  "0." .. ("0"):rep(129) .. "1", "-0." .. ("0"):rep(129) .. "1" .. ("0"):rep(36) .. "1",
+  "0." .. ("0"):rep(128) .. "99", "0." .. ("1"):rep(38),
+}
 local binaries = { "", "\0", "x", "x\255", "\255" }
 
 --- Names of attributes of items and maps.
@@ -166,7 +235,7 @@ attributes.names = { "a", "b", "l1", "m1", "z.z", "größe", "name" }
 
 local scalars = {
   S = function() return { "S", pick(strings) } end,
-  N = function() return { "N", pick(numbers) } end,
+  N = function() return { "N", pick(random(25) == 1 and extreme or usual) } end,
   B = function() return { "B", pick(binaries) } end,
 }
 

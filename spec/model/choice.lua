@@ -1,4 +1,4 @@
--- choice.lua - random tables, keys and items for the steps.
+-- choice.lua - random tables, keys and items for the steps of the model test.
 local values = require "spec.model.values"
 
 local choice = {}
@@ -56,7 +56,7 @@ local function big_text()
   return values.string(("0123456789abcdef"):rep(size // 16) .. random(0))
 end
 
---- Returns an item with this key; small: limits its size.
+--- Returns an item with this key. If `small` is true, its size is limited.
 function choice.item_with(t, key, small)
   local attributes = { [t.partition[1]] = key.p }
   if t.sort then

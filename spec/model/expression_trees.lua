@@ -1,9 +1,10 @@
--- expression_trees.lua - random syntax trees of expressions, and their texts.
+-- expression_trees.lua - random syntax trees of expressions.
 --
 -- Operands are { kind = "value", value }, { kind = "path", path }, { kind = "size", of } and the
 -- functions and sums of updates. A condition is { kind, ... }; an update is a list of
 -- { section, path, value }; a projection is a list of paths.
 local attributes = require "spec.model.attributes"
+local checks = require "spec.model.expression_checks"
 local expressions = require "spec.model.expressions"
 
 local trees = {}
@@ -84,7 +85,7 @@ local function with_sizes(list, item, keys)
       list[i] = { kind = "size", of = of }
       local other = list[i % #list + 1]
       if other.kind == "value" and chance(80) then
-        local size = attributes.number(random(0, 4) * attributes.ONE)
+        local size = attributes.number(random(0, 4))
         list[i % #list + 1] = { kind = "value", value = size }
       end
     end
@@ -94,8 +95,7 @@ end
 
 local function sorted_bounds(tree)
   local low, high = tree[2].value, tree[3].value
-  if low and high and low[1] == high[1] and type(low[2]) ~= "table" and low[2] ~= nil
-      and type(low[2]) ~= "boolean" and high[2] < low[2] and chance(90) then
+  if attributes.less(high, low) and chance(90) then
     tree[2], tree[3] = tree[3], tree[2]
   elseif low and high and low[1] ~= high[1] and chance(90) then
     tree[3] = tree[2]
@@ -141,11 +141,15 @@ local leaves = {
   end,
 }
 
+local function condition_is_valid(tree, keys)
+  return not (checks.condition(tree) or checks.keys_of_condition(tree, keys))
+end
+
 local function random_leaf(item, keys)
   local tree
   repeat
     tree = pick { leaves[1], leaves[1], table.unpack(leaves) }(item, keys)
-  until expressions.condition_is_valid(tree, keys) or chance(5)
+  until condition_is_valid(tree, keys) or chance(5)
   return tree
 end
 
@@ -221,7 +225,8 @@ end
 --- Returns a random update of an item: a list of actions, which may be empty.
 function trees.update(item, keys)
   local function is_valid(update)
-    return expressions.update_is_valid(update, keys)
+    return not (checks.update_syntax(update) or checks.update(update)
+        or checks.keys_of_update(update, keys))
       and (chance(25) or pcall(expressions.update, item, item, update))
   end
   return fill({}, chance(40) and 1 or random(2, 6), random_action, is_valid, item, keys)
@@ -229,173 +234,11 @@ end
 
 --- Returns a random projection: a list of paths.
 function trees.projection(item, keys)
-  local paths = fill({}, random(5), trees.path, expressions.projection_is_valid, item, keys)
+  local function is_valid(list)
+    return not (checks.projection(list) or checks.keys_of_projection(list, keys))
+  end
+  local paths = fill({}, random(5), trees.path, is_valid, item, keys)
   return paths[1] and paths or { trees.path(item, keys) }
-end
-
--- Texts --------------------------------------------------------------------------------------
-
-local needs_placeholder = { ["z.z"] = true, ["größe"] = true, name = true }
-
---- Texts of the expressions of one request, and its names, values and array part.
-local Printer = {}
-Printer.__index = Printer
-
-function trees.printer()
-  return setmetatable({ positions = {}, names = {}, values = {}, used = {}, count = 0 }, Printer)
-end
-
-function Printer:placeholder(mark, what, list, content)
-  local known = self.used[what]
-  if known and chance(80) then return known end
-  self.count = self.count + 1
-  local name = mark .. pick { "x", "Y_", "0" } .. self.count
-  self.used[what], list[name] = name, content
-  return name
-end
-
-function Printer:name(name)
-  if not needs_placeholder[name] and chance(75) then return name end
-  return self:placeholder("#", "#" .. name, self.names, name)
-end
-
-function Printer:value(value)
-  if chance(50) then
-    self.positions[#self.positions + 1] = attributes.to_lua(value)
-    return "?"
-  end
-  return self:placeholder(":", ":" .. attributes.text(value), self.values,
-    attributes.to_lua(value))
-end
-
-function Printer:path(path)
-  local text = self:name(path[1])
-  for i = 2, #path do
-    local step = path[i]
-    text = text .. (math.type(step) and ("[%d]"):format(step) or "." .. self:name(step))
-  end
-  return text
-end
-
-local function blank() return pick { " ", " ", "  ", "\n", "\t" } end
-local function keyword(word) return chance(70) and word or word:lower() end
-
---- Joins words with random blanks.
-local function spaced(...)
-  return table.concat({ ... }, blank())
-end
-
-function Printer:operand(tree, is_argument)
-  local text
-  if tree.kind == "value" then
-    text = self:value(tree.value)
-  elseif tree.kind == "path" then
-    text = self:path(tree.path)
-  elseif tree.kind == "size" then
-    text = ("size(%s)"):format(self:operand(tree.of, true))
-  else
-    local a = self:operand(tree[1], true)
-    text = ("%s(%s%s,%s)"):format(tree.kind, a, pick { "", " " }, self:operand(tree[2], true))
-  end
-  return not is_argument and chance(8) and "(" .. text .. ")" or text
-end
-
-function Printer:operands(tree, first, is_argument)
-  local list = {}
-  for i = first, #tree do list[#list + 1] = self:operand(tree[i], is_argument) end
-  return table.concat(list, pick { ",", ", " })
-end
-
-local printers = {}
-
-local function joining(word)
-  return function(printer, tree)
-    local list = {}
-    for i, each in ipairs(tree) do
-      -- An OR in an AND needs parentheses.
-      list[i] = printer:condition(each, word == "AND" and each.kind == "or")
-    end
-    return table.concat(list, blank() .. keyword(word) .. blank())
-  end
-end
-
-printers["and"], printers["or"] = joining "AND", joining "OR"
-
-printers["not"] = function(printer, tree)
-  local inner = tree[1].kind
-  return spaced(keyword "NOT", printer:condition(tree[1], inner == "and" or inner == "or"))
-end
-
-function printers.compare(printer, tree)
-  local a = printer:operand(tree[1])
-  local gap = pick { "", " " }
-  return a .. gap .. tree.operator .. gap .. printer:operand(tree[2])
-end
-
-function printers.between(printer, tree)
-  local a, b = printer:operand(tree[1]), printer:operand(tree[2])
-  return spaced(a, keyword "BETWEEN", b, keyword "AND", printer:operand(tree[3]))
-end
-
-printers["in"] = function(printer, tree)
-  local a = printer:operand(tree[1])
-  return spaced(a, keyword "IN", "(" .. printer:operands(tree, 2) .. ")")
-end
-
-function printers.call(printer, tree)
-  return ("%s(%s)"):format(tree.name, printer:operands(tree, 1, true))
-end
-
---- Returns the text of a condition.
-function Printer:condition(tree, in_parentheses)
-  local text = printers[tree.kind](self, tree)
-  if in_parentheses or chance(8) then return "(" .. text .. ")" end
-  return text
-end
-
---- Returns the text of a projection.
-function Printer:projection(paths)
-  local list = {}
-  for i, path in ipairs(paths) do list[i] = self:path(path) end
-  return table.concat(list, pick { ",", ", " })
-end
-
-function Printer:set_value(tree)
-  if tree.kind ~= "+" and tree.kind ~= "-" then return self:operand(tree) end
-  local text = spaced(self:operand(tree[1]), tree.kind, self:operand(tree[2]))
-  return chance(10) and "(" .. text .. ")" or text
-end
-
-function Printer:action(action)
-  local path = self:path(action.path)
-  if action.section == "REMOVE" then return path end
-  if action.section == "SET" then return spaced(path, "=", self:set_value(action.value)) end
-  return spaced(path, self:value(action.value.value))
-end
-
---- Returns the text of an update; nil if it has no actions.
-function Printer:update(update)
-  local written, list = {}, {}
-  for _, first in ipairs(update) do
-    if not written[first.section] then
-      written[first.section] = true
-      local actions = {}
-      for _, action in ipairs(update) do
-        if action.section == first.section then actions[#actions + 1] = self:action(action) end
-      end
-      list[#list + 1] = spaced(keyword(first.section), table.concat(actions, ", "))
-    end
-  end
-  return list[1] and table.concat(list, blank())
-end
-
---- Adds the names, the values and the array part to the options of a request.
-function Printer:add_to(given)
-  given.names = next(self.names) and self.names or nil
-  given.values = next(self.values) and self.values or nil
-  table.move(self.positions, 1, #self.positions, 1, given)
-  if #self.positions > 0 and chance(30) then given.n = #self.positions end
-  return given
 end
 
 return trees

@@ -1,15 +1,23 @@
 -- expressions.lua - a plain and slow model of DynamoDB's expressions. Shares no code with the core.
 --
 -- Evaluates syntax trees (expression_trees.lua) on items, which are maps of attributes.lua. Raises
--- the failures that depend on an item as { "VALIDATION" }. The functions `*_is_valid` find those
--- that do not.
+-- the failures that depend on an item as { "VALIDATION", nil, message }; expression_checks.lua
+-- finds those that do not.
 local attributes = require "spec.model.attributes"
+local numbers = require "spec.model.numbers"
 
 local expressions = {}
 
-local equal, ONE = attributes.equal, attributes.ONE
+local equal, less = attributes.equal, attributes.less
 
-local function fail() error({ "VALIDATION" }, 0) end
+--- Number of levels of M and L below an item.
+expressions.LEVELS_MAX = 31
+--- Size of an item in bytes.
+expressions.ITEM_MAX = 400 * 1024
+
+--- Raises a failure with this message.
+local function fail(message) error({ "VALIDATION", nil, message }, 0) end
+expressions.fail = fail
 
 local function contains_any(list, test)
   for _, each in ipairs(list) do
@@ -36,33 +44,6 @@ function expressions.resolve(item, path)
 end
 local resolve = expressions.resolve
 
---- Returns true if one path is a prefix of the other, or their kinds of step differ at one place.
-local function paths_collide(a, b)
-  for i = 1, math.min(#a, #b) do
-    if type(a[i]) ~= type(b[i]) then return true end
-    if a[i] ~= b[i] then return false end
-  end
-  return true
-end
-
-local function any_collide(paths)
-  for i = 1, #paths do
-    for j = i + 1, #paths do
-      if paths_collide(paths[i], paths[j]) then return true end
-    end
-  end
-  return false
-end
-
-local function same_path(a, b)
-  return #a == #b and table.concat(a, "\0") == table.concat(b, "\0") and paths_collide(a, b)
-end
-
---- Returns true if none of the paths leads into a key attribute.
-local function keys_are_scalars(paths, keys)
-  return not contains_any(paths, function(path) return #path > 1 and keys[path[1]] end)
-end
-
 -- Conditions ---------------------------------------------------------------------------------
 
 local function utf16_units(text)
@@ -88,14 +69,7 @@ local function operand(tree, item)
   if tree.kind == "value" then return tree.value end
   if tree.kind == "path" then return resolve(item, tree.path) end
   local size = size_of(operand(tree.of, item))
-  return size and attributes.number(size * ONE)
-end
-
-local is_ordered = { S = true, N = true, B = true }
-
---- Returns a < b for S, N and B of one type; otherwise nil. The locale of the tests is C.
-local function less(a, b)
-  if a and b and a[1] == b[1] and is_ordered[a[1]] then return a[2] < b[2] end
+  return size and attributes.number(size)
 end
 
 local comparators = {
@@ -156,85 +130,6 @@ local tests = {
 --- Returns true if the item satisfies the condition. item: nil if there is none.
 function expressions.holds(condition, item) return tests[condition.kind](condition, item) end
 
--- Static checks of conditions ----------------------------------------------------------------
-
-local has_size = { S = true, B = true, L = true, M = true, SS = true, NS = true, BS = true }
-local has_beginning = { S = true, B = true }
-local types = {
-  S = true, N = true, B = true, BOOL = true, NULL = true, L = true, M = true, SS = true,
-  NS = true, BS = true,
-}
-
---- Returns true if each operand's type is unknown or one of these.
-local function types_fit(operands, fits)
-  return not contains_any(operands, function(tree)
-    local kind = tree.kind == "value" and tree.value[1] or tree.kind == "size" and "N"
-    return kind and not fits[kind]
-  end)
-end
-
-local function sizes_fit(operands)
-  return not contains_any(operands, function(tree)
-    return tree.kind == "size" and not types_fit({ tree.of }, has_size)
-  end)
-end
-
-local function are_distinct(a, b)
-  return not (a.kind == "path" and b.kind == "path" and same_path(a.path, b.path))
-end
-
-local function bounds_fit(low, high)
-  if low.kind ~= "value" or high.kind ~= "value" then return true end
-  return less(high.value, low.value) == false
-end
-
-local static_calls = {
-  attribute_exists = function(tree) return tree[1].kind == "path" end,
-  attribute_not_exists = function(tree) return tree[1].kind == "path" end,
-  attribute_type = function(tree)
-    local name = tree[2].value
-    return name ~= nil and name[1] == "S" and types[name[2]] == true
-  end,
-  begins_with = function(tree)
-    return are_distinct(tree[1], tree[2]) and types_fit(tree, has_beginning)
-  end,
-  contains = function(tree) return are_distinct(tree[1], tree[2]) end,
-}
-
-local function test_is_valid(tree)
-  if not sizes_fit(tree) then return false end
-  if tree.kind == "compare" then
-    local is_equality = tree.operator == "=" or tree.operator == "<>"
-    return are_distinct(tree[1], tree[2]) and (is_equality or types_fit(tree, is_ordered))
-  elseif tree.kind == "between" then
-    return types_fit(tree, is_ordered) and bounds_fit(tree[2], tree[3])
-  end
-  return tree.kind == "in" or static_calls[tree.name](tree)
-end
-
-local function add_paths(tree, paths)
-  if tree.path then paths[#paths + 1] = tree.path end
-  if tree.of then add_paths(tree.of, paths) end
-  for _, each in ipairs(tree) do add_paths(each, paths) end
-  return paths
-end
-
---- Returns true if a condition has no error that can be found without an item.
---- keys: set of the names of key attributes.
-function expressions.condition_is_valid(tree, keys)
-  if tree.kind == "and" or tree.kind == "or" or tree.kind == "not" then
-    return not contains_any(tree, function(each)
-      return not expressions.condition_is_valid(each, keys)
-    end)
-  end
-  return test_is_valid(tree) and keys_are_scalars(add_paths(tree, {}), keys)
-end
-
---- Returns true if a condition names a key attribute.
-function expressions.names_key(tree, keys)
-  return contains_any(add_paths(tree, {}), function(path) return keys[path[1]] end)
-end
-
 -- Projections --------------------------------------------------------------------------------
 
 --- Returns the rests of the paths by their steps at this depth, and the steps in order.
@@ -275,44 +170,55 @@ function expressions.project(item, paths)
   return part(item, paths, 1) or { "M", {} }
 end
 
---- Returns true if a projection has no error that can be found without an item.
-function expressions.projection_is_valid(paths, keys)
-  return not any_collide(paths) and keys_are_scalars(paths, keys)
-end
-
 -- Updates ------------------------------------------------------------------------------------
 
-local function list_in(value)
-  if value[1] ~= "L" then fail() end
-  return value[2]
+--- Returns true if an item is above the limit. A text is longer than the size of its value.
+function expressions.is_too_big(item)
+  return #attributes.text(item) > expressions.ITEM_MAX
+    and attributes.item_size(item) > expressions.ITEM_MAX
 end
 
-local function number_in(value)
-  if value[1] ~= "N" then fail() end
-  return value[2]
+local WRONG_TYPE = "An operand in the update expression has an incorrect data type"
+local MISSING = "The provided expression refers to an attribute that does not exist in the item"
+local INVALID_PATH =
+  "The document path provided in the update expression is invalid for update"
+local TOO_DEEP = "Nesting Levels have exceeded supported limits: Attributes in the item have"
+  .. " nested levels beyond supported limit"
+local TOO_BIG = "Item size to update has exceeded the maximum allowed size"
+local OUT_OF_RANGE =
+  "Number %s. Attempting to store a number with magnitude %s than supported range"
+
+--- Returns the message about a number that is too great or too close to zero.
+function expressions.range_message(reason)
+  if reason == "underflow" then return OUT_OF_RANGE:format("underflow", "smaller") end
+  return OUT_OF_RANGE:format("overflow", "larger")
 end
 
 local compute
 
+--- Returns the values of both operands, which must have this type.
+local function compute_two(tree, item, kind)
+  local a, b = compute(tree[1], item), compute(tree[2], item)
+  if a[1] ~= kind or b[1] ~= kind then fail(WRONG_TYPE) end
+  return a[2], b[2]
+end
+
+local function checked(sum, reason)
+  return { "N", sum or fail(expressions.range_message(reason)) }
+end
+
 local operations = {
   value = function(tree) return tree.value end,
-  path = function(tree, item) return resolve(item, tree.path) or fail() end,
+  path = function(tree, item) return resolve(item, tree.path) or fail(MISSING) end,
   if_not_exists = function(tree, item)
     return resolve(item, tree[1].path) or compute(tree[2], item)
   end,
   list_append = function(tree, item)
-    local list = {}
-    for i = 1, 2 do
-      for _, each in ipairs(list_in(compute(tree[i], item))) do list[#list + 1] = each end
-    end
-    return { "L", list }
+    local a, b = compute_two(tree, item, "L")
+    return { "L", table.move(b, 1, #b, #a + 1, table.move(a, 1, #a, 1, {})) }
   end,
-  ["+"] = function(tree, item)
-    return { "N", number_in(compute(tree[1], item)) + number_in(compute(tree[2], item)) }
-  end,
-  ["-"] = function(tree, item)
-    return { "N", number_in(compute(tree[1], item)) - number_in(compute(tree[2], item)) }
-  end,
+  ["+"] = function(tree, item) return checked(numbers.add(compute_two(tree, item, "N"))) end,
+  ["-"] = function(tree, item) return checked(numbers.subtract(compute_two(tree, item, "N"))) end,
 }
 
 --- Returns the value of an operand of SET.
@@ -340,13 +246,13 @@ local sections = {
   ADD = function(old, action)
     local value = action.value.value
     if not old then return value end
-    if old[1] ~= value[1] then fail() end
-    return value[1] == "N" and { "N", old[2] + value[2] } or joined(old, value)
+    if old[1] ~= value[1] then fail(WRONG_TYPE) end
+    return value[1] == "N" and checked(numbers.add(old[2], value[2])) or joined(old, value)
   end,
   DELETE = function(old, action)
     local value = action.value.value
     if not old then return nil end
-    if old[1] ~= value[1] then fail() end
+    if old[1] ~= value[1] then fail(WRONG_TYPE) end
     return without(old, value)
   end,
 }
@@ -377,9 +283,10 @@ end
 --- Assigns a new value to a target in the copy `new` of the old item.
 local function assign(new, path, value)
   local parent = new
-  for i = 1, #path - 1 do parent = member(parent, path[i]) or fail() end
+  for i = 1, #path - 1 do parent = member(parent, path[i]) or fail(INVALID_PATH) end
   local step = path[#path]
-  if parent[1] ~= (type(step) == "string" and "M" or "L") then fail() end
+  if parent[1] ~= (type(step) == "string" and "M" or "L") then fail(INVALID_PATH) end
+  if value and #path - 1 + attributes.levels(value) > expressions.LEVELS_MAX then fail(TOO_DEEP) end
   if type(step) == "string" then
     parent[2][step] = value
   else
@@ -388,22 +295,48 @@ local function assign(new, path, value)
   end
 end
 
---- Returns the new item, nil if none is created. Raises { "VALIDATION" }.
+local function is_before(a, b)
+  for i = 1, math.min(#a.path, #b.path) do
+    local x, y = a.path[i], b.path[i]
+    if x ~= y then return x < y end
+  end
+  return false
+end
+
+--- Returns the actions in the order of the text: section by section.
+function expressions.in_text_order(update)
+  local list, written = {}, {}
+  for _, first in ipairs(update) do
+    for _, action in ipairs(written[first.section] and {} or update) do
+      if action.section == first.section then list[#list + 1] = action end
+    end
+    written[first.section] = true
+  end
+  return list
+end
+
+--- Returns the new item, nil if none is created. Raises a failure.
 --- old: nil if there is no item; key: the item of the key attributes alone.
 function expressions.update(old, key, update)
-  local creates = contains_any(update, function(action)
-    return action.section == "SET" or action.section == "ADD"
-  end)
-  if not old and #update > 0 and not creates then return nil end
-  local new = copy(old or key)
-  for _, action in ipairs(update) do
+  local results, creates = {}, #update == 0
+  for _, action in ipairs(expressions.in_text_order(update)) do
+    local writes = action.section == "SET" or action.section == "ADD"
+    creates = creates or writes
     -- REMOVE and DELETE ignore an item that does not exist, whatever their paths.
-    if old or action.section == "SET" or action.section == "ADD" then
+    if old or writes then
       local value = sections[action.section](resolve(old, action.path), action, old)
-      assign(new, action.path, value and copy(value))
+      results[#results + 1] = { path = action.path, value = value }
     end
   end
-  return close_gaps(new)
+  if not old and not creates then return nil end
+  local new = copy(old or key)
+  table.sort(results, is_before)
+  for _, result in ipairs(results) do
+    assign(new, result.path, result.value and copy(result.value))
+  end
+  new = close_gaps(new)
+  if expressions.is_too_big(new) then fail(TOO_BIG) end
+  return new
 end
 
 --- Returns the paths of an update's targets.
@@ -411,37 +344,6 @@ function expressions.targets(update)
   local paths = {}
   for i, action in ipairs(update) do paths[i] = action.path end
   return paths
-end
-
-local is_list, is_number = { L = true }, { N = true }
-local is_set = { SS = true, NS = true, BS = true }
-local is_addable = { N = true, SS = true, NS = true, BS = true }
-
-local function set_is_valid(tree, in_append)
-  if tree.kind == "path" or tree.kind == "value" then return true end
-  if tree.kind == "if_not_exists" then return set_is_valid(tree[2], in_append) end
-  local appends = tree.kind == "list_append"
-  if appends and in_append then return false end
-  return types_fit(tree, appends and is_list or is_number)
-    and set_is_valid(tree[1], in_append or appends)
-    and set_is_valid(tree[2], in_append or appends)
-end
-
-local function action_is_valid(action)
-  if action.section == "REMOVE" then return true end
-  if action.section == "SET" then return set_is_valid(action.value, false) end
-  return types_fit({ action.value }, action.section == "ADD" and is_addable or is_set)
-end
-
---- Returns true if an update has no error that can be found without an item.
-function expressions.update_is_valid(update, keys)
-  local targets = expressions.targets(update)
-  if any_collide(targets) then return false end
-  if contains_any(targets, function(path) return keys[path[1]] end) then return false end
-  return not contains_any(update, function(action)
-    return not action_is_valid(action)
-      or not keys_are_scalars(action.value and add_paths(action.value, {}) or {}, keys)
-  end)
 end
 
 return expressions

@@ -2,7 +2,7 @@
 --
 --   make model STEPS=100000 SEED=n
 --
--- A failure names its seed and its step; a seed repeats its steps.
+-- The message of a failure contains the seed and the step. A run with this seed repeats the steps.
 local steps = require "spec.model.steps"
 local World = require "spec.model.world"
 

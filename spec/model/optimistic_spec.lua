@@ -1,5 +1,5 @@
--- optimistic_spec.lua - compares optimistic transactions with plain tables: they see their own
--- writes, they are serializable, also with a second process.
+-- optimistic_spec.lua - compares optimistic transactions with plain tables. Transactions must see
+-- their own writes and be serializable, also with a second process.
 --
 --   make model STEPS=100000 SEED=n
 local helper = require "spec.tidetable.helper"
@@ -32,7 +32,8 @@ end
 
 -- A plain table --------------------------------------------------------------------
 
--- Items { p, s, v } by their keys as text. All sort keys have one type.
+-- A plain table contains items { p, s, v }, indexed by their keys as text. All its sort keys have
+-- one type.
 
 local function text_of(value)
   return type(value) == "number" and ("%g"):format(value) or tostring(value)

@@ -1,8 +1,8 @@
 -- reference.lua - the plain model: the expected content of a database, in Lua tables.
 --
--- It has no files, trees or bytes: an item is a text in a table, indexed by the text of its key;
--- a stream is an array of records. It is written from doc/modules and doc/format.md and shares no
--- code with the library.
+-- The model has no files, trees or bytes. An item is a text in a Lua table, indexed by the text of
+-- its key, and a stream is an array of records. The model follows doc/modules and doc/format.md and
+-- shares no code with the library.
 local reference = {}
 
 local SECOND, HOUR = 1000, 3600000
@@ -291,7 +291,8 @@ function Database:hidden(only)
   return hidden
 end
 
---- Returns the records of one stream or of all after the floor of each stream, in order.
+--- Returns, in order, the records of one stream or of all streams whose sequence numbers are
+--- greater than the floor of their stream.
 function Database:records_after(floors, only)
   local found = {}
   for _, stream in ipairs(only and { only } or self.streams) do
@@ -336,8 +337,9 @@ function Database:place(options, only)
   return { position = 0, floors = hidden, lost = self.lost }
 end
 
---- Returns the floor of each stream for a reader at this position, and the streams that have lost
---- records that it has not read (for removed streams: up to the last record of any).
+--- Returns the floor of each stream for a reader at this position, which is the sequence number
+--- that the reader's next record must exceed, and the streams that have lost records that it has
+--- not read (for removed streams: up to the last record of any).
 function Database:floors_after(place, only)
   local floors, lost = {}, {}
   local floor = math.max(place.position, place.lost or 0)

@@ -90,6 +90,24 @@ function steps.delete_table(world)
   same("NOT_FOUND", code, "get from a table that is gone")
 end
 
+--- Each transaction removes 1,000 items, or fewer whose bodies have 1 MiB (csrc/table/truncate.h).
+function steps.truncate(world)
+  local t, handle = choice.table(world), world:handle()
+  world:check_table(handle, t)
+  local items = world.in_order(t)
+  local at = 1
+  repeat
+    local tx, count, bytes = world.model:begin(handle), 0, 0
+    while items[at] and count < 1000 and bytes < 1048576 do
+      reference.change(tx, t, items[at].key, nil)
+      count, bytes, at = count + 1, bytes + items[at].body, at + 1
+    end
+    reference.commit(tx)
+  until not items[at]
+  same(#items, world.table(handle, t.name):truncate(), "truncate")
+  world:check_table(handle, t)
+end
+
 function steps.switch_stream(world)
   local t, handle = choice.table(world), world:handle()
   local object = world.table(handle, t.name)
@@ -122,7 +140,7 @@ end
 function steps.trim(world)
   local handle = world:handle()
   local tx = world.model:begin(handle)
-  local count, err = handle.db:trim()
+  local count, err = handle.db:sweep()
   same("integer", math.type(count), tostring(err))
   local clock = world.model.clock
   world.model.clock = tx.clock

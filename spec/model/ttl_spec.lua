@@ -317,14 +317,15 @@ function steps.wrong_clock()
 end
 
 function steps.sweep()
-  local items, records = handle().db:sweep()
-  assert(items, records)
+  local records, items = handle().db:sweep()
+  assert(records, items)
   local before = world.removed
   follow {}
   assert.equal(items, world.removed - before)
   for id, item in pairs(world.stored) do
     assert.is_false(is_expired(item, world.trusted()) and is_expired(item, world.now()),
-      ("%s is left: %s at %s, trusted %s"):format(id, item[world.ttl or ""], world.now(), world.trusted()))
+      ("%s is left: %s at %s, trusted %s"):format(id, item[world.ttl or ""], world.now(),
+        world.trusted()))
   end
 end
 

@@ -86,7 +86,7 @@ local function named(stream)
   return stream.table_name .. "/" .. stream.label
 end
 
---- Finds the streams that the library has removed; must: they have to be removed.
+--- Finds the streams that the library has removed. If `must` is true, they must have been removed.
 function World:find_removed(handle, must)
   local model, there, went = self.model, nil, 0
   for i = #model.streams, 1, -1 do
@@ -136,7 +136,7 @@ end
 -- Items -----------------------------------------------------------------------------------------
 
 --- Returns the items of a table in the order of a scan. Partitions with hashed keys come after the
---- others, in an order that the model cannot compute: the one of the last scan.
+--- others, in the order of the last scan, because the model cannot compute their order.
 function World.in_order(t)
   local partitions, found = {}, {}
   for _, item in pairs(t.items) do
@@ -244,7 +244,7 @@ local plain_fields = {
   "transaction_count",
 }
 
---- Compares a record with the model's; whole: also its images.
+--- Compares a record with the model's record. If `whole` is true, compares the images too.
 function World:same_record(expected, record, whole)
   local what = "record " .. expected.sequence_number .. ", "
   for _, field in ipairs(plain_fields) do

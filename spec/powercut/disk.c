@@ -1,5 +1,5 @@
-/* disk.c - a model of a disk: what is flushed, what is pending, what a power
- * cut keeps. */
+/* disk.c - a model of a disk, with flushed content, pending writes, and the states that a power
+ * cut can leave. */
 #include "powercut/disk.h"
 
 #include <stdio.h>
@@ -15,8 +15,8 @@
 struct pending_record {
 	uint64_t at, len;
 	const uint8_t *bytes;
-	uint64_t size;               /* length of the file after it */
-	bool grows;                  /* makes the file longer */
+	uint64_t size;               /* length of the file after the write */
+	bool grows;                  /* true if the write makes the file longer */
 };
 
 struct writes {
@@ -252,7 +252,7 @@ static void flush_part(struct file *file, uint64_t at, uint64_t len)
 		file->size = at + len;
 }
 
-/* Handles a failed flush: its writes are not tried again. */
+/* Handles a failed flush, whose writes are not tried again. */
 static void lose_flush(struct file *file)
 {
 	for (size_t i = 0; i < file->pending.count; i++)
@@ -400,7 +400,7 @@ struct cutting {
 	enum name name;
 	uint64_t last;               /* index of the last write; later ones are lost */
 	uint64_t tear;               /* number of bytes kept of the last write */
-	uint8_t *stopped;            /* for each grain: later writes are lost */
+	uint8_t *stopped;            /* for each grain, true if later writes are lost */
 };
 
 static bool stops(const struct cutting *cutting, uint64_t grain, size_t write)

@@ -24,8 +24,7 @@
 #define FILE_BYTES_MAX (UINT64_C(16) << 20)
 #define SECTOR_BYTES 512
 
-/* Flushes that return success without flushing: the tests must detect the
- * losses. */
+/* Flushes that return success without flushing. The tests must detect the losses. */
 struct ignored_flushes {
 	bool files;            /* fsync and fdatasync of a file */
 	bool parts;            /* O_DSYNC */

@@ -1,4 +1,5 @@
-/* judge.c - judges one state: opens, reads, checks and writes. */
+/* judge.c - checks one state that a power cut left: opens, reads, checks and writes the
+ * database. */
 #include "powercut/judge.h"
 
 #include <fcntl.h>
@@ -38,8 +39,8 @@ uint64_t history_digest(const struct history *history, uint64_t commit)
 	return known_digest(history, commit);
 }
 
-/* Records a digest. Opening may commit without a mark, so the digest after it
- * is recorded. */
+/* Records the digest of a commit. Opening the database may make a commit that has no mark in the
+ * trace, so the digest after opening is recorded too. */
 static void add_digest(struct history *history, uint64_t after, const struct mark *mark)
 {
 	for (uint64_t commit = after + 1; commit <= mark->commit; commit++)
@@ -147,7 +148,7 @@ static enum verdict shows_a_commit(struct trial *trial, struct tide *tide)
 
 	if (err)
 		return judged(trial, VERDICT_DAMAGED, "reading failed: %s", failure.message);
-	/* No digest is known of a creation that was not completed. */
+	/* If the creation was not completed, no digest of it is known. */
 	if (trial->commit > 0 && known_digest(trial->history, trial->commit) != digest)
 		return judged(trial, VERDICT_OTHER, "commit %llu has other contents than before",
 			(unsigned long long)trial->commit);

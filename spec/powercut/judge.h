@@ -1,4 +1,4 @@
-/* judge.h - opens what a power cut left and compares it with the promises. */
+/* judge.h - opens a database that a power cut left and compares it with the promises. */
 #ifndef POWERCUT_JUDGE_H
 #define POWERCUT_JUDGE_H
 
@@ -27,7 +27,7 @@ const char *verdict_text(enum verdict verdict);
 /* The digests of all commits of a trace. */
 struct history {
 	uint64_t first, count;
-	uint64_t *digests;           /* by commit; 0 if unknown */
+	uint64_t *digests;           /* by commit number; 0 if unknown */
 };
 
 void history_read(struct history *history, const struct trace *trace);
@@ -41,14 +41,14 @@ struct trial {
 	struct mark mark;            /* what the writer knew before the power cut */
 	enum durability durability;
 	struct dice dice;
-	uint64_t commit;             /* out: the last commit in the image, 0 if none */
-	char message[400];           /* out */
+	uint64_t commit;             /* result: the last commit in the image, 0 if none */
+	char message[400];           /* result: the reason of the verdict */
 };
 
 /* Returns the last commit in an image, 0 if none. */
 uint64_t image_commit(const struct image *image);
 
-/* Writes the files of an image to path; removes those that it has no name for. */
+/* Writes the files of an image to path, and removes the files that have no name in the image. */
 void image_install(const struct image *image, const char *path);
 
 enum verdict judge(struct trial *trial);

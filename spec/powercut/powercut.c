@@ -2,15 +2,14 @@
  *
  *     make powercut STATES=100000 SEED=n
  *
- * A run lets a program work on a database (workload.h), traces what reaches its
- * files (trace.h), and then, for each cut point of the trace, computes states that a
- * power cut can leave (disk.h), opens each and judges it (judge.h). Some runs
- * begin with what a power cut left of the previous run, so that recovery is
- * interrupted too.
+ * A run lets a program work on a database (workload.h), traces what reaches its files (trace.h),
+ * and then, for each cut point of the trace, computes states that a power cut can leave (disk.h),
+ * opens each of these states and checks it (judge.h). Some runs begin with a state that a power
+ * cut left of the previous run, so that recovery is interrupted too.
  *
- * In the control runs something is broken deliberately: a disk that ignores
- * flushes, a level that does not flush, a commit that is acknowledged too early.
- * The test fails if a control loses nothing.
+ * In a control run one thing is broken deliberately: the disk ignores flushes, the durability
+ * level does not flush, or a commit is acknowledged too early. The test fails if a control loses
+ * nothing.
  *
  * SEED repeats a run, STATES is the number of states; ONLY=run:moment:state tries
  * one state.
@@ -28,7 +27,7 @@
 #include "unit/child.h"
 
 #define STATES_A_CUT_POINT 12
-#define TRIES_A_STATE 3      /* attempts per new state before a cut point counts as exhausted */
+#define TRIES_A_STATE 3      /* attempts per new state, then the cut point is exhausted */
 #define STATES_A_RUN 4000
 #define STATES_A_CONTROL 3000
 #define WORKERS_MAX 16
@@ -40,17 +39,17 @@
 /* A kind of run. */
 struct kind {
 	const char *name;
-	enum durability durability[2];  /* of the sessions, alternating */
+	enum durability durability[2];  /* durability levels of the sessions, alternating */
 	bool kills;                  /* a session ends before a random system call */
 	bool made_twice;             /* the first session is killed while it creates the file */
-	bool fails;                  /* one flush fails in each session, and reports it */
+	bool fails;                  /* true if one flush fails in each session */
 	bool recovers;               /* begins with a state of the previous run */
-	/* The controls: what is broken, and which verdicts are expected. */
+	/* The control runs: what is broken in each, and which verdicts are expected. */
 	struct ignored_flushes ignored;
-	bool judged_as_full;         /* is held to promises that its level does not make */
-	bool too_early;              /* is held to promises that are made only later */
+	bool judged_as_full;         /* checked against promises that its level does not make */
+	bool too_early;              /* checked against promises that are made only later */
 	bool only_lost;              /* no verdict but LOST, and at most one commit */
-	bool may_hang;               /* LMDB may loop forever on a damaged page */
+	bool may_hang;               /* true if LMDB may loop forever on a damaged page */
 };
 
 static const struct kind kinds[] = {
@@ -110,15 +109,15 @@ struct run {
 	uint64_t number, seed;
 	struct history history;
 	struct image base;                   /* the state it began with */
-	struct mark mark;                    /* what was known of this state */
+	struct mark mark;                    /* what the writer knew at this cut point */
 	uint64_t digest;                     /* digest of this state */
 	size_t cut_points;
-	uint64_t one_in;                     /* one of one_in cut points is judged */
+	uint64_t one_in;                     /* one of one_in cut points is checked */
 };
 
 static struct {
 	uint64_t seed, states, only[3];
-	bool alone;                          /* ONLY is set */
+	bool alone;                          /* true if ONLY is set */
 	unsigned workers;
 } options;
 
@@ -167,8 +166,8 @@ static void begin_trace(const struct run *run, const char *path)
 	trace_end();
 }
 
-/* The last session is not killed, because it reads what the previous session began to
- * commit. */
+/* Runs the sessions. The last one is not killed, because it reads what the previous session began
+ * to commit. */
 static struct session session_of(const struct run *run, int number, bool last, struct dice *dice)
 {
 	const struct kind *kind = run->kind;
@@ -342,8 +341,8 @@ static pid_t start_worker(const struct run *run, unsigned worker, struct place f
 	_exit(1);
 }
 
-/* Records the state that killed a worker as a finding; a new worker continues
- * after it. */
+/* Records the state that killed a worker as a finding. A new worker continues with the next
+ * state. */
 static void record_death(const struct run *run, unsigned worker, int status)
 {
 	struct trial trial = { .mark = mark_at(run, findings->at[worker].cut_point) };

@@ -227,8 +227,8 @@ static void written(const struct call *call, const struct descriptor *as, long r
 	for (int i = 0; i < call->part_count && left > 0; i++) {
 		size_t len = call->parts[i].iov_len < left ? call->parts[i].iov_len : left;
 
-		/* Page runs of LMDB are separate writes: each is torn or lost
-		 * independently. */
+		/* The model treats the consecutive pages that LMDB writes with one call as
+		 * separate writes, each of which is torn or lost independently. */
 		add_write(as->file, at, call->parts[i].iov_base, len);
 		at += len;
 		left -= len;

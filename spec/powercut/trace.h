@@ -1,8 +1,7 @@
 /* trace.h - a trace of everything that reaches a database's files, in order.
  *
- * The trace is in memory shared by processes: one writes it and may be killed,
- * others read it. A file is identified by a number, in order of creation, because
- * names change.
+ * The trace is in shared memory, because the process that writes it may be killed and other
+ * processes read it. A file is identified by a number, in order of creation, because names change.
  */
 #ifndef POWERCUT_TRACE_H
 #define POWERCUT_TRACE_H
@@ -26,7 +25,7 @@ enum deed_kind {
 	TRACE_SIZE,        /* the length of the file is len */
 	TRACE_GROW,        /* the length of the file is at least len */
 	TRACE_FLUSH,       /* fdatasync or fsync of the file has returned */
-	TRACE_FLUSH_FAILED, /* a flush has failed and reported it; nothing is tried again */
+	TRACE_FLUSH_FAILED, /* a flush has failed; its writes are not tried again */
 	TRACE_FLUSH_PART,  /* a write through an O_DSYNC descriptor has returned */
 	TRACE_FLUSH_NAMES, /* fsync of the directory has returned */
 	TRACE_MARK,        /* the writing program records what it knows */
@@ -38,7 +37,7 @@ struct mark {
 	uint64_t commit;       /* the last visible commit */
 	uint64_t digest;       /* digest of its contents */
 	uint64_t sequence;     /* the last sequence number assigned */
-	uint64_t promised;     /* the last commit that a power cut must not undo */
+	uint64_t promised;     /* the last commit that a power cut must not remove */
 };
 
 struct trace_event {
@@ -68,9 +67,9 @@ void trace_free(struct trace *trace);
 /* Empties the trace; `files` files exist before it begins. */
 void trace_clear(struct trace *trace, const int named[NAMES], int files);
 
-/* Traces this process's calls on the files of path from now on. The process
- * exits immediately, as if killed, before call number kill_at (0: never); flush
- * number fail_at of a file fails (0: none). */
+/* Traces this process's calls on the files of path from now on. Before call number kill_at (0:
+ * never) the process exits immediately, as if it were killed. Flush number fail_at of a file fails
+ * (0 if none). */
 void trace_begin(struct trace *trace, const char *path, uint64_t kill_at, uint64_t fail_at);
 void trace_end(void);
 bool trace_flush_has_failed(void);

@@ -1,4 +1,5 @@
-/* workload.c - random steps, each followed by a mark. */
+/* workload.c - the random steps that a traced program makes on a database, each followed by a mark
+ * in the trace. */
 #include "powercut/workload.h"
 
 #include "calls/calls.h"
@@ -58,7 +59,7 @@ static void promise(struct world *world, uint64_t commit)
 		world->mark.promised = commit;
 }
 
-/* Marks a call that has returned. Weaker levels promise only the commit before
+/* Adds a mark to the trace after a call has returned. Weaker levels promise only the commit before
  * the last. */
 static void mark(struct world *world)
 {
@@ -93,8 +94,8 @@ static void open_world(struct world *world)
 	trace_mark(&world->mark);
 }
 
-/* A close flushes what this process has left in memory. (What a killed process
- * left is flushed by the next commit.) */
+/* Closes the database, which flushes the commits of this process. (Commits of a killed process are
+ * flushed by the next commit.) */
 static void close_world(struct world *world)
 {
 	bool failed = trace_flush_has_failed();
@@ -109,7 +110,7 @@ static void close_world(struct world *world)
 
 /* --- steps --- */
 
-/* Sets name to a random table's, "" if there is none. */
+/* Sets name to the name of a random table, "" if there is no table. */
 static void choose_table(struct world *world, char name[TABLE_NAME_MAX + 1], size_t *count)
 {
 	struct buffer names = { 0 };

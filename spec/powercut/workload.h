@@ -1,8 +1,8 @@
-/* workload.h - a program that uses a database and records what it was promised.
+/* workload.h - a program that uses a database and records the promises that it got.
  *
- * Creates and deletes tables, puts, updates and deletes small and large items alone
- * and in batches, some of which have expired, sweeps, changes streams, retention and
- * time to live, closes and opens: random steps that a seed determines. After each
+ * The program makes random steps, which a seed determines. It creates and deletes tables, puts,
+ * updates and deletes small and large items alone and in batches, some of which have expired,
+ * sweeps, changes streams, retention and time to live, closes and opens the database. After each
  * commit it marks the trace with a digest of the database.
  */
 #ifndef POWERCUT_WORKLOAD_H
@@ -18,9 +18,9 @@ struct session {
 	uint64_t seed;
 	enum durability durability;
 	int steps;
-	uint64_t kill_at;            /* system call before which it is killed; 0: never */
-	uint64_t fail_at;            /* number of the flush of a file that fails; 0: none */
-	bool closes;                 /* the session closes the database at the end */
+	uint64_t kill_at;            /* system call before which it is killed; 0 if never */
+	uint64_t fail_at;            /* number of the flush of a file that fails; 0 if none */
+	bool closes;                 /* true if the session closes the database at the end */
 };
 
 /* Time of all clocks of the workload and of the judge, in milliseconds. */

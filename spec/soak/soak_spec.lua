@@ -61,7 +61,7 @@ local function write_batch(db, from)
 end
 
 --- Waits until the follower's lag is less than half of what the stream keeps, and until no snapshot
---- is old: a reader that is not scheduled makes any file grow.
+--- is old, because a reader that is not scheduled makes any file grow.
 local function wait_for_others(db, places, n)
   for _ = 1, 600000 do
     local place = places:get { id = "follower" }

@@ -1,8 +1,8 @@
 /* memory.c - makes LMDB's memory allocations fail.
  *
- * The return address shows which library calls. Only LMDB's requests can fail: the
- * library's own allocations are tested through base/memory.h. The sanitizers
- * replace malloc themselves; with them LMDB's requests do not fail.
+ * The return address shows which library calls malloc. Only LMDB's allocations can fail here,
+ * because tidetable's own allocations are tested through base/memory.h. The sanitizers replace
+ * malloc themselves, so with a sanitizer LMDB's allocations do not fail.
  */
 #include "calls/calls.h"
 

@@ -2,21 +2,20 @@
  *
  *     make syscalls EVERY=1
  *
- * The acts of acts.h run once to count the system calls that they make and to
- * compute the digest of the database after each act. Then each call is a point:
- * the acts run in a separate process in which this call fails. A point has a way
- * of failing (an errno, interrupted, short, executed but reported as failed), once
- * or for all later calls of its kind.
+ * The steps of steps.h run once to count the system calls that they make and to compute the digest
+ * of the database after each step. Then each system call is tested at a point, which is a separate
+ * run of the steps, in another process, in which this call fails. The call fails in a certain way
+ * (with an errno, interrupted, short, or executed but reported as failed), either once or together
+ * with all later calls of its kind.
  *
- * An act that fails must have changed nothing, or report an unknown outcome: then
- * it has changed everything or nothing. While the handle is still open, another
- * process must find the database sound and the write lock free. The act is
- * repeated on the same handle (on a new one after an unknown outcome) and must
- * succeed, like all later acts. At the end no descriptor, mapping or reader slot
- * may be left.
+ * A step that fails must have changed nothing, unless it reports an unknown outcome; in that case
+ * it must have changed everything or nothing. While the handle is still open, another process must
+ * find the database undamaged and the write lock free. The step is repeated on the same handle (on
+ * a new one after an unknown outcome) and must succeed, like all later steps. At the end no
+ * descriptor, mapping or reader slot may be left.
  *
- * At points of the second kind the database is opened again after the first
- * failure, repeatedly, while each call of the opening fails once.
+ * At a compound point the database is opened repeatedly after the first failure, and in each
+ * attempt another call fails once.
  *
  * EVERY=n runs every n-th point, starting at one that SEED chooses; ONLY=n runs
  * one point.
@@ -29,11 +28,11 @@
 #include "calls/calls.h"
 #include "calls/digest.h"
 #include "os/clock.h"
-#include "syscalls/acts.h"
+#include "syscalls/steps.h"
 #include "unit/files.h"
 #include "unit/tides.h"
 
-#define ACTS_MAX 32
+#define STEPS_MAX 32
 #define SECONDS_A_POINT 60
 #define SECOND_FAULTS_MAX 2000
 
@@ -41,13 +40,13 @@ enum way { ONCE, ON, SHORT, EXECUTED, WAYS };
 
 static const char *const way_names[WAYS] = { "once", "from then on", "short", "executed first" };
 
-/* The ways in which a kind of call can fail. */
+/* Ways in which each kind of system call can fail. */
 static const struct mode {
 	enum call_kind kind;
 	int errors[3];
-	bool interrupted;            /* a signal can interrupt it before it is executed */
+	bool interrupted;            /* true if a signal can interrupt the call */
 	bool can_be_short;
-	bool executed;               /* can be executed and reported as failed */
+	bool executed;               /* true if it can be executed and reported as failed */
 } modes[] = {
 	{ CALL_OPEN, { EMFILE, EACCES, EIO }, true, false, false },
 	{ CALL_CLOSE, { 0 }, false, false, true },
@@ -90,14 +89,14 @@ struct point {
 /* Results of a run, in memory shared by the processes. */
 struct shared {
 	uint64_t calls[CALL_KINDS];
-	uint64_t digests[ACTS_MAX]; /* after each act */
+	uint64_t digests[STEPS_MAX];  /* of the database after each step */
 	uint64_t second_faults;
-	unsigned act;                /* the last act that was run */
+	unsigned step;                /* index of the last step that was run */
 	bool fired;
 };
 
 static struct shared *shared;
-static uint64_t reference[ACTS_MAX];        /* shared->digests of the first run */
+static uint64_t reference[STEPS_MAX];        /* shared->digests of the first run */
 static const struct point *point;            /* NULL: no call fails */
 static bool armed;
 static uint64_t second_at, seconds_seen;     /* 0: no second fault */
@@ -166,24 +165,24 @@ static int count_maps(const char *path)
 	return count;
 }
 
-static bool may_show(uint64_t digest, unsigned act, bool unknown)
+static bool may_show(uint64_t digest, unsigned step, bool unknown)
 {
-	return digest == reference[act ? act - 1 : 0] || (unknown && digest == reference[act]);
+	return digest == reference[step ? step - 1 : 0] || (unknown && digest == reference[step]);
 }
 
-struct question {
-	const struct actor *actor;
-	unsigned act;
+/* What check_state expects of the database. */
+struct expected_state {
+	const struct session *session;
+	unsigned step;
 	bool unknown;
 	bool at_the_end;
 };
 
-/* Runs in another process: opens, reads and checks the database and takes the
- * write lock. */
+/* Runs in another process. Opens, reads and checks the database and acquires the write lock. */
 static void check_state(struct child *parent, void *context)
 {
-	const struct question *question = context;
-	struct tide_options options = question->actor->options;
+	const struct expected_state *expected = context;
+	struct tide_options options = expected->session->options;
 	struct failure failure = { 0 };
 	struct tide_info info;
 	struct tide *tide;
@@ -194,144 +193,145 @@ static void check_state(struct child *parent, void *context)
 	calls_watch(NULL);
 	options.create = false;
 	err = tide_open(&tide, &options, &failure);
-	if (err == ERR_NO_FILE && question->act == 0)
-		return;                  /* not created: valid, nothing has happened */
+	if (err == ERR_NO_FILE && expected->step == 0)
+		return;                  /* the first step was not executed */
 	MUST(err, failure);
 	MUST(tide_begin(tide, &failure), failure);
 	tide_abort(tide);
 	MUST(digest_of(tide, &digest, &failure), failure);
-	CHECK(!point || may_show(digest, question->act, question->unknown));
+	CHECK(!point || may_show(digest, expected->step, expected->unknown));
 	check_clean(tide);
 	MUST(tide_info(tide, &info, &failure), failure);
-	if (question->at_the_end)
+	if (expected->at_the_end)
 		CHECK_EQUAL_UINT(info.readers, 1);
 	tide_close(tide);
 }
 
-static void check_in_child(const struct actor *actor, unsigned act, bool unknown, bool at_the_end)
+static void check_in_child(const struct session *session, unsigned step, bool unknown,
+	bool at_the_end)
 {
-	struct question question = { actor, act, unknown, at_the_end };
-	struct child child = child_start(check_state, &question);
+	struct expected_state expected = { session, step, unknown, at_the_end };
+	struct child child = child_start(check_state, &expected);
 
 	child_end(&child);
 }
 
 /* --- a run --- */
 
-static int run_armed(struct actor *actor, unsigned act)
+static int run_armed(struct session *session, unsigned step)
 {
 	int err;
 
 	armed = true;
-	err = acts[act].run(actor);
+	err = steps[step].run(session);
 	armed = false;
 	return err;
 }
 
-static void open_again(struct actor *actor)
+static void open_again(struct session *session)
 {
-	actor_close(actor);
-	MUST(actor_open(actor), actor->failure);
+	session_close(session);
+	MUST(session_open(session), session->failure);
 }
 
-/* Runs the act, and reopens the database, while the fault persists. */
-static int run_with_fault(struct actor *actor, unsigned act)
+/* Runs the step again and opens the database again while the system calls still fail. */
+static int run_with_fault(struct session *session, unsigned step)
 {
 	int err;
 
-	if (!actor->tide)
-		return run_armed(actor, 0);
-	err = run_armed(actor, act);
+	if (!session->tide)
+		return run_armed(session, 0);
+	err = run_armed(session, step);
 	if (!err)
 		return 0;
 	armed = true;
-	actor_close(actor);
-	actor_open(actor);
+	session_close(session);
+	session_open(session);
 	armed = false;
 	return err;
 }
 
-/* Opens the database repeatedly; another call fails each time. */
-static void open_with_second_faults(struct actor *actor)
+/* Opens the database repeatedly. In each attempt another system call fails. */
+static void open_with_second_faults(struct session *session)
 {
 	second_at = 0;
 	do {
 		CHECK(second_at < SECOND_FAULTS_MAX);
 		seconds_seen = 0;
 		second_fired = false;
-		actor_close(actor);
+		session_close(session);
 		second_at++;
 		armed = true;
-		if (actor_open(actor) == 0)
-			actor_close(actor);
+		if (session_open(session) == 0)
+			session_close(session);
 		armed = false;
 		shared->second_faults += second_fired;
 	} while (second_fired);
 	second_at = 0;
-	MUST(actor_open(actor), actor->failure);
+	MUST(session_open(session), session->failure);
 }
 
-/* Judges the state after a failure, then repeats the act. */
-static void recover(struct actor *actor, unsigned act, int err)
+/* Checks the database after a failed step, then repeats the step. */
+static void recover(struct session *session, unsigned step, int err)
 {
-	bool unknown = err == ERR_UNKNOWN_OUTCOME, opens = acts[act].run == actor_open;
+	bool unknown = err == ERR_UNKNOWN_OUTCOME, opens = steps[step].run == session_open;
 
 	CHECK(shared->fired);
-	CHECK_EQUAL_INT(actor->failure.err, err);
-	check_in_child(actor, act, unknown, false);
+	CHECK_EQUAL_INT(session->failure.err, err);
+	check_in_child(session, step, unknown, false);
 	if (point->way == ON) {
-		int again = run_with_fault(actor, act);
+		int again = run_with_fault(session, step);
 
 		unknown = unknown || again == ERR_UNKNOWN_OUTCOME;
-		check_in_child(actor, act, unknown, false);
+		check_in_child(session, step, unknown, false);
 		if (!again)
 			return;
 	}
 	point = NULL;
-	if (shared->fired && actor->tide && unknown)
-		open_again(actor);
+	if (shared->fired && session->tide && unknown)
+		open_again(session);
 	if (opens) {
-		if (!actor->tide)
-			MUST(actor_open(actor), actor->failure);
+		if (!session->tide)
+			MUST(session_open(session), session->failure);
 		return;
 	}
-	if (!actor->tide)
-		open_again(actor);
-	err = acts[act].run(actor);
-	if (err != acts[act].again || !unknown)
-		MUST(err, actor->failure);
+	if (!session->tide)
+		open_again(session);
+	err = steps[step].run(session);
+	if (err != steps[step].again || !unknown)
+		MUST(err, session->failure);
 }
 
-/* Checks that the contents of the database after this act equal those in the run without
+/* Checks that the contents of the database after this step equal those in the run without
  * faults. */
-static void check_digest(struct actor *actor, unsigned act)
+static void check_digest(struct session *session, unsigned step)
 {
-	if (actor->tide)
-		MUST(digest_of(actor->tide, &shared->digests[act], &actor->failure),
-			actor->failure);
+	if (session->tide)
+		MUST(digest_of(session->tide, &shared->digests[step], &session->failure),
+			session->failure);
 	else
-		shared->digests[act] = shared->digests[act - 1];
-	CHECK(!reference[act] || shared->digests[act] == reference[act]);
+		shared->digests[step] = shared->digests[step - 1];
+	CHECK(!reference[step] || shared->digests[step] == reference[step]);
 }
 
-static void run_acts(struct actor *actor, bool compound)
+static void run_steps(struct session *session, bool compound)
 {
 	bool begun = false;
 
-	for (unsigned act = 0; act < act_count; act++) {
-		int err = run_armed(actor, act);
+	for (unsigned step = 0; step < step_count; step++) {
+		int err = run_armed(session, step);
 
-		shared->act = act;
+		shared->step = step;
 		if (err)
-			recover(actor, act, err);
+			recover(session, step, err);
 		if (shared->fired && compound && !begun) {
 			begun = true;
 			point = NULL;
-			open_with_second_faults(actor);
-			if (!acts[act].run || acts[act].run == actor_close)
-				actor_close(actor);
+			open_with_second_faults(session);
+			if (!steps[step].run || steps[step].run == session_close)
+				session_close(session);
 		}
-		check_digest(actor, act);
+		check_digest(session, step);
 	}
 }
 
@@ -340,7 +340,7 @@ static void run_point(struct child *parent, void *context)
 {
 	const struct point *chosen = context;
 	char path[4300], *end = path;
-	struct actor actor = { .options = { .path = path, .create = true,
+	struct session session = { .options = { .path = path, .create = true,
 		.durability = durability, .max_bytes = UINT64_C(64) << 20 } };
 	int descriptors;
 
@@ -348,19 +348,19 @@ static void run_point(struct child *parent, void *context)
 	alarm(SECONDS_A_POINT);
 	end += snprintf(path, sizeof path, "%s/tide", check_directory());
 	CHECK(end < path + sizeof path);
-	actor.options.clock = clock_manual(UINT64_C(1700000000000));
-	item_of(&actor.builder, "warm", "warm", "warm");
+	session.options.clock = clock_manual(UINT64_C(1700000000000));
+	item_of(&session.builder, "warm", "warm", "warm");
 	descriptors = count_descriptors();
 	point = chosen;
 	calls_watch(&hooks);
-	run_acts(&actor, chosen && chosen->compound);
+	run_steps(&session, chosen && chosen->compound);
 	calls_watch(NULL);
 	CHECK_EQUAL_INT(count_descriptors(), descriptors);
 	CHECK(count_maps(path) == 0 || (chosen && chosen->mode->kind == CALL_UNMAP) ||
 		(chosen && chosen->compound));
-	check_in_child(&actor, act_count - 1, false, true);
-	builder_release(&actor.builder);
-	clock_drop(actor.options.clock);
+	check_in_child(&session, step_count - 1, false, true);
+	builder_release(&session.builder);
+	clock_drop(session.options.clock);
 }
 
 static void remove_all(void)
@@ -414,7 +414,7 @@ static void try_fault(const struct point *chosen)
 		durability == DURABILITY_FULL ? "full:" : "one_flush:",
 		(unsigned long long)chosen->at, call_name(chosen->mode->kind),
 		way_names[chosen->way], chosen->error ? strerror(chosen->error) : "-",
-		chosen->compound ? ", then others" : "", acts[shared->act].name);
+		chosen->compound ? ", then others" : "", steps[shared->step].name);
 }
 
 static void try_each_call(const struct mode *mode, int error, enum way way,
@@ -468,7 +468,7 @@ int main(void)
 	totals.from = check_random_below(totals.every);
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		0);
-	CHECK(shared != MAP_FAILED && act_count <= ACTS_MAX);
+	CHECK(shared != MAP_FAILED && step_count <= STEPS_MAX);
 	try_all(DURABILITY_FULL);
 	try_all(DURABILITY_ONE_FLUSH);
 	printf("syscalls: %llu of %llu points run, %llu second faults: %llu failed"

@@ -35,7 +35,7 @@ describe("with a small address space", function()
       { "tables", path }, { "describe", path, "orders" }, { "stats", path },
       { "put", path, "orders", "id=b" }, { "get", path, "orders", "id=b" },
       { "scan", path, "orders" }, { "query", path, "orders", "id=a" },
-      { "delete", path, "orders", "id=b" }, { "tail", path }, { "trim", path },
+      { "delete", path, "orders", "id=b" }, { "tail", path }, { "sweep", path },
       { "check", path }, { "export", path }, { "backup", path, path .. ".copy" },
       { "backup", "--compact", path, path .. ".small" }, { "compact", path },
       { "import", path .. ".new", "--create", "/dev/null" },
@@ -77,7 +77,7 @@ describe("with a small address space", function()
     for i = 1, 900 do assert(orders:put { id = "n" .. i, text = text }) end
     local ran = limited(TOO_LITTLE, "tables", path)
     assert.equal(1, ran.status)
-    assert.match("no address space for a map of the file and a reserve, %d+ MiB", ran.err)
+    assert.match("needs a mapping of %d+ MiB, which does not fit in the address space", ran.err)
     assert.match("raise the limit with ulimit %-v", ran.err)
   end)
 end)

@@ -55,7 +55,7 @@ local bad_values = {
   { "a key that is a float", { [1.5] = 1 }, "" },
   { "an empty name", { [""] = 1 }, "Empty attribute name" },
   { "a name of 65,536 bytes", { [("n"):rep(65536)] = 1 }, "65535" },
-  { "33 levels", nested(33), "Nesting" },
+  { "32 levels", nested(32), "Nesting" },
   { "a cycle", cycle(), "Nesting" },
   { "a table that explodes", exploding(), "Item size" },
   { "400 KB", ("x"):rep(409600), "Item size" },
@@ -130,7 +130,7 @@ describe("an item with", function()
   for _, case in ipairs(bad_values) do
     it(case[1] .. " is refused by every call, and nothing is stored", function()
       local item = { id = "b", deep = { inside = case[2] } }
-      if case[1] == "33 levels" then
+      if case[1] == "32 levels" then
         item = { id = "b", deep = case[2] }
       end
       local err = refused("VALIDATION", one:put(item))
@@ -158,8 +158,8 @@ describe("an item with", function()
     check_unharmed()
   end)
 
-  it("accepts 32 levels of nesting", function()
-    assert(one:put { id = "deep", list = nested(32) })
+  it("accepts 31 levels of nesting", function()
+    assert(one:put { id = "deep", list = nested(31) })
     assert.same({}, db:check().problems)
   end)
 end)
@@ -331,7 +331,7 @@ describe("inside a transaction", function()
       note(one.enable_stream, one)
       local stream = assert(one:stream())
       note(stream.set_retention, stream, "1h")
-      note(db.trim, db)
+      note(db.sweep, db)
       error("enough", 0)
     end)
     assert.is_false(ok)
@@ -416,7 +416,7 @@ describe("a handle that", function()
     refused("READ_ONLY", reader:transact(function() end))
     refused("READ_ONLY", t:enable_stream())
     refused("READ_ONLY", t:disable_stream())
-    refused("READ_ONLY", reader:trim())
+    refused("READ_ONLY", reader:sweep())
     refused("READ_ONLY", assert(t:stream()):set_retention("1h"))
     assert.equal(1, t:get({ id = "a" }).n)
     assert.is_true(reader:check().ok)
@@ -480,7 +480,7 @@ describe("a full map", function()
       assert(one:delete { id = "n" .. i })
     end
     clock:advance(86400)
-    assert(db:trim() > 0)
+    assert(db:sweep() > 0)
     assert(one:put { id = "again", text = ("x"):rep(300000) })
     assert(db:delete_table "one")
     assert.same({}, db:check().problems)
@@ -538,7 +538,7 @@ describe("a file that", function()
       write(name, whole:sub(1, size))
       local opened, err, code = tidetable.open(path(name))
       if opened then
-        -- The last page may be a free one: then all items must be readable.
+        -- If the last page is a free one, all items must be readable.
         assert.same({}, opened:check().problems, "cut to " .. size)
         assert.equal(101, #helper.collect(opened:table("one"):scan()))
         opened:close()
@@ -646,7 +646,7 @@ local misuses = {
 
 --- Calls all methods with a dot instead of a colon, with no arguments and with a table.
 local dotted = {
-  "db.close()", "db.info()", "db.check()", "db.trim()", "db.sync()", "db.stream()", "db.wakeup()",
+  "db.close()", "db.info()", "db.check()", "db.sweep()", "db.sync()", "db.stream()", "db.wakeup()",
   "db.list_tables()", "db.list_streams()", "db.create_table { name = 'new', partition_key = 'id' }",
   "db.table 'one'", "db.delete_table 'one'", "db.backup 'x'", "db.transact(print)",
   "orders.put { id = 'a' }", "orders.put({ id = 'a' }, { return_values = 'ALL_OLD' })",

@@ -105,7 +105,7 @@ describe("create_table", function()
     helper.blames("a table with name and partition_key expected, got nil", try(nil))
     helper.blames("create_table: partition_key is missing", try { name = "orders" })
     helper.blames("create_table: name is missing", try { partition_key = "id" })
-    -- hash_key is similar to sort_key, which must not be proposed.
+    -- The message must not propose sort_key, although its name is similar to hash_key.
     helper.blames('unknown option "hash_key"; known:', try { name = "orders", hash_key = "id" })
     helper.blames('unknown option "partion_key" (did you mean "partition_key"?)',
       try { name = "orders", partion_key = "id" })
@@ -251,11 +251,11 @@ describe("delete_table", function()
     local items = {}
     for i = 1, 600 do items[i] = { id = tostring(i) } end
     assert(orders:load(items))
-    local trim = core.trim
-    finally(function() core.trim = trim end)
-    function core.trim() return nil, "another writer", "NOT_NOW" end
+    local sweep = core.sweep
+    finally(function() core.sweep = sweep end)
+    function core.sweep() return nil, "another writer", "NOT_NOW" end
     assert.is_true(db:delete_table "orders")
-    core.trim = trim
+    core.sweep = sweep
     local left = db:check().rows
     assert.is_true(left > 600)
     for i = 1, 256 do assert(other:put { id = "x", n = i }) end
@@ -282,7 +282,7 @@ describe("delete_table", function()
     assert.equal("orders", db:list_streams { table = "orders" }[1].table_name)
     clock:advance(3600)
     assert.are.same({}, collect(again:records()))
-    assert(db:trim())
+    assert(db:sweep())
     assert.are.same({}, db:list_streams())
     refused("NOT_FOUND", again:describe())
     refused("NOT_FOUND", again:next())
@@ -363,11 +363,11 @@ describe("trim", function()
     local items = {}
     for i = 1, 2500 do items[i] = { id = tostring(i) } end
     assert(orders:load(items))
-    assert.equal(0, db:trim())
+    assert.equal(0, db:sweep())
     assert.equal(2500, db:check().records)
     clock:advance(3600)
-    assert.equal(2500, db:trim())
-    assert.equal(0, db:trim())
+    assert.equal(2500, db:sweep())
+    assert.equal(0, db:sweep())
     assert.equal(0, db:check().records)
     assert.equal(2500, db:check().items)
   end)

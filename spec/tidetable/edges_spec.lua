@@ -187,7 +187,7 @@ describe("a foreign userdata", function()
 end)
 
 describe("text of UTF-8 continuation bytes only", function()
-  -- A message contains complete characters only; this text has none.
+  -- A message contains complete characters only. This text contains no complete character.
   local invalid = ("\x80"):rep(300)
 
   it("is not a number", function()

@@ -45,7 +45,7 @@ describe("a full disk", function()
     assert.equal(n - 1, #helper.collect(db:stream():records()))
     -- Deleting from a table without a stream, and trimming, still work.
     assert(assert(db:table "bare"):delete { id = "x" })
-    assert(db:trim())
+    assert(db:sweep())
     db:close()
     db = assert(tidetable.open(folder .. "/db"))
     one = assert(db:table "one")

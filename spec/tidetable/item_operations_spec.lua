@@ -1,4 +1,4 @@
--- item_operations_spec.lua - what the three kinds of tables share: checks and loading.
+-- item_operations_spec.lua - checks of arguments, and loading, in the three kinds of tables.
 local item_operations = require "tidetable.item_operations"
 
 local function message_of(...)

@@ -16,7 +16,7 @@ before_each(function()
   assert(orders:load(items))
 end)
 
---- A process that reports if this one holds a snapshot: a test in this process would be a use of
+--- A process that reports whether this process holds a snapshot. A test in this process would use
 --- the handle, which would release the snapshot.
 local function watcher()
   return helper.child [[
@@ -64,7 +64,7 @@ local holders = {
   end,
 }
 
---- Uses of a handle that do not concern the snapshot.
+--- Calls of a handle that do not use the snapshot.
 local uses = {
   put = function(_, t) assert(t:put { id = "a", n = core.elapsed() }) end,
   get = function(_, t) assert(t:get { id = "0001" }) end,
@@ -76,7 +76,7 @@ local uses = {
   stream = function(_, t) assert(t:stream():records { limit = 1 } ()) end,
   transact = function(d) assert(d:transact(function() return true end)) end,
   load = function(_, t) assert(t:load { { id = "b" } }) end,
-  trim = function(d) assert(d:trim()) end,
+  sweep = function(d) assert(d:sweep()) end,
   sync = function(d) assert(d:sync()) end,
   list_tables = function(d) assert(d:list_tables()) end,
 }

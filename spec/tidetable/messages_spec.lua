@@ -69,7 +69,7 @@ local returned = {
     .. "conditions", page { start_key = { id = "b", at = 1 } } },
   { "VALIDATION", "The provided starting key does not match the range key predicate",
     page { sort = { ">", 1 }, start_key = { id = "a", at = 1 } } },
-  { "NO_FILE", "can't resolve its directory: No such file or directory",
+  { "NO_FILE", "is in a directory that can't be resolved: No such file or directory",
     function() return tidetable.open(helper.path "no/such.tide") end },
   { "VALIDATION", "is a file of the database itself", function()
     return helper.open():backup(helper.path())

@@ -121,7 +121,7 @@ describe("what is read", function()
     assert.equal(2, runs(up_to(7, { descending = true }), put(7)))
     assert.equal(2, runs(up_to(7, { descending = true }), put(100)))
     orders:delete { customer = "x", n = 100 }
-    -- A limit ends the range too; start_key begins it.
+    -- A limit also ends the range that was read; start_key begins it.
     local function limited(tx)
       collect(tx:table("orders"):query("x", { limit = 3, start_key = { customer = "x", n = 2 } }))
     end

@@ -219,7 +219,7 @@ describe("the options of transact", function()
     local db, accounts = open_shop()
     assert.equal(5, db:transact(function(tx)
       tx:table("accounts"):put { id = "ann" }
-      -- The write lock is held: a write outside a transaction is refused.
+      -- A write outside a transaction is refused while the write lock is held.
       helper.raises("NESTED", accounts.put, accounts, { id = "bob" })
       return 5
     end, { mode = "locked", time_limit = 1 }))

@@ -47,6 +47,10 @@ describe("check", function()
     assert.equal("old_image", options.nearest("OldImage", { new_image = 1, old_image = 1 }))
     assert.is_nil(options.nearest("hash_key", { sort_key = true }))
     assert.is_nil(options.nearest("orders", {}))
+    assert.equal("query", options.nearest("qeury", { query = 1 }, 1))     -- an exchange is one step
+    assert.is_nil(options.nearest("quree", { query = 1 }, 1))
+    assert.equal("query", options.nearest("quree", { query = 1 }))
+    assert.equal("get", options.nearest("gte", { get = 1, put = 1 }, 1))
     -- The result is the same each time if several are equally similar.
     local alike = {}
     for letter in ("abcdefghijklmnopqrstuvwyz"):gmatch "." do alike[letter .. "rders"] = true end
@@ -92,6 +96,11 @@ describe("integer_from and seconds", function()
     for _, wrong in ipairs { 0, -1, 1.0, 1.5, "1", {}, 0 / 0, math.huge } do
       assert.equal("an integer from 1", from(wrong))
     end
+    local between = options.integer_from(1, 3)
+    assert.is_nil(between(1))
+    assert.is_nil(between(3))
+    assert.equal("an integer from 1 to 3", between(0))
+    assert.equal("an integer from 1 to 3", between(4))
     assert.is_nil(options.seconds(0))
     assert.is_nil(options.seconds(0.001))
     assert.is_nil(options.seconds(86400.0))

@@ -111,7 +111,7 @@ describe("tidetable.check", function()
     write(path, whole)
     for _, options in ipairs { {}, { isolate = true } } do
       local err = refused("CORRUPT", tidetable.check(path, options))
-      assert.is_truthy(err.message:find("both meta pages are damaged", 1, true), err.message)
+      assert.is_truthy(err.message:find("^both meta pages of .* are damaged"), err.message)
     end
   end)
 
@@ -119,7 +119,7 @@ describe("tidetable.check", function()
     for _, isolate in ipairs { false, true } do
       local err = refused("NO_FILE", tidetable.check(helper.path("none"),
         { isolate = isolate, stall_timeout = isolate and math.huge or nil }))
-      assert.equal("no such database: " .. helper.path("none"), err.message)
+      assert.equal(("the database %s does not exist"):format(helper.path("none")), err.message)
     end
     write(helper.path("text"), ("a text, and no database\n"):rep(1000))
     refused("NOT_DATABASE", tidetable.check(helper.path("text")))

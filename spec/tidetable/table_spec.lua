@@ -659,7 +659,7 @@ it("tables whose ids are long in keys work like others", function()
     for _, record in ipairs(records) do assert.is_true(is_own(record.new_image)) end
   end
   assert(db:delete_table "late2")
-  db:trim()
+  db:sweep()
   assert.equal(4, #collect(made[1]:scan()))
   assert.equal(4, #collect(made[3]:scan()))
   assert.is_true(assert(db:check()).ok)

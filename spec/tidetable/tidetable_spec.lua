@@ -88,7 +88,7 @@ describe("open", function()
     refused("READ_ONLY", seen:enable_stream())
     refused("READ_ONLY", seen:disable_stream())
     refused("READ_ONLY", seen:stream():set_retention "1h")
-    refused("READ_ONLY", reader:trim())
+    refused("READ_ONLY", reader:sweep())
     assert.is_true(reader:info().read_only)
     assert.is_false(db:info().read_only)
     assert.are.same({ id = "a" }, seen:get { id = "a" })
@@ -130,7 +130,7 @@ describe("open", function()
     assert.is_nil(orders:get { id = tostring(n) })
     assert.equal(text, orders:get({ id = "1" }).text)
     assert.is_truthy(orders:delete { id = "1" })
-    assert.equal(0, assert(db:trim()))
+    assert.equal(0, assert(db:sweep()))
     assert.is_true(db:delete_table "orders")
     assert.is_true(db:check().ok)
   end)
@@ -293,7 +293,7 @@ describe("an error", function()
       "orders:load { { id = 'a' }, { id = 2 } }",
     }
     local raised = {
-      "for _ in orders:query(1) do end", "db:transact(function() db:trim() end)",
+      "for _ in orders:query(1) do end", "db:transact(function() db:sweep() end)",
       "db:transact(function(tx) tx:table 'none' end)",
       "coroutine.wrap(function() assert(db:table 'none') end)()",
       "db:close() orders:get { id = 'a' }",
@@ -367,7 +367,7 @@ describe("an error", function()
     refused("BUSY", db:transact(function() end))
     refused("BUSY", db:create_table { name = "other", partition_key = "id" })
     refused("BUSY", orders:load { { id = "a" } })
-    refused("BUSY", db:trim())
+    refused("BUSY", db:sweep())
     assert.is_nil(orders:get { id = "a" })       -- readers never wait
     child:go()
     assert.equal("out", child:line())
@@ -399,7 +399,7 @@ describe("an error", function()
     child:paused()
     assert(os.remove(helper.path()))
     local err = refused("BUSY", tidetable.open(helper.path(), { durability = "none" }))
-    assert.equal(helper.path() .. ": was removed, and another process still has it open",
+    assert.equal(helper.path() .. " was removed, but another process still has the file open",
       err.message)
     assert.is_nil(err.pid)
     child:go()
@@ -463,7 +463,7 @@ describe("a closed handle", function()
     local follow = stream:records { follow = true, from = "LATEST", timeout = 0 }
     db:close()
     db:close()
-    for _, name in ipairs { "list_tables", "list_streams", "trim", "check", "info", "sync",
+    for _, name in ipairs { "list_tables", "list_streams", "sweep", "check", "info", "sync",
         "wakeup" } do
       raises("CLOSED", db[name], db)
     end

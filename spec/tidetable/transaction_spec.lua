@@ -184,7 +184,7 @@ describe("transact", function()
       raises("NESTED", db.transact, db, function() error "not reached" end)
       raises("NESTED", db.create_table, db, { name = "other", partition_key = "id" })
       raises("NESTED", db.delete_table, db, "ledger")
-      raises("NESTED", db.trim, db)
+      raises("NESTED", db.sweep, db)
       raises("NESTED", db.close, db)
       tx:table "ledger":put { id = "y" }
     end)
@@ -558,7 +558,7 @@ for _, mode in ipairs { "locked", "optimistic" } do
         { mode = mode })
       assert.is_false(ok)
       assert.is_true(rawequal(foreign, err))
-      -- The outer transaction is cancelled inside the inner one: both are undone.
+      -- The outer transaction is cancelled inside the inner one, so both are rolled back.
       local items = assert(other:create_table { name = "items", partition_key = "id" })
       refused("CANCELLED", transact(function(tx, t)
         t:put { id = "bob" }

@@ -1,10 +1,10 @@
 /* calls.h - calls of tide.h with fault injection in the layers below.
  *
- * Each request that a call makes to the layer below (memory or store) fails once: the
- * first, then the second, until the call succeeds. A call that fails must return an
- * error, release its locks and leave no partial change; then the same call must
- * succeed. Each attempt uses a new handle, so that no cache saves it a request.
- * EVERY=n lets only one request in n fail.
+ * Each request that a call makes to the layer below (memory or store) fails once: first the first
+ * request, then the second, and so on, until the call succeeds. A call that fails must return an
+ * error, release its locks and leave no partial change; then the same call must succeed. Each
+ * attempt uses a new handle, so that no cache saves it a request. EVERY=n lets only one request in
+ * n fail.
  */
 #ifndef UNIT_CALLS_H
 #define UNIT_CALLS_H
@@ -143,8 +143,9 @@ static char stubborn[32];
 static const char *const stubborn_names[] = { "x", "y", "z" };
 static uint64_t records_before;
 
-/* Writes in one transaction and continues after a failure; no half of a change is committed. */
-static int run_stubborn(struct tide *tide)
+/* Writes in one transaction and continues after a failed write. Each committed change is
+ * complete. */
+static int run_after_failures(struct tide *tide)
 {
 	struct tide_table table = table_named("orders");
 	struct tide_change change;
@@ -174,7 +175,7 @@ static uint64_t records_of(struct tide *tide, uint32_t stream)
 	return state.count;
 }
 
-/* Different items each time, because items that an earlier attempt has put may remain. */
+/* Puts other items in each attempt, because items that an earlier attempt has put may remain. */
 static void prepare_stubborn(struct tide *tide)
 {
 	static int attempt;
@@ -204,6 +205,67 @@ static bool sign_trim(struct tide *tide)
 	gone = report.streams == 3;
 	buffer_release(&report.text);
 	return gone;
+}
+
+/* The same items each time, because an earlier attempt may have removed some. */
+static void prepare_truncate(struct tide *tide)
+{
+	static const char *const names[] = { "orders", "silent" };
+
+	for (int i = 0; i < 2; i++) {
+		struct tide_table table = table_named(names[i]);
+
+		put_alone(tide, &table, "ann", "1", "old");
+		put_alone(tide, &table, "ann", "big", big);
+		put_alone(tide, &table, "ann", deep, "old");
+	}
+}
+
+static int truncate_named(struct tide *tide, const char *name)
+{
+	struct tide_table table = table_named(name);
+	struct tide_truncation progress = { 0 };
+	uint64_t removed = 0;
+	bool more = true;
+	int err = 0;
+
+	while (!err && more)
+		err = tide_truncate(tide, &table, &progress, &removed, &more, &failure);
+	return err;
+}
+
+static bool is_empty(struct tide *tide, const char *name)
+{
+	struct tide_table table = table_named(name);
+	struct tide_query_spec spec = { .committed = true };
+	struct tide_query *query;
+	bool empty;
+
+	MUST(tide_query_start(&query, tide, &table, &spec, &failure), failure);
+	MUST(tide_query_fill(query, tide, 1, &failure), failure);
+	empty = tide_query_count(query) == 0;
+	tide_query_finish(query);
+	return empty;
+}
+
+static int run_truncate(struct tide *tide)
+{
+	return truncate_named(tide, "orders");
+}
+
+static bool sign_truncate(struct tide *tide)
+{
+	return is_empty(tide, "orders");
+}
+
+static int run_truncate_silent(struct tide *tide)
+{
+	return truncate_named(tide, "silent");
+}
+
+static bool sign_truncate_silent(struct tide *tide)
+{
+	return is_empty(tide, "silent");
 }
 
 /* --- calls that read --- */
@@ -248,6 +310,30 @@ static int run_query(struct tide *tide)
 	}
 	CHECK(err || count == 4);
 	tide_query_finish(query);
+	return err;
+}
+
+/* Reads the items of each of two segments. */
+static int run_segments(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	struct tide_query_spec spec = { .total_segments = 2 };
+	int count = 0, err = 0;
+
+	for (; spec.segment < 2 && !err; spec.segment++) {
+		struct tide_query *query;
+
+		err = tide_query_start(&query, tide, &table, &spec, &failure);
+		if (err)
+			return err;
+		do {
+			err = tide_query_fill(query, tide, 1, &failure);
+			if (!err)
+				count += (int)tide_query_count(query);
+		} while (!err && tide_query_more(query));
+		tide_query_finish(query);
+	}
+	CHECK(err || count == 5);
 	return err;
 }
 
@@ -372,7 +458,7 @@ static int run_old_snapshot(struct tide *tide)
 
 	if (err)
 		return err;
-	spec.view = 0;                   /* a stream would outlive the table */
+	spec.view = 0;                   /* a stream would exist longer than the table */
 	err = tide_create_table(tide, &spec, &failure);
 	if (!err) {
 		err = read_at(tide, snapshot);
@@ -402,17 +488,14 @@ static int run_version(struct tide *tide)
 	return err;
 }
 
-static int run_feed_of(struct tide *tide, uint32_t id, enum tide_from from, uint64_t at)
+/* Reads a feed to its end and finishes it. */
+static int read_feed(struct tide *tide, struct tide_feed *feed)
 {
-	struct tide_feed *feed;
 	struct slice record;
 	uint64_t last = 0;
 	uint32_t stream;
-	int err = tide_feed_start(&feed, tide, id, from, at, &failure);
+	int err = 0;
 
-	CHECK((err == 0) == (feed != NULL));
-	if (err)
-		return err;
 	for (int i = 0; i < 8 && !err; i++) {
 		err = tide_feed_fill(feed, tide, 2, &failure);
 		while (!err && tide_feed_next(feed, &stream, &record) == 0) {
@@ -422,6 +505,48 @@ static int run_feed_of(struct tide *tide, uint32_t id, enum tide_from from, uint
 		}
 	}
 	tide_feed_finish(feed);
+	return err;
+}
+
+static int run_feed_of(struct tide *tide, uint32_t id, enum tide_from from, uint64_t at)
+{
+	struct tide_feed *feed;
+	int err = tide_feed_start(&feed, tide, id, from, at, &failure);
+
+	CHECK((err == 0) == (feed != NULL));
+	return err ? err : read_feed(tide, feed);
+}
+
+static int bind_filter(struct tide_expressions *expressions)
+{
+	struct value value = { TYPE_S, 0, slice_of_text("INSERT") };
+	int err = tide_expressions_add_value(expressions, slice_of_text(":v"), &value);
+
+	if (!err)
+		err = tide_expressions_parse(expressions, EXPRESSION_RECORD_FILTER, slice_of_text(
+			"event_name = :v AND attribute_exists(keys.p) AND size_bytes > created_at"),
+			&failure);
+	return err ? err : tide_expressions_bind(expressions, "FilterExpression is null", &failure);
+}
+
+/* A feed with a condition and a key. */
+static int run_filtered_feed(struct tide *tide)
+{
+	struct tide_expressions *expressions;
+	struct tide_feed *feed = NULL;
+	int err = tide_expressions_open(&expressions, tide, &failure);
+
+	if (!err)
+		err = bind_filter(expressions);
+	if (!err)
+		err = tide_feed_start(&feed, tide, 1, TIDE_TRIM_HORIZON, 0, &failure);
+	if (!err)
+		err = tide_feed_filter(feed, tide, item_of(&made, "ann", "1", NULL), expressions,
+			&failure);
+	if (!err)
+		return read_feed(tide, feed);
+	tide_feed_finish(feed);
+	tide_expressions_close(expressions);
 	return err;
 }
 
@@ -504,24 +629,27 @@ static const struct call calls[] = {
 	{ "disable_stream", run_disable, true, .sign = sign_disable },
 	{ "set_retention", run_retention, true, .sign = sign_retention },
 	{ "a transaction", run_transaction, true, .sign = sign_transaction },
-	{ "a stubborn transaction", run_stubborn, true, .sign = sign_stubborn },
+	{ "a stubborn transaction", run_after_failures, true, .sign = sign_stubborn },
 	{ "trim", run_trim, true, .sign = sign_trim, .wait_ms = DAY_MS + 5000, .in_steps = true },
+	{ "truncate", run_truncate, true, .sign = sign_truncate },
+	{ "truncate without a stream", run_truncate_silent, true, .sign = sign_truncate_silent },
 	{ "enable ttl", run_enable_ttl, true, .sign = sign_enable_ttl },
 	{ "change ttl", run_change_ttl, true, .sign = sign_change_ttl },
 	{ "disable ttl", run_disable_ttl, true, .sign = sign_disable_ttl },
 	{ "build an expiry index", run_build, true, .sign = sign_build, .in_steps = true },
 	{ "expired items", run_expired, true, .sign = sign_expired, .wait_ms = WAIT_MS },
-	{ "sweep of items", run_trim, true, .sign = sign_swept, .wait_ms = WAIT_MS,
-		.in_steps = true },
+	{ "swept items", run_trim, true, .sign = sign_swept, .wait_ms = WAIT_MS, .in_steps = true },
 	{ "next expiry", run_next_expiry, false, .sign = sign_nothing },
 	{ "get", run_get, false, .sign = sign_nothing },
 	{ "query", run_query, false, .sign = sign_nothing },
 	{ "query backward", run_backward, false, .sign = sign_nothing },
+	{ "segments", run_segments, false, .sign = sign_nothing },
 	{ "snapshot", run_snapshot, false, .sign = sign_nothing },
 	{ "old snapshot", run_old_snapshot, false, .sign = sign_nothing },
 	{ "version", run_version, false, .sign = sign_nothing },
 	{ "feed", run_feed, false, .sign = sign_nothing },
 	{ "feed of all", run_feed_of_all, false, .sign = sign_nothing },
+	{ "feed with a filter", run_filtered_feed, false, .sign = sign_nothing },
 	{ "descriptions", run_descriptions, false, .sign = sign_nothing },
 	{ "check", run_check, false, .sign = sign_nothing },
 	{ "wakeup", run_wakeup, false, .sign = sign_nothing },
@@ -616,8 +744,10 @@ static int attempt(const struct call *call, long allowed)
 	struct tide *tide = open_again();
 	int err;
 
-	if (call->run == run_stubborn)
+	if (call->run == run_after_failures)
 		prepare_stubborn(tide);
+	if (call->run == run_truncate || call->run == run_truncate_silent)
+		prepare_truncate(tide);
 	was_refused = false;
 	refuse_after(allowed);
 	err = call->run(tide);
@@ -626,10 +756,10 @@ static int attempt(const struct call *call, long allowed)
 		fprintf(stderr, "%s: request %ld: %s\n", call->name, allowed, failure.message);
 		exit(1);
 	}
-	CHECK(!err || failure.err == err || call->run == run_stubborn);
-	if (call->run == run_stubborn)
+	CHECK(!err || failure.err == err || call->run == run_after_failures);
+	if (call->run == run_after_failures)
 		CHECK(call->sign(tide) == !err);
-	if (err && (call->in_steps || call->run == run_stubborn))
+	if (err && (call->in_steps || call->run == run_after_failures))
 		check_clean(tide);
 	else
 		is_sound(call, tide, !err);

@@ -77,10 +77,10 @@ static int run_build(struct tide *tide)
 static bool sign_build(struct tide *tide)
 {
 	int64_t due_ms;
-	bool due;
+	bool expires;
 
-	MUST(tide_next_expiry(tide, &due, &due_ms, &failure), failure);
-	return sign_enable_ttl(tide) && due_ms > 0;
+	MUST(tide_next_expiry(tide, &expires, &due_ms, &failure), failure);
+	return sign_enable_ttl(tide) && expires && due_ms > 0;
 }
 
 /* Writes to expired items, of which some are big or have long keys; the commit removes others. */
@@ -130,19 +130,19 @@ static bool sign_expired(struct tide *tide)
 static bool sign_swept(struct tide *tide)
 {
 	int64_t due_ms;
-	bool due;
+	bool expires;
 
-	MUST(tide_next_expiry(tide, &due, &due_ms, &failure), failure);
-	return !due;
+	MUST(tide_next_expiry(tide, &expires, &due_ms, &failure), failure);
+	return expires && due_ms == INT64_MAX;
 }
 
 static int run_next_expiry(struct tide *tide)
 {
 	int64_t due_ms;
-	bool due;
-	int err = tide_next_expiry(tide, &due, &due_ms, &failure);
+	bool expires;
+	int err = tide_next_expiry(tide, &expires, &due_ms, &failure);
 
-	CHECK(err || refusal == ERR_CORRUPT || (due && due_ms == WAIT_MS));
+	CHECK(err || refusal == ERR_CORRUPT || (expires && due_ms == WAIT_MS));
 	return err;
 }
 

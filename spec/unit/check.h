@@ -151,7 +151,7 @@ static inline void check_random_bytes(void *bytes, size_t length)
 		put[i] = (uint8_t)check_random();
 }
 
-/* Returns the number of runs; usual: the number for `make test`. */
+/* Returns the number of runs: RUNS, or `usual` if RUNS is not set. */
 static inline uint64_t check_runs(uint64_t usual)
 {
 	const char *text = getenv("RUNS");
@@ -159,7 +159,7 @@ static inline uint64_t check_runs(uint64_t usual)
 	return text && *text ? strtoull(text, NULL, 10) : usual;
 }
 
-/* Returns the distance to the next case to run. */
+/* Returns the distance from one tested case to the next (EVERY). */
 static inline long check_step(void)
 {
 	const char *text = getenv("EVERY");

@@ -1,4 +1,4 @@
-/* child.h - forked processes for tests of what processes share.
+/* child.h - forked processes, for tests of objects that processes share.
  *
  * A child runs a function and exits, with status 0 unless a check failed. Parent and child
  * synchronize by sending single bytes through pipes.

@@ -21,9 +21,10 @@ static struct failure failure;
 static _Atomic long calls_allowed;
 static int system_error;
 
-/* Calls that clean up, and fstatfs: LMDB ignores its result and reads the struct (to choose fsync
- * on kernels before 3.6), which memcheck would report. */
-static bool is_spared(enum call_kind kind)
+/* Returns true for calls that clean up, and for fstatfs, because LMDB ignores the result of
+ * fstatfs and reads the struct (to choose fsync on kernels before 3.6), which memcheck would
+ * report. */
+static bool is_never_refused(enum call_kind kind)
 {
 	return kind == CALL_CLOSE || kind == CALL_UNMAP || kind == CALL_UNLINK ||
 		kind == CALL_STATFS;
@@ -31,7 +32,7 @@ static bool is_spared(enum call_kind kind)
 
 static struct fate before_call(const struct call *call)
 {
-	bool fails = !is_spared(call->kind) && atomic_fetch_sub(&calls_allowed, 1) == 0;
+	bool fails = !is_never_refused(call->kind) && atomic_fetch_sub(&calls_allowed, 1) == 0;
 
 	return (struct fate){ .error = fails ? system_error : 0 };
 }
@@ -178,8 +179,8 @@ static void is_sound(const struct kind *kind, struct tide *tide, bool done)
 		CHECK(access(target, F_OK) != 0);
 }
 
-/* The flush of the directory may fail after the rename: then the copy returns an error, and the
- * new file is at the target. */
+/* If the flush of the directory fails after the rename, the copy returns an error, and the new
+ * file is at the target. */
 static bool is_new(const struct kind *kind)
 {
 	struct tide *tide;
@@ -228,7 +229,7 @@ static void each_request_may_fail(const struct kind *kind)
 		copy_with(kind, memory_fail_once_after, before);
 }
 
-/* Returns true if the call that was to fail was made. */
+/* Returns true if the chosen call was reached and failed. */
 static bool fail_call(const struct kind *kind, long which, int error)
 {
 	struct tide *tide;

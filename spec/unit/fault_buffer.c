@@ -1,4 +1,5 @@
-/* fault_buffer.c - a buffer keeps the error of its first failed allocation until it is asked. */
+/* fault_buffer.c - a buffer keeps the error of its first failed allocation until the caller checks
+ * it. */
 #include "base/buffer.h"
 
 #include "base/error.h"

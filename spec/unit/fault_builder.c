@@ -5,7 +5,8 @@
 #include "unit/check.h"
 #include "unit/document.h"
 
-/* Unsorted and long enough to grow bytes, entries and both kinds of scratch. */
+/* Writes an item that is unsorted and long enough that the builder must grow its bytes, its
+ * entries and both scratch buffers. */
 static int build_many(struct builder *builder, struct slice *item)
 {
 	char name[16];

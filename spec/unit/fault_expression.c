@@ -1,5 +1,5 @@
 /* fault_expression.c - each allocation of a request and its expressions fails, alone or with all
- * later ones: NO_MEMORY, nothing leaks, and the repeated call succeeds.
+ * later ones. The call returns NO_MEMORY and leaks no memory, and the repeated call succeeds.
  */
 #include "base/memory.h"
 #include "unit/expressions.h"
@@ -82,7 +82,7 @@ static void fail_each(void (*refuse_after)(long requests))
 		refuse_after(-1);
 		CHECK_EQUAL_INT(err, memory_was_refused() ? ERR_NO_MEMORY : 0);
 		CHECK_EQUAL_INT(run_all(&run), 0);
-		/* in the steady state nothing allocates */
+		/* after a few uses the calls allocate nothing */
 		memory_fail_after(0);
 		CHECK_EQUAL_INT(run_all(&run), 0);
 		memory_fail_after(-1);
@@ -95,7 +95,7 @@ int main(void)
 {
 	item = notation_item(&item_builder, "{l: [1, 'x'], m: {y: 2}, n: 4, s: <1>}");
 	key = notation_item(&key_builder, "{p: 1}");
-	/* so many values that they are sorted, which needs memory */
+	/* more values than are searched linearly, so sorting them needs memory */
 	parameters = trial_read(&trial, "{:v1: [1], :v2: 2, :v3: <2, 3>, :v4: 4, :v5: 'x', :v6: 6,"
 		" :v7: 7, :v8: 8, :v9: 9}");
 	fail_each(memory_fail_after);

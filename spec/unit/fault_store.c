@@ -1,4 +1,5 @@
-/* fault_store.c - store.h when memory runs out, at each request, once or from then on. */
+/* fault_store.c - functions of store.h whose memory requests fail, each request once, alone or
+ * with all later ones. */
 #include "base/memory.h"
 #include "os/clock.h"
 #include "unit/files.h"

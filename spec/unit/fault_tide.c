@@ -29,7 +29,8 @@ static void refuse_memory_after(long requests)
 		memory_fail_after(requests);
 }
 
-/* Opening: a new file appears complete, or does not appear. */
+/* If opening a new database fails, the file does not exist; if opening succeeds, the file is
+ * complete. */
 static void opening_may_fail(enum durability durability)
 {
 	struct tide *tide;

@@ -17,7 +17,7 @@ static inline void remove_files(const char *path)
 	}
 }
 
-/* Writes a file that contains the text 3,000 times. */
+/* Writes a file that contains a text 3,000 times. */
 static inline void write_file(const char *path, const char *text)
 {
 	FILE *file = fopen(path, "wb");

@@ -52,7 +52,7 @@ static inline int try_open(struct failure *failure)
 	return err;
 }
 
-/* For child_start: has the page open until the parent sends a byte. */
+/* Keeps the page open until the parent sends a byte. An argument of child_start. */
 static inline void stay_open(struct child *parent, void *context)
 {
 	struct shared_page *shared = open_page();

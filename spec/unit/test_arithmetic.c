@@ -396,7 +396,7 @@ static void check_quotient(const struct number *a, const struct number *b,
 	struct columns left, unit, twice;
 
 	left_over(&left, a, q, b);
-	side = right_sign(&left) * number_sign(number_slice(b));   /* sign of the error of q */
+	side = right_sign(&left) * number_sign(number_slice(b));   /* sign of a / b - q */
 	left.negative = false;
 	unit_of(&unit, b, places);
 	twice = left;

@@ -1,4 +1,5 @@
-/* test_backup.c - tide_backup: what a copy keeps, what is new in it, and ending it early. */
+/* test_backup.c - tide_backup: contents and identity of copies, compaction in place, and cancelled
+ * copies. */
 #include <fcntl.h>
 
 #include "api/database.h"
@@ -97,7 +98,8 @@ static void write_mark_of_another_boot(const char *path)
 	tide_close(tide);
 }
 
-/* The copy may lack the same commits as the database, so numbers skip in both. */
+/* The copy may lack the same commits as the database, so the sequence number skips forward in
+ * both. */
 static void what_may_be_lost_is_so_in_the_copy(void)
 {
 	const char *path = tide_path("cut.tide"), *target = tide_path("copy.tide");
@@ -204,7 +206,7 @@ static void what_was_written_meanwhile_is_not_lost(void)
 	CHECK_EQUAL_INT(count_parts(), 0);
 }
 
-/* --- ending it --- */
+/* --- cancelling a copy --- */
 
 static void who_ends_it_leaves_nothing(void)
 {
@@ -219,7 +221,7 @@ static void who_ends_it_leaves_nothing(void)
 		MUST(tide_backup_start(&backup, tide, &options, &failure), failure);
 		tide_backup_wait(backup, (uint32_t)check_random_below(4));
 		tide_backup_finish(backup);
-		there = access(options.path, F_OK) == 0;     /* it was done before */
+		there = access(options.path, F_OK) == 0;     /* the copy was complete before */
 		CHECK(!there || remove(options.path) == 0);
 		CHECK_EQUAL_INT(count_parts(), 0);
 		put_alone(tide, &orders, "ann", "1", i & 1 ? "x" : "y");
@@ -255,7 +257,7 @@ static void a_child_of_fork_ends_nothing(void)
 
 	create_table(tide, "orders");
 	writer = open_tide(tide_path("forked.tide"));
-	begin(writer);                   /* so that the copy has to wait */
+	begin(writer);                   /* so that the copy must wait */
 	MUST(tide_backup_start(&inherited.backup, tide, &options, &failure), failure);
 	while (count_parts() == 0)
 		tide_backup_wait(inherited.backup, 1);

@@ -7,7 +7,7 @@
 static struct failure failure;
 
 static char writable[4200], path[4300];      /* a directory, and the database in it */
-static char mounted[4200], seen[4300];       /* the same in a read-only mount */
+static char mounted[4200], seen[4300];       /* the same directory in a read-only mount */
 
 static struct store_options reading(const char *name)
 {

@@ -27,8 +27,8 @@ static void test_placeholders(void)
 		"Value provided in ExpressionAttributeValues unused in expressions: keys: {:w}");
 	check(EXPRESSION_CONDITION, "a = ? AND b = ?", "{?: [1]}",
 		"A value is missing for ? number 2");
-	check(EXPRESSION_CONDITION, "a = ?", "{?: [1, 2]}", "2 values for ?, but the expressions"
-		" have 1");
+	check(EXPRESSION_CONDITION, "a = ?", "{?: [1, 2]}",
+		"2 values were given for ?, but the expressions have 1 ?");
 	/* the name of a placeholder may be a reserved word or contain dots */
 	check(EXPRESSION_CONDITION, "#a = :v", "{#a: 'name', :v: 1}", "");
 	/* used in a branch that is never evaluated */

@@ -273,7 +273,8 @@ static void test_one_after_another(void)
 		struct builder fresh = { 0 };
 		struct slice again, item;
 
-		/* the same names; or two swapped, one changed, removed or added, or all changed */
+		/* the names are the same, or two are swapped, one is changed, removed or added, or
+		 * all are changed */
 		switch (check_random_below(i ? 8 : 1)) {
 		case 0:
 			count = 1 + check_random_below(NAMES_MAX);

@@ -204,7 +204,7 @@ static off_t pointers_of(int fd, const char *path, enum tree tree)
 /* If the pointer to a row is damaged, the report names the rows before and after it. */
 static void rows_may_be_lost(void)
 {
-#define LOST "25\titems\t\t\t7\ttree items has a row with a damaged head, between "
+#define LOST "25\titems\t\t\t7\ttree items has a row with a damaged header, between "
 #define ITEM "table orders, the item with key p = \"ann\", s = "
 	static const struct { int row; const char *line; } rows[] = {
 		{ 0, LOST "the beginning and " ITEM "\"2\"*, row 0)" },
@@ -237,8 +237,8 @@ static void rows_may_be_missing(void)
 	CHECK_EQUAL_INT(pwrite(fd, &more, sizeof more, (off_t)(facts.commit & 1) *
 		sysconf(_SC_PAGESIZE) + 16 + 24 + TREE_ROOT_BYTES + 32), sizeof more);
 	CHECK(close(fd) == 0);
-	snprintf(line, sizeof line, "25\tmeta\t*has the wrong number of rows; expected: %llu",
-		(unsigned long long)more);
+	snprintf(line, sizeof line, "25\tmeta\t*has another number of rows than its descriptor"
+		" says: %llu", (unsigned long long)more);
 	file_has("a count", path, line);
 }
 

@@ -1,5 +1,5 @@
 /* test_checkup.c - tide_checkup: results, crashes, timeouts and ending it early. */
-#undef _FORTIFY_SOURCE       /* its headers would define pread already */
+#undef _FORTIFY_SOURCE       /* the headers would define pread already */
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>

@@ -34,8 +34,8 @@ static void hang(void *context, struct progress *progress, struct buffer *said)
 		pause();
 }
 
-/* Takes longer than the stall timeout, but makes progress. */
-static void go_on(void *context, struct progress *progress, struct buffer *said)
+/* Runs in the child. Takes longer than the stall timeout, but makes progress. */
+static void make_slow_progress(void *context, struct progress *progress, struct buffer *said)
 {
 	(void)context;
 	for (int i = 0; i < 40; i++) {
@@ -118,7 +118,7 @@ static void who_stands_still_is_ended(void)
 static void who_goes_on_is_waited_for(void)
 {
 	struct buffer said = { 0 };
-	struct child_process_work work = { go_on, NULL, 2000 };
+	struct child_process_work work = { make_slow_progress, NULL, 2000 };
 	struct child_process_end end = run(&work, &said);
 
 	CHECK(!end.hung && !end.signal && said.len == 1 && said.data[0] == 42);
@@ -147,7 +147,7 @@ static void signals_end_nothing(void)
 {
 	static const struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never;
 	struct buffer said = { 0 };
-	struct child_process_work work = { go_on, NULL, 2000 };
+	struct child_process_work work = { make_slow_progress, NULL, 2000 };
 	struct child_process_end end;
 
 	handle(SIGALRM);
@@ -230,7 +230,7 @@ static void only_time_that_is_asked_in_counts(void)
 	child_process_finish(child);
 }
 
-/* --- finishing early: the child and its end of the pipe no longer exist --- */
+/* --- finishing while the child runs --- */
 
 static void hang_with_pipe(void *context, struct progress *progress, struct buffer *said)
 {

@@ -94,7 +94,7 @@ static void unlocks_ring_for_a_waiter_at_a_descriptor(void)
 	wakeup_clear(unlocks);
 	CHECK_EQUAL_UINT(lock_waiter_arm(&waiter), 0);
 	CHECK_EQUAL_INT(lock_waiter_try(&waiter), 0);
-	write_lock_release(shared);                       /* it has left the queue */
+	write_lock_release(shared);                       /* the waiter has left the queue */
 	CHECK(!is_readable(unlocks, 0));
 	wakeup_close(unlocks);
 	wakeup_close(commits);

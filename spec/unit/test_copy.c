@@ -368,7 +368,7 @@ static void damage_is_found(void)
 		store = open_small(path);
 		temporary = make();
 		err = copy_to(store, &temporary, true, NULL);
-		CHECK(err == 0 || err == ERR_CORRUPT);       /* 0: the page was free */
+		CHECK(err == 0 || err == ERR_CORRUPT);       /* 0 if the page was free */
 		damaged += err == ERR_CORRUPT;
 		if (err) {
 			CHECK_EQUAL_INT(ftruncate(temporary.fd, 0), 0);

@@ -89,9 +89,9 @@ static void random_value(char *value, size_t size)
 
 struct walker {
 	struct cursor *cursor;
-	size_t at;           /* index of its row; of the next row if on_gap */
+	size_t at;           /* index of the cursor's row; of the next row if on_gap */
 	bool placed;
-	bool on_gap;         /* its row was deleted */
+	bool on_gap;         /* true if the cursor's row was deleted */
 };
 
 static void expect_row(int err, struct slice key, struct slice value, size_t at)
@@ -435,8 +435,8 @@ static void a_row_share_is_half_a_page(void)
 	CHECK(file_bytes_of(append_row, STORE_ROW_SHARE + 3, "share_more.tide") > 4000000);
 }
 
-/* With txn_append_reserve and txn_insert_reserve. Otherwise each page has one row less, which is
- * sixty pages more. */
+/* Rows inserted in order with txn_append_reserve and txn_insert_reserve fill their pages.
+ * Otherwise each page would have one row less, and the file sixty pages more. */
 static void rows_in_order_fill_their_pages(void)
 {
 	uint64_t appended = file_bytes_of(append_row, 240, "appended.tide");
@@ -461,7 +461,7 @@ static void a_readers_cursor_outlives_its_snapshot(void)
 		if (i == 0)
 			CHECK_EQUAL_INT(txn_cursor(txn, TREE_LOG, &cursor), 0);
 		CHECK_EQUAL_INT(cursor_move(cursor, MOVE_HERE, &key, &value), END);
-		/* without a position the next row is the first */
+		/* if the cursor has no position, the next row is the first */
 		CHECK_EQUAL_INT(cursor_move(cursor, MOVE_NEXT, &key, &value), 0);
 		CHECK(slice_equal(key, slice_of_text("000")));
 		CHECK_EQUAL_INT(cursor_move(cursor, MOVE_LAST, &key, &value), 0);

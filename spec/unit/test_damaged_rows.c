@@ -77,14 +77,15 @@ static void write_file(const char *path)
 	CHECK(fclose(file) == 0);
 }
 
-/* --- what becomes of a row --- */
+/* --- damaging rows --- */
 
 static bool is_ours(enum tree tree, struct slice key)
 {
 	return tree != TREE_META || key.data[0] < TREE_META_END;
 }
 
-/* Any row; copied, since the next write moves it. */
+/* Copies a random row of the tree, because the next write may move it. Returns false if the tree
+ * is empty or the row is LMDB's. */
 static bool pick(struct txn *txn, enum tree tree, struct buffer *key, struct buffer *payload)
 {
 	struct slice at = { NULL, 0 }, value;
@@ -108,7 +109,8 @@ static bool pick(struct txn *txn, enum tree tree, struct buffer *key, struct buf
 	return true;
 }
 
-/* Half of the bytes that change do so near the front, where it says what follows. */
+/* Changes a random byte. In half of the cases the byte is one of the first 100, which describe the
+ * bytes after them. */
 static void change_byte(struct buffer *bytes)
 {
 	uint64_t near = bytes->len < 100 || check_random_below(2) ? bytes->len : 100;
@@ -152,7 +154,8 @@ static void damage_row(struct txn *txn, enum tree tree, struct buffer *key,
 		put_sealed(txn, tree, buffer_slice(key), buffer_slice(payload));
 }
 
-/* The store is the one that the handle has. */
+/* Damages one to three random rows of the file. An open handle of this process has the same
+ * store. */
 static void damage(const char *path)
 {
 	struct store_options options = { .path = path, .durability = DURABILITY_NONE,
@@ -180,10 +183,11 @@ static void damage(const char *path)
 	buffer_release(&payload);
 }
 
-/* --- all there is to do with it --- */
+/* --- calling every function --- */
 
-/* A refusal has its words; nothing is refused as if it were our own mistake. */
-static int said(int err)
+/* Checks that an error has a message and is not one that a mistake of this test would cause.
+ * Returns err. */
+static int tested(int err)
 {
 	CHECK(err >= 0 || (failure.err == err && failure.message[0]));
 	CHECK(err != ERR_NO_MEMORY && err != ERR_NESTED && err != ERR_BUSY && err != ERR_CLOSED);
@@ -200,11 +204,11 @@ static void read_items(struct tide *tide, struct tide_table *table,
 	for (size_t i = 0; i < 4; i++) {
 		struct slice key = item_of(&made, "ann", sorts[i], NULL);
 
-		said(tide_get(tide, table, key, &out, &sequence, &failure));
+		tested(tide_get(tide, table, key, &out, &sequence, &failure));
 		if (snapshot)
-			said(tide_get_at(tide, snapshot, table, key, &out, &sequence, &failure));
+			tested(tide_get_at(tide, snapshot, table, key, &out, &sequence, &failure));
 	}
-	said(tide_get(tide, table, item_of(&made, hashed, "1", NULL), &out, &sequence, &failure));
+	tested(tide_get(tide, table, item_of(&made, hashed, "1", NULL), &out, &sequence, &failure));
 	buffer_release(&out);
 }
 
@@ -214,10 +218,10 @@ static void read_query(struct tide *tide, struct tide_table *table,
 	struct tide_query *query;
 	struct slice item;
 	uint64_t sequence;
-	int err = said(tide_query_start(&query, tide, table, spec, &failure));
+	int err = tested(tide_query_start(&query, tide, table, spec, &failure));
 
 	while (!err) {
-		err = said(tide_query_fill(query, tide, 2, &failure));
+		err = tested(tide_query_fill(query, tide, 2, &failure));
 		while (!err && tide_query_next(query, &sequence, &item) == 0)
 			CHECK(item.len < 1000000);
 		if (!err && !tide_query_more(query))
@@ -250,10 +254,10 @@ static void read_feed(struct tide *tide, uint32_t id, enum tide_from from, uint6
 	struct slice record;
 	uint32_t stream;
 	bool given = true;
-	int err = said(tide_feed_start(&feed, tide, id, from, at, &failure));
+	int err = tested(tide_feed_start(&feed, tide, id, from, at, &failure));
 
 	while (!err && given) {
-		err = said(tide_feed_fill(feed, tide, 2, &failure));
+		err = tested(tide_feed_fill(feed, tide, 2, &failure));
 		for (given = false; !err && tide_feed_next(feed, &stream, &record) == 0;)
 			given = true;
 	}
@@ -265,7 +269,7 @@ static void read_streams(struct tide *tide)
 	for (uint32_t id = 0; id <= 3; id++) {
 		struct tide_stream_state state;
 
-		said(tide_describe_stream(tide, id, &state, &failure));
+		tested(tide_describe_stream(tide, id, &state, &failure));
 		for (int from = TIDE_TRIM_HORIZON; from <= TIDE_TIME; from++)
 			read_feed(tide, id, (enum tide_from)from, from == TIDE_TIME ? 1000500 : 4);
 	}
@@ -275,7 +279,7 @@ static void check_it(struct tide *tide)
 {
 	struct report report = { 0 };
 
-	said(tide_check(tide, &report, &failure));
+	tested(tide_check(tide, &report, &failure));
 	CHECK((report.problems > 0) == (report.text.len > 0));
 	buffer_release(&report.text);
 }
@@ -286,22 +290,22 @@ static void write_items(struct tide *tide, struct tide_table *table)
 	struct tide_change change;
 
 	for (size_t i = 0; i < 4; i++) {
-		if (said(tide_begin(tide, &failure)))
+		if (tested(tide_begin(tide, &failure)))
 			return;
-		said(tide_put(tide, table, item_of(&made, "ann", sorts[i], i % 2 ? "w" : big),
+		tested(tide_put(tide, table, item_of(&made, "ann", sorts[i], i % 2 ? "w" : big),
 			&change, &failure));
-		said(tide_delete(tide, table, item_of(&made, "bob", "2", NULL), &change,
+		tested(tide_delete(tide, table, item_of(&made, "bob", "2", NULL), &change,
 			&failure));
-		said(tide_commit(tide, &failure));
+		tested(tide_commit(tide, &failure));
 		CHECK(!tide_in_transaction(tide));
 	}
-	if (said(tide_begin(tide, &failure)))
+	if (tested(tide_begin(tide, &failure)))
 		return;
 	for (size_t i = 0; i < 4; i++)
-		said(tide_delete(tide, table, item_of(&made, "ann", sorts[i], NULL), &change,
+		tested(tide_delete(tide, table, item_of(&made, "ann", sorts[i], NULL), &change,
 			&failure));
-	said(tide_delete(tide, table, item_of(&made, hashed, "1", NULL), &change, &failure));
-	said(tide_commit(tide, &failure));
+	tested(tide_delete(tide, table, item_of(&made, hashed, "1", NULL), &change, &failure));
+	tested(tide_commit(tide, &failure));
 }
 
 static void trim_it(struct tide *tide)
@@ -310,7 +314,7 @@ static void trim_it(struct tide *tide)
 	bool more = true;
 
 	for (int i = 0; more && i < 100; i++)
-		if (said(tide_sweep(tide, &swept, &more, &failure)))
+		if (tested(tide_sweep(tide, &swept, &more, &failure)))
 			break;
 }
 
@@ -320,11 +324,11 @@ static void define_it(struct tide *tide)
 	struct tide_table_spec spec = spec_of("newer");
 	struct slice orders = slice_of_text("orders");
 
-	said(tide_create_table(tide, &spec, &failure));
-	said(tide_set_retention(tide, 1, &two, &failure));
-	said(tide_disable_stream(tide, orders, &failure));
-	said(tide_enable_stream(tide, orders, VIEW_NEW_IMAGE, &two, &failure));
-	said(tide_delete_table(tide, orders, &failure));
+	tested(tide_create_table(tide, &spec, &failure));
+	tested(tide_set_retention(tide, 1, &two, &failure));
+	tested(tide_disable_stream(tide, orders, &failure));
+	tested(tide_enable_stream(tide, orders, VIEW_NEW_IMAGE, &two, &failure));
+	tested(tide_delete_table(tide, orders, &failure));
 }
 
 static void use(struct tide *tide)
@@ -332,7 +336,7 @@ static void use(struct tide *tide)
 	struct tide_table table = table_named("orders");
 	struct tide_snapshot *snapshot;
 
-	said(tide_snapshot_open(&snapshot, tide, &failure));
+	tested(tide_snapshot_open(&snapshot, tide, &failure));
 	check_it(tide);
 	read_items(tide, &table, snapshot);
 	read_queries(tide, &table, snapshot);
@@ -349,7 +353,8 @@ static void use(struct tide *tide)
 	tide_snapshot_close(snapshot);
 }
 
-/* Half of the files are damaged under an open handle, which knows what was there. */
+/* Damages one file and calls every function. Half of the files are damaged while a handle is open,
+ * which has cached the undamaged catalog. */
 static void one_file(const char *path)
 {
 	struct tide_options options = weak_options(path);
@@ -363,7 +368,7 @@ static void one_file(const char *path)
 	}
 	damage(path);
 	tide_close(another);
-	if (!tide && said(tide_open(&tide, &options, &failure))) {
+	if (!tide && tested(tide_open(&tide, &options, &failure))) {
 		CHECK(tide == NULL);
 		return;
 	}
@@ -371,7 +376,8 @@ static void one_file(const char *path)
 	tide_close(tide);
 }
 
-/* More damage than a report has lines for: counted, and the first of it said. */
+/* If a file has more problems than a report has lines, all are counted and the first ones are
+ * listed. */
 static void a_file_full_of_damage(void)
 {
 	enum { ROWS = REPORT_PROBLEMS_MAX + 100 };

@@ -82,7 +82,7 @@ static void a_new_store_is_filled(void)
 	expect_private(path, "-lock");
 	expect_private(path, "-wake");
 
-	options.context = "other words";   /* not used: the file exists */
+	options.context = "other words";   /* not used, because the file exists */
 	store = open_with(&options);
 	CHECK(store_has(store, TREE_META, "a", "words"));
 	store_close(store);
@@ -133,8 +133,8 @@ static void create_in_child(struct child *parent, void *context)
 	store_close(store);
 }
 
-/* The creating process is killed at any time: the file does not exist or is complete, and other
- * files that it left do no harm. */
+/* The creating process is killed at any time. The database file must not exist or be complete, and
+ * other files that the process left must do no harm. */
 static void a_killed_creator_leaves_all_or_nothing(void)
 {
 	char *path = (char *)(uintptr_t)store_path("crash.tide");
@@ -326,7 +326,8 @@ static void another_programs_lmdb_file_is_refused(void)
 	}
 }
 
-/* Another LMDB binding in this process has the file open: a second open would lose data. */
+/* Another LMDB binding in this process has the file open, so opening it must fail, because a
+ * second open would lose data. */
 static void a_file_open_through_another_binding_is_refused(void)
 {
 	const char *path = store_path("twice.tide");
@@ -379,7 +380,7 @@ static void lock_the_first_byte(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* Also while it is in use, it may be a user's file. */
+/* NAME-lock may be a user's file also while another process locks it. */
 static void a_lock_file_of_something_else_is_refused(void)
 {
 	const char *path = store_path("mislocked.tide");
@@ -544,7 +545,8 @@ static void pin_until_killed(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* Immediately, not only at the next removal of dead readers after a thousand commits. */
+/* The slots of dead readers are removed immediately when the file is full, and not only after a
+ * thousand commits. */
 static void the_snapshot_of_a_dead_process_takes_none(void)
 {
 	char *path = (char *)(uintptr_t)store_path("died.tide");
@@ -609,7 +611,7 @@ static void use_a_full_disk(const char *directory)
 	CHECK_EQUAL_INT(err, ERR_DISK_FULL);
 	CHECK(number > 5);
 
-	/* All commits are there, and deletes free space. */
+	/* No commit is lost, and deletes free space. */
 	for (uint64_t i = 0; i < number * 100; i += 7) {
 		struct txn *txn = open_reader(store);
 		struct slice value;
@@ -645,7 +647,8 @@ static void create_on_a_full_disk(const char *directory)
 	fd = open(filler, O_CREAT | O_RDWR, 0600);
 	while (write(fd, block, sizeof block) > 0)
 		;
-	/* One block more each time, so that each step of the creation fails once. */
+	/* The disk has one more free block in each attempt, so that each step of the creation
+	 * fails once. */
 	for (;;) {
 		struct stat stat;
 		int err = try_open(&options, &failure);

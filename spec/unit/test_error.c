@@ -75,12 +75,15 @@ static void fail_sets_every_field(void)
 	CHECK_EQUAL_UINT(failure.last, 0);
 }
 
-static void a_detail_follows_the_text_or_replaces_it(void)
+static void a_detail_follows_or_precedes_or_replaces_the_text(void)
 {
 	struct failure failure;
 
 	CHECK_EQUAL_INT(fail_with(&failure, ERR_NO_FILE, "%s (%d)", "shop.tide", 2), ERR_NO_FILE);
-	CHECK_EQUAL_STRING(failure.message, "no such database: shop.tide (2)");
+	CHECK_EQUAL_STRING(failure.message, "the database does not exist: shop.tide (2)");
+	CHECK_EQUAL_INT(fail_about(&failure, ERR_DISK_FULL, "%s (%d)", "shop.tide", 2),
+		ERR_DISK_FULL);
+	CHECK_EQUAL_STRING(failure.message, "shop.tide (2): the disk is full");
 	CHECK_EQUAL_INT(fail_as(&failure, ERR_VALIDATION, "%d%%", 100), ERR_VALIDATION);
 	CHECK_EQUAL_INT(failure.err, ERR_VALIDATION);
 	CHECK_EQUAL_STRING(failure.message, "100%");
@@ -98,14 +101,14 @@ static void the_middle_of_a_long_message_is_cut(void)
 	memcpy(path + sizeof path - 11, "/shop.tide", 11);
 	fail_with(&failure, ERR_NO_FILE, "%s", path);
 	CHECK_EQUAL_UINT(strlen(failure.message), sizeof failure.message - 1);
-	CHECK(strncmp(failure.message, "no such database: /homexx", 25) == 0);
+	CHECK(strncmp(failure.message, "the database does not exist: /homexx", 36) == 0);
 	CHECK_EQUAL_STRING(failure.message + strlen(failure.message) - 12, "xx/shop.tide");
-	fail_as(&failure, ERR_STORE, "%s: %s", path, "can't be opened");
+	fail_as(&failure, ERR_STORE, "%s %s", path, "can't be opened");
 	CHECK_EQUAL_UINT(strlen(failure.message), sizeof failure.message - 1);
 	CHECK(strncmp(failure.message, "/homexx", 7) == 0);
 	CHECK(strstr(failure.message, "xx...xx") != NULL);
-	CHECK_EQUAL_STRING(failure.message + strlen(failure.message) - 29,
-		"xx/shop.tide: can't be opened");
+	CHECK_EQUAL_STRING(failure.message + strlen(failure.message) - 28,
+		"xx/shop.tide can't be opened");
 }
 
 static bool has_whole_characters(const char *text)
@@ -149,7 +152,7 @@ int main(void)
 	an_unknown_number_is_a_storage_error();
 	number_errors_have_dynamodb_s_texts();
 	fail_sets_every_field();
-	a_detail_follows_the_text_or_replaces_it();
+	a_detail_follows_or_precedes_or_replaces_the_text();
 	the_middle_of_a_long_message_is_cut();
 	no_character_is_cut();
 	failure_may_be_null();

@@ -506,39 +506,47 @@ static void a_damaged_stream_fails_no_other_commit(void)
 
 /* --- tide_next_expiry --- */
 
-static void next_is(bool due, int64_t due_ms)
+static void next_is(int64_t due_ms)
 {
 	int64_t found_ms;
-	bool found;
+	bool expires;
 
-	MUST(tide_next_expiry(tide, &found, &found_ms, &failure), failure);
-	CHECK_EQUAL_INT(found, due);
-	if (due)
-		CHECK_EQUAL_INT(found_ms, due_ms);
+	MUST(tide_next_expiry(tide, &expires, &found_ms, &failure), failure);
+	CHECK(expires);
+	CHECK_EQUAL_INT(found_ms, due_ms);
+}
+
+static void nothing_can_expire(void)
+{
+	int64_t due_ms;
+	bool expires;
+
+	MUST(tide_next_expiry(tide, &expires, &due_ms, &failure), failure);
+	CHECK(!expires);
 }
 
 static void the_next_expiry_is_known(void)
 {
 	open_new("next.tide");
-	next_is(false, 0);
+	next_is(INT64_MAX);
 	put_many_expiring(tide, &table, 0, 1, START + 5000);
 	put_many_expiring(tide, &table, 1, 1, START + 1000);
 	put_many_expiring(tide, &table, 2, 1, START - FIVE_YEARS_MS);
-	next_is(true, 1001);
+	next_is(1001);
 	clock_advance(manual, 1000);
-	next_is(true, 1);
+	next_is(1);
 	CHECK_EQUAL_UINT(sweep().items, 0);
 	clock_advance(manual, 2);
-	next_is(true, -1);
+	next_is(-1);
 	CHECK_EQUAL_UINT(sweep().items, 1);
-	next_is(true, 3999);
+	next_is(3999);
 	set_ttl(tide, "orders", "");
-	next_is(false, 0);
+	nothing_can_expire();
 	put_many_expiring(tide, &table, 100, 2 * SWEEP_ROWS, START + 7000);
 	set_ttl(tide, "orders", "e");
-	next_is(true, 0);                        /* the index is being built */
+	next_is(0);                              /* the index is being built */
 	sweep();
-	next_is(true, 3999);
+	next_is(3999);
 	close_all();
 }
 

@@ -11,7 +11,7 @@ int main(void)
 
 	CHECK_EQUAL_INT(faults_report(&faults, EXPRESSION_UPDATE, &failure), 0);
 	CHECK_EQUAL_INT(failure.err, 0);
-	/* in reverse order: each fault is reported before those recorded earlier */
+	/* the order is reversed, so each fault is reported before those recorded earlier */
 	for (fault = FAULT_COUNT; fault-- > 0;) {
 		char text[16];
 		struct failure before = failure;

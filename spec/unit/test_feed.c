@@ -233,7 +233,7 @@ static void a_removed_stream_ends_for_feeds_that_read_it(struct store *store)
 	state.lost = 7;                          /* last record of any removed stream */
 	CHECK_EQUAL_INT(fill_of(&reader, txn, 1, 1, &failure), 0);
 	CHECK(feed_has_ended(&reader));
-	late.position = 7;
+	late.position = late.filled_to = 7;
 	CHECK_EQUAL_INT(fill_of(&late, txn, 1, 1, &failure), 0);
 	CHECK(feed_has_ended(&late));
 	CHECK(!feed_has_news(&late, txn_id(txn)));
@@ -243,6 +243,154 @@ static void a_removed_stream_ends_for_feeds_that_read_it(struct store *store)
 	feed_release(&reader);
 	feed_release(&late);
 	feed_release(&slow);
+	cancel_write(txn);
+}
+
+static int fill_max(struct feed *feed, struct txn *txn, uint32_t max)
+{
+	struct view_of_streams view = { txn, &streams, &state, 0 };
+	struct failure failure = { 0 };
+
+	return feed_fill(feed, max, &view, &failure);
+}
+
+/* Lets records with an even sequence number pass. */
+static int is_even(void *context, const struct stream_row *stream, const struct record *record,
+	bool *passes)
+{
+	++*(int *)context;
+	CHECK(stream->id == 1 || stream->id == 2);
+	*passes = record->sequence % 2 == 0;
+	return 0;
+}
+
+static int is_damaged(void *context, const struct stream_row *stream,
+	const struct record *record, bool *passes)
+{
+	(void)context;
+	(void)stream;
+	*passes = true;
+	return record->sequence == 3 ? ERR_CORRUPT : 0;
+}
+
+/* Reads the whole feed; returns the sequence numbers as digits. Each fill but the last one reads
+ * a record, and its position is that of the last record read or returned. */
+static const char *read_all(struct feed *feed, struct txn *txn, uint32_t max)
+{
+	static char text[64];
+	struct slice record;
+	uint32_t stream;
+	size_t len = 0;
+
+	do {
+		uint64_t position = feed_position(feed);
+
+		CHECK_EQUAL_INT(fill_max(feed, txn, max), 0);
+		CHECK(feed->filled_to > position || !feed_is_behind(feed));
+		while (feed_next(feed, &stream, &record) == 0) {
+			len += (size_t)snprintf(text + len, sizeof text - len, "%d",
+				(int)record_sequence(record.data));
+			CHECK(feed_position(feed) >= record_sequence(record.data));
+		}
+		CHECK_EQUAL_UINT(feed_position(feed), feed->filled_to);
+	} while (feed_is_behind(feed));
+	text[len] = '\0';
+	return text;
+}
+
+static void a_filter_leaves_records_out(struct store *store)
+{
+	struct txn *txn = begin_streams(store);
+	int tested = 0;
+	struct record_filter filter = { .test = is_even, .context = &tested };
+
+	for (uint64_t i = 1; i <= 7; i++)
+		append(txn, i % 3 ? 1 : 2, i, i);
+	for (uint32_t max = 1; max <= 4; max++) {
+		struct feed one = { .stream = 1, .filter = &filter }, every = { .filter = &filter };
+
+		CHECK_EQUAL_STRING(read_all(&one, txn, max), "24");
+		CHECK_EQUAL_UINT(feed_position(&one), 7);
+		CHECK(feed_is_past(&one, 6));
+		CHECK(!feed_is_past(&one, 7));
+		CHECK_EQUAL_STRING(read_all(&every, txn, max), "246");
+		CHECK_EQUAL_UINT(feed_position(&every), 7);
+		feed_release(&one);
+		feed_release(&every);
+	}
+	CHECK_EQUAL_INT(tested, 4 * (5 + 7));
+	cancel_write(txn);
+}
+
+/* The records of the test have hash 0, so none is copied and tested. */
+static void a_hash_is_compared_first(struct store *store)
+{
+	struct txn *txn = begin_streams(store);
+	int tested = 0;
+	struct record_filter filter = { .test = is_even, .context = &tested, .has_hash = true,
+		.partition_hash = 1 };
+	struct feed feed = { .stream = 1, .filter = &filter };
+
+	for (uint64_t i = 1; i <= 5; i++)
+		append(txn, 1, i, i);
+	CHECK_EQUAL_STRING(read_all(&feed, txn, 2), "");
+	CHECK_EQUAL_UINT(feed_position(&feed), 5);
+	CHECK_EQUAL_INT(tested, 0);
+	feed_release(&feed);
+	filter.partition_hash = 0;
+	feed = (struct feed){ .stream = 1, .filter = &filter };
+	CHECK_EQUAL_STRING(read_all(&feed, txn, 2), "24");
+	CHECK_EQUAL_INT(tested, 5);
+	feed_release(&feed);
+	cancel_write(txn);
+}
+
+/* A fill reads at most the records, or the bytes, of a page. */
+static void a_fill_without_a_result_is_bounded(struct store *store)
+{
+	struct txn *txn = begin_streams(store);
+	int tested = 0;
+	struct record_filter filter = { .test = is_even, .context = &tested };
+	struct feed feed = { .stream = 1, .filter = &filter };
+	static uint8_t keys[FEED_PAGE_BYTES / 4];
+
+	for (uint64_t i = 0; i < FEED_PAGE_RECORDS; i++)
+		append(txn, 1, 2 * i + 1, i + 1);
+	for (uint64_t i = 0; i < 8; i++)
+		append_long(txn, 1, 2 * (FEED_PAGE_RECORDS + i) + 1, FEED_PAGE_RECORDS + i + 1,
+			slice_of(keys, sizeof keys));
+	CHECK_EQUAL_INT(fill_max(&feed, txn, FEED_PAGE_RECORDS), 0);
+	CHECK(feed_is_behind(&feed));
+	CHECK_EQUAL_INT(tested, FEED_PAGE_RECORDS);
+	CHECK_EQUAL_UINT(feed_position(&feed), 2 * FEED_PAGE_RECORDS - 1);
+	CHECK_EQUAL_INT(fill_max(&feed, txn, FEED_PAGE_RECORDS), 0);
+	CHECK_EQUAL_INT(tested, FEED_PAGE_RECORDS + 4);
+	feed_reread(&feed);
+	CHECK_EQUAL_UINT(feed_position(&feed), 2 * FEED_PAGE_RECORDS - 1);
+	CHECK_EQUAL_INT(fill_max(&feed, txn, FEED_PAGE_RECORDS), 0);
+	CHECK_EQUAL_INT(tested, FEED_PAGE_RECORDS + 8);
+	feed_release(&feed);
+	cancel_write(txn);
+}
+
+/* The records before it are returned first. */
+static void a_record_cannot_be_tested(struct store *store)
+{
+	struct txn *txn = begin_streams(store);
+	struct record_filter filter = { .test = is_damaged };
+	struct feed feed = { .stream = 1, .filter = &filter };
+	struct slice record;
+	uint32_t stream;
+
+	for (uint64_t i = 1; i <= 4; i++)
+		append(txn, 1, i, i);
+	CHECK_EQUAL_INT(fill_max(&feed, txn, 10), 0);
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), END);
+	CHECK_EQUAL_INT(fill_max(&feed, txn, 10), ERR_CORRUPT);
+	CHECK_EQUAL_UINT(feed_position(&feed), 2);
+	feed_release(&feed);
 	cancel_write(txn);
 }
 
@@ -267,6 +415,10 @@ int main(void)
 	pages_of_long_records(store);
 	a_disabled_stream_ends_after_its_last_record(store);
 	a_removed_stream_ends_for_feeds_that_read_it(store);
+	a_filter_leaves_records_out(store);
+	a_hash_is_compared_first(store);
+	a_fill_without_a_result_is_bounded(store);
+	a_record_cannot_be_tested(store);
 	nothing_was_filled();
 	store_close(store);
 	return 0;

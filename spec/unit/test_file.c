@@ -306,7 +306,7 @@ static int error_with(unsigned long block, unsigned left)
 	return err;
 }
 
-/* For any block size. */
+/* A disk with less than a mebibyte of free space is full, for any block size. */
 static void a_disk_is_full_below_a_mebibyte(void)
 {
 	CHECK_EQUAL_INT(error_with(512, 2047), ERR_DISK_FULL);
@@ -328,7 +328,7 @@ static void errors_have_kinds(void)
 	CHECK_EQUAL_INT(file_error(EMFILE), ERR_STORE);
 	CHECK_EQUAL_INT(file_write_error(-1, EIO), ERR_STORE);
 	CHECK_EQUAL_INT(file_fail(&failure, EACCES, "/x", "can't be opened"), ERR_PERMISSION);
-	CHECK_EQUAL_STRING(failure.message, "/x: can't be opened: Permission denied");
+	CHECK_EQUAL_STRING(failure.message, "/x can't be opened: Permission denied");
 	CHECK_EQUAL_INT(failure.system, EACCES);
 }
 

@@ -102,7 +102,8 @@ static void read_and_wait(struct child *parent, void *context)
 	store_close(store);
 }
 
-/* A reader that opened before the first write sees it, because its open copies the file up. */
+/* A reader that opened the database before the first write sees this write, because opening copies
+ * the file to the upper layer. */
 static void a_reader_on_overlayfs_sees_later_writes(void)
 {
 	char options[17000], folders[4][4200];

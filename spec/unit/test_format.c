@@ -3,7 +3,7 @@
  * Opening a store reports every kind of damage and never crashes. (LMDB alone crashes for 99 of
  * 100 truncated files.)
  */
-#undef _FORTIFY_SOURCE       /* its headers would define pread */
+#undef _FORTIFY_SOURCE       /* the headers would define pread */
 #include <sys/syscall.h>
 
 #include "lmdb_file/audit.h"
@@ -16,7 +16,7 @@ static char path[4200];
 
 /* --- commits between two reads of the meta pages --- */
 
-static unsigned commits_coming;     /* one after each reading of a meta page */
+static unsigned commits_coming;     /* one commit after each read of a meta page */
 
 /* Commits are written to the two meta pages alternately, so a page's number increases by two. */
 static void commit_now(int fd)
@@ -155,7 +155,7 @@ static void what_is_no_database_is_refused(void)
 	remove(store_path("pages.tide-wake"));
 	put_bytes("", 0);
 	expect_refusal(ERR_NOT_DATABASE);
-	CHECK(strstr(failure.message, "is created only if the file does not exist"));
+	CHECK(strstr(failure.message, "is created only if there is no file at its path"));
 	put_bytes("SQLite format 3", 16);
 	expect_refusal(ERR_NOT_DATABASE);
 	for (int i = 0; i < 200; i++) {
@@ -290,7 +290,7 @@ static void meta_pages_are_read_as_of_one_moment(void)
 	}
 }
 
-/* Each read returns different bytes; the number of reads is bounded. */
+/* If each read of the meta pages returns different bytes, the number of reads is bounded. */
 static void meta_pages_that_never_stand_still_are_read_all_the_same(void)
 {
 	unsigned many = 100000;

@@ -85,7 +85,7 @@ static void grow_far(struct child *child)
 	}
 }
 
-/* While a snapshot uses the old mapping, it cannot be replaced. */
+/* A mapping cannot be replaced while a snapshot uses it. */
 static void expect_busy(struct store *store, struct txn *pinned, struct txn *reader)
 {
 	struct txn *txn;
@@ -135,7 +135,7 @@ static void a_map_grows_when_another_process_makes_it(void)
 	store_close(store);
 }
 
-/* LMDB has no mapping then; using it would crash. */
+/* LMDB has no mapping after the failure, so using the store would crash. */
 static void a_map_that_can_not_grow_fails_its_store(void)
 {
 	char *path = (char *)(uintptr_t)store_path("nomap.tide");
@@ -208,7 +208,7 @@ static void a_map_grows_under_busy_threads(void)
 	struct child child = child_start(grow_beyond, path);
 
 	CHECK(child_hear(&child));
-	for (int round = 0; round < 6; round++) {   /* each grows the file */
+	for (int round = 0; round < 6; round++) {   /* each of these processes grows the file */
 		struct resized resized = { open_small(path), false };
 		pthread_t threads[3];
 
@@ -262,7 +262,7 @@ static void no_transaction_begins_during_a_remap(void)
 	reader_close(latecomer.reader);
 	store_close(store);
 }
-/* Other processes may grow the file each time before the transaction begins. */
+/* Other processes may grow the file between each remapping and the next attempt to begin. */
 static void a_map_that_is_always_too_small_is_busy(void)
 {
 	struct store *store = open_small(store_path("again.tide"));

@@ -23,8 +23,8 @@ static uint64_t first_since(struct tide *tide, uint64_t ms)
 	return sequence;
 }
 
-/* Random times, mostly ascending: a feed begins at the first record, in stream order, that was
- * created at or after the given time. */
+/* The records have random times, mostly ascending. A feed must begin at the first record, in
+ * stream order, that was created at or after the given time. */
 static void by_time(uint64_t steps_back)
 {
 	enum { RECORDS = 40 };
@@ -81,7 +81,7 @@ static void the_last_id(void)
 	tide_close(tide);
 }
 
-/* Reads the rest of a query: each item is complete and none is missing. */
+/* Reads the rest of a query. Checks that each item is complete and none is missing. */
 static void read_on(struct tide_query *query, struct tide *tide, int expected)
 {
 	struct slice item;

@@ -69,7 +69,8 @@ static void test_unreadable(void)
 	CHECK_EQUAL_INT(input_read(folder, bytes, sizeof bytes, 0, &len, NULL), ERR_STORE);
 }
 
-/* poll reports input that another process then reads; simulated with a descriptor without input. */
+/* If poll reports input that another process then reads, input_read returns TIMEOUT. The test
+ * simulates this with a descriptor without input. */
 static void test_taken(void)
 {
 	struct failure failure = { 0 };

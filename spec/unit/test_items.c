@@ -14,7 +14,7 @@ static int open_bytes(struct stored *stored, const void *bytes, size_t len)
 	slice_write(copy, slice_of(bytes, len));
 	err = stored_open(stored, slice_of(copy, len));
 	if (!err && !stored->part)
-		stored->item.data = NULL;        /* it pointed into copy */
+		stored->item.data = NULL;        /* the item pointed into copy */
 	free(copy);
 	return err;
 }

@@ -1,11 +1,12 @@
-/* test_jump.c - tide_sweep and a clock that jumped: what only trims have seen is kept. */
+/* test_jump.c - tide_sweep after a jump of the wall clock: a sweep stores the jump that it
+ * notices. */
 #include "os/clock.h"
 #include "stream/retention.h"
 #include "unit/tides.h"
 
 static struct failure failure;
 
-/* One handle, one step: how many records went. */
+/* Opens a handle and trims one step. Returns the number of records removed. */
 static uint64_t trim_once(const char *path, struct clock *clock)
 {
 	struct tide *tide = open_with_clock(path, clock);
@@ -18,8 +19,9 @@ static uint64_t trim_once(const char *path, struct clock *clock)
 	return swept.records;
 }
 
-/* A jump is confirmed against its first sight, also when that was a trim's. */
-static void a_jump_that_trims_alone_have_seen(void)
+/* A jump is confirmed by the time since it was first noticed, also if only trims have noticed
+ * it. */
+static void a_jump_noticed_only_by_trims(void)
 {
 	struct clock *clock = clock_manual(1000000);
 	const char *path = tide_path("jump.tide");
@@ -40,6 +42,6 @@ static void a_jump_that_trims_alone_have_seen(void)
 
 int main(void)
 {
-	a_jump_that_trims_alone_have_seen();
+	a_jump_noticed_only_by_trims();
 	return 0;
 }

@@ -482,7 +482,7 @@ static void key_attributes_in_the_order_of_their_names(void)
 	buffer_release(&item);
 }
 
-/* Any bytes give a result, without reading past their end. */
+/* Decoding any bytes returns a result and reads no byte after them. */
 static void damaged_items(void)
 {
 	struct key_schema schema = schema_of(TYPE_S, TYPE_S);

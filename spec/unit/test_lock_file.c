@@ -55,7 +55,7 @@ static void it_has_no_holes(void)
 	put_file(path, 100000);
 	expect_lock_file(path, 0, 100000, true);
 
-	/* in use: filled, never extended */
+	/* in use, so it is filled but never extended */
 	remove(path);
 	put_file(path, 8192);
 	CHECK_EQUAL_INT(lock_file_owner(path), 0);

@@ -1,4 +1,5 @@
-/* test_lock_mutexes.c - lock_mutexes_check: mutexes as other programs leave them.
+/* test_lock_mutexes.c - lock_mutexes_check, for mutexes that other programs have changed or
+ * destroyed.
  *
  * The other program is a child that holds LMDB's shared lock on byte 0 and changes the mutexes as
  * a version or build of LMDB does.
@@ -15,9 +16,9 @@ static char path[4200], lock_path[4300];
 /* --- another program --- */
 
 struct edit {
-	void (*mutex)(pthread_mutex_t *mutex);   /* called for both mutexes */
-	const char *text;                        /* or bytes to overwrite them with */
-	uint32_t format;                         /* or a new lock format number */
+	void (*mutex)(pthread_mutex_t *mutex);   /* called for both mutexes, if not NULL */
+	const char *text;                        /* bytes written over the mutexes, if not NULL */
+	uint32_t format;                         /* new lock format number, if not 0 */
 };
 
 static void lock_byte(int fd, short type)
@@ -89,7 +90,7 @@ static bool destroying_shows(void)
 	return memcmp(&mutex, &before, sizeof mutex) != 0;
 }
 
-/* --- opening after it --- */
+/* --- opening after another program --- */
 
 static void make_database(const char *name)
 {

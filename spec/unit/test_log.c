@@ -36,8 +36,8 @@ static struct record random_record(uint64_t sequence)
 		.stream_bytes = sequence * 100000,
 		.keys = slice_of(bytes, 1 + check_random_below(50)),
 	};
-	uint8_t head[RECORD_HEAD_MAX];
-	size_t taken = record_put_head(&record, head) + record.keys.len;
+	uint8_t head[RECORD_HEADER_MAX];
+	size_t taken = record_put_header(&record, head) + record.keys.len;
 
 	if (record.event != EVENT_INSERT)
 		record.old_image = slice_of(bytes + 1, random_length(taken) % LARGEST);
@@ -56,8 +56,8 @@ static size_t rows_for(size_t len)
  * image. */
 static size_t rows_of(const struct record *record)
 {
-	uint8_t head[RECORD_HEAD_MAX];
-	size_t whole = record_put_head(record, head) + record_body(record);
+	uint8_t head[RECORD_HEADER_MAX];
+	size_t whole = record_put_header(record, head) + record_body(record);
 	size_t image = record->new_image.len;
 
 	return whole <= LOG_SHARE ? 1 : rows_for(whole - image) + rows_for(image);
@@ -327,7 +327,7 @@ static void turn_a_bit(struct txn *txn, struct slice key)
 	CHECK_EQUAL_INT(txn_get(txn, TREE_LOG, key, &value), 0);
 	buffer_clear(&out);
 	buffer_put_slice(&out, value);
-	out.data[value.len > 40 ? 39 : value.len - 1] ^= 1;  /* in a head: its created_ms */
+	out.data[value.len > 40 ? 39 : value.len - 1] ^= 1;  /* created_ms of a header */
 	CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, key, buffer_slice(&out)), 0);
 }
 

@@ -271,7 +271,8 @@ static void step(struct txn *txn, unsigned letters)
 		if (model_count < MODEL_MAX) {
 			some_key(&key, letters);
 			key.mark = (uint32_t)check_random();
-			/* Not a key of 0xff only: it bounds the walk backward. */
+			/* Returns a random key that does not consist of 0xff only, because such a
+			 * key bounds the walk backward. */
 			if (key.len == KEY_MAX)
 				key.bytes[0] = 0x01;
 			put(txn, &key);

@@ -15,7 +15,8 @@
 
 /* --- reference implementation: plain decimals --- */
 
-/* 0.d1 d2 d3 .. x 10^point; no digits: zero. d1 is not 0, nor is the last. */
+/* The number 0.d1 d2 d3 .. x 10^point. Zero has no digits; otherwise neither the first nor the
+ * last digit is 0. */
 struct plain {
 	bool negative;
 	int point;

@@ -89,7 +89,7 @@ static void use_as_owner(struct child *parent, void *context)
 	store_close(open_small(context));
 }
 
-/* Root opens a user's database, then the user does. */
+/* Root opens a user's database, and then the user opens it. */
 static void what_root_makes_is_given_to_the_owner(void)
 {
 	char directory[] = "/tmp/tidetable-owner-XXXXXX";

@@ -73,6 +73,17 @@ static void test_size(void)
 	CHECK_EQUAL_STRING(parse(EXPRESSION_PROJECTION, text, EXPRESSION_BYTES_MAX), "");
 }
 
+/* A filter of records has no reserved words, but keywords. */
+static void test_record_filters(void)
+{
+	check(EXPRESSION_RECORD_FILTER, "keys.name = :v AND attribute_exists(new_image.total)", "");
+	check(EXPRESSION_FILTER, "a.keys = :v",
+		"Attribute name is a reserved keyword; reserved keyword: keys");
+	check(EXPRESSION_RECORD_FILTER, "a.and = :v",
+		"Syntax error; token: \"and\", near: \".and =\"");
+	check(EXPRESSION_RECORD_FILTER, "a = b = c", "Syntax error; token: \"=\", near: \"b = c\"");
+}
+
 static void test_projections(void)
 {
 	projection("a", "");
@@ -286,6 +297,7 @@ int main(void)
 {
 	test_size();
 	test_projections();
+	test_record_filters();
 	test_path_limits();
 	test_updates();
 	test_functions();

@@ -1,7 +1,8 @@
 /* test_raw_cursor.c - raw_cursor.h: the same rows as LMDB, and safe walks of damaged files.
  *
- * An undamaged file is read with LMDB and with the raw cursor, move by move. A damaged one is
- * walked in both directions: the walk ends, keys ascend, and every returned row is in the file.
+ * An undamaged file is read with LMDB and with the raw cursor, move by move. A damaged file is
+ * walked in both directions. The walk must end, keys must ascend, and every returned row must be
+ * in the file.
  */
 #include "lmdb_file/audit.h"
 #include "unit/stores.h"
@@ -88,7 +89,7 @@ static void it_moves_as_lmdb_does(void)
 		int err;
 
 		if (!stands && (move == MOVE_NEXT || move == MOVE_PREVIOUS || move == MOVE_HERE))
-			continue;        /* without a position the two cursors differ */
+			continue;        /* the two cursors differ if they have no position */
 		other = key;
 		err = cursor_move(a, move, &key, &value);
 		CHECK_EQUAL_INT(cursor_move(b, move, &other, &again), err);

@@ -4,7 +4,8 @@
 
 static char path[4200];
 
-/* Rows with a constant sum: each commit moves an amount from one to another. */
+/* The values of the rows have a constant sum, because each commit moves an amount from one row to
+ * another. */
 #define ACCOUNTS 200
 #define TOTAL 100000u
 

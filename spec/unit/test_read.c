@@ -56,7 +56,7 @@ static struct range whole(const struct keyspace *keyspace, bool backward)
 
 struct counting {
 	unsigned calls;
-	unsigned fails_at;           /* number of the call that fails; 0: none does */
+	unsigned fails_at;           /* number of the call that fails; 0 if none does */
 	struct buffer out;
 };
 
@@ -176,7 +176,7 @@ static void pages_of(struct tide *tide, const char *partition, uint32_t max, boo
 	page_release(&page);
 }
 
-/* For a short partition key, and for one that is hashed. */
+/* Tests a short partition key, and one that is hashed. */
 static void a_page_counts_what_is_evaluated(void)
 {
 	char hashed[601];
@@ -260,7 +260,7 @@ static void a_keyspace_is_projected_first(void)
 	close_tide(tide);
 }
 
-/* A filter fails on the tenth item: the page ends before it, and the next fill fails. */
+/* If a filter fails on the tenth item, the page ends before this item, and the next fill fails. */
 static void a_filter_can_fail(void)
 {
 	struct tide *tide = open_with_items("a");

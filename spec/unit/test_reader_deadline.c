@@ -20,7 +20,7 @@ static struct txn *limited(struct store *store, uint64_t deadline_ms)
 	return reader;
 }
 
-/* An hour from now, and a time in the past. */
+/* A deadline in an hour, and a deadline in the past. */
 #define LATER (now_ms() + 3600000)
 #define PASSED 1
 
@@ -55,7 +55,8 @@ static void only_what_is_late_is_released(void)
 	store_close(store);
 }
 
-/* After its release the slot is free and pages are reused. */
+/* After a reader is released at its deadline, its slot is free and the pages of its snapshot are
+ * reused. */
 static void a_late_reader_holds_nothing(void)
 {
 	struct store *store = open_small(store_path("holds.tide"));

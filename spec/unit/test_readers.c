@@ -130,7 +130,7 @@ static void lose_the_lock(struct child *parent, void *context)
 	child_hear(parent);
 	write_row(store, TREE_META, "theirs", "1");
 	store_note_time(store, 1000000);
-	write_row(store, TREE_META, "theirs", "2");      /* acquires the lock again */
+	write_row(store, TREE_META, "theirs", "2");      /* LMDB's lock is acquired again */
 	child_tell(parent);
 	child_hear(parent);
 	reader_close(txn);

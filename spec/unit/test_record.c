@@ -62,11 +62,11 @@ static struct record random_record(struct maps *maps)
 
 static struct slice encode(struct buffer *bytes, const struct record *record)
 {
-	uint8_t head[RECORD_HEAD_MAX];
+	uint8_t header[RECORD_HEADER_MAX];
 
 	buffer_clear(bytes);
 	buffer_put_u64(bytes, record->sequence);
-	buffer_put(bytes, head, record_put_head(record, head));
+	buffer_put(bytes, header, record_put_header(record, header));
 	buffer_put_slice(bytes, record->keys);
 	buffer_put_slice(bytes, record->old_image);
 	buffer_put_slice(bytes, record->new_image);
@@ -79,7 +79,7 @@ static struct slice stored(struct slice bytes)
 	return slice_of(bytes.data + RECORD_PREFIX, bytes.len - RECORD_PREFIX);
 }
 
-static void check_same_head(const struct record *a, const struct record *b)
+static void check_same_header(const struct record *a, const struct record *b)
 {
 	CHECK_EQUAL_INT(a->event, b->event);
 	CHECK_EQUAL_INT(a->origin, b->origin);
@@ -114,12 +114,12 @@ static void a_record_comes_back_as_it_was(void)
 	for (i = 0; i < ROUNDS; i++) {
 		record = random_record(&maps);
 		bytes = encode(&buffer, &record);
-		CHECK_EQUAL_INT(record_get_head(&again, record.sequence, stored(bytes)), 0);
-		check_same_head(&again, &record);
+		CHECK_EQUAL_INT(record_get_header(&again, record.sequence, stored(bytes)), 0);
+		check_same_header(&again, &record);
 		CHECK_EQUAL_UINT(RECORD_PREFIX + record_len(&again), bytes.len);
 		CHECK(!again.keys.data && !again.old_image.data && !again.new_image.data);
 		CHECK_EQUAL_INT(record_get(&again, bytes), 0);
-		check_same_head(&again, &record);
+		check_same_header(&again, &record);
 		CHECK(slice_equal(again.keys, record.keys));
 		CHECK(slice_equal(again.old_image, record.old_image));
 		CHECK(slice_equal(again.new_image, record.new_image));
@@ -150,7 +150,7 @@ static struct record plain_record(struct maps *maps)
 
 static void the_layout(void)
 {
-	static const char head[] = "\2\6" "\x41\x42\x43\x44"
+	static const char header[] = "\2\6" "\x41\x42\x43\x44"
 		"\x11\x12\x11\x21\x11"
 		"\1" "\1" "\3"              /* place in the transaction */
 		"\xe8\x03" "\x03"           /* 1000, and 2 before it */
@@ -158,14 +158,14 @@ static void the_layout(void)
 		"\4\5\6";
 	struct maps maps = { 0 };
 	struct record record = plain_record(&maps);
-	uint8_t bytes[RECORD_HEAD_MAX];
-	size_t len = record_put_head(&record, bytes);
+	uint8_t bytes[RECORD_HEADER_MAX];
+	size_t len = record_put_header(&record, bytes);
 
-	CHECK_BYTES(bytes, len, head, sizeof head - 1);
+	CHECK_BYTES(bytes, len, header, sizeof header - 1);
 	release_maps(&maps);
 }
 
-static void the_longest_head(void)
+static void the_longest_header(void)
 {
 	struct record record = {
 		.event = EVENT_REMOVE, .position = UINT32_MAX / 2, .count = UINT32_MAX,
@@ -173,14 +173,14 @@ static void the_longest_head(void)
 		.retention_ms = UINT64_MAX / 2, .ordinal = UINT64_MAX, .stream_bytes = UINT64_MAX,
 		.keys = { NULL, UINT32_MAX }, .old_image = { NULL, UINT32_MAX },
 	};
-	uint8_t bytes[RECORD_HEAD_MAX];
-	size_t len = record_put_head(&record, bytes);
+	uint8_t bytes[RECORD_HEADER_MAX];
+	size_t len = record_put_header(&record, bytes);
 	struct record again;
 
 	CHECK(len <= sizeof bytes);
-	CHECK_EQUAL_INT(record_get_head(&again, record.sequence, slice_of(bytes, len)), 0);
-	check_same_head(&again, &record);
-	CHECK_EQUAL_UINT(again.head_len, len);
+	CHECK_EQUAL_INT(record_get_header(&again, record.sequence, slice_of(bytes, len)), 0);
+	check_same_header(&again, &record);
+	CHECK_EQUAL_UINT(again.header_len, len);
 }
 
 /* Decodes from memory of the exact length, so that sanitizers detect overruns. */
@@ -218,7 +218,7 @@ static void cut_or_drawn_out(void)
 	release_maps(&maps);
 }
 
-/* Sets one field of a valid record, its sequence number or one in its head, to a bad value. */
+/* Sets one field of a valid record, its sequence number or one in its header, to a bad value. */
 static void fields_that_cannot_be(void)
 {
 	static const struct { size_t at, width; uint64_t value; } bad[] = {
@@ -260,14 +260,14 @@ static size_t width_of(uint64_t n)
 	return width;
 }
 
-static void put_numbers(struct buffer *head, const uint64_t numbers[RECORD_NUMBERS])
+static void put_numbers(struct buffer *header, const uint64_t numbers[RECORD_NUMBERS])
 {
 	for (int i = 0; i < RECORD_NUMBERS; i += 2)
-		buffer_put_u8(head,
+		buffer_put_u8(header,
 			(uint8_t)(width_of(numbers[i]) << 4 | width_of(numbers[i + 1])));
 	for (int i = 0; i < RECORD_NUMBERS; i++)
 		for (uint64_t left = numbers[i]; left; left >>= 8)
-			buffer_put_u8(head, (uint8_t)left);
+			buffer_put_u8(header, (uint8_t)left);
 }
 
 /* Numbers with valid widths but impossible values. */
@@ -289,17 +289,17 @@ static void numbers_that_cannot_be(void)
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		uint64_t numbers[RECORD_NUMBERS] = { 0, 0, 0, 1, 0, 1, 10000, 1, 1, 1 };
-		struct buffer head = { 0 };
+		struct buffer header = { 0 };
 		struct record record;
 
 		numbers[cases[i].which] = cases[i].n;
-		buffer_put_u8(&head, RECORD_FORMAT);
-		buffer_put_u8(&head, EVENT_MODIFY);
-		buffer_put_u32(&head, 0);
-		put_numbers(&head, numbers);
-		CHECK_EQUAL_INT(record_get_head(&record, 100, buffer_slice(&head)),
+		buffer_put_u8(&header, RECORD_FORMAT);
+		buffer_put_u8(&header, EVENT_MODIFY);
+		buffer_put_u32(&header, 0);
+		put_numbers(&header, numbers);
+		CHECK_EQUAL_INT(record_get_header(&record, 100, buffer_slice(&header)),
 			cases[i].good ? 0 : ERR_CORRUPT);
-		buffer_release(&head);
+		buffer_release(&header);
 	}
 }
 
@@ -468,7 +468,7 @@ int main(void)
 {
 	a_record_comes_back_as_it_was();
 	the_layout();
-	the_longest_head();
+	the_longest_header();
 	cut_or_drawn_out();
 	fields_that_cannot_be();
 	numbers_that_cannot_be();

@@ -6,11 +6,11 @@
 static struct failure failure;
 static char path[4200], lock_path[4300];
 
-/* --- system calls of this process, counted and refused --- */
+/* --- hooks that count system calls and make them fail --- */
 
 static long made[CALL_KINDS];
-static int refused = -1;                 /* the kind of call that fails with EIO */
-static int meta_signal;                  /* what the process gets after writing a meta page */
+static int refused = -1;                 /* kind of call that fails with EIO */
+static int meta_signal;                  /* raised after writing a meta page */
 
 static struct fate before_call(const struct call *call)
 {
@@ -33,7 +33,7 @@ static void watch(void)
 	calls_watch(&hooks);
 }
 
-/* --- a writer that gets no further --- */
+/* --- a writer that stops between the two steps of a commit --- */
 
 struct write {
 	const char *value;
@@ -65,7 +65,8 @@ static void write_and_stop(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* Waits until the writer has written the meta page; it is dead or stopped then. */
+/* Starts a writer and waits until it is dead or stopped, after it has written the meta page of its
+ * commit. */
 static struct child leave_commit(const char *value, enum durability durability, int signal)
 {
 	struct write write = { value, durability, signal };
@@ -84,8 +85,8 @@ static struct child leave_commit(const char *value, enum durability durability, 
 	return writer;
 }
 
-/* Makes the database: "a" is "1". */
-static void begin_anew(void)
+/* Creates the database with one row, in which "a" is "1". */
+static void create_database(void)
 {
 	struct store *store;
 
@@ -95,9 +96,9 @@ static void begin_anew(void)
 	store_close(store);
 }
 
-/* Takes back LMDB's number of the last commit, as if a failed write of the meta page had
- * not been taken back. (In a child process: closing the lock file drops its owner's
- * locks.) */
+/* Decrements the commit number in LMDB's lock file, so that the meta page is ahead of it although
+ * no writer died. Runs in a child process, because closing the lock file releases the locks of the
+ * process. */
 static void unpublish(struct child *parent, void *context)
 {
 	uint64_t number = 0;
@@ -124,14 +125,14 @@ static struct store *open_before_kill(enum durability durability, uint64_t *befo
 {
 	struct store *store;
 
-	begin_anew();
+	create_database();
 	store = open_at(durability, false);
 	*before = store_last_commit(store);
 	leave_commit("2", durability, SIGKILL);
 	return store;
 }
 
-/* --- what others see --- */
+/* --- what other handles and processes read --- */
 
 static void a_reader_completes_it(enum durability durability, bool read_only)
 {
@@ -140,7 +141,7 @@ static void a_reader_completes_it(enum durability durability, bool read_only)
 	uint64_t before;
 	uint32_t commits;
 
-	begin_anew();
+	create_database();
 	store = open_at(durability, read_only);
 	txn = open_reader(store);
 	renew(txn);
@@ -194,7 +195,7 @@ static void opening_alone_flushes_it(bool read_only)
 {
 	struct store *store;
 
-	begin_anew();
+	create_database();
 	leave_commit("2", DURABILITY_FULL, SIGKILL);
 	for (int time = 0; time < 2; time++) {
 		watch();
@@ -224,8 +225,9 @@ static void pin_and_check(struct store *store, const char *value)
 	reader_close(pin);
 }
 
-/* Asked a thousand times: the system is asked once in 10 ms. */
-static void nothing_happens(struct store *store, uint64_t before)
+/* Renews a snapshot a thousand times. The owner of the write lock is tested at most once in 10 ms,
+ * which takes a system call. */
+static void keeps_the_last_commit(struct store *store, uint64_t before)
 {
 	uint64_t began = clock_elapsed_ms(clock_system());
 	struct txn *txn = open_reader(store);
@@ -252,17 +254,17 @@ static void a_flushing_writer_is_left_alone(bool is_killed)
 	struct child writer;
 	uint64_t before;
 
-	begin_anew();
+	create_database();
 	store = open_at(DURABILITY_FULL, false);
 	before = store_last_commit(store);
 	writer = leave_commit("2", DURABILITY_FULL, SIGSTOP);
 	CHECK_EQUAL_UINT(store_wait_ms(store, 1000), 10);
 	CHECK_EQUAL_UINT(store_wait_ms(store, 5), 5);
-	nothing_happens(store, before);
+	keeps_the_last_commit(store, before);
 	pin_and_check(store, "1");
 	if (is_killed) {
 		child_kill(&writer);
-		usleep(11000);           /* the bound of the delay */
+		usleep(11000);           /* more than the 10 ms between two tests */
 	} else {
 		CHECK(kill(writer.pid, SIGCONT) == 0);
 		CHECK(child_hear(&writer));
@@ -274,7 +276,7 @@ static void a_flushing_writer_is_left_alone(bool is_killed)
 	store_close(store);
 }
 
-/* --- what can't be completed --- */
+/* --- commits that can't be published --- */
 
 static int renew_once(struct store *store)
 {
@@ -285,7 +287,7 @@ static int renew_once(struct store *store)
 	return err;
 }
 
-static void what_cannot_be_flushed_stays_unseen(void)
+static void an_unflushed_commit_is_not_published(void)
 {
 	uint64_t before;
 	struct store *store = open_before_kill(DURABILITY_FULL, &before);
@@ -300,17 +302,18 @@ static void what_cannot_be_flushed_stays_unseen(void)
 	watch();
 	CHECK_EQUAL_INT(renew_once(store), 0);
 	calls_watch(NULL);
-	/* The system has dropped what it could not write: the meta pages are written again. */
+	/* The kernel has marked the pages clean after the failed flush, so the meta pages are
+	 * written again. */
 	CHECK_EQUAL_INT(made[CALL_PWRITE], 2);
 	CHECK_EQUAL_UINT(store_last_commit(store), before + 1);
 	store_close(store);
 }
 
-static void opening_fails_when_it_cannot_be_flushed(void)
+static void opening_fails_if_the_commit_cannot_be_flushed(void)
 {
 	struct store_options options = small_options(path);
 
-	begin_anew();
+	create_database();
 	leave_commit("2", DURABILITY_FULL, SIGKILL);
 	options.durability = DURABILITY_FULL;
 	for (int time = 0; time < 3; time++) {
@@ -329,7 +332,7 @@ static void a_number_without_a_dead_owner_is_set(void)
 	struct txn *txn;
 	uint64_t before;
 
-	begin_anew();
+	create_database();
 	store = open_at(DURABILITY_FULL, false);
 	for (int by_writer = 0; by_writer < 2; by_writer++) {
 		write_row(store, TREE_ITEMS, "a", by_writer ? "3" : "2");
@@ -363,7 +366,7 @@ static void a_read_only_store_is_busy_until_a_writer_opens(void)
 	struct store *store;
 	struct child other;
 
-	begin_anew();
+	create_database();
 	store = open_at(DURABILITY_FULL, true);
 	leave_commit_without_owner();
 	for (int time = 0; time < 3; time++)
@@ -389,8 +392,8 @@ int main(void)
 	opening_alone_flushes_it(true);
 	a_flushing_writer_is_left_alone(false);
 	a_flushing_writer_is_left_alone(true);
-	what_cannot_be_flushed_stays_unseen();
-	opening_fails_when_it_cannot_be_flushed();
+	an_unflushed_commit_is_not_published();
+	opening_fails_if_the_commit_cannot_be_flushed();
 	a_number_without_a_dead_owner_is_set();
 	a_read_only_store_is_busy_until_a_writer_opens();
 	return 0;

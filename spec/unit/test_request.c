@@ -124,7 +124,8 @@ static void test_positions(void)
 	CHECK_EQUAL_INT(request_position(&request)->type, TYPE_N);
 	CHECK_EQUAL_INT(request_position(&request)->type, TYPE_S);
 	CHECK_EQUAL_INT(request_finish(&request, &failure), ERR_VALIDATION);
-	CHECK_EQUAL_STRING(failure.message, "3 values for ?, but the expressions have 2");
+	CHECK_EQUAL_STRING(failure.message,
+		"3 values were given for ?, but the expressions have 2 ?");
 	CHECK(request_position(&request) != NULL);
 	CHECK(request_position(&request) == NULL);
 	CHECK_EQUAL_INT(request_finish(&request, &failure), 0);

@@ -12,7 +12,7 @@ struct plain_clock {
 	uint64_t at, elapsed;            /* at the last update */
 	uint64_t boot;
 	uint64_t lead;
-	bool noted;                      /* a jump is not confirmed yet */
+	bool noted;                      /* true if a jump is recorded and not confirmed yet */
 	uint64_t wall, seen, seen_boot;
 };
 
@@ -173,11 +173,11 @@ static void ages_grow_while_the_wall_clock_is_behind(void)
 	CHECK_EQUAL_UINT(set_at(&state, ahead, 0, 1), ahead);
 	CHECK_EQUAL_UINT(set_at(&state, start, 1000, 1), ahead + 1000);
 	CHECK_EQUAL_UINT(set_at(&state, start + 9 * HOUR, 9 * HOUR, 1), ahead + 9 * HOUR);
-	/* another boot: the wall clock decides, up to one hour */
+	/* in another boot the wall clock decides, up to one hour */
 	at = set_at(&state, start + 10 * HOUR, 5, 2);
 	CHECK_EQUAL_UINT(at, ahead + 10 * HOUR);
 	CHECK_EQUAL_UINT(set_at(&state, start + 11 * HOUR, HOUR + 5, 2), at + HOUR);
-	/* powered off for eight hours: they count when they are confirmed */
+	/* after eight hours without power, these hours count when they are confirmed */
 	at = set_at(&state, start + 19 * HOUR, 7, 3);
 	CHECK_EQUAL_UINT(at, ahead + 11 * HOUR);
 	at = set_at(&state, start + 19 * HOUR + 1000, 1007, 3);
@@ -186,7 +186,7 @@ static void ages_grow_while_the_wall_clock_is_behind(void)
 	/* confirmed by a later boot: they count immediately */
 	CHECK_EQUAL_UINT(set_at(&state, start + 30 * HOUR, 1, 4), ahead + 20 * HOUR);
 	CHECK_EQUAL_UINT(set_at(&state, start + 30 * HOUR + 9, 1, 5), ahead + 30 * HOUR + 9);
-	/* the wall clock was set back: the retention clock follows the elapsed time */
+	/* after the wall clock was set back, the retention clock follows the elapsed time */
 	CHECK_EQUAL_UINT(set_at(&state, start, 1, 6), ahead + 30 * HOUR + 9);
 	CHECK_EQUAL_UINT(set_at(&state, start, 4, 6), ahead + 30 * HOUR + 12);
 	/* the wall clock has caught up and is followed again */
@@ -243,7 +243,7 @@ struct plain_record {
 
 static struct plain_record list[RECORDS_MAX];
 static size_t list_count;                /* number of all records ever added */
-static size_t list_removed, list_hidden; /* number of the oldest ones removed or hidden */
+static size_t list_removed, list_hidden; /* number of records removed or hidden */
 
 static struct streams streams;
 static uint64_t sequence, clock_ms;
@@ -310,8 +310,8 @@ static uint64_t plain_rows(const struct record *record)
 	return bytes <= LOG_SHARE ? 1 : shares(bytes - image) + shares(image);
 }
 
-/* Counts the rows of the last `count` records, after they have been written: the length of a
- * head is known only then. */
+/* Counts the rows of the last `count` records after they have been written, because the length of
+ * a header is known only then. */
 static void count_rows(struct txn *txn, size_t count)
 {
 	struct cursor *cursor;

@@ -109,7 +109,7 @@ static void test_killed_process(void)
 	shared_page_close(shared);
 }
 
-/* A second flush fails before the first failure is settled: one remains. */
+/* A second flush fails before the first failure is repaired, so one unrepaired failure remains. */
 static void test_second_failed_flush_remains_unsettled(void)
 {
 	struct shared_page *shared = open_page();
@@ -127,7 +127,7 @@ static void test_second_failed_flush_remains_unsettled(void)
 	shared_page_close(shared);
 }
 
-/* The file cannot tell this from two copies of the library in one process. */
+/* Opens the page twice, which has the same effect as two copies of the library in one process. */
 static void test_second_copy_is_refused(void)
 {
 	struct failure failure;
@@ -198,8 +198,8 @@ static void test_other_files_are_not_changed(void)
 	remove(victim);
 }
 
-/* Sectors are written independently: a power cut may lose the first of a new
- * page. */
+/* A power cut may lose the first sector of a new page, because sectors are written
+ * independently. */
 static void test_torn_page_is_initialized_again(void)
 {
 	static const char page[SHARED_PAGE_BYTES] = { [600] = 1, [4000] = 2 };
@@ -228,7 +228,7 @@ static void open_in_another_namespace(struct child *parent, void *context)
 	if (pid == 0) {
 		int err = try_open(&failure);
 
-		/* Undetectable without a /proc of this namespace. */
+		/* Another PID namespace is not detected unless its /proc is mounted. */
 		_exit(access("/proc/self/ns/pid", F_OK) ? 0 : err != ERR_NAMESPACE);
 	}
 	CHECK(waitpid(pid, &status, 0) == pid);
@@ -381,7 +381,7 @@ static void test_commits_are_counted_by_stream(void)
 }
 
 #define WAITERS 3
-#define STREAM (1 + COMMIT_GROUPS)     /* in the group of stream 1 */
+#define STREAM (1 + COMMIT_GROUPS)     /* a stream in the group of stream 1 */
 #define NOTIFICATIONS 10
 
 /* A process that a notification does not wake waits until the timeout. */

@@ -13,7 +13,8 @@ static struct tide_snapshot *take(struct tide *tide)
 	return snapshot;
 }
 
-/* Returns true if the item has this value in the snapshot; NULL: if it does not exist. */
+/* Returns true if the item has this value in the snapshot. If value is NULL, returns true if the
+ * item does not exist. */
 static bool has_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, const char *p, const char *s, const char *v)
 {
@@ -106,7 +107,7 @@ static void it_stays_as_it_was(struct tide *tide, struct tide_table *table)
 	tide_query_finish(NULL);
 }
 
-/* A key is before, in or after the query's range; the keys of its items are in it. */
+/* Tests keys before, in and after the query's range. The keys of its items are in the range. */
 static void places(struct tide *tide, struct tide_table *table)
 {
 	struct value ann = { TYPE_S, 0, slice_of_text("ann") };

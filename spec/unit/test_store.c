@@ -130,13 +130,13 @@ static void a_name_that_stands_for_nothing_or_another_file(void)
 	CHECK(rename(path, aside) == 0);
 	CHECK_EQUAL_INT(store_check_name(store, &failure), ERR_FILE_GONE);
 	CHECK_EQUAL_INT(failure.err, ERR_FILE_GONE);
-	CHECK(strstr(failure.message, "named/x.tide: the file was removed or renamed"));
+	CHECK(strstr(failure.message, "named/x.tide was removed or renamed"));
 	CHECK_EQUAL_INT(store_check_name(store, NULL), ERR_FILE_GONE);
 	CHECK_EQUAL_INT(store_check_path(store, aside, &failure), 0);
 
 	CHECK(close(open(path, O_CREAT | O_RDWR, 0600)) == 0);
 	CHECK_EQUAL_INT(store_check_name(store, &failure), ERR_FILE_REPLACED);
-	CHECK(strstr(failure.message, "named/x.tide: was replaced by another file"));
+	CHECK(strstr(failure.message, "named/x.tide was replaced by another file"));
 	CHECK(unlink(path) == 0);
 	CHECK(symlink(aside, path) == 0);        /* links are not followed */
 	CHECK_EQUAL_INT(store_check_name(store, &failure), ERR_FILE_REPLACED);
@@ -499,7 +499,7 @@ static void inherit(struct child *parent, void *context)
 	CHECK(inherited->writer == NULL);
 	wakeup_forget(inherited->wakeup);
 	store_close(inherited->store);
-	store_close(inherited->store);   /* its second handle */
+	store_close(inherited->store);   /* the second handle of the child */
 
 	store = open_small(inherited->path);
 	CHECK(store != inherited->store);
@@ -595,8 +595,8 @@ static void live_on(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* A process forked during an open must not inherit the locks: the file could not be opened here
- * again while it lives. */
+/* A process forked during an open must not inherit the locks, because the file could not be opened
+ * here again while the child lives. */
 static void *fork_once(void *context)
 {
 	atomic_bool *forked = context;
@@ -664,7 +664,7 @@ static void a_commit_tells_who_waits(void)
 	struct store_usage usage;
 
 	commit(begin_write(store));
-	CHECK_EQUAL_UINT(commit_count(store_shared_page(store), 0), seen);  /* it changed nothing */
+	CHECK_EQUAL_UINT(commit_count(store_shared_page(store), 0), seen);  /* no change */
 	write_row(store, TREE_META, "a", "b");
 	CHECK_EQUAL_INT(commit_wait(store_shared_page(store), 0, seen, 1000000), 0);
 	CHECK_EQUAL_UINT(commit_count(store_shared_page(store), 0), seen + 1);

@@ -97,8 +97,8 @@ static void a_record_is_damaged(void)
 	CHECK_EQUAL_INT(trim_all(), ERR_CORRUPT);
 }
 
-/* The third item of a deleted table: the two before it are removed, and all streams are
- * trimmed. */
+/* The third item of a deleted table is damaged. The two items before it must be removed, and all
+ * streams must be trimmed. */
 static void a_deleted_item_is_damaged(void)
 {
 	struct tide *tide = open_with_clock(path, manual);

@@ -148,7 +148,8 @@ static void refusals_of_definitions(void)
 	spec = spec_of("other");
 	spec.schema.sort = spec.schema.partition;
 	CHECK_EQUAL_INT(tide_create_table(tide, &spec, &failure), ERR_VALIDATION);
-	/* These would write a row that does not decode, and make the file unreadable. */
+	/* These definitions would write a row that does not decode, and make the file
+	 * unreadable. */
 	CHECK_EQUAL_INT(tide_enable_stream(tide, name, 0, &day, &failure), ERR_VALIDATION);
 	CHECK_EQUAL_INT(tide_enable_stream(tide, name, 5, &day, &failure), ERR_VALIDATION);
 	day.age_ms = 0;
@@ -294,7 +295,8 @@ static struct tide_query *pin_all(struct tide *tide, struct tide_table *table,
 	return query;
 }
 
-/* It is released by the fill after the end, by a fill that fails, and at the time limit. */
+/* A feed's snapshot is released by the fill after the end, by a fill that fails, and at its time
+ * limit. */
 static void a_pinned_query_releases_its_snapshot(void)
 {
 	struct tide *tide = open_tide(tide_path("pinned.tide"));
@@ -430,7 +432,8 @@ static void *writer(void *argument)
 	return NULL;
 }
 
-/* Reads the stream: every change exactly once, in order, also in the order of each writer. */
+/* Reads the stream. Every change must appear exactly once, in order, also in the order of each
+ * writer. */
 static void follow(struct tide *tide, int writers)
 {
 	int next[THREADS + 1] = { 0 };
@@ -542,7 +545,7 @@ static void inherit(struct child *parent, void *context)
 	tide_close(own);
 }
 
-/* A child that does not use the handle and calls exit: the parent is not affected. */
+/* A child that does not use the handle and calls exit must not affect the parent. */
 static void leave(struct child *parent, void *context)
 {
 	(void)parent;

@@ -52,7 +52,7 @@ static void change_nothing(struct tide *tide)
 	commit(tide);
 }
 
-/* It neither writes to the file nor wakes readers. */
+/* A transaction without changes neither writes to the file nor wakes readers. */
 static void a_transaction_that_changed_nothing_is_no_commit(void)
 {
 	struct tide *tide = open_with_clock(tide_path("nothing.tide"), manual);

@@ -19,7 +19,10 @@ int main(void)
 		TOKEN_GREATER_OR_EQUAL - TOKEN_EQUAL);
 	CHECK_EQUAL_STRING(expression_kind_name(EXPRESSION_UPDATE), "Update");
 	CHECK_EQUAL_STRING(expression_kind_name(EXPRESSION_PROJECTION), "Projection");
+	CHECK_EQUAL_STRING(expression_kind_name(EXPRESSION_RECORD_FILTER), "Filter");
 	CHECK(expression_is_condition(EXPRESSION_FILTER));
+	CHECK(expression_is_condition(EXPRESSION_RECORD_FILTER));
+	CHECK(!expression_is_condition(EXPRESSION_PROJECTION));
 	CHECK(!expression_is_condition(EXPRESSION_UPDATE));
 	return 0;
 }

@@ -31,7 +31,7 @@ static bool flushes_fail, next_flush_fails;
 /* Number of writeback errors, shared by the processes of a test; NULL if not emulated. Linux
  * reports such an error once to each open file description, at the next flush or O_DSYNC write. */
 static _Atomic int *writeback_errors;
-static int reported[1024];      /* number of reported ones, by descriptor */
+static int reported[1024];      /* number of errors already reported, by descriptor */
 
 static bool has_unreported_error(int fd)
 {
@@ -312,7 +312,7 @@ static void a_writer_clears_the_dead_too(void)
 		write_row(store, TREE_ITEMS, "a", i % 2 ? "b" : "c");
 	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), 0);
 	CHECK_EQUAL_INT(usage.oldest_reader_pid, 0);
-	CHECK(usage.file_bytes < 12 << 20);   /* 60 MB if they were never removed */
+	CHECK(usage.file_bytes < 12 << 20);   /* 60 MB if no slot were removed */
 	store_close(store);
 }
 
@@ -353,8 +353,8 @@ static void full_reader_slots_are_said_and_cured(void)
 
 /* --- the gate --- */
 
-/* If gate_leave were called twice, the mapping could be replaced while in use; if never, it could
- * not be replaced. */
+/* gate_leave must be called exactly once. If it were called twice, the mapping could be replaced
+ * while in use; if it were not called, the mapping could never be replaced. */
 static void each_transaction_passes_the_gate_once(void)
 {
 	struct store *store = open_full(store_path("pass.tide"));
@@ -380,7 +380,8 @@ static void each_transaction_passes_the_gate_once(void)
 
 /* --- failing transactions --- */
 
-/* Because a meta page was not written, or a thread died with LMDB's mutex. */
+/* LMDB fails a store if a meta page could not be written, or if a thread died while it held LMDB's
+ * mutex. */
 static void when_lmdb_gives_up_so_does_the_store(void)
 {
 	struct store *store = open_full(store_path("gave_up.tide"));
@@ -534,7 +535,7 @@ static void a_flush_that_failed_elsewhere_is_made_up_for(void)
 	store_close(store);
 }
 
-/* Immediately, while the page is still in the page cache. */
+/* The commit fails immediately, while its page is still in the page cache. */
 static void a_flush_that_failed_in_a_commit_is_made_up_for(void)
 {
 	struct store *store = open_full(store_path("once.tide"));
@@ -543,7 +544,7 @@ static void a_flush_that_failed_in_a_commit_is_made_up_for(void)
 	flushes = 0;
 	next_flush_fails = true;
 	CHECK_EQUAL_INT(commit_failing(store, NO_WRITE, 0), ERR_STORE);
-	CHECK_EQUAL_INT(flushes, 3);     /* the failed one, and two for the repair */
+	CHECK_EQUAL_INT(flushes, 3);     /* the failed flush, and two flushes of the repair */
 	CHECK_EQUAL_INT(flushes_of_a_write(store), 1);
 	store_close(store);
 }

@@ -1,7 +1,7 @@
 /* test_update.c - tests of expr/update.h. */
 #include "expr/update.h"
 
-#include "expr/writer.h"
+#include "expr/container.h"
 #include "unit/expressions.h"
 
 #define INVALID_PATH "The document path provided in the update expression is invalid for update"
@@ -87,7 +87,7 @@ static void test_new_item(void)
 	try_update("SET a = if_not_exists(b, :v) REMOVE c", NULL, "{:v: 1}", "{a: 1, p: 'key'}");
 }
 
-/* A target of 31 steps is inside 30 containers: a value assigned to it can have at most
+/* A target of 31 steps is inside 30 containers, so a value assigned to it can have at most
  * VALUE_MAX_DEPTH - 30 levels.
  */
 static void test_depth(void)
@@ -149,10 +149,10 @@ static void test_size_of_small_members(void)
 		size_t list;
 
 		buffer_put(&old, "\1\1a", 3);
-		list = writer_open(&old, TYPE_L);
+		list = container_open(&old, TYPE_L);
 		memset(buffer_reserve(&old, count), TYPE_TRUE, count);
 		old.len += count;
-		writer_close(&old, list, count);
+		container_close(&old, list, count);
 		CHECK_EQUAL_UINT(item_size(buffer_slice(&old)), 4 + 2 * count);
 		CHECK_EQUAL_INT(trial_bind(trial, EXPRESSION_UPDATE,
 			slice_of_text("SET a[500000] = :v"), "{:v: true}"), 0);
@@ -193,14 +193,14 @@ static void test_returned(void)
 	check_returned("REMOVE a.c[1], a.c[3]", "{a: {c: [1, 3, 3]}}", NULL, "{a: {c: [3]}}",
 		"{a: {c: [3]}}");
 	check_returned("SET a.x = :v", "{a: {b: 1}}", "{:v: 8}", "{}", "{a: {x: 8}}");
-	/* an index past the end appends at another index; after a REMOVE the next member has
-	 * the index */
+	/* An index past the end appends the value at another index, so UPDATED_NEW does not find
+	 * it. After a REMOVE the next member has the index. */
 	check_returned("SET a.c[100] = :v", "{a: {c: [1, 3]}}", "{:v: 70}", "{}", "{}");
 	check_returned("REMOVE a[1]", "{a: [1, 2, 70]}", NULL, "{a: [2]}", "{a: [70]}");
 	check_returned("SET a = :v", NULL, "{:v: 1}", "{}", "{a: 1}");
 }
 
-/* A map of 127, 128 attributes: its count needs one byte, then two. */
+/* The count of a map of 127 attributes needs one byte, that of 128 attributes two. */
 static void test_wide_counts(void)
 {
 	struct trial *trial = trial_of_test();

@@ -213,6 +213,107 @@ static void test_walk(void)
 	CHECK_EQUAL_INT(map_next(&walk, &name, &value), END);
 }
 
+/* One attribute of each type; a name and a text have more bytes than fit in one of a varint. */
+static size_t put_every_type(uint8_t bytes[600])
+{
+	static const uint8_t plain[] = {
+		1, 'a', TYPE_S, 2, 'h', 'i', 1, 'b', TYPE_N, 0xc1, 0x02, 1, 'c', TYPE_B, 0,
+		1, 'd', TYPE_TRUE, 1, 'e', TYPE_FALSE, 1, 'f', TYPE_NULL,
+		2, 'f', 'g', TYPE_M, 0, 0, 0, 1, 0, 1, 'g', TYPE_L, 0, 0, 0, 2, 1, TYPE_NULL,
+		1, 'h', TYPE_SS, 0, 0, 0, 3, 1, 1, 'a', 1, 'i', TYPE_NS, 0, 0, 0, 2, 1, 0x80,
+		1, 'j', TYPE_BS, 0, 0, 0, 3, 1, 1, 'a',
+	};
+	size_t at = 1 + sizeof plain;
+
+	bytes[0] = 12;
+	memcpy(bytes + 1, plain, sizeof plain);
+	at += set_varint(bytes + at, 200);
+	memset(bytes + at, 'k', 200);
+	bytes[at + 200] = TYPE_S;
+	at += 201;
+	at += set_varint(bytes + at, 200);
+	memset(bytes + at, 'x', 200);
+	return at + 200;
+}
+
+/* The definition of map_seek by map_next. */
+static int seek_slowly(struct map_walk *walk, struct slice wanted, struct slice *name,
+	struct value *value)
+{
+	int err;
+
+	do {
+		err = map_next(walk, name, value);
+	} while (!err && slice_compare(*name, wanted) < 0);
+	return err;
+}
+
+/* Seeks a name, then another one, from the start of a map, and compares with the definition. */
+static void check_seek(struct slice body, struct slice first, struct slice second)
+{
+	struct slice sought[2] = { first, second }, name = { 0 }, expected = { 0 };
+	struct value value = { 0 }, other = { 0 };
+	struct map_walk walk, slow;
+
+	if (map_start(&walk, body))
+		return;
+	slow = walk;
+	for (unsigned i = 0; i < 2; i++) {
+		int err = map_seek(&walk, sought[i], &name, &value);
+
+		CHECK_EQUAL_INT(err, seek_slowly(&slow, sought[i], &expected, &other));
+		if (err)
+			continue;
+		CHECK_BYTES(name.data, name.len, expected.data, expected.len);
+		CHECK_EQUAL_INT(value.type, other.type);
+		CHECK_EQUAL_UINT(value.count, other.count);
+		CHECK_BYTES(value.bytes.data, value.bytes.len, other.bytes.data, other.bytes.len);
+		CHECK_EQUAL_UINT(walk.left, slow.left);
+		/* one byte of length, two of a long one, precede the name */
+		CHECK(walk.found == name.data - (name.len < 0x80 ? 1 : 2));
+	}
+}
+
+static void test_seek(void)
+{
+	static const char *const names[] = { "", "a", "aa", "b", "d", "f", "fa", "fg", "fgh", "h",
+		"j", "k", "kkkkkkkkkkkk", "l" };
+	const unsigned count = sizeof names / sizeof *names;
+	uint8_t bytes[600];
+	size_t len = put_every_type(bytes), cut;
+
+	CHECK_EQUAL_INT(map_check(slice_of(bytes, len)), 0);
+	for (cut = 0; cut <= len; cut++)
+		for (unsigned i = 0; i < count * count; i++)
+			check_seek(slice_of(bytes, cut), slice_of_text(names[i / count]),
+				slice_of_text(names[i % count]));
+}
+
+/* A skipped value is verified only as far as is needed to skip it. */
+static void test_seek_skips(void)
+{
+	static const uint8_t bad_type[] = { 2, 1, 'a', 99, 1, 'b', TYPE_NULL };
+	static const uint8_t bad_number[] = { 2, 1, 'a', TYPE_N, 0xc1, 0, 1, 'b', TYPE_NULL };
+	static const uint8_t bad_list[] =
+		{ 2, 1, 'a', TYPE_L, 0, 0, 0, 2, 7, TYPE_NULL, 1, 'b', TYPE_NULL };
+	static const uint8_t more[] = { 1, 1, 'a', TYPE_NULL, 0 };
+	static const uint8_t no_name[] = { 1, 0, TYPE_S, 0 };
+	struct value value;
+
+	CHECK_EQUAL_INT(map_find(slice_of(bad_type, sizeof bad_type), slice_of_text("b"), &value),
+		ERR_CORRUPT);
+	CHECK_EQUAL_INT(map_find(slice_of(bad_number, sizeof bad_number), slice_of_text("b"),
+		&value), ERR_CORRUPT);
+	CHECK_EQUAL_INT(map_find(slice_of(bad_list, sizeof bad_list), slice_of_text("a"), &value),
+		ERR_CORRUPT);
+	CHECK_EQUAL_INT(map_find(slice_of(bad_list, sizeof bad_list), slice_of_text("b"), &value),
+		0);
+	CHECK_EQUAL_INT(map_find(slice_of(more, sizeof more), slice_of_text("b"), &value),
+		ERR_CORRUPT);
+	CHECK_EQUAL_INT(map_find(slice_of(no_name, sizeof no_name), slice_of_text("b"), &value),
+		END);
+}
+
 static void test_find(void)
 {
 	struct slice body = bytes_of(sample, sizeof sample);
@@ -387,6 +488,8 @@ int main(void)
 	test_containers();
 	test_refused_values();
 	test_walk();
+	test_seek();
+	test_seek_skips();
 	test_find();
 	test_sizes();
 	test_check();

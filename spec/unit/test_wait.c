@@ -30,7 +30,7 @@ static void commits_ring(void)
 
 /* --- the file's name --- */
 
-/* Calls tide_check_name until it returns an error; returns that. */
+/* Calls tide_check_name until it returns an error. Returns this error. */
 static int first_answer(struct tide *tide)
 {
 	int err;
@@ -49,7 +49,7 @@ static void the_name_is_looked_at_once_a_second(void)
 	CHECK(rename(path, aside) == 0);
 	CHECK_EQUAL_INT(first_answer(tide), ERR_FILE_GONE);
 	CHECK(clock_elapsed_ms(clock_system()) - opened >= 1000);
-	CHECK(strstr(failure.message, "named.tide: the file was removed or renamed"));
+	CHECK(strstr(failure.message, "named.tide was removed or renamed"));
 	CHECK_EQUAL_INT(tide_check_name(tide, &failure), ERR_FILE_GONE);
 	CHECK(rename(aside, path) == 0);
 	again = clock_elapsed_ms(clock_system());
@@ -76,7 +76,7 @@ static void the_path_that_was_given_counts_too(void)
 	CHECK_EQUAL_INT(tide_check_name(tide, &failure), 0);
 	CHECK(unlink(link) == 0 && symlink(two, link) == 0);
 	CHECK_EQUAL_INT(first_answer(tide), ERR_FILE_REPLACED);
-	CHECK(strstr(failure.message, "current/x.tide: was replaced"));
+	CHECK(strstr(failure.message, "current/x.tide was replaced"));
 	CHECK(unlink(link) == 0);
 	CHECK_EQUAL_INT(tide_check_name(tide, &failure), 0);
 	CHECK(unlink(tide_path("one/x.tide")) == 0);

@@ -92,7 +92,7 @@ static void a_transaction_has_a_size(void)
 	tide_close(tide);
 }
 
-/* Puts are refused while there is still space for deletes: all items can be deleted. */
+/* Puts are refused while there is still space for deletes, so that all items can be deleted. */
 static void a_full_database_can_be_emptied(void)
 {
 	enum { SIZE = 300000, MAX_BYTES = 32 << 20 };

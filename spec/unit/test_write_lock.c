@@ -15,7 +15,7 @@
 /* --- one owner --- */
 
 struct counter {
-	uint64_t plain;        /* not atomic: protected by the lock */
+	uint64_t plain;        /* not atomic, because the lock protects it */
 };
 
 static void wait_for_lock(struct shared_page *shared)
@@ -201,7 +201,7 @@ static void take_turns(struct shared_page *shared, struct game *game, uint64_t m
 {
 	struct lock_waiter waiter = { .shared = shared };
 
-	shared->limits.age_us = UINT32_MAX;        /* it sleeps until it is notified */
+	shared->limits.age_us = UINT32_MAX;        /* the waiter sleeps until it is notified */
 	for (int taken = 0; taken < HANDOVERS;) {
 		if (lock_waiter_try(&waiter)) {
 			uint64_t before = now_ms();
@@ -336,7 +336,7 @@ static void test_due_after_ten_holds_or_10_ms(void)
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	enter_queue(&waiter);
 	write_lock_release(shared);
-	test_now_us += 10000;            /* 10 ms are enough */
+	test_now_us += 10000;            /* 10 ms of waiting are sufficient */
 	try_without_success(shared, &waiter);
 	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	lock_waiter_leave(&waiter);
@@ -404,7 +404,7 @@ static void test_leaving_waiter_reserves_nothing(void)
 	struct shared_page *shared = open_with_test_clock();
 	struct lock_waiter waiter = { .shared = shared };
 
-	lock_waiter_leave(&waiter);      /* not in the queue: no effect */
+	lock_waiter_leave(&waiter);      /* does nothing, because the waiter is not in the queue */
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	enter_queue(&waiter);
 	write_lock_release(shared);
@@ -418,8 +418,8 @@ static void test_leaving_waiter_reserves_nothing(void)
 	shared_page_close(shared);
 }
 
-/* The clocks of two time namespaces differ: the order is undefined, but there
- * is no delay. */
+/* If the clocks of two time namespaces differ, the order of the waiters is undefined, but no
+ * waiter is delayed. */
 static void test_different_clocks_do_not_delay(void)
 {
 	struct shared_page *shared = open_with_test_clock();
@@ -503,7 +503,7 @@ static void test_killed_process_leaves_the_queue(void)
 	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	test_now_us += 5000;
 	hold(shared, 1);
-	CHECK_EQUAL_UINT(shared->page->waiting[0], 0);     /* it was late and is removed */
+	CHECK_EQUAL_UINT(shared->page->waiting[0], 0);     /* the late heir is removed */
 	shared_page_close(shared);
 }
 

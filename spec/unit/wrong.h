@@ -20,7 +20,7 @@ static struct failure failure;
 static struct builder made;
 static char big[BIG + 1], deep[LONG + 1];
 
-/* The database to be changed: a table with records of every kind. */
+/* The database that the tests change, with a table and records of every kind. */
 static struct tide *tide;
 static struct txn *txn;
 static uint64_t first, second, third, both, gone, parted, last;   /* sequence numbers */

@@ -39,7 +39,8 @@ build() { # folder, flags...: liblmdb and mdb_stat from folder/source
   chmod +x "$at/run"
 }
 
-# A binary of another suite needs the C library of that suite: its loader runs all programs.
+# A binary of another suite needs the C library of that suite, so the loader of that suite runs all
+# programs.
 take_binary() { # folder
   local at=$1 lib machine
   machine=$(${CC:-gcc} -print-multiarch)

@@ -32,14 +32,16 @@ function arguments.seconds(text)
   return seconds
 end
 
---- Returns a conversion to an integer of at least `least`.
+--- Returns a conversion to an integer of at least `least`, and at most `most`.
 ---@param least integer
+---@param most integer|nil  nil: no limit
 ---@return fun(text: string): integer|nil, string|nil
-function arguments.integer_from(least)
+function arguments.integer_from(least, most)
   return function(text)
     local number = text:find "^%d+$" and math.tointeger(tonumber(text))
-    if not number or number < least then
-      return nil, ("'%s': expected an integer of at least %d"):format(text, least)
+    if not number or number < least or number > (most or number) then
+      return nil, ("'%s': expected an integer %s"):format(text,
+        most and ("from %d to %d"):format(least, most) or ("of at least %d"):format(least))
     end
     return number
   end
@@ -117,6 +119,22 @@ arguments.NAMES = {
 arguments.VALUES = {
   "--values", [[Values of the placeholders in the expressions: '{":s":"open"}'.]],
   value = "JSON",
+}
+
+-- Segments (item_listing.segment reads them).
+
+local SEGMENTS_MAX = 1000000
+
+---@type tidetable.cli.Option
+arguments.SEGMENT = {
+  "--segment", "Only the items of this segment of the table, from 0. Requires '--total-segments'.",
+  value = "N", convert = arguments.integer_from(0, SEGMENTS_MAX - 1),
+}
+
+---@type tidetable.cli.Option
+arguments.TOTAL_SEGMENTS = {
+  "--total-segments", "Number of segments that the table is divided into.",
+  value = "N", convert = arguments.integer_from(1, SEGMENTS_MAX),
 }
 
 --- Options of several commands, which the manual page describes once.

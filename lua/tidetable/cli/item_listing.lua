@@ -1,6 +1,7 @@
 -- item_listing.lua - options of `query` and `scan`, and the loop that shows their items.
 
 local arguments = require "tidetable.cli.arguments"
+local console = require "tidetable.cli.console"
 local expression_options = require "tidetable.cli.expression_options"
 local item_argument = require "tidetable.cli.item_argument"
 local item_writer = require "tidetable.cli.item_writer"
@@ -39,6 +40,20 @@ function item_listing.given(args, description)
     descending = args.reverse, start_key = start,
     limit = args.limit and args.limit < math.maxinteger and args.limit + 1 or nil,
   })
+end
+
+--- Returns the segment and the number of segments of a command line; nil if it has none.
+---@param args table
+---@return integer|nil segment, integer|nil total_segments
+function item_listing.segment(args)
+  local segment, total = args.segment, args.total_segments
+  if (segment == nil) ~= (total == nil) then
+    console.misused "--segment and --total-segments: each requires the other"
+  elseif segment and segment >= total then
+    console.misused(("--segment: %d is not less than --total-segments %d"):format(segment, total),
+      "segments are numbered from 0")
+  end
+  return segment, total
 end
 
 --- Returns the key attributes of an item; nil if a projection left one out.

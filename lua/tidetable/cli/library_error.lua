@@ -29,7 +29,7 @@ local STATUSES = {
 
 --- Hints for PERMISSION, by a pattern of the message.
 local PERMISSIONS = {
-  { "%-wake: can't be created", "writing needs side files: copy the database, while it is not "
+  { "%-wake can't be created", "writing needs side files: copy the database, while it is not "
     .. "open, to a directory of your own" },
   { "can't be created", "its directory is not writable" },
   { "link", "give the path of the file itself" },
@@ -56,12 +56,13 @@ local function hint_of(err)
   return HINTS[err.code]
 end
 
---- Returns true if a message names the path, as it was typed or absolute.
+--- Returns true if a message begins with the path as it was typed, or contains it as an absolute
+--- path.
 local function has_path(message, path)
-  local ended = "%f[-:]"
+  local ended = "%f[-: ]"
   local typed, name = path:gsub("%p", "%%%0"), path:match("[^/]*$"):gsub("%p", "%%%0")
-  message = ": " .. message .. ":"
-  return message:find(": " .. typed .. ended) or name ~= "" and message:find("/" .. name .. ended)
+  message = message .. ":"
+  return message:find("^" .. typed .. ended) or name ~= "" and message:find("/" .. name .. ended)
 end
 
 --- Ends the command with an error of the library.

@@ -14,10 +14,10 @@ local main = {}
 ---@type { [1]: string, [integer]: string }[]
 main.commands = {
   { "Inspect", "tables", "describe", "stats" },
-  { "Tables", "create", "alter", "drop" },
+  { "Tables", "create", "alter", "truncate", "drop" },
   { "Items", "get", "query", "scan", "put", "update", "delete", "import", "export" },
-  { "Streams", "tail", "trim" },
-  { "Database file", "check", "backup", "compact" },
+  { "Streams", "tail" },
+  { "Database file", "sweep", "check", "backup", "compact" },
   { "Shell", "completion" },
 }
 

@@ -1,4 +1,4 @@
--- stream_options.lua - options of `create` and `alter` for the stream of a table.
+-- stream_options.lua - options of `create` and `alter` for the stream and the expiry of a table.
 
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
@@ -23,6 +23,14 @@ stream_options.RETENTION_COUNT = {
   "--retention-count", "Maximum number of records.",
   value = "N", convert = arguments.integer_from(1),
 }
+
+--- Ends the command if --ttl cannot be the name of an attribute.
+---@param args table
+function stream_options.check_ttl(args)
+  if args.ttl and (args.ttl == "" or #args.ttl > 255) then
+    console.misused("--ttl: expected the name of an attribute, of 1 to 255 bytes")
+  end
+end
 
 --- Returns the option --stream.
 ---@param description string

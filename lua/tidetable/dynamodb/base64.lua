@@ -3,6 +3,8 @@
 -- Other decoders skip invalid characters. With them two texts could represent the
 -- same bytes, and so the same key.
 
+local members = require "tidetable.members"
+
 local base64 = {}
 
 local alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -79,4 +81,4 @@ function base64.decode(text)
   return rest and bytes .. rest
 end
 
-return base64
+return members.guard_module(base64, "base64")

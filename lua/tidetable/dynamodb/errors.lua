@@ -2,6 +2,7 @@
 --
 -- The objects are of the core's error class: same metatable, same fields.
 
+local members = require "tidetable.members"
 local types = require "tidetable.types"
 
 local errors = {}
@@ -28,4 +29,4 @@ function errors.validation(exception, message, more)
   return err
 end
 
-return errors
+return members.guard_module(errors, "errors")

@@ -13,6 +13,7 @@
 local base64 = require "tidetable.dynamodb.base64"
 local errors = require "tidetable.dynamodb.errors"
 local json_text = require "tidetable.dynamodb.json_text"
+local guard_module = require "tidetable.members".guard_module
 local misuse = require "tidetable.options".misuse
 local types = require "tidetable.types"
 
@@ -545,4 +546,4 @@ function json.encode_record(record, form, source)
   return json_text.encode(json.record_tree(record, form, source), json_text.order(order))
 end
 
-return json
+return guard_module(json, "json")

@@ -6,6 +6,7 @@
 -- array is a list, `null` is tidetable.null. The parser uses recursive descent.
 
 local errors = require "tidetable.dynamodb.errors"
+local members = require "tidetable.members"
 local misuse = require "tidetable.options".misuse
 local types = require "tidetable.types"
 
@@ -416,4 +417,4 @@ function json_text.encode(value, first)
   return table.concat(out)
 end
 
-return json_text
+return members.guard_module(json_text, "json_text")

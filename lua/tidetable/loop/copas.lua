@@ -9,6 +9,7 @@
 
 local copas = require "copas"
 local core = require "tidetable.core"
+local members = require "tidetable.members"
 local socket = require "socket"
 local wait = require "tidetable.wait"
 
@@ -83,4 +84,4 @@ function loop.sleep(seconds)
   end
 end
 
-return loop
+return members.guard_module(loop, "copas")

@@ -4,6 +4,7 @@
 --
 -- A coroutine that waits yields, and a callback of libuv resumes it.
 
+local members = require "tidetable.members"
 local uv = require "luv"
 local wait = require "tidetable.wait"
 
@@ -78,4 +79,4 @@ function loop.sleep(seconds)
   coroutine.yield()
 end
 
-return loop
+return members.guard_module(loop, "luv")

@@ -3,6 +3,7 @@
 local core = require "tidetable.core"
 local options = require "tidetable.options"
 local positions = require "tidetable.stream.position"
+local request = require "tidetable.request"
 local wait = require "tidetable.wait"
 
 local readers = {}
@@ -17,24 +18,45 @@ local readers = {}
 ---@field wakeup tidetable.Wakeup|nil   created when it first waits in an event loop
 ---@field pending tidetable.Record|nil  record after the last transaction, already read
 ---@field is_cut boolean|nil            next_group failed in the middle of a transaction
+---@field start integer|nil             with a filter: position at which the reader was opened
+---@field passed integer|nil            sequence number through which all records were returned or
+---                                     left out by the filter; nil: no filter, or none was read
 local Reader = {}
 Reader.__index = Reader
 
+--- Returns the feed of the core. The filter and the key are those of the call or, if it gives
+--- neither, those of the stream.
+local function open_feed(stream, opts, start, subject, limit)
+  local kind, value = positions.of(start, subject)
+  local selection = request.selects(opts) and opts or stream.opts or {}
+  if selection.key and not stream.id then
+    options.misuse(subject .. ': option "key" requires the stream of one table')
+  end
+  local feed, err, code, is_nil = core.feed(stream.database.core, stream.id or 0, kind, value,
+    limit, selection.key, request.reads(selection))
+  if feed == false and type(err) == "string" then
+    options.misuse(("%s: the filter reads %s, which a stream with view type %s does not contain")
+      :format(subject, err, code))
+  end
+  request.results(subject, feed, err, code, is_nil)
+  return feed, err, code, request.selects(selection)
+end
+
 --- Opens a reader.
----@param stream table  a stream or a reader: its database, id and wait are used
----@param opts { wait: function|nil }  options of the call
+---@param stream table  a stream or a reader: its database, id, wait and opts are used
+---@param opts table  options of the call: wait, filter and key are used
 ---@param start tidetable.PositionOptions
 ---@param subject string  name of the called function, for messages
 ---@param limit integer|nil  maximum number of records
 ---@return tidetable.Reader|nil, tidetable.error|nil err, tidetable.code|nil code
 function readers.open(stream, opts, start, subject, limit)
-  local kind, value = positions.of(start, subject)
-  local feed, err, code = core.feed(stream.database.core, stream.id or 0, kind, value, limit)
+  local feed, err, code, selects = open_feed(stream, opts, start, subject, limit)
   if not feed then
     return nil, err, code
   end
   return setmetatable({
     core = feed, database = stream.database, id = stream.id, wait = opts.wait or stream.wait,
+    start = selects and core.position(feed) or nil,
   }, Reader)
 end
 
@@ -69,23 +91,29 @@ end
 local LOOK_EVERY = 1
 
 --- Removes expired items, if some can be removed. A waiting reader does it because nobody may be
---- writing, and a write would remove them. Returns the time in seconds until the next look.
+--- writing, and a write would remove them. Returns the time in seconds until the next look; nil if
+--- no table has time to live.
 local function expire(database)
   local due = core.next_expiry(database.core)
-  local more = false
-  if due and due <= 0 then
-    -- This fails if another process is writing: that one removes them.
-    more = select(3, core.sweep(database.core))
-    due = LOOK_EVERY
+  if not due then
+    return nil
+  elseif due > 0 then
+    return math.min(due, LOOK_EVERY)
   end
-  return more == true and 0 or math.min(due or LOOK_EVERY, LOOK_EVERY)
+  -- This fails if another process is writing: that one removes them.
+  local _, _, more = core.sweep(database.core)
+  return more == true and 0 or LOOK_EVERY
 end
 
 --- Removes expired items if it is time to look. Returns how long the reader may wait then.
 local function until_look(database, seconds)
   local now = core.elapsed()
-  if now >= (database.look_at or 0) then
-    database.look_at = now + expire(database)
+  if now >= database.look_at then
+    local left = expire(database)
+    database.look_at = left and now + left or 0
+    if not left then
+      return seconds
+    end
   end
   return math.min(seconds or math.huge, math.max(database.look_at - now, 0))
 end
@@ -96,7 +124,7 @@ function Reader:pause(seconds)
   local loop = wait.loop(self.wait or self.database.wait)
   seconds = until_look(self.database, seconds)
   if not loop then
-    return core.wait_feed(self.core, seconds)
+    return core.wait_feed(self.core, math.min(seconds or 1, 1))
   end
   local wakeup, err, code = self:loop_wakeup()
   if not wakeup then
@@ -111,6 +139,52 @@ function Reader:pause(seconds)
   return core.is_touched(self.core)
 end
 
+--- Sets `passed` after a read that returned no record.
+function Reader:note_passed()
+  if self.start then
+    local position = core.position(self.core)
+    self.passed = position > self.start and position or nil
+  end
+end
+
+--- Lets the other coroutines of the event loop run.
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+function Reader:yield()
+  local loop = wait.loop(self.wait or self.database.wait)
+  if not loop then
+    return true
+  end
+  local wakeup, err, code = self:loop_wakeup()
+  if not wakeup then
+    return nil, err, code
+  end
+  loop(wakeup, 0)
+  return true
+end
+
+--- Returns the next of the committed records; nil if there is none. While the filter leaves out
+--- whole pages, other coroutines run between two pages if the call may wait.
+---@param may_wait boolean
+---@return tidetable.Record|nil, tidetable.error|nil err, tidetable.code|nil code
+function Reader:try(may_wait)
+  local record, err, code = core.try_record(self.core)
+  while record == false do
+    self:note_passed()
+    local continues = true
+    if may_wait then
+      continues, err, code = self:yield()
+    end
+    if not continues then
+      return nil, err, code
+    end
+    record, err, code = core.try_record(self.core)
+  end
+  if not record and not err then
+    self:note_passed()
+  end
+  return record, err, code
+end
+
 --- Returns the next record; nil if none arrived in time or the limit is reached; nil, err, code on
 --- failure. A reader with `follows` gets STREAM_ENDED after the last record of an ended stream.
 ---@param seconds number|nil  maximum time to wait; nil, math.huge: no limit
@@ -123,7 +197,7 @@ function Reader:next(seconds)
   local touched = true
   while true do
     if touched then
-      local record, err, code = core.try_record(self.core)
+      local record, err, code = self:try(seconds ~= 0)
       if record or err or core.is_done(self.core) then
         return record, err, code
       end
@@ -187,12 +261,13 @@ function Reader:next_group(seconds)
     record, err, code = core.try_record(self.core)
     if err then
       return cut(self, group, err, code)
-    elseif not record or record.transaction_id ~= id then
-      self.pending = record
+    elseif record and record.transaction_id == id then
+      group[#group + 1] = record
+    elseif record ~= false or core.is_past(self.core, id) then
+      self.pending = record or nil
       group.last_sequence_number = group[#group].sequence_number
       return group
     end
-    group[#group + 1] = record
   end
 end
 

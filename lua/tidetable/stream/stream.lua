@@ -1,9 +1,11 @@
 -- stream.lua - the stream of a table, or of all tables: the objects that programs use.
 
 local core = require "tidetable.core"
+local members = require "tidetable.members"
 local options = require "tidetable.options"
 local positions = require "tidetable.stream.position"
 local readers = require "tidetable.stream.reader"
+local request = require "tidetable.request"
 local wait = require "tidetable.wait"
 
 local misuse = options.misuse
@@ -14,19 +16,24 @@ local streams = {}
 ---@class tidetable.Stream
 ---@field table_name string|nil    name of the table; nil: all tables
 ---@field label string|nil         label of the table's stream; nil: all tables
----@field position integer|nil     sequence number of the last record returned by next
+---@field position integer|nil     sequence number of the last record returned by next, or left out
+---                                by the filter before next returned nil
 ---@field package database tidetable.Database
 ---@field package id integer|nil      id of the stream; nil: all streams
 ---@field package opts tidetable.StreamOptions
 ---@field package wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
 ---@field package reader tidetable.Reader|nil  reader of next and next_transaction
 ---@field package followers table<tidetable.Reader, true>|nil  readers that close ends; weak keys
----@field package has_returned boolean|nil  next has returned a record; position is set
+---@field package has_read boolean|nil  next has returned or left out a record; position is set
 ---@field package latest integer|nil   position that LATEST in the options was resolved to
 ---@field package reading boolean|nil  next is running, or was ended by an error
 local Stream = {}
 Stream.__index = Stream
 Stream.__name = "tidetable.stream"
+
+-- Fields that are not set in every stream, or not yet.
+Stream.id, Stream.wait, Stream.reader, Stream.followers = false, false, false, false
+Stream.has_read, Stream.latest, Stream.reading = false, false, false
 
 local views = { KEYS_ONLY = 1, NEW_IMAGE = 2, OLD_IMAGE = 3, NEW_AND_OLD_IMAGES = 4 }
 
@@ -81,14 +88,16 @@ local function check_label(value)
   return (type(value) ~= "string" or value == "") and "a stream's label" or nil
 end
 
-local stream_options = positions.with_options { label = check_label, wait = "function" }
-local all_options = positions.with_options {
+local stream_options = request.with_selection(positions.with_options {
+  label = check_label, wait = "function",
+})
+local all_options = request.with_selection(positions.with_options {
   table = "string", label = check_label, wait = "function",
-}
-local records_options = positions.with_options {
+})
+local records_options = request.with_selection(positions.with_options {
   limit = options.integer_from(1), follow = "boolean", timeout = options.seconds,
   wait = "function",
-}
+})
 
 -- Reading --------------------------------------------------------------------
 
@@ -101,16 +110,16 @@ local function next_or_raise(self, seconds)
   return record
 end
 
----@class tidetable.RecordsOptions : tidetable.PositionOptions
+---@class tidetable.RecordsOptions : tidetable.PositionOptions, tidetable.SelectionOptions
 ---@field limit integer|nil     maximum number of records, or of transactions
 ---@field follow boolean|nil    true: wait for more records; default false
 ---@field timeout number|nil    with follow: end when none arrived for this many seconds
 
---- Returns the stream's position: after the last record returned by next or, if there is none, the
+--- Returns the stream's position: after the last record read by next or, if there is none, the
 --- position in the stream's options. LATEST is resolved when the stream's reader is opened.
 ---@return tidetable.PositionOptions
 local function own_position(self)
-  if self.has_returned then
+  if self.has_read then
     return { after = self.position }
   elseif self.latest then
     return { after = self.latest }
@@ -146,7 +155,7 @@ end
 ---@param opts tidetable.RecordsOptions|nil
 ---@return fun(): tidetable.Record|nil
 function Stream:records(opts)
-  opts = options.check(opts, records_options, "records")
+  opts = request.check(opts, records_options, "records")
   local seconds = seconds_to_wait(opts, "records")
   local reader = open_iteration(self, opts, "records", opts.limit)
   if not opts.follow then
@@ -162,7 +171,7 @@ end
 ---@param opts tidetable.RecordsOptions|nil
 ---@return fun(): tidetable.RecordsOfTransaction|nil
 function Stream:transactions(opts)
-  opts = options.check(opts, records_options, "transactions")
+  opts = request.check(opts, records_options, "transactions")
   local seconds, left = seconds_to_wait(opts, "transactions"), opts.limit or math.huge
   local reader = open_iteration(self, opts, "transactions")
   return function()
@@ -185,11 +194,20 @@ local function open_own(self, subject)
     return nil, err, code
   end
   reader.follows = true
-  if self.opts.from == "LATEST" and not self.has_returned then
+  if self.opts.from == "LATEST" and not self.has_read then
     self.latest = core.position(reader.core)
   end
   self.reader = reader
   return reader
+end
+
+--- Ends a call that began with own_reader, and moves the stream's position.
+---@param position integer|nil  sequence number of the last record returned or left out; nil: none
+local function end_read(self, position)
+  if position then
+    self.position, self.has_read = position, true
+  end
+  self.reading = false
 end
 
 --- Returns the reader of next and next_transaction, and opens it at the first call. If an error (an
@@ -200,6 +218,8 @@ local function own_reader(self, timeout, subject)
     options.argument(subject, "timeout", options.seconds, timeout)
   end
   if self.reading and self.reader then
+    local passed = self.reader.passed
+    end_read(self, passed and passed > (self.position or 0) and passed or nil)
     self.reader:close()
     self.reader = nil
   end
@@ -211,15 +231,6 @@ local function own_reader(self, timeout, subject)
   end
   self.reading = true
   return self.reader
-end
-
---- Ends a call that began with own_reader, and moves the stream's position.
----@param position integer|nil  sequence number of the last record returned; nil: none
-local function end_read(self, position)
-  if position then
-    self.position, self.has_returned = position, true
-  end
-  self.reading = false
 end
 
 --- Returns the next record and moves the stream's position after it. Returns nil without an error
@@ -236,7 +247,7 @@ function Stream:next(timeout)
   if not record then
     record, err, code = reader:next(timeout or 0)
   end
-  end_read(self, record and record.sequence_number)
+  end_read(self, record and record.sequence_number or not err and reader.passed or nil)
   return record, err, code
 end
 
@@ -252,7 +263,7 @@ function Stream:next_transaction(timeout)
   local group
   group, err, code = reader:next_group(timeout or 0)
   if not reader.is_cut then
-    end_read(self, group and group.last_sequence_number)
+    end_read(self, group and group.last_sequence_number or not err and reader.passed or nil)
   end
   return group, err, code
 end
@@ -304,19 +315,20 @@ function Stream:close()
     reader:close()
   end
   self.followers = nil
-  self.reading, self.has_returned, self.latest = false, false, nil
+  self.reading, self.has_read, self.latest = false, false, nil
 end
 
 Stream.__close = Stream.close
 
 options.methods(Stream, "stream")
+members.guard(Stream, "stream", { "table_name", "label", "position" })
 
 function Stream:__tostring()
   return "tidetable.stream: " .. (self.id and self.table_name .. "/" .. self.label or "all")
 end
 
 --- Opens the stream's reader if its options contain a position, so that LATEST means the time of
---- this call. Returns the stream.
+--- this call. Otherwise a filter or key is only checked. Returns the stream.
 local function open_at_position(self)
   if positions.is_given(self.opts) then
     local reader, err, code = open_own(self, "stream")
@@ -324,11 +336,17 @@ local function open_at_position(self)
       return nil, err, code
     end
     self.position = core.position(reader.core)
+  elseif request.selects(self.opts) then
+    local reader, err, code = readers.open(self, self.opts, self.opts, "stream")
+    if not reader then
+      return nil, err, code
+    end
+    reader:close()
   end
   return self
 end
 
----@class tidetable.StreamOptions : tidetable.PositionOptions
+---@class tidetable.StreamOptions : tidetable.PositionOptions, tidetable.SelectionOptions
 ---@field label string|nil  label of the stream; nil: the table's newest stream
 
 ---@class tidetable.AllStreamsOptions : tidetable.StreamOptions
@@ -356,7 +374,7 @@ end
 ---@param opts tidetable.StreamOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
 function streams.of_table(database, name, opts)
-  return of_table(database, name, options.check(opts, stream_options, "stream"))
+  return of_table(database, name, request.check(opts, stream_options, "stream"))
 end
 
 --- Returns the stream of all tables, or that of the table in the options.
@@ -364,9 +382,10 @@ end
 ---@param opts tidetable.AllStreamsOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
 function streams.of_database(database, opts)
-  opts = options.check(opts, all_options, "stream")
+  opts = request.check(opts, all_options, "stream")
   core.ready(database.core)
   options.requires(opts, "label", "table", "stream")
+  options.requires(opts, "key", "table", "stream")
   if opts.table then
     return of_table(database, opts.table, opts)
   end

@@ -11,6 +11,9 @@ describe("a value", function()
     for _, words in ipairs { "0", "1.5", "x", "", "0x10", "99999999999999999999" } do
       assert.is_nil(arguments.integer_from(1)(words))
     end
+    assert.equal(3, arguments.integer_from(0, 3) "3")
+    assert.equal("'4': expected an integer from 0 to 3",
+      select(2, arguments.integer_from(0, 3) "4"))
   end)
 
   it("is a duration, or is refused", function()

@@ -1,4 +1,4 @@
--- item_listing_spec.lua - what query and scan have in common.
+-- item_listing_spec.lua - output of the commands query and scan.
 local item_listing = require "tidetable.cli.item_listing"
 
 local description = { name = "t", partition_key = { "id", "N" } }

@@ -6,7 +6,7 @@ local tidetable = require "tidetable"
 local description = { name = "orders", partition_key = { "customer", "S" },
   sort_key = { "placed_at", "N" } }
 
---- A console that keeps what it gets.
+--- A console that stores the output.
 local function new_console(is_terminal)
   local written = {}
   return {
@@ -86,7 +86,7 @@ it("cuts long names too, and rare attributes only on a terminal", function()
   assert.is_truthy(shown(list, "text", true):find(line .. "\n", 1, true))
 end)
 
--- Every character of the whole text was examined: a screen took minutes.
+-- Regression: every character of the whole text was examined, so that a screen took minutes.
 it("formats only the visible part of a long text", function()
   local list, looks, look = {}, 0, core.terminal_char_columns
   for i = 1, 20 do

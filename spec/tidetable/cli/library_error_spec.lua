@@ -23,7 +23,7 @@ describe("an error of the library", function()
     assert.equal("locked", holder:line())
     local writer <close> = open.database({ database = helper.path() },
       { busy_timeout = 0, durability = "none" })
-    local err = failure(library_error.check, "shop.tide", writer:trim())
+    local err = failure(library_error.check, "shop.tide", writer:sweep())
     assert.truthy(err.message:find("^shop.tide: another writer holds the database"), err.message)
     assert.truthy(err.hint:find("^process " .. holder.pid .. " is writing: try again"), err.hint)
     assert.are.same({ 7, nil, 8 }, { library_error.check("x", 7, nil, 8) })
@@ -55,12 +55,12 @@ describe("an error PERMISSION", function()
   end
 
   it("has a hint about the owner, the directory or the link", function()
-    for _, said in ipairs { "x: is owned by another user", "/x: can't be opened: denied" } do
+    for _, said in ipairs { "x is owned by another user", "/x can't be opened: denied" } do
       assert.match("^a database belongs to one user: run the command as its owner", hint(said))
     end
     assert.match("copy the database, while it is not open, to a directory of your own",
-      hint "/ro/x-wake: can't be created: Read-only file system")
-    assert.match("directory is not writable", hint "/ro/x-part01234567: can't be created: ...")
+      hint "/ro/x-wake can't be created: Read-only file system")
+    assert.match("directory is not writable", hint "/ro/x-part01234567 can't be created: ...")
     for _, kind in ipairs { "symbolic", "hard" } do
       local path = helper.path()
       helper.open():close()
@@ -84,8 +84,8 @@ describe("the path in a message", function()
     for path, said in pairs {
       e = "the lock is held: try again",
       ["shop.tide"] = "the table shop.tides is gone",
-      ["a/b-c"] = "b-cd: is another",
-      ["/tmp/"] = "/tmp/x: is no database",
+      ["a/b-c"] = "b-cd is another",
+      ["/tmp/"] = "/tmp/x is not a database",
     } do
       assert.equal(path .. ": " .. said, message(path, said))
     end
@@ -93,12 +93,12 @@ describe("the path in a message", function()
 
   it("is not repeated, relative or absolute", function()
     for said, path in pairs {
-      ["e: is empty"] = "e",
-      ["no such database: /tmp/x/e"] = "e",
-      ["no such database: /tmp/x/b-c%"] = "../b-c%",
-      ["/tmp/x/shop.tide: is not a regular file"] = "x/shop.tide",
-      ["/tmp/x/shop.tide-wake: can't be created"] = "shop.tide",
-      ["full: /tmp/x/shop.tide: 8192 bytes"] = "shop.tide",
+      ["e is empty"] = "e",
+      ["/tmp/x/e: the disk is full"] = "e",
+      ["the database /tmp/x/e does not exist"] = "e",
+      ["the last commit to /tmp/x/b-c%"] = "../b-c%",
+      ["/tmp/x/shop.tide is not a regular file"] = "x/shop.tide",
+      ["/tmp/x/shop.tide-wake can't be created"] = "shop.tide",
     } do
       assert.equal(said, message(path, said))
     end

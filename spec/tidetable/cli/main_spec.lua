@@ -125,10 +125,10 @@ describe("a database", function()
     describe = { "x.tide", "t" }, export = { "x.tide" }, get = { "x.tide", "t", "id=a" },
     import = { "x.tide", "/dev/null" }, put = { "x.tide", "t", "id=a" },
     query = { "x.tide", "t", "id=a" }, scan = { "x.tide", "t" }, stats = { "x.tide" },
-    tables = { "x.tide" }, tail = { "x.tide" }, trim = { "x.tide" },
+    tables = { "x.tide" }, tail = { "x.tide" }, sweep = { "x.tide" },
   }
-  local writes = { delete = true, import = true, put = true, trim = true }
-  local waits = { backup = true, delete = true, import = true, put = true, trim = true }
+  local writes = { delete = true, import = true, put = true, sweep = true }
+  local waits = { backup = true, delete = true, import = true, put = true, sweep = true }
 
   local function asked(name, ...)
     local parser, commands = main.parser()
@@ -169,12 +169,12 @@ end)
 
 describe("an error", function()
   it("of opening names the file and has a hint", function()
-    refuses(1, "/nowhere/x.tide: can't resolve its directory: No such file",
+    refuses(1, "/nowhere/x.tide is in a directory that can't be resolved: No such file",
       { "tables", "/nowhere/x.tide" })
     local missing = helper.path("missing.tide")
-    refuses(1, "no such database: " .. missing, { "tables", missing })
+    refuses(1, ("the database %s does not exist"):format(missing), { "tables", missing })
     local junk = shop.file("junk", ("junk"):rep(5000))
-    local ran = refuses(1, junk .. ": is not a tidetable database\n  a database is a file",
+    local ran = refuses(1, junk .. " is not a tidetable database\n  a database is a file",
       { "tables", junk })
     assert.equal("", ran.out)
     refuses(2, '":memory:": not a database file', { "tables", ":memory:" })

@@ -15,7 +15,8 @@ end
 describe("a database", function()
   it("is opened read-only, and not created", function()
     local path = helper.path()
-    assert.equal("no such database: " .. path, failure(open.database, { database = path }).message)
+    assert.equal(("the database %s does not exist"):format(path),
+      failure(open.database, { database = path }).message)
     helper.open():close()
     local reading = open.database { database = path }
     assert.is_true(reading:info().read_only)

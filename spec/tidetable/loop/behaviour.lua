@@ -11,7 +11,7 @@ local core = require "tidetable.core"
 
 local elapsed, put = core.elapsed, core.put
 
--- Another coroutine of the loop; counts how often it runs.
+-- Another coroutine of the loop, which counts how often it runs.
 local function ticker(loop, is_over)
   local ticks = { count = 0 }
   return ticks, function()
@@ -216,7 +216,7 @@ return function(loop, describe, it, before_each, after_each)
       assert.same({ "FILE_GONE", "FILE_GONE" }, codes)
     end)
 
-    -- A notification is a hint: the reader checks again.
+    -- A notification is a hint, so the reader checks the database again.
     it("a needless or early notification does no harm", function()
       local ids = {}
       loop.run({ function()

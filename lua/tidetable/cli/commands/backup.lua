@@ -37,7 +37,7 @@ backup.order = {
 local function fail(args, err)
   if err.code == "IN_USE" then
     library_error.fail(args.target, err, "--overwrite replaces it if it is a database")
-  elseif err.code == "BUSY" and err.message:find("has it open", 1, true) then
+  elseif err.code == "BUSY" and err.message:find "%f[%w]open%f[%W]" then
     library_error.fail(args.target, err, "try again when no process has it open")
   elseif err.code == "BUSY" or err.code == "CORRUPT" then
     library_error.fail(args.database, err)

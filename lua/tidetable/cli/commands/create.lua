@@ -16,6 +16,8 @@ A key attribute is NAME, for a text, or NAME:TYPE, where TYPE is S (text), N (nu
     { "tidetable create shop.tide customers id", "create a table with a partition key" },
     { "tidetable create shop.tide visits page at:N --stream NEW_IMAGE --retention 7d",
       "create a table with a sort key and a stream" },
+    { "tidetable create shop.tide sessions id --ttl expires_at",
+      "create a table whose items expire" },
     { "tidetable create shop.tide customers id --if-not-exists",
       "succeed also if there is such a table" },
   },
@@ -30,7 +32,9 @@ A key attribute is NAME, for a text, or NAME:TYPE, where TYPE is S (text), N (nu
     stream_options.RETENTION,
     stream_options.RETENTION_SIZE,
     stream_options.RETENTION_COUNT,
-    { "--if-not-exists", "Succeed if there is a table with the same keys and stream." },
+    { "--ttl", "Attribute that gives the time at which an item expires, in seconds since 1970.",
+      value = "ATTRIBUTE" },
+    { "--if-not-exists", "Succeed if there is a table with the same definition." },
     arguments.BUSY_TIMEOUT,
     arguments.MAX_SIZE,
   },
@@ -59,10 +63,11 @@ function create.run(args)
   if not args.stream then
     stream_options.refuse_retention(args, "--stream enables one")
   end
+  stream_options.check_ttl(args)
   local definition = {
     name = args.table, partition_key = key_of(args.partition_key),
     sort_key = args.sort_key and key_of(args.sort_key),
-    stream = args.stream and stream_options.settings(args),
+    stream = args.stream and stream_options.settings(args), ttl = args.ttl,
   }
   local db <close> = open.database(args, { create = true, busy_timeout = args.busy_timeout })
   local method = args.if_not_exists and db.ensure_table or db.create_table

@@ -102,6 +102,7 @@ local function show_table(out, description)
     { "created", time_of(description.created_at) },
     { "keys", key_line(description.partition_key, "partition key") },
     { sort and "" or nil, sort and key_line(sort, "sort key") },
+    { "expires", description.ttl and ("at the time in %s"):format(display.name(description.ttl)) },
     { "stream", not description.newest_stream_label and "none"
       or not description.stream and "disabled" or nil },
   })

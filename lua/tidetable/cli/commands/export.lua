@@ -8,6 +8,7 @@ local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
 local expression_options = require "tidetable.cli.expression_options"
+local item_listing = require "tidetable.cli.item_listing"
 local item_writer = require "tidetable.cli.item_writer"
 local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.json_text"
@@ -57,6 +58,12 @@ noticed: use 'set -o pipefail'.]],
     },
     arguments.NAMES,
     arguments.VALUES,
+    {
+      "--segment", "Only the items of this segment of one table, from 0. Implies '--items-only', "
+        .. "and requires '--total-segments'.",
+      value = "N", convert = arguments.SEGMENT.convert,
+    },
+    arguments.TOTAL_SEGMENTS,
     { "--items-only", "Write the items of one table, without definition and end." },
     {
       "--time-limit", "Maximum number of seconds to hold the snapshot.",
@@ -111,7 +118,7 @@ local function items_at(snapshot, table, args)
   local given = expression_options.read(args, item_writer.form(args.format), {})
   local expressions = request.reads(given)
   local query = library_error.check(args.database, core.query(table.core, nil, "all", nil, nil,
-    false, nil, nil, snapshot, false, expressions))
+    false, nil, nil, snapshot, false, expressions, args.segment, args.total_segments))
   return function()
     local version, item, shown, err
     repeat
@@ -148,6 +155,7 @@ end
 
 function export.run(args, out)
   local only_items = args.items_only or args.format == "json" or args.projection
+    or item_listing.segment(args)
   if only_items and #args.table ~= 1 then
     console.misused("items without definition: exactly one table required", "name the table")
   end

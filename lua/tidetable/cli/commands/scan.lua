@@ -15,19 +15,24 @@ from one snapshot.]],
   examples = {
     { "tidetable scan shop.tide orders --limit 20", "show the first 20 items" },
     { "tidetable scan shop.tide orders --reverse | head -1", "show the last item" },
+    { "tidetable scan shop.tide orders --segment 0 --total-segments 4",
+      "show a quarter of the partitions; four processes show all items" },
     { [[tidetable scan shop.tide orders --filter 'placed_at >= :t' --values '{":t":2}']],
       "show the items that satisfy a condition" },
     { "tidetable scan shop.tide orders | jq -r 'select(.total > 100) | .customer'",
       "show the customers of orders over 100" },
   },
   arguments = { arguments.DATABASE, arguments.TABLE },
-  options = item_listing.options,
+  options = { arguments.SEGMENT, arguments.TOTAL_SEGMENTS },
 }
+
+table.move(item_listing.options, 1, #item_listing.options, #scan.options + 1, scan.options)
 
 function scan.run(args, out)
   local db <close> = open.database(args)
   local table, description = open.described(db, args.table)
   local given = item_listing.given(args, description)
+  given.segment, given.total_segments = item_listing.segment(args)
   item_listing.show(args, out, description, table:scan(given))
 end
 

@@ -70,7 +70,7 @@ end
 
 --- Fields of a description in the order of the JSON output.
 tables.order = {
-  "name", "id", "created_at", "partition_key", "sort_key", "stream", "newest_stream_label",
+  "name", "id", "created_at", "partition_key", "sort_key", "ttl", "stream", "newest_stream_label",
   "table_name", "label", "status", "view_type", "retention", "age", "bytes", "count",
   "first_sequence_number", "last_sequence_number", "trimmed_through",
   "retention_clock_lead",

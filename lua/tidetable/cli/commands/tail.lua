@@ -3,6 +3,9 @@
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
 local display = require "tidetable.cli.display"
+local expression_options = require "tidetable.cli.expression_options"
+local item_argument = require "tidetable.cli.item_argument"
+local item_writer = require "tidetable.cli.item_writer"
 local json = require "tidetable.dynamodb.json"
 local library_error = require "tidetable.cli.library_error"
 local open = require "tidetable.cli.open_database"
@@ -18,6 +21,10 @@ local tail = {
 Without a position the last ten records are shown. With a position (--from, --after, --at, --time)
 all records from there are shown. With -f the command then waits for new records until Ctrl-C.
 
+With a key only the records of that item are shown, with --filter only records that satisfy a
+condition. The attributes in a condition are the fields of a record: keys, old_image, new_image,
+event_name, table_name, sequence_number, created_at and others. No word is reserved.
+
 On a terminal each record is a line with its sequence number, time, event, table, key and changed
 attributes. In a pipe or file it is a JSON object.
 
@@ -31,11 +38,16 @@ numbers that are lost.]],
     { "tidetable tail -x -n 1 shop.tide orders", "show all of the last record" },
     { "tidetable tail shop.tide --from TRIM_HORIZON | jq .keys",
       "extract the key of every record" },
+    { "tidetable tail -f shop.tide orders customer=ann placed_at=1", "follow one item" },
+    { "tidetable tail -f shop.tide --filter 'event_name = :e' "
+      .. [[--values '{":e":"REMOVE"}']], "follow the removals from all tables" },
     { "tidetable tail shop.tide -f --after 1234", "continue after the last record that was read" },
   },
   arguments = {
     arguments.DATABASE,
     { "table", "Name of the table; none: all tables, in commit order.", args = "?" },
+    { "key", "Only records of one item: NAME=VALUE for each key attribute, or the key as JSON.",
+      args = "*" },
   },
   options = {
     {
@@ -75,10 +87,52 @@ numbers that are lost.]],
         .. "deleted table.",
       value = "LABEL",
     },
+    { "--filter", "Only records that satisfy this condition on their fields.", value = "EXPR" },
+    arguments.NAMES,
+    arguments.VALUES,
     arguments.FORMAT,
     arguments.MAX_SIZE,
   },
 }
+
+-- The records to show --------------------------------------------------------
+
+--- Returns the key of the item whose records are shown; nil: all items.
+local function key_of(db, args)
+  if #args.key == 0 then
+    return nil
+  end
+  local _, description = open.described(db, args.table)
+  return item_argument.key(args.key, description, item_writer.form(args.format))
+end
+
+--- Returns the options of db:stream that select records.
+---@return tidetable.SelectionOptions
+local function selection_of(db, args)
+  return expression_options.read(args, item_writer.form(args.format), { key = key_of(db, args) })
+end
+
+--- Returns true if the arguments select records.
+local function selects(args)
+  return args.filter ~= nil or #args.key > 0
+end
+
+--- Calls db:stream with these options and the selection. Ends the command if the filter reads an
+--- image that the stream does not contain.
+local function select(db, selection, given)
+  for name, value in pairs(selection) do
+    given[name] = value
+  end
+  local ok, stream, err, code = pcall(db.stream, db, given)
+  if ok then
+    return stream, err, code
+  end
+  local reads = type(stream) == "string" and stream:match "the filter (reads .*)"
+  if not reads then
+    error(stream, 0)
+  end
+  console.misused("--filter: " .. reads)
+end
 
 -- The last n records -----------------------------------------------------------
 
@@ -101,10 +155,13 @@ local function count_between(stream, low, high, most)
   end
 end
 
---- Returns the number of existing records minus n, at least 0.
-local function surplus(stream, n)
+--- Returns the number of existing records up to `head` minus n, at least 0.
+local function surplus(stream, head, n)
   local count = 0
-  for _ in stream:records { from = "TRIM_HORIZON" } do
+  for record in stream:records { from = "TRIM_HORIZON" } do
+    if record.sequence_number > head then
+      break
+    end
     count = count + 1
   end
   return math.max(count - n, 0)
@@ -132,9 +189,52 @@ local function last_position(stream, head, n)
     end
   end
   if after_high < n and low_is_trimmed then
-    return { from = "TRIM_HORIZON" }, surplus(stream, n)
+    return { from = "TRIM_HORIZON" }, surplus(stream, head, n)
   end
   return { after = high }, 0
+end
+
+--- Returns the sequence numbers of the records after `low` up to and including `high`; nil if some
+--- of them are trimmed.
+local function numbers_between(stream, low, high)
+  local numbers = {}
+  local ok, err = pcall(function()
+    for record in stream:records { after = low } do
+      if record.sequence_number > high then
+        break
+      end
+      numbers[#numbers + 1] = record.sequence_number
+    end
+  end)
+  if ok then
+    return numbers
+  elseif type(err) ~= "table" or err.code ~= "TRIMMED" then
+    error(err, 0)
+  end
+end
+
+--- Sequence numbers that the first step of last_selected reads.
+local FIRST_STEP = 1000
+
+--- Finds the position of the last n records that the filter selects. These are read from steps that
+--- quadruple, because the number of records left out between them is unknown.
+---@return table position
+---@return integer skip  number of records to skip after the position
+local function last_selected(stream, head, n)
+  if n == 0 then
+    return { after = head }, 0
+  end
+  local step = math.max(math.min(n, head), FIRST_STEP)
+  while step < head do
+    local found = numbers_between(stream, head - step, head)
+    if not found then
+      break
+    elseif #found >= n then
+      return { at = found[#found - n + 1] }, 0
+    end
+    step = step > head // 4 and head or step * 4
+  end
+  return { from = "TRIM_HORIZON" }, surplus(stream, head, n)
 end
 
 -- The starting position ----------------------------------------------------------
@@ -148,11 +248,13 @@ local function check_arguments(args)
 end
 
 --- Returns the stream that the arguments name, at its default position.
-local function open_stream(db, args)
+local function open_stream(db, args, selection)
   if args.label then
-    return library_error.check(args.database, db:stream { table = args.table, label = args.label })
+    return library_error.check(args.database, select(db, selection,
+      { table = args.table, label = args.label }))
   elseif args.table then
-    local stream, err, code = open.table(db, args.table):stream()
+    open.table(db, args.table)
+    local stream, err, code = select(db, selection, { table = args.table })
     if code == "NOT_FOUND" then
       library_error.fail(args.database,
         { message = ("table %s: no stream"):format(args.table) },
@@ -160,14 +262,15 @@ local function open_stream(db, args)
     end
     return library_error.check(args.database, stream, err, code)
   end
-  return library_error.check(args.database, db:stream())
+  return library_error.check(args.database, select(db, selection, {}))
 end
 
 local function position_of(stream, args, head)
   if args.from or args.after or args.at or args.time then
     return { from = args.from, after = args.after, at = args.at, time = args.time }, 0, true
   end
-  return last_position(stream, head, args.last or DEFAULT_LAST)
+  local find = selects(args) and last_selected or last_position
+  return find(stream, head, args.last or DEFAULT_LAST)
 end
 
 -- Failing ------------------------------------------------------------------------
@@ -176,8 +279,13 @@ end
 local function continue_command(args, err)
   local words = { "tidetable tail", display.word(args.database) }
   words[#words + 1] = args.table
-  if args.label then
-    words[#words + 1] = "--label " .. args.label
+  for _, word in ipairs(args.key) do
+    words[#words + 1] = display.word(word)
+  end
+  for _, name in ipairs { "label", "filter", "names", "values" } do
+    if args[name] then
+      words[#words + 1] = ("--%s %s"):format(name, display.word(args[name]))
+    end
   end
   words[#words + 1] = ("--after %d"):format(err.last)
   return table.concat(words, " ")
@@ -205,11 +313,11 @@ local function fail(args, err)
 end
 
 --- Returns the stream that the arguments name, at the position.
-local function open_at(db, args, position)
+local function open_at(db, args, selection, position)
   if args.table then
     position.table, position.label = args.table, args.label
   end
-  local stream, err = db:stream(position)
+  local stream, err = select(db, selection, position)
   if not stream then
     fail(args, err)
   end
@@ -218,8 +326,8 @@ end
 
 --- Moves the position back to the beginning of a transaction, so that its first records are shown
 --- too.
-local function start_of_transaction(db, args, position, skip)
-  local stream <close> = open_at(db, args, position)
+local function start_of_transaction(db, args, selection, position, skip)
+  local stream <close> = open_at(db, args, selection, position)
   for _ = 1, skip do
     stream:next()
   end
@@ -317,11 +425,12 @@ function tail.run(args, out)
   args.follow = args.follow or args.from == "LATEST" and not args.no_follow
   local db <close> = open.database(args)
   local head = library_error.check(args.database, db:info()).sequence_number
-  local position, skip, is_given = position_of(open_stream(db, args), args, head)
+  local selection = selection_of(db, args)
+  local position, skip, is_given = position_of(open_stream(db, args, selection), args, head)
   if args.transactions and not is_given then
-    position, skip = start_of_transaction(db, args, position, skip)
+    position, skip = start_of_transaction(db, args, selection, position, skip)
   end
-  local stream <close> = open_at(db, args, position)
+  local stream <close> = open_at(db, args, selection, position)
   for _ = 1, skip do
     stream:next()
   end

@@ -102,7 +102,7 @@ describe("check", function()
     file:close()
     local ran = command.run { "check", path }
     assert.equal(1, ran.status)
-    assert.truthy(ran.out:find("^damaged  25: .*both meta pages are damaged\nDAMAGED  .*"
+    assert.truthy(ran.out:find("^damaged  25: .*both meta pages of .* are damaged\nDAMAGED  .*"
       .. ", 1 finding\n$"), ran.out)
     assert.equal("", ran.err)
   end)

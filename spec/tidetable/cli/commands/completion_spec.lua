@@ -49,7 +49,7 @@ describe("completion", function()
       assert.truthy((" " .. answer .. " "):find(" " .. expected[i] .. " ", 1, true),
         table.concat(lines[i], " "))
     end
-    assert.are.same({ "trim", "auto always never", "TRIM_HORIZON" },
+    assert.are.same({ "truncate", "auto always never", "TRIM_HORIZON" },
       offered { { "tr" }, { "--color", "" }, { "tail", "--from", "TR" } })
   end)
 

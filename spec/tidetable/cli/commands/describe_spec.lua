@@ -64,7 +64,7 @@ describe("describe", function()
   it("shows what has been trimmed", function()
     local db, orders = make()
     assert(orders:stream():set_retention { count = 1 })
-    assert.equal(2, db:trim())
+    assert.equal(2, db:sweep())
     db:close()
     local said = must { "describe", helper.path(), "orders" }
     assert.truthy(said:find("\n  records    1 %([%d,]+ B%), sequence numbers 3 to 3\n"), said)

@@ -18,7 +18,7 @@ local function trees(out)
   return found
 end
 
---- What an export in this process writes.
+--- Returns the output of an export in this process.
 local function exported(db)
   local out, open = {}, tidetable.open
   finally(function() tidetable.open = open end)
@@ -41,6 +41,24 @@ describe("export", function()
     for i = 1, 6 do assert.is_not_nil(found[3 + i].Item) end
     assert.same({ Items = 7, Tables = 2 }, found[10].End)
     assert.is_nil(found[11])
+  end)
+
+  it("writes the items of a segment, without definition and end", function()
+    local path, found = shop.make(), {}
+    for segment = 0, 2 do
+      for _, tree in ipairs(trees(command.must { "export", path, "orders", "--segment",
+          tostring(segment), "--total-segments", "3" })) do
+        local key = tree.Item.customer.S .. tree.Item.placed_at.N
+        assert.is_nil(found[key])
+        found[key] = true
+        found[#found + 1] = key
+      end
+    end
+    assert.equal(6, #found)
+    command.refuses(2, "exactly one table required",
+      { "export", path, "--segment", "0", "--total-segments", "3" })
+    command.refuses(2, "each requires the other",
+      { "export", path, "orders", "--total-segments", "3" })
   end)
 
   it("writes the named tables in their order", function()

@@ -143,7 +143,7 @@ describe("put", function()
     local path = shop.make()
     command.refuses(1, "Missing the key placed_at", { "put", path, "orders", "customer=ann" })
     command.refuses(1, "placed_at", { "put", path, "orders", "customer=a", 'placed_at:="1"' })
-    command.refuses(1, "no such", { "put", path .. "x", "orders", "customer=a" })
+    command.refuses(1, "does not exist", { "put", path .. "x", "orders", "customer=a" })
     assert.is_nil(io.open(path .. "x"))
   end)
 

@@ -49,6 +49,23 @@ describe("scan", function()
       "--filter", "note >" })
   end)
 
+  it("shows the items of a segment", function()
+    local path, all = shop.make(), {}
+    for segment = 0, 2 do
+      local found = keys(command.must { "scan", path, "orders", "--segment", tostring(segment),
+        "--total-segments", "3" })
+      all[#all + 1] = found ~= "" and found or nil
+    end
+    table.sort(all)
+    assert.equal("ann1 ann2 ann3 ann4 ann5 bob1", table.concat(all, " "))
+    command.refuses(2, "--segment and --total-segments: each requires the other",
+      { "scan", path, "orders", "--segment", "0" })
+    command.refuses(2, "--segment: 3 is not less than --total-segments 3",
+      { "scan", path, "orders", "--segment", "3", "--total-segments", "3" })
+    command.refuses(2, "'1000001': expected an integer from 1 to 1000000",
+      { "scan", path, "orders", "--segment", "0", "--total-segments", "1000001" })
+  end)
+
   on_terminal("shows columns on a terminal, cut at its edge", function()
     local screen = command.plain(command.terminal({ "scan", shop.make(), "orders" },
       { columns = 60 }))

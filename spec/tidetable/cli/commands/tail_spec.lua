@@ -12,7 +12,7 @@ helper.setup(before_each, after_each)
 local must, refuses, plain = command.must, command.refuses, command.plain
 local on_terminal = command.on_terminal(it, pending)
 
--- The sequence numbers of JSON lines.
+-- Returns the sequence numbers of JSON lines.
 local function numbers(out)
   local found = {}
   for line in out:gmatch("[^\n]+") do
@@ -85,7 +85,7 @@ describe("tail", function()
         assert(tables[which]:put { id = "x", n = i })
         clock:advance(math.random())
       end
-      db:trim()
+      db:sweep()
       local all = {}
       for _, name in ipairs { false, "table1", "table2", "table3" } do
         local stream = assert(db:stream { table = name or nil })
@@ -193,7 +193,7 @@ describe("tail", function()
     local db = open()
     local items = table_of(db, "items", { retention = { count = 3 } })
     for i = 1, 9 do items:put { id = "x", n = i } end
-    db:trim()
+    db:sweep()
     db:close()
     local path = helper.path()
     local ran = refuses(1, path .. ": records 3 to 6 of items have been trimmed and are "
@@ -243,6 +243,99 @@ describe("tail", function()
     end
   end)
 
+  local function shop()
+    local db = open()
+    local items = assert(db:create_table { name = "items", partition_key = "id",
+      sort_key = { "n", "N" }, stream = true })
+    for n = 1, 15 do
+      assert(items:put { id = "a", n = n, total = n })
+      assert(items:put { id = "b", n = n, total = n })
+    end
+    assert(items:delete { id = "a", n = 3 })
+    return db, items
+  end
+
+  it("shows the records of one item", function()
+    shop():close()
+    local path = helper.path()
+    assert.are.same({ 5, 31 }, numbers(must { "tail", path, "items", "id=a", "n=3" }))
+    assert.are.same({ 5, 31 }, numbers(must { "tail", path, "items", '{"n":3,"id":"a"}' }))
+    assert.are.same({ 31 }, numbers(must { "tail", path, "items", "id=a", "n=3", "-n", "1" }))
+    assert.are.same({ 31 }, numbers(must { "tail", path, "items", "id=a", "n=3", "--filter",
+      "event_name = :e", "--values", '{":e":"REMOVE"}' }))
+    refuses(2, "key: missing attribute n\n  a whole key is id=... n=...\n",
+      { "tail", path, "items", "id=a" })
+  end)
+
+  it("shows the records that satisfy a condition", function()
+    shop():close()
+    local path = helper.path()
+    local function of(...)
+      return numbers(must { "tail", path, "--filter", "keys.id = :i AND new_image.total > :t",
+        "--values", '{":i":"b",":t":3}', ... })
+    end
+    assert.are.same({ 12, 14, 16, 18, 20, 22, 24, 26, 28, 30 }, of())
+    assert.are.same({ 28, 30 }, of("-n", "2"))
+    assert.are.same({}, of("-n", "0"))
+    assert.equal(12, #of("-n", "100"))
+    assert.are.same({ 8, 10 }, of("--from", "TRIM_HORIZON", "--limit", "2"))
+    assert.are.same({ 28, 30 }, of("--after", "27"))
+    assert.equal(2, select(2, must({ "tail", path, "-t", "-n", "2", "--filter", "#k.id = :i",
+      "--names", '{"#k":"keys"}', "--values", '{":i":"b"}' }):gsub("\n", "")))
+  end)
+
+  -- Steps of last_selected, in the middle and at a trimmed beginning.
+  it("finds the last records that satisfy a condition in a long stream", function()
+    local db = open()
+    local items = table_of(db, "items")
+    local load = {}
+    for i = 1, 9000 do load[i] = { id = "x" .. i, n = i % 100, rare = i == 2500 or nil } end
+    assert(items:load(load))
+    local function of(n, ...)
+      return numbers(must { "tail", helper.path(), "-n", n, "--filter", ... })
+    end
+    local function check(rare)
+      assert.are.same({ 8907 }, of("1", "new_image.n = :n", "--values", '{":n":7}'))
+      assert.are.same({ 8707, 8807, 8907 }, of("3", "new_image.n = :n", "--values", '{":n":7}'))
+      assert.equal(20, #of("20", "new_image.n = :n", "--values", '{":n":7}'))
+      assert.are.same(rare, of("1", "attribute_exists(new_image.rare)"))
+      assert.are.same(rare, of("2", "attribute_exists(new_image.rare)"))
+    end
+    check { 2500 }
+    assert(assert(items:stream()):set_retention { count = 7000 })
+    check { 2500 }
+    assert(assert(items:stream()):set_retention { count = 6000 })
+    check {}
+  end)
+
+  it("refuses a filter that cannot be evaluated", function()
+    local db, items = shop()
+    assert(items:disable_stream())
+    assert(items:enable_stream { view_type = "KEYS_ONLY" })
+    db:close()
+    local path = helper.path()
+    refuses(2, "--filter: reads new_image, which a stream with view type KEYS_ONLY does not",
+      { "tail", path, "items", "--filter", "attribute_exists(new_image.a)" })
+    refuses(2, "--filter: '?' has no value", { "tail", path, "--filter", "a = ?" })
+    refuses(1, "Invalid FilterExpression: Syntax error", { "tail", path, "--filter", "a =" })
+    refuses(1, "ExpressionAttributeValues can only be specified",
+      { "tail", path, "--values", '{":a":1}' })
+    refuses(2, "--values: ", { "tail", path, "--filter", "a = :a", "--values", "{" })
+    refuses(1, "no table other", { "tail", path, "other", "id=a", "n=1" })
+  end)
+
+  it("shows how to continue after lost records with the same selection", function()
+    local db = open()
+    local items = table_of(db, "items", { retention = { count = 3 } })
+    for i = 1, 9 do items:put { id = "x", n = i } end
+    db:sweep()
+    db:close()
+    refuses(1, "to continue after them: tidetable tail " .. helper.path() .. " items 'id=x'"
+      .. " --filter 'new_image.n > :n' --values '{\":n\":1}' --after 6\n",
+      { "tail", helper.path(), "items", "id=x", "--filter", "new_image.n > :n", "--values",
+        '{":n":1}', "--after", "2" })
+  end)
+
   it("refuses invalid arguments", function()
     local path = fifteen()
     refuses(1, path .. ": no table item\n  did you mean items?", { "tail", path, "item" })
@@ -281,12 +374,24 @@ describe("following", function()
     assert.is_true(pipe:close())
   end)
 
+  it("shows new records that satisfy a condition", function()
+    local path = fifteen()
+    local pipe = follow(("tail -f %s --filter %s --values %s --limit 2"):format(
+      command.quote(path), command.quote "new_image.n > :n", command.quote '{":n":14}'))
+    assert.are.same({ 15 }, numbers(pipe:read("l")))
+    local items = open():table "items"
+    for n = 1, 20 do items:put { id = "later", n = n } end
+    assert.are.same({ 30 }, numbers(pipe:read("l")))
+    assert.is_nil(pipe:read("l"))
+    assert.is_true(pipe:close())
+  end)
+
   it("is implied by LATEST", function()
     local path = fifteen()
     local pipe = follow(("tail %s --from LATEST --limit 1"):format(command.quote(path)))
     local db = open()
     local items = db:table "items"
-    -- Its start is unknown, so changes are made until one is shown.
+    -- It is unknown when the tail starts to follow, so changes are made until one is shown.
     local child = helper.child [[
       local items = db:table "items"
       for i = 1, 600 do items:put { id = "x", i = i } os.execute "sleep 0.05" end
@@ -369,7 +474,7 @@ describe("following", function()
       assert(db:backup(aside))
       os.rename(aside, path)
     end,
-    ["the file was removed or renamed while it was open"] = os.remove,
+    ["was removed or renamed while it was open"] = os.remove,
   }
 
   -- It used to wait forever.
@@ -393,7 +498,7 @@ describe("following", function()
     assert.are.same({ 1 }, numbers(pipe:read("l")))
     command.shell("kill -STOP " .. pid)
     for n = 1, 50 do items:put { id = "x", n = n } end
-    db:trim()
+    db:sweep()
     command.shell("kill -CONT " .. pid)
     local rest = pipe:read("a")
     local _, _, status = pipe:close()

@@ -1,4 +1,4 @@
--- trim_spec.lua - `tidetable trim`, as doc/tools.md describes it.
+-- sweep_spec.lua - `tidetable sweep`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
 
@@ -12,14 +12,14 @@ local function make()
   return db, items
 end
 
-describe("trim", function()
+describe("sweep", function()
   it("deletes expired records and shows their number", function()
     local db, items = make()
     local before = #helper.collect(items:stream():records())
     db:close()
     assert.equal(2, before)
-    assert.equal("7\n", command.must { "trim", helper.path() })
-    assert.equal("0\n", command.must { "trim", helper.path() })
+    assert.equal("7\t0\n", command.must { "sweep", helper.path() })
+    assert.equal("0\t0\n", command.must { "sweep", helper.path() })
     local again = helper.open()
     assert.is_true(again:check().ok)
     assert.equal(2, #helper.collect(again:table "items":stream():records()))
@@ -27,7 +27,8 @@ describe("trim", function()
 
   command.on_terminal(it, pending)("writes a sentence on a terminal", function()
     make():close()
-    assert.truthy(command.terminal({ "trim", helper.path() }):find("^%d+ records? deleted\n$"))
+    assert.truthy(command.terminal({ "sweep", helper.path() })
+      :find("^%d+ records? and %d+ items? deleted\n$"))
   end)
 
   it("names the writer after --busy-timeout", function()
@@ -37,8 +38,8 @@ describe("trim", function()
     ]]
     assert.equal("locked", holder:line())
     command.refuses(1, ("process %d is writing: try again, or wait longer with --busy-timeout")
-      :format(holder.pid), { "trim", helper.path(), "--busy-timeout", "0" })
+      :format(holder.pid), { "sweep", helper.path(), "--busy-timeout", "0" })
     command.refuses(2, "'x': invalid number of seconds",
-      { "trim", helper.path(), "--busy-timeout", "x" })
+      { "sweep", helper.path(), "--busy-timeout", "x" })
   end)
 end)

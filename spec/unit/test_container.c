@@ -1,5 +1,5 @@
-/* test_writer.c - tests of expr/writer.h. */
-#include "expr/writer.h"
+/* test_container.c - tests of expr/container.h. */
+#include "expr/container.h"
 
 #include "unit/document.h"
 #include "unit/notation.h"
@@ -12,15 +12,15 @@ static void check_copy(struct slice item)
 	struct slice name;
 	struct value value;
 	uint64_t count = 0;
-	size_t body = writer_open_item(&out);
+	size_t body = container_open_item(&out);
 
 	CHECK_EQUAL_INT(map_start(&walk, item), 0);
 	while (map_next(&walk, &name, &value) == 0) {
 		buffer_put_counted(&out, name);
-		writer_put_value(&out, &value);
+		container_put_value(&out, &value);
 		count++;
 	}
-	writer_close_item(&out, body, count);
+	container_close_item(&out, body, count);
 	CHECK_EQUAL_INT(buffer_error(&out), 0);
 	CHECK_BYTES(out.data, out.len, item.data, item.len);
 	buffer_release(&out);
@@ -52,14 +52,14 @@ static void test_counts(void)
 	for (i = 0; i < sizeof counts / sizeof *counts; i++) {
 		struct buffer out = { 0 };
 		uint64_t n = counts[i];
-		size_t list, body = writer_open_item(&out);
+		size_t list, body = container_open_item(&out);
 
 		buffer_put_counted(&out, slice_of_text("l"));
-		list = writer_open(&out, TYPE_L);
+		list = container_open(&out, TYPE_L);
 		while (n-- > 0)
 			buffer_put_u8(&out, TYPE_NULL);
-		writer_close(&out, list, counts[i]);
-		writer_close_item(&out, body, 1);
+		container_close(&out, list, counts[i]);
+		container_close_item(&out, body, 1);
 		CHECK_EQUAL_INT(map_check(buffer_slice(&out)), 0);
 		buffer_release(&out);
 	}

@@ -1,7 +1,7 @@
-/* writer.c - encodes containers whose length and number of members are known only at the end. */
-#include "expr/writer.h"
+/* container.c - encodes a map, list, set or item whose member count is known only at its end. */
+#include "expr/container.h"
 
-size_t writer_open_item(struct buffer *out)
+size_t container_open_item(struct buffer *out)
 {
 	size_t body = out->len;
 
@@ -9,7 +9,7 @@ size_t writer_open_item(struct buffer *out)
 	return body;
 }
 
-void writer_close_item(struct buffer *out, size_t body, uint64_t count)
+void container_close_item(struct buffer *out, size_t body, uint64_t count)
 {
 	uint8_t varint[VARINT_MAX];
 	size_t width = set_varint(varint, count), len = out->len - body - 1;
@@ -22,21 +22,21 @@ void writer_close_item(struct buffer *out, size_t body, uint64_t count)
 	out->len += width - 1;
 }
 
-size_t writer_open(struct buffer *out, enum type type)
+size_t container_open(struct buffer *out, enum type type)
 {
 	buffer_put_u8(out, (uint8_t)type);
 	buffer_put_u32(out, 0);
-	return writer_open_item(out);
+	return container_open_item(out);
 }
 
-void writer_close(struct buffer *out, size_t body, uint64_t count)
+void container_close(struct buffer *out, size_t body, uint64_t count)
 {
-	writer_close_item(out, body, count);
+	container_close_item(out, body, count);
 	if (!buffer_error(out))
 		set_u32(out->data + body - 4, (uint32_t)(out->len - body));
 }
 
-void writer_put_value(struct buffer *out, const struct value *value)
+void container_put_value(struct buffer *out, const struct value *value)
 {
 	size_t body;
 
@@ -47,7 +47,8 @@ void writer_put_value(struct buffer *out, const struct value *value)
 		buffer_put_counted(out, value->bytes);
 		break;
 	case TYPE_M:
-		/* value->bytes of a map begin with its count, those of a list or set do not */
+		/* value->bytes of a map begin with the member count; those of a list or set do
+		 * not */
 		buffer_put_u8(out, TYPE_M);
 		buffer_put_u32(out, (uint32_t)value->bytes.len);
 		buffer_put_slice(out, value->bytes);
@@ -56,9 +57,9 @@ void writer_put_value(struct buffer *out, const struct value *value)
 	case TYPE_SS:
 	case TYPE_NS:
 	case TYPE_BS:
-		body = writer_open(out, value->type);
+		body = container_open(out, value->type);
 		buffer_put_slice(out, value->bytes);
-		writer_close(out, body, value->count);
+		container_close(out, body, value->count);
 		break;
 	default:
 		buffer_put_u8(out, (uint8_t)value->type);
