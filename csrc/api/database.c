@@ -60,7 +60,7 @@ static int read_file_header(struct tide *tide, struct failure *failure)
 	err = file_header_read(tide->reader, &tide->header);
 	tide->header.made_by = slice_of(NULL, 0);
 	reader_reset(tide->reader);
-	return err ? fail(failure, err) : 0;
+	return err ? fail(failure, err) : store_check_trees(tide->store, failure);
 }
 
 /* waiter: the caller's place in the queue for the write lock, or NULL. */

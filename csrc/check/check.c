@@ -55,7 +55,7 @@ static bool is_known_meta(struct slice key)
 	}
 }
 
-/* --- orphan rows: one problem for each missing table or stream --- */
+/* --- orphan rows: one problem for each missing table, stream or index --- */
 
 static void end_orphans(struct check *check, enum tree tree)
 {
@@ -66,7 +66,8 @@ static void end_orphans(struct check *check, enum tree tree)
 		return;
 	subject_set_tree(check, (int)tree);
 	problem(check, 3, "holds %llu rows of %s %u, which is not in meta",
-		(unsigned long long)rows, tree == TREE_ITEMS ? "table" : "stream", check->orphan_id);
+		(unsigned long long)rows, tree == TREE_ITEMS ? "table" : tree == TREE_LOG ? "stream"
+		: "index", check->orphan_id);
 }
 
 static void take_orphan(struct check *check, enum tree tree, uint32_t id)
@@ -77,7 +78,7 @@ static void take_orphan(struct check *check, enum tree tree, uint32_t id)
 	check->orphan_rows++;
 }
 
-/* Checks that a row's key is valid and that its table or stream exists. */
+/* Checks that a row's key is valid and that its table, stream or index exists. */
 static void check_place(struct check *check, enum tree tree, struct slice key)
 {
 	struct record_place place;
@@ -97,6 +98,8 @@ static void check_place(struct check *check, enum tree tree, struct slice key)
 			!u64_map_find(&check->dropped, id)) {
 		take_orphan(check, tree, id);
 	} else if (tree == TREE_LOG && !streams_find(&check->catalog.streams, id)) {
+		take_orphan(check, tree, id);
+	} else if (tree == TREE_INDEXES && !u64_map_find(&check->indexes, id)) {
 		take_orphan(check, tree, id);
 	}
 }
@@ -180,6 +183,15 @@ static int take_file_header(struct check *check, struct slice payload)
 	return err;
 }
 
+static int take_table(struct check *check, struct slice key, struct slice value)
+{
+	const struct catalog *catalog = &check->catalog;
+	int err = catalog_add_row(&check->catalog, key, value);
+	uint32_t index = err ? 0 : catalog->tables[catalog->count - 1].row.ttl.index;
+
+	return !index || u64_map_make(&check->indexes, index) ? err : ERR_NO_MEMORY;
+}
+
 static int take_index(struct check *check, uint32_t id, struct slice payload)
 {
 	struct index_row row;
@@ -211,7 +223,7 @@ static int take_meta(struct check *check, enum tree tree, struct slice key, stru
 		check->has_state = err == 0;
 		break;
 	case META_TABLE:
-		err = catalog_add_row(&check->catalog, key, value);
+		err = take_table(check, key, value);
 		break;
 	case META_DROPPED:
 		err = u64_map_make(&check->dropped, get_u32(key.data + 1)) ? 0 : ERR_NO_MEMORY;
@@ -229,6 +241,8 @@ static int take_meta(struct check *check, enum tree tree, struct slice key, stru
 	if (err == ERR_CORRUPT || err == ERR_NOT_DATABASE) {
 		subject_set_row(check, tree, key);
 		problem(check, 1, "does not decode");
+		/* Its index may be incomplete. */
+		check->is_damaged[tree] |= key.data[0] == META_INDEX;
 		err = 0;
 	}
 	return err;
@@ -252,6 +266,42 @@ static void check_table(struct check *check, const struct table_row *row)
 		problem(check, 3, "refers to a stream that is not an enabled stream of this table");
 }
 
+/* Returns true if an index in progress is that of its table; if it is being removed, of any. */
+static bool is_index_of(const struct check *check, const struct index_row *row)
+{
+	for (size_t i = 0; i < check->catalog.count; i++) {
+		const struct table_row *table = &check->catalog.tables[i].row;
+
+		if (table->ttl.index == row->id && (row->work == INDEX_REMOVES ||
+				table->id == row->table))
+			return true;
+	}
+	return false;
+}
+
+static int check_index_row(struct check *check, enum tree tree, struct slice key,
+	struct slice value)
+{
+	struct slice payload;
+	struct index_row row;
+
+	if (key.data[0] > META_INDEX)
+		return END;
+	if (key.data[0] != META_INDEX || !is_known_meta(key) || row_open(key, value, &payload) ||
+			index_get(&row, payload))
+		return 0;
+	row.id = get_u32(key.data + 1);
+	subject_set_row(check, tree, key);
+	if (check->has_state && row.id > check->state.index)
+		problem(check, 2, "has an id that was never assigned");
+	if (row.work == INDEX_REMOVES && is_index_of(check, &row))
+		problem(check, 3, "is being removed, but is the index of a table");
+	if (row.work == INDEX_BUILDS && !check->is_damaged[tree] &&
+			!is_index_of(check, &row))
+		problem(check, 3, "is being built, but is not the index of its table");
+	return 0;
+}
+
 static void check_stream_row(struct check *check, const struct stream_row *row)
 {
 	uint8_t key[5] = { META_STREAM };
@@ -263,7 +313,7 @@ static void check_stream_row(struct check *check, const struct stream_row *row)
 		problem(check, 2, "has an id that was never assigned");
 }
 
-static void check_catalog(struct check *check)
+static int check_catalog(struct check *check)
 {
 	const struct catalog *catalog = &check->catalog;
 
@@ -276,6 +326,7 @@ static void check_catalog(struct check *check)
 		check_table(check, &catalog->tables[i].row);
 	for (size_t i = 0; i < catalog->streams.count; i++)
 		check_stream_row(check, &catalog->streams.all[i].row);
+	return check_each_row(check, TREE_META, check_index_row, NULL);
 }
 
 /* --- the whole check --- */
@@ -308,7 +359,7 @@ static int check_all(struct check *check)
 			!check->has_broken_meta)
 		return ERR_NOT_DATABASE;
 	if (!err)
-		check_catalog(check);
+		err = check_catalog(check);
 	if (!err)
 		err = check_items(check);
 	if (!err)

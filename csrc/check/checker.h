@@ -46,7 +46,7 @@ struct check {
 	struct catalog catalog;
 	const struct table *last_table;      /* last result of check_table_with_id */
 	struct u64_map dropped;      /* ids of deleted tables that still have items */
-	struct u64_map indexes;      /* id of an index in progress -> a: enum index_work */
+	struct u64_map indexes;      /* id of an index -> a: enum index_work; 0: it is complete */
 	uint64_t clock_ms;
 
 	bool is_damaged[TREE_COUNT]; /* true if damage in the tree was reported */
@@ -54,7 +54,7 @@ struct check {
 	bool has_broken_items, has_broken_meta;      /* true if unreadable rows were skipped */
 	uint64_t breaks;             /* consecutive rows that a cursor could not read */
 	enum tree tree_of_rows;      /* tree that the page audit is in */
-	uint32_t orphan_id;          /* id of the missing table or stream of the last rows */
+	uint32_t orphan_id;          /* id of the missing table, stream or index of the last rows */
 	uint64_t orphan_rows;        /* number of these rows */
 
 	struct u64_map parts;        /* part id -> a: number of parts of its item */

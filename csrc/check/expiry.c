@@ -41,7 +41,7 @@ int check_expiry_row(struct check *check, const struct table *table, const struc
 		return 0;
 	err = read_row(check, slice_of(bytes, expiry_row_key(bytes, ttl->index, expiry_ms,
 		stored->sequence)), &found);
-	if (err == END && !check->is_damaged[TREE_INDEXES] &&
+	if (err == END && !check->is_damaged[TREE_INDEXES] && !check->is_damaged[TREE_META] &&
 			work_on(check, ttl->index) != INDEX_BUILDS)
 		problem(check, 33, "expires, but is not in the expiry index");
 	if (err)
@@ -65,16 +65,19 @@ static const struct table *table_of_index(const struct check *check, uint32_t in
 	return NULL;
 }
 
-/* Returns true if the item that a row names has the row's expiry and sequence number. */
-static bool has_item(struct check *check, const struct table *table,
+/* Returns 0 if the item that a row names has the row's expiry and sequence number, END if not, or
+ * an error. */
+static int find_item(struct check *check, const struct table *table,
 	const struct expiry_row *row)
 {
 	struct stored stored;
+	int err = get_id(row->item_key) != table->row.id ? END :
+		item_at(&stored, check->txn, row->item_key, &check->item);
 
-	return get_id(row->item_key) == table->row.id &&
-		item_at(&stored, check->txn, row->item_key, &check->item) == 0 &&
-		stored.sequence == row->sequence && row->expiry_ms ==
-		item_expiry(stored.item, time_to_live_name(&table->row.ttl));
+	if (err)
+		return err == ERR_CORRUPT ? END : err;
+	return stored.sequence == row->sequence && row->expiry_ms ==
+		item_expiry(stored.item, time_to_live_name(&table->row.ttl)) ? 0 : END;
 }
 
 static int take_row(struct check *check, enum tree tree, struct slice key, struct slice value)
@@ -82,18 +85,17 @@ static int take_row(struct check *check, enum tree tree, struct slice key, struc
 	const struct table *table;
 	struct expiry_row row;
 	uint32_t index;
+	int err;
 
 	if (!expiry_row_read_key(&index, &row, key) || row_open(key, value, &row.item_key) ||
 			work_on(check, index) == INDEX_REMOVES)
 		return 0;
 	table = table_of_index(check, index);
-	if (table && has_item(check, table, &row))
-		return 0;
+	err = table ? find_item(check, table, &row) : 0;         /* reported by the page audit */
+	if (err != END)
+		return err;
 	subject_set_row(check, tree, key);
-	if (!table)
-		problem(check, 3, "belongs to no index in meta");
-	else
-		problem(check, 33, "names an item that does not expire then");
+	problem(check, 33, "names an item that does not expire then");
 	return 0;
 }
 

@@ -268,8 +268,8 @@ static int open_tree(struct store *store, MDB_txn *mdb, enum tree tree, unsigned
 	return !rc && kept ? MDB_INCOMPATIBLE : rc;  /* no tree has a flag such as MDB_DUPSORT */
 }
 
-/* Opens the trees of a database. Returns MDB_NOTFOUND if the file has none of them, MDB_CORRUPTED
- * if it has only some. */
+/* Opens the trees of a database. Returns MDB_NOTFOUND if the file has none of them. If it has only
+ * some, its header decides between an older format and damage (store_check_trees). */
 static int open_trees(struct store *store, MDB_txn *mdb, unsigned flags)
 {
 	int missing = 0;
@@ -279,11 +279,18 @@ static int open_trees(struct store *store, MDB_txn *mdb, unsigned flags)
 
 		if (rc && rc != MDB_NOTFOUND)
 			return rc;
+		if (rc == MDB_NOTFOUND)
+			store->missing_tree = (enum tree)i;
 		missing += rc == MDB_NOTFOUND;
 	}
-	if (missing == TREE_COUNT - 1)
-		return MDB_NOTFOUND;
-	return missing ? MDB_CORRUPTED : 0;
+	return missing == TREE_COUNT - 1 ? MDB_NOTFOUND : 0;
+}
+
+int store_check_trees(const struct store *store, struct failure *failure)
+{
+	return store->missing_tree == TREE_META ? 0 : fail_as(failure, ERR_CORRUPT,
+		"%s: tree %s can't be found: its root is not in meta", store->path,
+		tree_name(store->missing_tree));
 }
 
 static int begin_first(struct store *store, MDB_txn **mdb)

@@ -108,6 +108,7 @@ struct store {
 	int fd;                  /* LMDB's descriptor of the data file */
 	int meta_fd;             /* LMDB's O_DSYNC descriptor for meta pages; -1 if unknown */
 	MDB_dbi trees[TREE_COUNT];
+	enum tree missing_tree;  /* one that the file lacks; TREE_META: none */
 	uint32_t page_bytes;
 	uint64_t max_pages;      /* limit for user writes, in pages */
 	_Atomic uint64_t limit_bytes;    /* the same limit in bytes: max_bytes or less */

@@ -57,6 +57,10 @@ struct store_options {
 int store_open(struct store **store, const struct store_options *options,
 	struct failure *failure);
 
+/* Returns ERR_CORRUPT if the file lacks one of the trees. A file of an older format lacks trees
+ * too, so the caller checks the format first; until then only TREE_META may be read. */
+int store_check_trees(const struct store *store, struct failure *failure);
+
 /* Releases one handle of a store. The last handle closes the file. NULL is allowed. */
 void store_close(struct store *store);
 

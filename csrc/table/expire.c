@@ -91,6 +91,19 @@ static bool is_skipped(const struct transaction *transaction, int err)
 	return err == ERR_CORRUPT && !transaction->broken;
 }
 
+/* Loads the bounds of the stream that the records will be appended to: if its records are damaged,
+ * no item is removed, so the commit of another table does not fail. */
+static int load_stream(const struct transaction *transaction, const struct table *table)
+{
+	struct stream *stream;
+
+	if (!table->row.stream)
+		return 0;
+	stream = streams_find(&transaction->catalog->streams, table->row.stream);
+	return !stream ? ERR_CORRUPT :
+		stream_load_bounds(stream, transaction->txn, txn_id(transaction->txn));
+}
+
 int expire_items(struct transaction *transaction, const struct table *table, uint64_t max_items,
 	uint64_t *removed)
 {
@@ -98,10 +111,13 @@ int expire_items(struct transaction *transaction, const struct table *table, uin
 		.transaction = transaction, .table = table,
 		.row.expiry_ms = oldest_expiry(transaction->now_ms),
 	};
-	int err = 0;
+	int err;
 
 	if (table->next_expiry_ms >= transaction->removal_ms)
 		return 0;
+	err = load_stream(transaction, table);
+	if (err)
+		return err;
 	while (!err && walk.removed + walk.skipped < max_items && walk.bytes < EXPIRE_BYTES) {
 		err = next_row(&walk);
 		if (!err)

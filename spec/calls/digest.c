@@ -56,6 +56,8 @@ static int mix_table(struct tide *tide, struct slice name, uint64_t *digest,
 	mix_number(digest, row->id);
 	mix_number(digest, row->stream);
 	mix_number(digest, row->newest_stream);
+	mix_number(digest, row->ttl.index);
+	mix_bytes(digest, time_to_live_name(&row->ttl));
 	mix_number(digest, row->created_ms);
 	return mix_items(tide, &table, digest, failure);
 }

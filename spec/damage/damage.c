@@ -21,6 +21,7 @@
 
 #include "damage/check_output.h"
 #include "lmdb_file/audit.h"
+#include "unit/expiring.h"
 
 #define PAGE 4096u
 #define WORKERS 2
@@ -85,15 +86,19 @@ struct shape {
 	size_t value_most, key_least, key_most;
 	uint64_t keep;               /* number of records that each stream keeps; 0: all */
 	int big_one_in;              /* one of big_one_in items is 50 times as large */
+	bool expires;                /* the tables have time to live; most items expire in 2100 */
 };
 
 static const struct shape shapes[] = {
-	{ "small", 1, 12, 6, 4, 60, 1, 8, 0, 0 },
-	{ "streams", 5, 80, 40, 3, 150, 1, 20, 0, 0 },
-	{ "trimmed", 3, 120, 120, 5, 120, 1, 20, 30, 0 },
-	{ "large items", 2, 20, 12, 1, 300, 1, 20, 0, 4 },
-	{ "long keys", 2, 70, 20, 1, 30, 350, 1000, 0, 0 },
+	{ "small", 1, 12, 6, 4, 60, 1, 8, 0, 0, false },
+	{ "streams", 5, 80, 40, 3, 150, 1, 20, 0, 0, false },
+	{ "trimmed", 3, 120, 120, 5, 120, 1, 20, 30, 0, false },
+	{ "large items", 2, 20, 12, 1, 300, 1, 20, 0, 4, false },
+	{ "long keys", 2, 70, 20, 1, 30, 350, 1000, 0, 0, false },
+	{ "expiring", 3, 80, 40, 3, 100, 1, 20, 0, 0, true },
 };
+
+#define EXPIRY_MS UINT64_C(4102444800000)    /* the year 2100 */
 
 static char *random_text(size_t least, size_t most)
 {
@@ -129,7 +134,8 @@ static void put_one(struct tide *tide, struct tide_table *table, const struct sh
 		builder_release(&builder);
 		return;
 	}
-	put(tide, table, partition, key, random_text(1, most));
+	put_expiring(tide, table, partition, key, random_text(1, most),
+		shape->expires && i % 4 ? EXPIRY_MS + i : 0);
 }
 
 static void fill(struct tide *tide, struct tide_table *tables, const struct shape *shape)
@@ -173,6 +179,7 @@ static void make_base(const struct shape *shape)
 		spec.name = slice_of_text(name);
 		spec.view = (uint8_t)(i == 0 ? VIEW_NEW_AND_OLD_IMAGES : 1 + i % 4);
 		spec.retention.max_count = shape->keep;
+		spec.ttl = slice_of_text(shape->expires ? "e" : "");
 		MUST(tide_create_table(tide, &spec, &failure), failure);
 		tables[i] = table_named(name);
 	}

@@ -1,5 +1,5 @@
-/* fuzz_catalog.c - any rows in `meta`: a sorted catalog that finds each name and each stream,
- * or CORRUPT.
+/* fuzz_catalog.c - any rows in `meta`: a sorted catalog that finds each name, each stream and an
+ * index in progress, or CORRUPT.
  *
  *     for each row: kind of key, how the payload is built (u8 each), the rest of the key
  *     (length and bytes), the payload (length and bytes)
@@ -9,7 +9,8 @@
 
 #define ROWS_MAX 24
 
-static const uint8_t kinds[] = { META_STATE, META_TABLE, META_DROPPED, META_STREAM, META_HORIZON };
+static const uint8_t kinds[] = { META_STATE, META_TABLE, META_DROPPED, META_STREAM, META_HORIZON,
+	META_INDEX };
 
 static void put_rows(struct txn *txn, struct source *source)
 {
@@ -50,6 +51,26 @@ static void check_order(struct txn *txn, const struct catalog *catalog)
 	}
 }
 
+/* Checks the list of tables with time to live, and reads the first index in progress. */
+static void check_expiring(struct txn *txn, const struct catalog *catalog)
+{
+	size_t expiring = 0;
+	struct index_row row;
+
+	for (size_t i = 0; i < catalog->count; i++) {
+		const struct time_to_live *ttl = &catalog->tables[i].row.ttl;
+
+		CHECK((ttl->index != 0) == (ttl->len != 0));
+		if (!ttl->index)
+			continue;
+		CHECK(expiring < catalog->expiring_count);
+		CHECK_EQUAL_UINT(catalog->expiring[expiring++], i);
+	}
+	CHECK_EQUAL_UINT(expiring, catalog->expiring_count);
+	if (catalog->index && fuzz_decoded(catalog_read_index(txn, catalog->index, &row)))
+		CHECK_EQUAL_UINT(row.id, catalog->index);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct source source = source_of(slice_of(data, size));
@@ -60,10 +81,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	put_rows(txn, &source);
 	fuzz_decoded(state_read(txn, &state));
 	state.catalog_version = catalog.version + 1;
-	if (fuzz_decoded(catalog_refresh(&catalog, txn, &state)))
+	if (fuzz_decoded(catalog_refresh(&catalog, txn, &state))) {
 		check_order(txn, &catalog);
-	else
+		check_expiring(txn, &catalog);
+	} else {
 		CHECK_EQUAL_UINT(catalog.version, 0);
+	}
 	cancel_write(txn);
 	return 0;
 }
@@ -85,7 +108,10 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 	uint8_t id[4];
 
 	for (unsigned i = 1; i <= 1 + n % 4; i++) {
+		struct time_to_live ttl = { .index = i, .len = 1, .name = "e" };
 		struct table_row table = { .id = i, .schema = schema };
+		struct index_row index = { .work = (uint8_t)(1 + n % 2), .table = i,
+			.done = slice_of_text("key") };
 		struct stream_row stream = { .table = i, .view = 4, .status = 1,
 			.retention = { 1000, 0, 0 }, .label = "2026-01-31T12:00:00.000",
 			.table_name = "orders", .schema = schema };
@@ -94,12 +120,16 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 
 		name[6] = (char)('0' + (n + i) % 7);
 		set_u32(id, i);
+		if (i % 2)
+			table.ttl = ttl;
 		table_put(&payload, &table);
 		put_row(out, META_TABLE, slice_of_text(name), &payload);
 		stream_put(&payload, &stream);
 		put_row(out, META_STREAM, slice_of(id, sizeof id), &payload);
 		horizon_put(&payload, &horizon);
 		put_row(out, META_HORIZON, slice_of(id, sizeof id), &payload);
+		index_put(&payload, &index);
+		put_row(out, META_INDEX, slice_of(id, sizeof id), &payload);
 		buffer_put_counted(&payload, slice_of_text("dropped"));
 		put_row(out, META_DROPPED, slice_of(id, sizeof id), &payload);
 	}

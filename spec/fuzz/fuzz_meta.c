@@ -1,5 +1,5 @@
 /* fuzz_meta.c - any bytes as a payload of `meta`: what decodes as a table, a stream,
- * a horizon, a file header or the state encodes to the same bytes.
+ * an index, a horizon, a file header or the state encodes to the same bytes.
  *
  *     kind (u8), the payload
  */
@@ -27,6 +27,17 @@ static void try_stream(struct slice bytes, struct buffer *again)
 	CHECK(view_name(stream.view) != NULL);
 	CHECK(strlen(stream.label) <= LABEL_MAX && strlen(stream.table_name) <= TABLE_NAME_MAX);
 	stream_put(again, &stream);
+	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
+}
+
+static void try_index(struct slice bytes, struct buffer *again)
+{
+	struct index_row index;
+
+	if (!fuzz_decoded(index_get(&index, bytes)))
+		return;
+	CHECK(index.work == INDEX_BUILDS || index.work == INDEX_REMOVES);
+	index_put(again, &index);
 	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
 }
 
@@ -78,6 +89,7 @@ static void try_name(struct slice bytes, struct buffer *again)
 
 static void (*const tries[])(struct slice bytes, struct buffer *again) = {
 	try_table, try_stream, try_horizon, try_file_header, try_state, try_name,
+	try_index,
 };
 
 #define KINDS (sizeof tries / sizeof *tries)
@@ -105,13 +117,17 @@ static struct key_schema a_schema(unsigned n)
 bool fuzz_seed(unsigned n, struct buffer *out)
 {
 	struct table_row table = { .id = n, .stream = 2, .newest_stream = 3,
+		.ttl = n % 2 ? (struct time_to_live){ 7, 3, "e\0x" } : (struct time_to_live){ 0 },
 		.schema = a_schema(n) };
+	struct index_row index = { .work = (uint8_t)(1 + n % 2), .table = n,
+		.done = slice_of("\1\1ann\0\1", n % 3 ? 7 : 0) };
 	struct stream_row stream = { .table = 1, .view = (uint8_t)(1 + n % 4), .status = 1,
 		.retention = { 1000 * n + 1, 7, 0 }, .label = "2026-01-31T12:00:00.000",
 		.table_name = "orders", .schema = a_schema(n) };
 	struct horizon horizon = { n, n, 100 * n, n + 1 };
 	struct file_header header;
-	struct state state = { .sequence = 1000, .retention_ms = 5, .stream = n };
+	struct state state = { .sequence = 1000, .retention_ms = 5, .stream = n,
+		.index = n, .expiry_ms = 6 };
 
 	file_header_local(&header, 4096);
 	header.made_by = slice_of_text("fuzz");
@@ -122,6 +138,7 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 	case 2: horizon_put(out, &horizon); break;
 	case 3: file_header_put(out, &header); break;
 	case 4: state_put(out, &state); break;
+	case 6: index_put(out, &index); break;
 	default: buffer_put_slice(out, slice_of_text("table_name.of-some_LENGTH9"));
 	}
 	return n < 4 * KINDS;

@@ -6,7 +6,8 @@
 #include "calls/dice.h"
 #include "calls/digest.h"
 #include "os/clock.h"
-#include "unit/tides.h"
+#include "unit/expiring.h"
+#include "unit/updating.h"
 
 #define TABLES_MAX 4
 #define BATCH_MAX 8
@@ -159,7 +160,29 @@ static const char *choose_value(struct world *world, uint64_t least, uint64_t mo
 	return world->value;
 }
 
-static void change_one(struct world *world, struct tide_table *table, bool big)
+/* Returns the time at which an item expires; 0: never. */
+static uint64_t choose_expiry(struct world *world, struct tide_table *table)
+{
+	const struct table_row *row;
+
+	MUST(tide_describe_table(world->tide, table, &row, &failure), failure);
+	if (row->ttl.name[0] != 'e' || dice_one_in(&world->dice, 2))
+		return 0;
+	return dice_one_in(&world->dice, 2) ? WORKLOAD_NOW + DAY_MS : WORKLOAD_NOW - 1000;
+}
+
+/* The condition fails if there is no visible item. */
+static void update_one(struct world *world, struct tide_table *table, struct slice key)
+{
+	int err = update_item(world->tide, table, key, dice_one_in(&world->dice, 8) ?
+		"SET v = :v, e = :n" : "SET v = :v ADD n :n", "attribute_exists(v) AND v <> :v",
+		choose_value(world, 1, SMALL_MAX), 1, &failure);
+
+	if (err != ERR_CONDITION_FAILED)
+		MUST(err, failure);
+}
+
+static void change_one(struct world *world, struct tide_table *table, bool big, bool expires)
 {
 	struct builder builder = { 0 };
 	struct tide_change change;
@@ -169,10 +192,13 @@ static void change_one(struct world *world, struct tide_table *table, bool big)
 	if (!big && dice_one_in(&world->dice, 4))
 		MUST(tide_delete(world->tide, table, item_of(&builder, p, s, NULL), &change,
 			&failure), failure);
+	else if (!big && expires && dice_one_in(&world->dice, 3))
+		update_one(world, table, item_of(&builder, p, s, NULL));
 	else
-		put(world->tide, table, p, s, big
+		put_expiring(world->tide, table, p, s, big
 			? choose_value(world, BIG_LEAST, BIG_MAX)
-			: choose_value(world, 1, SMALL_MAX));
+			: choose_value(world, 1, SMALL_MAX),
+			expires ? choose_expiry(world, table) : 0);
 	builder_release(&builder);
 }
 
@@ -190,12 +216,16 @@ static void create_one(struct world *world, size_t count)
 	spec.view = views[dice_below(&world->dice, 6)];
 	spec.retention.max_count = dice_one_in(&world->dice, 2)
 		? 5 + dice_below(&world->dice, 20) : 0;
+	if (dice_one_in(&world->dice, 2))
+		spec.ttl = slice_of_text("e");
 	succeeded(world, tide_create_table(world->tide, &spec, &failure));
 }
 
+/* Items expire in one of the tables. So the commit removes all that have expired, and opening the
+ * file, which may commit too, has nothing left to remove: the judge then finds the same records. */
 static void change_some(struct world *world, int changes, bool big)
 {
-	char name[TABLE_NAME_MAX + 1];
+	char name[TABLE_NAME_MAX + 1], expiring[TABLE_NAME_MAX + 1];
 	struct tide_table table;
 	size_t count;
 
@@ -204,11 +234,13 @@ static void change_some(struct world *world, int changes, bool big)
 		create_one(world, 0);
 		return;
 	}
+	memcpy(expiring, name, sizeof expiring);
 	begin(world->tide);
 	for (int i = 0; i < changes; i++) {
-		choose_table(world, name, &count);
+		if (i)
+			choose_table(world, name, &count);
 		table = table_named(name);
-		change_one(world, &table, big);
+		change_one(world, &table, big, strcmp(name, expiring) == 0);
 	}
 	succeeded(world, tide_commit(world->tide, &failure));
 }
@@ -228,6 +260,18 @@ static void switch_stream(struct world *world, const char *name)
 	else
 		succeeded(world, tide_set_retention(world->tide, row->stream, &retention,
 			&failure));
+}
+
+static void switch_ttl(struct world *world, const char *name)
+{
+	struct tide_table table = table_named(name);
+	const struct table_row *row;
+	bool on;
+
+	MUST(tide_describe_table(world->tide, &table, &row, &failure), failure);
+	on = row->ttl.index && dice_one_in(&world->dice, 2);
+	succeeded(world, tide_set_ttl(world->tide, slice_of_text(name),
+		slice_of_text(on ? "" : row->ttl.index ? "n" : "e"), &failure));
 }
 
 static void trim(struct world *world)
@@ -263,7 +307,9 @@ static void step(struct world *world)
 		choose_table(world, name, &count);
 		if (what < 16 || !count)
 			create_one(world, count);
-		else if (what < 18)
+		else if (what == 16)
+			switch_ttl(world, name);
+		else if (what == 17)
 			switch_stream(world, name);
 		else if (count > 1)
 			succeeded(world, tide_delete_table(world->tide, slice_of_text(name),

@@ -1,8 +1,9 @@
 /* workload.h - a program that uses a database and records the promises that it got.
  *
- * The program makes random steps, which a seed determines. It creates and deletes tables, puts
- * small and large items alone and in batches, trims, changes streams and retention, closes and
- * opens the database. After each commit it marks the trace with a digest of the database.
+ * The program makes random steps, which a seed determines. It creates and deletes tables, puts,
+ * updates and deletes small and large items alone and in batches, some of which have expired,
+ * sweeps, changes streams, retention and time to live, closes and opens the database. After each
+ * commit it marks the trace with a digest of the database.
  */
 #ifndef POWERCUT_WORKLOAD_H
 #define POWERCUT_WORKLOAD_H

@@ -3,9 +3,11 @@
 #include "syscalls/steps.h"
 
 #include "calls/calls.h"
-#include "unit/tides.h"
+#include "unit/expiring.h"
+#include "unit/updating.h"
 
 #define BIG 20000            /* size of an item that is stored in many parts */
+#define EXPIRED 1699999999   /* 1 s before the time of the clock */
 
 static char big[BIG + 1];
 
@@ -23,10 +25,12 @@ int session_close(struct session *session)
 	return 0;
 }
 
+/* Items with the attribute e expire. */
 static int create(struct session *session, const char *name)
 {
 	struct tide_table_spec spec = spec_of(name);
 
+	spec.ttl = slice_of_text("e");
 	return tide_create_table(session->tide, &spec, &session->failure);
 }
 
@@ -47,6 +51,16 @@ static int put_one(struct session *session, const char *name, const char *s, con
 
 	return tide_put(session->tide, &table, item_of(&session->builder, "ann", s, v), &change,
 		&session->failure);
+}
+
+/* Lets an item expire, which the commit then removes; does nothing if that was done before. */
+static int expire_one(struct session *session, const char *name, const char *s)
+{
+	struct tide_table table = table_named(name);
+	int err = update_item(session->tide, &table, item_of(&session->builder, "ann", s, NULL),
+		"SET v = :v, e = :n", "attribute_exists(v)", "old", EXPIRED, &session->failure);
+
+	return err == ERR_CONDITION_FAILED ? 0 : err;
 }
 
 static int delete_one(struct session *session, const char *name, const char *s)
@@ -70,7 +84,10 @@ static int put_small(struct session *session)
 {
 	int err = tide_begin(session->tide, &session->failure);
 
-	return err ? err : end(session, put_one(session, "orders", "1", "first"));
+	if (err)
+		return err;
+	err = put_one(session, "orders", "0", "first");
+	return end(session, err ? err : put_one(session, "orders", "1", "first"));
 }
 
 static int put_batch(struct session *session)
@@ -86,7 +103,9 @@ static int put_batch(struct session *session)
 	if (!err)
 		err = put_one(session, "orders", "big", big);
 	if (!err)
-		err = delete_one(session, "orders", "1");
+		err = delete_one(session, "orders", "0");
+	if (!err)
+		err = expire_one(session, "orders", "1");
 	return end(session, err);
 }
 
@@ -198,11 +217,18 @@ static int read_all(struct session *session)
 	return tide_info(session->tide, &info, &session->failure);
 }
 
-static int put_last(struct session *session)
+/* Replaces the value of the big item. */
+static int update_last(struct session *session)
 {
+	struct tide_table table = table_named("orders");
 	int err = tide_begin(session->tide, &session->failure);
 
-	return err ? err : end(session, put_one(session, "orders", "big", "small"));
+	if (err)
+		return err;
+	err = update_item(session->tide, &table, item_of(&session->builder, "ann", "big", NULL),
+		"SET v = :v ADD n :n", "attribute_exists(v) AND v <> :v", "small", 1,
+		&session->failure);
+	return end(session, err);
 }
 
 const struct step steps[] = {
@@ -222,7 +248,7 @@ const struct step steps[] = {
 	{ "close", session_close, 0 },
 	{ "open", session_open, 0 },
 	{ "read all", read_all, 0 },
-	{ "put again", put_last, 0 },
+	{ "update", update_last, ERR_CONDITION_FAILED },
 	{ "close again", session_close, 0 },
 };
 

@@ -281,6 +281,57 @@ static void other_formats_are_refused(void)
 	}
 }
 
+/* Deletes the root of a tree from the unnamed tree, of which LMDB refuses a deletion by key. */
+static void lose_tree(const char *path, enum tree tree)
+{
+	const char *name = tree_name(tree);
+	struct meta_page facts;
+	uint8_t page[1 << 16];
+	ssize_t size = sysconf(_SC_PAGESIZE);
+	int fd = open(path, O_RDWR);
+	off_t at;
+	uint8_t *found;
+
+	MUST(meta_page_read(fd, path, &facts, &failure), failure);
+	at = (off_t)facts.trees.root * size;
+	CHECK_EQUAL_INT(pread(fd, page, (size_t)size, at), size);
+	found = memmem(page, (size_t)size, name, strlen(name));
+	CHECK(found != NULL);
+	found[strlen(name) - 1]++;       /* the order of the keys remains */
+	CHECK_EQUAL_INT(pwrite(fd, page, (size_t)size, at), size);
+	CHECK(close(fd) == 0);
+}
+
+/* A file of an older format may lack a tree, which is damage in a file of this format. */
+static void a_missing_tree_is_damage_or_an_older_format(void)
+{
+	static const struct { uint16_t format; int err, check; } files[] = {
+		{ FILE_FORMAT_OLDEST - 1, ERR_OLDER_FORMAT, ERR_OLDER_FORMAT },
+		{ FILE_FORMAT + 1, ERR_NEWER_FORMAT, ERR_NEWER_FORMAT },
+		{ FILE_FORMAT, ERR_CORRUPT, 0 },
+	};
+
+	for (size_t i = 0; i < 2 * sizeof files / sizeof *files; i++) {
+		const char *path = make_file("trees.tide");
+		struct tide_options options = { .path = path, .max_bytes = UINT64_C(1) << 28,
+			.read_only = i % 2 };
+		struct report report = { 0 };
+
+		tide = open_tide(path);
+		say_format(files[i / 2].format);
+		tide_close(tide);
+		lose_tree(path, TREE_INDEXES);
+		CHECK_EQUAL_INT(tide_open(&tide, &options, &failure), files[i / 2].err);
+		CHECK(tide == NULL);
+		if (files[i / 2].err == ERR_CORRUPT)
+			CHECK(strstr(failure.message, "tree indexes can't be found") != NULL);
+		CHECK_EQUAL_INT(tide_check_file(path, &report, &failure), files[i / 2].check);
+		CHECK_EQUAL_INT(report.problems > 0, files[i / 2].check == 0);
+		buffer_release(&report.text);
+		CHECK(remove(path) == 0);
+	}
+}
+
 int main(void)
 {
 	wrong_start();
@@ -291,6 +342,7 @@ int main(void)
 	rows_may_be_lost();
 	rows_may_be_missing();
 	other_formats_are_refused();
+	a_missing_tree_is_damage_or_an_older_format();
 	builder_release(&made);
 	return 0;
 }

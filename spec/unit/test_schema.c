@@ -30,6 +30,17 @@ static void random_name(char *name)
 	name[len] = '\0';
 }
 
+static void random_ttl(struct time_to_live *ttl)
+{
+	memset(ttl, 0, sizeof *ttl);
+	if (check_random_below(2))
+		return;
+	ttl->index = (uint32_t)check_random() | 1;
+	ttl->len = (uint8_t)(1 + check_random_below(255));
+	for (size_t i = 0; i < ttl->len; i++)
+		ttl->name[i] = (char)check_random_below(128);    /* NUL too */
+}
+
 static void tables_come_back(void)
 {
 	struct buffer bytes = { 0 };
@@ -42,6 +53,7 @@ static void tables_come_back(void)
 		table.created_ms = check_random();
 		table.stream = (uint32_t)check_random();
 		table.newest_stream = (uint32_t)check_random();
+		random_ttl(&table.ttl);
 		random_schema(&table.schema);
 		buffer_clear(&bytes);
 		table_put(&bytes, &table);
@@ -52,6 +64,71 @@ static void tables_come_back(void)
 			CHECK_EQUAL_INT(table_get(&again, slice_of(bytes.data, len)), ERR_CORRUPT);
 		set_u32(bytes.data, 0);
 		CHECK_EQUAL_INT(table_get(&again, buffer_slice(&bytes)), ERR_CORRUPT);
+	}
+	buffer_release(&bytes);
+}
+
+static int read_ttl(uint32_t index, size_t len)
+{
+	static const uint8_t name[300] = { 'e' };
+	struct table_row table = { .id = 1 }, again;
+	struct buffer bytes = { 0 };
+	int err;
+
+	random_schema(&table.schema);
+	buffer_put_u32(&bytes, table.id);
+	buffer_put_u64(&bytes, 0);
+	buffer_put_u64(&bytes, 0);       /* two stream ids */
+	buffer_put_u32(&bytes, index);
+	buffer_put_counted(&bytes, slice_of(name, len));
+	buffer_put_u8(&bytes, (uint8_t)table.schema.partition.type);
+	buffer_put_counted(&bytes, attribute_name(&table.schema.partition));
+	buffer_put_u8(&bytes, 0);
+	buffer_put_u8(&bytes, 0);
+	err = table_get(&again, buffer_slice(&bytes));
+	CHECK(err || (again.ttl.index == index && again.ttl.len == len));
+	buffer_release(&bytes);
+	return err;
+}
+
+/* Time to live has an index if and only if it has an attribute. */
+static void time_to_live_is_whole(void)
+{
+	CHECK_EQUAL_INT(read_ttl(0, 0), 0);
+	CHECK_EQUAL_INT(read_ttl(7, 1), 0);
+	CHECK_EQUAL_INT(read_ttl(UINT32_MAX, 255), 0);
+	CHECK_EQUAL_INT(read_ttl(0, 1), ERR_CORRUPT);
+	CHECK_EQUAL_INT(read_ttl(7, 0), ERR_CORRUPT);
+	CHECK_EQUAL_INT(read_ttl(7, 256), ERR_CORRUPT);
+	CHECK_EQUAL_INT(read_ttl(7, 300), ERR_CORRUPT);
+}
+
+static void indexes_come_back(void)
+{
+	struct buffer bytes = { 0 };
+
+	for (int i = 0; i < 500; i++) {
+		uint8_t key[511];
+		struct index_row index = {
+			.work = (uint8_t)(INDEX_BUILDS + check_random_below(2)),
+			.table = (uint32_t)check_random(),
+			.done = slice_of(key, check_random_below(sizeof key + 1)),
+		}, again = { .id = 5 };
+
+		check_random_bytes(key, sizeof key);
+		buffer_clear(&bytes);
+		index_put(&bytes, &index);
+		CHECK_EQUAL_INT(index_get(&again, buffer_slice(&bytes)), 0);
+		CHECK_EQUAL_UINT(again.id, 5);
+		CHECK_EQUAL_UINT(again.work, index.work);
+		CHECK_EQUAL_UINT(again.table, index.table);
+		CHECK(slice_equal(again.done, index.done));
+		for (size_t len = 0; len < 5; len++)
+			CHECK_EQUAL_INT(index_get(&again, slice_of(bytes.data, len)), ERR_CORRUPT);
+		bytes.data[0] = 0;
+		CHECK_EQUAL_INT(index_get(&again, buffer_slice(&bytes)), ERR_CORRUPT);
+		bytes.data[0] = INDEX_REMOVES + 1;
+		CHECK_EQUAL_INT(index_get(&again, buffer_slice(&bytes)), ERR_CORRUPT);
 	}
 	buffer_release(&bytes);
 }
@@ -180,6 +257,8 @@ static void names_are_dynamodbs(void)
 int main(void)
 {
 	tables_come_back();
+	time_to_live_is_whole();
+	indexes_come_back();
 	streams_come_back();
 	a_stream_with_a_wrong_field_is_damaged();
 	horizons_come_back();

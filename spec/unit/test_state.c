@@ -4,6 +4,13 @@
 #include "base/error.h"
 #include "unit/check.h"
 
+static void random_jump(struct clock_jump *jump)
+{
+	jump->wall_ms = check_random();
+	jump->elapsed_ms = check_random();
+	check_random_bytes(jump->boot, sizeof jump->boot);
+}
+
 static void random_state(struct state *state)
 {
 	memset(state, 0, sizeof *state);
@@ -11,6 +18,7 @@ static void random_state(struct state *state)
 	state->node = check_random();
 	state->table = (uint32_t)check_random();
 	state->stream = (uint32_t)check_random();
+	state->index = (uint32_t)check_random();
 	state->catalog_version = check_random();
 	state->created_ms = check_random();
 	state->stepped_back = check_random();
@@ -19,9 +27,9 @@ static void random_state(struct state *state)
 	state->elapsed_ms = check_random();
 	check_random_bytes(state->boot, sizeof state->boot);
 	state->lead_ms = check_random();
-	state->jump.wall_ms = check_random();
-	state->jump.elapsed_ms = check_random();
-	check_random_bytes(state->jump.boot, sizeof state->jump.boot);
+	random_jump(&state->jump);
+	state->expiry_ms = check_random();
+	random_jump(&state->expiry_jump);
 }
 
 static void a_state_comes_back(void)

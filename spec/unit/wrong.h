@@ -24,6 +24,7 @@ static char big[BIG + 1], deep[LONG + 1];
 static struct tide *tide;
 static struct txn *txn;
 static uint64_t first, second, third, both, gone, parted, last;   /* sequence numbers */
+static void (*fill_more)(void);          /* adds to the database; NULL: nothing */
 
 /* Returns a sort key whose item needs three rows. */
 static const char *long_name(int i)
@@ -68,10 +69,12 @@ static void fill(void)
 	for (int i = 0; i < LONGS; i++)
 		put(tide, &longs, "ann", long_name(i), "v");
 	commit(tide);
+	if (fill_more)
+		fill_more();
 	check_clean(tide);
 }
 
-static struct stream_row *stream_row(void)
+static inline struct stream_row *stream_row(void)
 {
 	return &streams_find(&tide->catalog.streams, 1)->row;
 }
