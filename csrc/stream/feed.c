@@ -480,10 +480,12 @@ static int merge_step(struct feed *feed, uint32_t max, const struct view_of_stre
 		merge_drop(&feed->merge);
 		return 0;
 	}
-	if (err == ERR_CORRUPT && log_sequence_here(cursor, input->stream) > input->sequence &&
-			feed->filled_to >= input->sequence) {
+	if (err == ERR_CORRUPT && feed->filled_to >= input->sequence) {
+		/* The record after those taken is damaged: reported when its turn comes. */
 		head.sequence = log_sequence_here(cursor, input->stream);
-		err = 0;                 /* reported when its turn comes */
+		if (head.sequence <= feed->filled_to)
+			head.sequence = feed->filled_to + 1;
+		err = 0;
 	}
 	if (err)
 		return corrupt(feed, input->stream, feed->filled_to + 1, err, failure);
