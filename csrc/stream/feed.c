@@ -468,6 +468,7 @@ static int merge_step(struct feed *feed, uint32_t max, const struct view_of_stre
 	struct cursor *cursor, struct failure *failure)
 {
 	struct merge_input *input = &feed->merge.all[0];
+	uint64_t before = feed->filled_to;
 	const struct stream *stream;
 	struct record head;
 	int err = open_input(feed, view, &stream, cursor, &head, failure);
@@ -480,7 +481,7 @@ static int merge_step(struct feed *feed, uint32_t max, const struct view_of_stre
 		merge_drop(&feed->merge);
 		return 0;
 	}
-	if (err == ERR_CORRUPT && feed->filled_to >= input->sequence) {
+	if (err == ERR_CORRUPT && feed->filled_to != before) {
 		/* The record after those taken is damaged: reported when its turn comes. */
 		head.sequence = log_sequence_here(cursor, input->stream);
 		if (head.sequence <= feed->filled_to)
