@@ -578,18 +578,17 @@ const struct table *tide_find(struct tide *tide, struct tide_table *table,
 	const struct catalog *catalog = &tide->catalog;
 
 	if (table->version != catalog->version || catalog->version == 0) {
-		const struct table *at = catalog_find(catalog,
-			slice_of(table->name, table->len));
+		size_t at = catalog_position(catalog, slice_of(table->name, table->len));
 
-		if (!at) {
+		if (at == catalog->count) {
 			fail_as(failure, ERR_NOT_FOUND,
 				"Requested resource not found: Table: %s not found", table->name);
 			return NULL;
 		}
 		table->version = catalog->version;
-		table->at = (size_t)(at - catalog->tables);
+		table->at = at;
 	}
-	return &catalog->tables[table->at];
+	return catalog->tables[table->at];
 }
 
 /* --- information --- */

@@ -40,7 +40,7 @@ int tide_table_names(struct tide *tide, struct buffer *names, struct failure *fa
 		return err;
 	buffer_clear(names);
 	for (size_t i = 0; i < tide->catalog.count; i++)
-		buffer_put_counted(names, slice_of_text(tide->catalog.tables[i].row.name));
+		buffer_put_counted(names, slice_of_text(tide->catalog.tables[i]->row.name));
 	err = tide_read_end(tide, &snapshot, 0, failure);
 	if (err)
 		return err;

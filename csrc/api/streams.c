@@ -289,8 +289,8 @@ bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide)
 static const struct table_row *table_by_id(const struct catalog *catalog, uint32_t id)
 {
 	for (size_t i = 0; i < catalog->count; i++)
-		if (catalog->tables[i].row.id == id)
-			return &catalog->tables[i].row;
+		if (catalog->tables[i]->row.id == id)
+			return &catalog->tables[i]->row;
 	return NULL;
 }
 

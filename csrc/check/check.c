@@ -187,7 +187,7 @@ static int take_table(struct check *check, struct slice key, struct slice value)
 {
 	const struct catalog *catalog = &check->catalog;
 	int err = catalog_add_row(&check->catalog, key, value);
-	uint32_t index = err ? 0 : catalog->tables[catalog->count - 1].row.ttl.index;
+	uint32_t index = err ? 0 : catalog->tables[catalog->count - 1]->row.ttl.index;
 
 	return !index || u64_map_make(&check->indexes, index) ? err : ERR_NO_MEMORY;
 }
@@ -270,7 +270,7 @@ static void check_table(struct check *check, const struct table_row *row)
 static bool is_index_of(const struct check *check, const struct index_row *row)
 {
 	for (size_t i = 0; i < check->catalog.count; i++) {
-		const struct table_row *table = &check->catalog.tables[i].row;
+		const struct table_row *table = &check->catalog.tables[i]->row;
 
 		if (table->ttl.index == row->id && (row->work == INDEX_REMOVES ||
 				table->id == row->table))
@@ -323,7 +323,7 @@ static int check_catalog(struct check *check)
 	else if (!check->is_damaged[TREE_META] && !(check->has_file_header && check->has_state))
 		problem(check, 1, "lacks the file header or the state");
 	for (size_t i = 0; i < catalog->count; i++)
-		check_table(check, &catalog->tables[i].row);
+		check_table(check, &catalog->tables[i]->row);
 	for (size_t i = 0; i < catalog->streams.count; i++)
 		check_stream_row(check, &catalog->streams.all[i].row);
 	return check_each_row(check, TREE_META, check_index_row, NULL);

@@ -60,8 +60,8 @@ int check_expiry_row(struct check *check, const struct table *table, const struc
 static const struct table *table_of_index(const struct check *check, uint32_t index)
 {
 	for (size_t i = 0; i < check->catalog.count; i++)
-		if (check->catalog.tables[i].row.ttl.index == index)
-			return &check->catalog.tables[i];
+		if (check->catalog.tables[i]->row.ttl.index == index)
+			return check->catalog.tables[i];
 	return NULL;
 }
 
@@ -106,7 +106,7 @@ static uint64_t rows_found(const struct check *check)
 
 	for (size_t i = 0; i < check->catalog.count; i++) {
 		const struct u64_map_entry *entry = u64_map_find(&check->expiries,
-			check->catalog.tables[i].row.ttl.index);
+			check->catalog.tables[i]->row.ttl.index);
 
 		rows += entry ? entry->a : 0;
 	}

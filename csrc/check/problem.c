@@ -185,8 +185,8 @@ const struct table *check_table_with_id(struct check *check, uint32_t id)
 	if (check->last_table && check->last_table->row.id == id)
 		return check->last_table;
 	for (size_t i = 0; i < catalog->count; i++)
-		if (catalog->tables[i].row.id == id)
-			return check->last_table = &catalog->tables[i];
+		if (catalog->tables[i]->row.id == id)
+			return check->last_table = catalog->tables[i];
 	return NULL;
 }
 

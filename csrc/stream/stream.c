@@ -28,8 +28,16 @@ static int add(struct streams *streams, const struct stream *stream)
 			return ERR_NO_MEMORY;
 		streams->all = all;
 	}
+	if (streams->count && stream->row.created_ms <
+			streams->all[streams->count - 1].row.created_ms)
+		streams->is_unordered = true;
 	streams->all[streams->count++] = *stream;
 	return 0;
+}
+
+int streams_enter(struct streams *streams, const struct stream_row *row)
+{
+	return add(streams, &(struct stream){ .row = *row });
 }
 
 int streams_add_row(struct streams *streams, struct slice key, struct slice value)
@@ -54,6 +62,7 @@ int streams_load(struct streams *streams, struct txn *txn)
 	int err = txn_cursor(txn, TREE_META, &cursor);
 
 	streams->count = 0;
+	streams->is_unordered = false;
 	if (!err)
 		err = cursor_move(cursor, MOVE_FROM, &key, &value);
 	while (!err && key.len == META_KEY && key.data[0] == META_STREAM) {
@@ -122,15 +131,15 @@ int stream_bounds(struct txn *txn, uint32_t id, struct bounds *bounds)
 	return 0;
 }
 
-int stream_load_bounds(struct stream *stream, struct txn *txn, uint64_t snapshot)
+int stream_load_bounds(struct streams *streams, struct stream *stream, struct txn *txn)
 {
 	int err;
 
-	if (stream->known_at == snapshot)
+	if (stream_is_known(streams, stream))
 		return 0;
 	stream->hint = (struct trim_hint){ 0 };
 	err = stream_bounds(txn, stream->row.id, &stream->bounds);
-	stream->known_at = err ? 0 : snapshot;
+	stream->epoch = err ? 0 : streams->epoch;
 	return err;
 }
 

@@ -34,7 +34,7 @@ struct trim_hint {
 struct stream {
 	struct stream_row row;
 	struct bounds bounds;        /* cached by stream_load_bounds */
-	uint64_t known_at;           /* snapshot of these bounds; 0: not loaded */
+	uint64_t epoch;              /* epoch of these bounds; 0: not loaded */
 	struct trim_hint hint;
 };
 
@@ -43,6 +43,8 @@ struct streams {
 	struct stream *all;
 	size_t count;
 	size_t cap;
+	bool is_unordered;           /* a stream was created before one with a lower id */
+	uint64_t epoch;              /* bounds of an earlier epoch are not valid any more */
 };
 
 /* Reads the rows of all streams and replaces the set. CORRUPT, NO_MEMORY. */
@@ -52,6 +54,9 @@ void streams_release(struct streams *streams);
 /* Adds a stream from its row. Rows must be added in ascending key order. */
 int streams_add_row(struct streams *streams, struct slice key, struct slice value);
 
+/* Adds a stream that was just created: its id is the highest. Returns NO_MEMORY. */
+int streams_enter(struct streams *streams, const struct stream_row *row);
+
 /* Returns a stream, NULL if there is none. Valid until the set changes. */
 struct stream *streams_find(const struct streams *streams, uint32_t id);
 
@@ -59,8 +64,20 @@ struct stream *streams_find(const struct streams *streams, uint32_t id);
 int stream_bounds(struct txn *txn, uint32_t id, struct bounds *bounds);
 int stream_horizon(struct txn *txn, uint32_t id, struct horizon *horizon);
 
-/* Reads the bounds into stream->bounds unless they are those of this snapshot already. */
-int stream_load_bounds(struct stream *stream, struct txn *txn, uint64_t snapshot);
+/* Returns true if stream->bounds is valid. */
+static inline bool stream_is_known(const struct streams *streams, const struct stream *stream)
+{
+	return stream->epoch && stream->epoch == streams->epoch;
+}
+
+/* Makes the bounds of all streams invalid, because another handle may have changed them. */
+static inline void streams_forget_bounds(struct streams *streams)
+{
+	streams->epoch++;
+}
+
+/* Reads the bounds into stream->bounds unless they are valid. */
+int stream_load_bounds(struct streams *streams, struct stream *stream, struct txn *txn);
 
 /* Seals a row of `meta` (codec/row.h) and writes it; releases the value. */
 int meta_write(struct txn *txn, struct slice key, struct buffer *value);

@@ -119,31 +119,45 @@ int catalog_read_index(struct txn *txn, uint32_t index, struct index_row *row)
 
 /* --- loading --- */
 
-static int add(struct catalog *catalog, const struct table *table)
+/* Returns the memory of a new table, which is tables[count]; NULL if there is none. */
+static struct table *make_room(struct catalog *catalog)
 {
+	struct table *table;
+
+	if (catalog->count < catalog->allocated)
+		return catalog->tables[catalog->count];
 	if (catalog->count == catalog->cap) {
-		struct table *tables = memory_grow(catalog->tables, &catalog->cap, sizeof *tables);
+		struct table **tables = memory_grow(catalog->tables, &catalog->cap, sizeof *tables);
 
 		if (!tables)
-			return ERR_NO_MEMORY;
+			return NULL;
 		catalog->tables = tables;
 	}
-	catalog->tables[catalog->count++] = *table;
-	return 0;
+	table = memory_alloc(sizeof *table);
+	if (table)
+		catalog->tables[catalog->allocated++] = table;
+	return table;
 }
 
-/* Enters the newest table in the list of those with time to live. */
-static int add_expiring(struct catalog *catalog)
+/* Enters the new table, which is tables[count], at its place by name. */
+static int enter(struct catalog *catalog, size_t place)
 {
-	if (catalog->expiring_count == catalog->expiring_cap) {
-		uint32_t *expiring = memory_grow(catalog->expiring, &catalog->expiring_cap,
+	struct table *table = catalog->tables[catalog->count];
+
+	if (table->row.ttl.index && catalog->expiring_count == catalog->expiring_cap) {
+		struct table **expiring = memory_grow(catalog->expiring, &catalog->expiring_cap,
 			sizeof *expiring);
 
 		if (!expiring)
 			return ERR_NO_MEMORY;
 		catalog->expiring = expiring;
 	}
-	catalog->expiring[catalog->expiring_count++] = (uint32_t)(catalog->count - 1);
+	if (table->row.ttl.index)
+		catalog->expiring[catalog->expiring_count++] = table;
+	memmove(catalog->tables + place + 1, catalog->tables + place,
+		(catalog->count - place) * sizeof *catalog->tables);
+	catalog->tables[place] = table;
+	catalog->count++;
 	return 0;
 }
 
@@ -164,12 +178,10 @@ static int read_row(struct table *table, struct slice key, struct slice value)
 
 int catalog_add_row(struct catalog *catalog, struct slice key, struct slice value)
 {
-	struct table table;
-	int err = read_row(&table, key, value);
+	struct table *table = make_room(catalog);
+	int err = table ? read_row(table, key, value) : ERR_NO_MEMORY;
 
-	if (!err)
-		err = add(catalog, &table);
-	return !err && table.row.ttl.index ? add_expiring(catalog) : err;
+	return err ? err : enter(catalog, catalog->count);
 }
 
 int catalog_read_table(struct txn *txn, struct slice name, struct table *table)
@@ -235,47 +247,77 @@ int catalog_refresh(struct catalog *catalog, struct txn *txn, const struct state
 	return err;
 }
 
-const struct table *catalog_find(const struct catalog *catalog, struct slice name)
+/* Returns the position of the first table whose name is not less. */
+static size_t position_of(const struct catalog *catalog, struct slice name)
 {
 	size_t low = 0, high = catalog->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const struct table *table = &catalog->tables[middle];
-		int order = slice_compare(slice_of_text(table->row.name), name);
+		struct slice other = slice_of_text(catalog->tables[middle]->row.name);
 
-		if (order == 0)
-			return table;
-		if (order < 0)
+		if (slice_compare(other, name) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return NULL;
+	return low;
+}
+
+size_t catalog_position(const struct catalog *catalog, struct slice name)
+{
+	size_t at = position_of(catalog, name);
+
+	return at < catalog->count && slice_equal(name,
+		slice_of_text(catalog->tables[at]->row.name)) ? at : catalog->count;
+}
+
+static struct table *find(const struct catalog *catalog, struct slice name)
+{
+	size_t at = catalog_position(catalog, name);
+
+	return at < catalog->count ? catalog->tables[at] : NULL;
+}
+
+const struct table *catalog_find(const struct catalog *catalog, struct slice name)
+{
+	return find(catalog, name);
+}
+
+int catalog_enter(struct catalog *catalog, const struct table_row *row,
+	const struct stream_row *stream)
+{
+	struct table *table = make_room(catalog);
+	int err = !table ? ERR_NO_MEMORY : stream ? streams_enter(&catalog->streams, stream) : 0;
+
+	if (err)
+		return err;
+	*table = (struct table){ .row = *row };
+	return enter(catalog, position_of(catalog, slice_of_text(row->name)));
 }
 
 const struct table *catalog_with_id(const struct catalog *catalog, uint32_t id)
 {
 	for (size_t i = 0; i < catalog->count; i++)
-		if (catalog->tables[i].row.id == id)
-			return &catalog->tables[i];
+		if (catalog->tables[i]->row.id == id)
+			return catalog->tables[i];
 	return NULL;
 }
 
 void catalog_forget_expiries(struct catalog *catalog)
 {
 	for (size_t i = 0; i < catalog->expiring_count; i++)
-		catalog->tables[catalog->expiring[i]].next_expiry_ms = 0;
+		catalog->expiring[i]->next_expiry_ms = 0;
 }
 
 void catalog_set_expiry(struct catalog *catalog, const struct table *table, uint64_t expiry_ms)
 {
-	catalog->tables[table - catalog->tables].next_expiry_ms = expiry_ms;
+	find(catalog, slice_of_text(table->row.name))->next_expiry_ms = expiry_ms;
 }
 
 void catalog_lower_expiry(struct catalog *catalog, const struct table *table, uint64_t expiry_ms)
 {
-	struct table *own = &catalog->tables[table - catalog->tables];
+	struct table *own = find(catalog, slice_of_text(table->row.name));
 
 	if (own->next_expiry_ms > expiry_ms)
 		own->next_expiry_ms = expiry_ms;
@@ -283,6 +325,8 @@ void catalog_lower_expiry(struct catalog *catalog, const struct table *table, ui
 
 void catalog_release(struct catalog *catalog)
 {
+	for (size_t i = 0; i < catalog->allocated; i++)
+		memory_free(catalog->tables[i]);
 	memory_free(catalog->tables);
 	memory_free(catalog->expiring);
 	streams_release(&catalog->streams);

@@ -19,14 +19,15 @@ struct table {
 };
 
 struct catalog {
-	struct table *tables;        /* ascending by name */
+	struct table **tables;       /* ascending by name */
 	size_t count;
+	size_t allocated;            /* number of tables with memory, at least count */
 	size_t cap;
 	struct streams streams;
 	uint64_t version;            /* catalog version of the cached rows; 0: invalid */
 	uint32_t dropped;            /* id of a deleted table that still has items; 0: none */
 	uint32_t index;              /* id of an index that is being built or removed; 0: none */
-	uint32_t *expiring;          /* positions in `tables` of those with time to live */
+	struct table **expiring;     /* those with time to live */
 	size_t expiring_count;
 	size_t expiring_cap;
 };
@@ -39,8 +40,17 @@ void catalog_release(struct catalog *catalog);
 /* Adds a table from its row of meta. Rows have to be added in key order. */
 int catalog_add_row(struct catalog *catalog, struct slice key, struct slice value);
 
+/* Enters a table that was just created, and its stream (NULL: none), in a catalog that is valid but
+ * for them. The caller sets the version. Returns NO_MEMORY. */
+int catalog_enter(struct catalog *catalog, const struct table_row *row,
+	const struct stream_row *stream);
+
 /* Returns the table with this name, valid until the next refresh; NULL if there is none. */
 const struct table *catalog_find(const struct catalog *catalog, struct slice name);
+
+/* Returns the position in catalog->tables of the table with this name, valid as long as the version
+ * stays; catalog->count if there is none. */
+size_t catalog_position(const struct catalog *catalog, struct slice name);
 
 /* Returns the table with this id, or NULL. Searches all tables. */
 const struct table *catalog_with_id(const struct catalog *catalog, uint32_t id);

@@ -27,10 +27,15 @@ static int broken(struct transaction *transaction, int err, struct failure *fail
 
 static bool label_is_taken(const struct streams *streams, const struct stream_row *row)
 {
-	for (size_t i = 0; i < streams->count; i++)
-		if (strcmp(streams->all[i].row.label, row->label) == 0 &&
-				strcmp(streams->all[i].row.table_name, row->table_name) == 0)
+	for (size_t i = streams->count; i > 0; i--) {
+		const struct stream_row *other = &streams->all[i - 1].row;
+
+		if (!streams->is_unordered && other->created_ms < row->created_ms)
+			return false;    /* so are those before it */
+		if (strcmp(other->label, row->label) == 0 &&
+				strcmp(other->table_name, row->table_name) == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -49,9 +54,10 @@ static int check_stream(uint8_t view, const struct retention *retention,
 	return check_retention(retention, failure);
 }
 
-/* Creates a stream for a table and enters it in the table's row, which the caller writes. */
+/* Creates a stream for a table and enters it in the table's row, which the caller writes. Sets
+ * *made to its row. */
 static int begin_stream(struct transaction *transaction, struct table_row *table, uint8_t view,
-	const struct retention *retention, struct failure *failure)
+	const struct retention *retention, struct stream_row *made, struct failure *failure)
 {
 	struct state *state = &transaction->state;
 	const struct streams *streams = &transaction->catalog->streams;
@@ -77,6 +83,7 @@ static int begin_stream(struct transaction *transaction, struct table_row *table
 	} while (label_is_taken(streams, &row) && ++row.created_ms);
 	table->stream = row.id;
 	table->newest_stream = row.id;
+	*made = row;
 	return broken(transaction, stream_write_row(transaction->txn, &row), failure);
 }
 
@@ -98,6 +105,7 @@ static int end_stream(struct transaction *transaction, struct table_row *table,
 int define_stream(struct transaction *transaction, struct slice name, uint8_t view,
 	const struct retention *retention, struct failure *failure)
 {
+	struct stream_row made;
 	struct table_row table;
 	int err = find(transaction, name, &table, failure);
 
@@ -106,7 +114,7 @@ int define_stream(struct transaction *transaction, struct slice name, uint8_t vi
 	if (table.stream)
 		return fail_as(failure, ERR_VALIDATION,
 			"Table already has an enabled stream: Table: %s", table.name);
-	err = begin_stream(transaction, &table, view, retention, failure);
+	err = begin_stream(transaction, &table, view, retention, &made, failure);
 	if (!err)
 		err = broken(transaction, catalog_put_table(transaction->txn, &table), failure);
 	return err ? err : broken(transaction, transaction_catalog_changed(transaction), failure);
@@ -139,7 +147,7 @@ int define_retention(struct transaction *transaction, uint32_t id,
 		return err;
 	if (!stream)
 		return fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists", id);
-	err = stream_load_bounds(stream, transaction->txn, txn_id(transaction->txn));
+	err = stream_load_bounds(&transaction->catalog->streams, stream, transaction->txn);
 	if (!err)
 		err = retention_hide(transaction->txn, stream, transaction->clock_ms);
 	if (!err) {
@@ -268,6 +276,7 @@ int define_table(struct transaction *transaction, const struct table_spec *spec,
 	struct failure *failure)
 {
 	struct state *state = &transaction->state;
+	struct stream_row stream;
 	struct table_row row = { .created_ms = transaction->now_ms, .schema = spec->schema };
 	int err = check_spec(spec, failure);
 
@@ -285,10 +294,12 @@ int define_table(struct transaction *transaction, const struct table_spec *spec,
 	if (spec->ttl.len)
 		err = begin_index(transaction, &row, spec->ttl, failure);
 	if (!err && spec->view)
-		err = begin_stream(transaction, &row, spec->view, &spec->retention, failure);
+		err = begin_stream(transaction, &row, spec->view, &spec->retention, &stream,
+			failure);
 	if (!err)
 		err = broken(transaction, catalog_put_table(transaction->txn, &row), failure);
-	return err ? err : broken(transaction, transaction_catalog_changed(transaction), failure);
+	return err ? err : broken(transaction, transaction_table_created(transaction, &row,
+		spec->view ? &stream : NULL), failure);
 }
 
 int define_delete(struct transaction *transaction, struct slice name, struct failure *failure)

@@ -95,13 +95,14 @@ static bool is_skipped(const struct transaction *transaction, int err)
  * no item is removed, so the commit of another table does not fail. */
 static int load_stream(const struct transaction *transaction, const struct table *table)
 {
+	struct streams *streams = &transaction->catalog->streams;
 	struct stream *stream;
 
 	if (!table->row.stream)
 		return 0;
-	stream = streams_find(&transaction->catalog->streams, table->row.stream);
+	stream = streams_find(streams, table->row.stream);
 	return !stream ? ERR_CORRUPT :
-		stream_load_bounds(stream, transaction->txn, txn_id(transaction->txn));
+		stream_load_bounds(streams, stream, transaction->txn);
 }
 
 int expire_items(struct transaction *transaction, const struct table *table, uint64_t max_items,
@@ -139,7 +140,7 @@ int expire_next(const struct catalog *catalog, struct txn *txn, uint64_t now_ms,
 {
 	*expiry_ms = UINT64_MAX;
 	for (size_t i = 0; i < catalog->expiring_count; i++) {
-		uint32_t index = catalog->tables[catalog->expiring[i]].row.ttl.index;
+		uint32_t index = catalog->expiring[i]->row.ttl.index;
 		struct expiry_row row = { .expiry_ms = oldest_expiry(now_ms) };
 		int err = expiry_row_after(txn, index, &row);
 
@@ -188,8 +189,7 @@ int expire_a_little(struct transaction *transaction)
 	if (written)
 		err = expire_apart(transaction, written,
 			twice > EXPIRE_ITEMS ? twice : EXPIRE_ITEMS);
-	other = &catalog->tables[catalog->expiring[
-		transaction->next_expiring++ % catalog->expiring_count]];
+	other = catalog->expiring[transaction->next_expiring++ % catalog->expiring_count];
 	if (!err && other != written)
 		err = expire_apart(transaction, other, EXPIRE_ITEMS);
 	return err ? err : transaction_flush(transaction);
@@ -202,7 +202,7 @@ int expire_step(struct transaction *transaction, uint64_t *removed)
 	int damaged = 0;
 
 	for (size_t i = 0; i < catalog->expiring_count; i++) {
-		const struct table *table = &catalog->tables[catalog->expiring[i]];
+		const struct table *table = catalog->expiring[i];
 		int err = expire_items(transaction, table, EXPIRE_ITEMS * 8, removed);
 
 		if (*removed > before || skip_damage(transaction, err))

@@ -134,7 +134,7 @@ static int sweep_stream(struct transaction *transaction, struct stream *stream, 
 	bool *ended)
 {
 	uint32_t id = stream->row.id;
-	int err = stream_load_bounds(stream, transaction->txn, txn_id(transaction->txn));
+	int err = stream_load_bounds(&transaction->catalog->streams, stream, transaction->txn);
 
 	*ended = false;
 	if (!err)
@@ -164,34 +164,66 @@ static int skip_damage(int err)
 	return err == ERR_CORRUPT ? 0 : err;
 }
 
-int sweep_a_little(struct transaction *transaction)
+/* Trims a stream whose bounds are known, if that is worthwhile. */
+static int trim_if_due(struct transaction *transaction, struct stream *stream)
+{
+	uint64_t records = 0;
+
+	if (!stream || !stream_is_known(&transaction->catalog->streams, stream) ||
+			!retention_due(stream, transaction->clock_ms))
+		return 0;
+	return skip_damage(trim(transaction, stream, rows_to_trim(transaction), &records));
+}
+
+/* Trims the streams that got records in this transaction, and one other. The state knows the last
+ * of them, which are all but in transactions with very many streams. */
+static int trim_some(struct transaction *transaction)
 {
 	struct streams *streams = &transaction->catalog->streams;
-	uint64_t id = txn_id(transaction->txn), records = 0, rows = 0;
-	struct budget budget = { SWEEP_ROWS, 0 };
-	struct stream *other;
+	const struct state *state = &transaction->state;
+	int err = 0;
+
+	for (unsigned i = state->touched_count; i > 0 && !err; i--) {
+		const struct touched_stream *touched = &state->touched[i - 1];
+
+		if (touched->sequence <= transaction->began_at)
+			break;
+		err = trim_if_due(transaction, streams_find(streams, touched->stream));
+	}
+	return err || streams->count == 0 ? err : trim_if_due(transaction,
+		&streams->all[transaction->next_known++ % streams->count]);
+}
+
+/* Sweeps a stream whose bounds are not known. */
+static int sweep_unknown(struct transaction *transaction)
+{
+	struct streams *streams = &transaction->catalog->streams;
+	uint64_t records = 0;
+	struct stream *stream;
 	bool ended;
+
+	if (streams->count == 0)
+		return 0;
+	stream = &streams->all[transaction->next_stream++ % streams->count];
+	return stream_is_known(streams, stream) ? 0 :
+		skip_damage(sweep_stream(transaction, stream, &records, &ended));
+}
+
+int sweep_a_little(struct transaction *transaction)
+{
+	uint64_t id = txn_id(transaction->txn), rows = 0;
+	struct budget budget = { SWEEP_ROWS, 0 };
 	int err = expire_a_little(transaction);
 
-	for (size_t i = 0; i < streams->count && !err; i++) {
-		struct stream *stream = &streams->all[i];
-
-		if (stream->known_at == id && retention_due(stream, transaction->clock_ms))
-			err = skip_damage(trim(transaction, stream, rows_to_trim(transaction),
-				&records));
-	}
+	if (!err)
+		err = trim_some(transaction);
 	if (!err && transaction->catalog->index)
 		err = skip_damage(expire_index_step(transaction,
 			id % SWEEP_TURN ? SWEEP_INDEXED : SWEEP_ROWS, &rows));
 	if (err || id % SWEEP_TURN)
 		return err;
-	if (transaction->catalog->dropped)
-		return skip_damage(drop_table(transaction, &budget));
-	if (streams->count == 0)
-		return 0;
-	other = &streams->all[transaction->next_stream++ % streams->count];
-	return other->known_at == id ? 0 :
-		skip_damage(sweep_stream(transaction, other, &records, &ended));
+	return transaction->catalog->dropped ? skip_damage(drop_table(transaction, &budget)) :
+		sweep_unknown(transaction);
 }
 
 /* Each of these returns CORRUPT if it found damage and removed nothing. */

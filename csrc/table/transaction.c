@@ -6,27 +6,18 @@
 
 #include "table/sweep.h"
 
-/* Keeps stream bounds that were valid at commit `from`, because nothing changed up to `to`. */
-static void carry_over(struct streams *streams, uint64_t from, uint64_t to)
-{
-	for (size_t i = 0; i < streams->count; i++)
-		if (streams->all[i].known_at == from)
-			streams->all[i].known_at = to;
-}
-
 static int read_state(struct transaction *transaction)
 {
 	uint64_t id = txn_id(transaction->txn);
 	int err;
 
-	if (transaction->known_at && transaction->known_at + 1 == id) {
-		carry_over(&transaction->catalog->streams, transaction->known_at, id);
+	if (transaction->known_at && transaction->known_at + 1 == id)
 		return catalog_refresh(transaction->catalog, transaction->txn,
 			&transaction->state);
-	}
 	transaction->known_at = 0;
 	transaction->clock_unsaved = false;
 	catalog_forget_expiries(transaction->catalog);
+	streams_forget_bounds(&transaction->catalog->streams);
 	err = state_read(transaction->txn, &transaction->state);
 	return err ? err : catalog_refresh(transaction->catalog, transaction->txn,
 		&transaction->state);
@@ -73,6 +64,7 @@ int transaction_begin(struct transaction *transaction, struct failure *failure)
 		transaction_abort(transaction);
 		return fail_about(failure, err, "a row of the state or of the catalog");
 	}
+	transaction->began_at = transaction->state.sequence;
 	set_time(transaction);
 	return 0;
 }
@@ -112,12 +104,27 @@ void transaction_expects_expiry(struct transaction *transaction, const struct ta
 	catalog_lower_expiry(transaction->catalog, table, expiry_ms);
 }
 
-int transaction_catalog_changed(struct transaction *transaction)
+static void change_version(struct transaction *transaction)
 {
 	transaction->changed = true;
 	transaction->written = NULL;
 	txn_touch(transaction->txn, COMMIT_ALL_GROUPS);
 	transaction->state.catalog_version++;
+}
+
+int transaction_table_created(struct transaction *transaction, const struct table_row *row,
+	const struct stream_row *stream)
+{
+	int err = catalog_enter(transaction->catalog, row, stream);
+
+	change_version(transaction);
+	transaction->catalog->version = err ? 0 : transaction->state.catalog_version;
+	return err;
+}
+
+int transaction_catalog_changed(struct transaction *transaction)
+{
+	change_version(transaction);
 	return catalog_refresh(transaction->catalog, transaction->txn, &transaction->state);
 }
 
@@ -134,7 +141,8 @@ static int load_stream_bounds(struct transaction *transaction)
 			continue;
 		known = streams_find(&transaction->catalog->streams, pending->all[i].stream);
 		assert(known);   /* add_record has found it */
-		err = stream_load_bounds(known, transaction->txn, txn_id(transaction->txn));
+		err = stream_load_bounds(&transaction->catalog->streams, known,
+			transaction->txn);
 		if (err)
 			return err;
 	}
@@ -173,7 +181,6 @@ static void end_unchanged(struct transaction *transaction)
 	uint64_t id = txn_id(transaction->txn), version = transaction->catalog->version;
 
 	transaction_abort(transaction);
-	carry_over(&transaction->catalog->streams, id, id - 1);
 	transaction->known_at = id - 1;
 	transaction->catalog->version = version;
 }

@@ -29,6 +29,7 @@ struct transaction {
 	uint64_t bytes;              /* written so far, items and images */
 	uint64_t changes;            /* number of sequence numbers assigned */
 	uint64_t records;            /* number of records appended to streams */
+	uint64_t began_at;           /* last sequence number when it began */
 	uint64_t last_sequence;      /* of the last change; 0: none */
 	bool changed;                /* there is something to commit */
 	int broken;                  /* error of a half-done change; commit returns it */
@@ -36,7 +37,8 @@ struct transaction {
 	bool swept;                  /* this is a step of trim: commit does not sweep */
 
 	struct pending_records pending;
-	uint32_t next_stream;        /* stream that sweep_a_little trims next, round robin */
+	uint32_t next_known;         /* stream that a commit looks at next, round robin */
+	uint32_t next_stream;        /* stream that every SWEEP_TURN-th commit sweeps next */
 	uint32_t next_expiring;      /* the same for the tables with time to live */
 	const struct table *written; /* one with time to live that was written to; NULL: none */
 	struct buffer scratch;       /* the row of the state */
@@ -72,6 +74,11 @@ int transaction_break(struct transaction *transaction, int err);
 /* Increments the catalog version and reads the catalog again, after tables or streams were
  * changed. */
 int transaction_catalog_changed(struct transaction *transaction);
+
+/* The same after a table was created with this row and this stream (NULL: none), without reading
+ * the catalog again. */
+int transaction_table_created(struct transaction *transaction, const struct table_row *row,
+	const struct stream_row *stream);
 
 /* Releases the memory. No transaction may be open. */
 void transaction_release(struct transaction *transaction);

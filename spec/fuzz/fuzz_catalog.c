@@ -31,14 +31,14 @@ static void put_rows(struct txn *txn, struct source *source)
 static void check_order(struct txn *txn, const struct catalog *catalog)
 {
 	for (size_t i = 0; i < catalog->count; i++) {
-		struct slice name = slice_of_text(catalog->tables[i].row.name);
+		struct slice name = slice_of_text(catalog->tables[i]->row.name);
 		struct table table;
 
 		CHECK(is_table_name(name));
-		CHECK(catalog_find(catalog, name) == &catalog->tables[i]);
+		CHECK(catalog_find(catalog, name) == catalog->tables[i]);
 		CHECK_EQUAL_INT(catalog_read_table(txn, name, &table), 0);
-		CHECK_BYTES(&table, sizeof table, &catalog->tables[i], sizeof table);
-		CHECK(i == 0 || slice_compare(slice_of_text(catalog->tables[i - 1].row.name),
+		CHECK_BYTES(&table, sizeof table, catalog->tables[i], sizeof table);
+		CHECK(i == 0 || slice_compare(slice_of_text(catalog->tables[i - 1]->row.name),
 			name) < 0);
 	}
 	for (size_t i = 0; i < catalog->streams.count; i++) {
@@ -58,7 +58,7 @@ static void check_expiring(struct txn *txn, const struct catalog *catalog)
 	struct index_row row;
 
 	for (size_t i = 0; i < catalog->count; i++) {
-		const struct time_to_live *ttl = &catalog->tables[i].row.ttl;
+		const struct time_to_live *ttl = catalog->tables[i]->row.ttl;
 
 		CHECK((ttl->index != 0) == (ttl->len != 0));
 		if (!ttl->index)

@@ -217,7 +217,7 @@ static void try_trim(struct txn *txn, struct stream *stream)
 {
 	uint64_t before, after, removed, hidden;
 	struct record head;
-	int err = stream_load_bounds(stream, txn, 1);
+	int err = stream_load_bounds(&(struct streams){ 0 }, stream, txn);
 
 	CHECK(may_be(err));
 	if (err)

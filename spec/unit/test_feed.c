@@ -4,7 +4,7 @@
 #include "unit/stores.h"
 
 static struct stream all[2];
-static struct streams streams = { all, 2, 2 };
+static struct streams streams = { .all = all, .count = 2, .cap = 2 };
 static struct state state;
 
 static void append_long(struct txn *txn, uint32_t stream, uint64_t sequence, uint64_t ordinal,
@@ -176,7 +176,7 @@ static void pages_of_long_records(struct store *store)
 static int fill_of(struct feed *feed, struct txn *txn, size_t first, size_t count,
 	struct failure *failure)
 {
-	struct streams some = { all + first, count, count };
+	struct streams some = { .all = all + first, .count = count, .cap = count };
 	struct view_of_streams view = { txn, &some, &state, 0 };
 
 	return feed_fill(feed, 10, &view, failure);

@@ -253,7 +253,7 @@ static struct stream *the_stream(struct txn *txn)
 	struct stream *stream = streams_find(&streams, STREAM);
 
 	CHECK(stream != NULL);
-	CHECK_EQUAL_INT(stream_load_bounds(stream, txn, txn_id(txn)), 0);
+	CHECK_EQUAL_INT(stream_load_bounds(&(struct streams){ 0 }, stream, txn), 0);
 	return stream;
 }
 

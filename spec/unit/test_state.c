@@ -160,8 +160,34 @@ static void what_is_no_stamp_is_refused(void)
 	buffer_release(&bytes);
 }
 
+/* The state knows the last record of each of the last STATE_TOUCHED streams, in order; of the
+ * others, that none has a record after touched_after. */
+static void touched_streams_agree_with_a_plain_list(void)
+{
+	uint64_t last[60] = { 0 };
+	struct state state = { 0 };
+
+	for (uint64_t sequence = 1; sequence <= 5000; sequence++) {
+		uint32_t stream = (uint32_t)check_random_below(sequence % 700 < 300 ? 60 : 20);
+		unsigned in = 0;
+
+		state_touch(&state, stream, sequence);
+		last[stream] = sequence;
+		for (unsigned i = 0; i < state.touched_count; i++) {
+			CHECK_EQUAL_UINT(state.touched[i].sequence,
+				last[state.touched[i].stream]);
+			CHECK(i == 0 || state.touched[i - 1].sequence <
+				state.touched[i].sequence);
+		}
+		for (unsigned i = 0; i < 60; i++)
+			in += last[i] > state.touched_after;
+		CHECK(in <= state.touched_count && state.touched_count <= STATE_TOUCHED);
+	}
+}
+
 int main(void)
 {
+	touched_streams_agree_with_a_plain_list();
 	a_state_comes_back();
 	an_unassigned_sequence_number();
 	a_stamp_says_what_is_wrong();
