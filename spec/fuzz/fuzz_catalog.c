@@ -58,13 +58,13 @@ static void check_expiring(struct txn *txn, const struct catalog *catalog)
 	struct index_row row;
 
 	for (size_t i = 0; i < catalog->count; i++) {
-		const struct time_to_live *ttl = catalog->tables[i]->row.ttl;
+		const struct time_to_live *ttl = &catalog->tables[i]->row.ttl;
 
 		CHECK((ttl->index != 0) == (ttl->len != 0));
 		if (!ttl->index)
 			continue;
 		CHECK(expiring < catalog->expiring_count);
-		CHECK_EQUAL_UINT(catalog->expiring[expiring++], i);
+		CHECK(catalog->expiring[expiring++] == catalog->tables[i]);
 	}
 	CHECK_EQUAL_UINT(expiring, catalog->expiring_count);
 	if (catalog->index && fuzz_decoded(catalog_read_index(txn, catalog->index, &row)))

@@ -16,7 +16,7 @@
 #define CLOCK_UNIT 1000
 
 static struct stream all[STREAMS];
-static struct streams streams = { all, STREAMS, STREAMS };
+static struct streams streams = { .all = all, .count = STREAMS, .cap = STREAMS };
 static struct state state;
 static uint64_t clock_ms;
 
