@@ -12,7 +12,7 @@ PEERS_HERE := $(foreach peer,tidetable lmdb sqlite rocksdb redis,$(if \
 # Of these peers the expressions are measured too.
 EVALUATORS_HERE := $(patsubst $(OUT)/bench/peer_%,$(OUT)/bench/evaluator_%,$(filter \
 	%_tidetable %_sqlite,$(PEERS_HERE)))
-ALONE := $(OUT)/bench/raw $(OUT)/bench/shares $(OUT)/bench/expressions
+ALONE := $(OUT)/bench/raw $(OUT)/bench/shares $(OUT)/bench/expressions $(OUT)/bench/numbers
 BENCH := $(ALONE) $(PEERS_HERE) $(EVALUATORS_HERE)
 # The objects of the evaluators, and those of the peers, whose main function is in peer.o.
 OF_EVALUATORS := $(OBJ)/bench/lib/evaluator.o $(OBJ)/bench/lib/shipment.o

@@ -1,12 +1,13 @@
 /* decimal.c - shortest decimal of a double, and nearest double of a decimal.
  *
- * Both directions have a fast path with integers. Numbers with too many digits or a large exponent
- * are converted with strtod and snprintf. Their result does not depend on the locale: strtod gets
- * a text without a decimal point, and the decimal point that snprintf writes is skipped.
+ * Both directions multiply or divide an integer by a power of ten with multiple-precision
+ * arithmetic, so they are exact and need no bound for the error of an approximation. The range of
+ * DynamoDB's numbers keeps the powers small: 10^n is 2^n x 5^n, and 5^168 has 391 bits. Integers
+ * and decimals of a few digits have a fast path.
  */
 #include "codec/decimal.h"
 
-#include <stdio.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,99 +18,230 @@
 #define DIGITS_15 UINT64_C(1000000000000000)
 #define DIGITS_17 UINT64_C(100000000000000000)
 
+/* A double is mantissa x 2^(bits of the exponent - EXPONENT_BIAS). */
+#define FRACTION_BITS 52
+#define LEADING_BIT ((uint64_t)1 << FRACTION_BITS)
+#define EXPONENT_BIAS 1075
+
 static const double power_of_ten[POWER_EXACT + 1] = {
 	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 };
 
-/* --- with the C library --- */
+/* --- powers of ten, exact --- */
 
-static double nearest_by_text(struct decimal decimal)
-{
-	char text[48];
+#define POWER_MAX 168
+#define STEP 27         /* 5^27 is the largest power of five below 2^64 */
+#define LIMBS (POWER_MAX / STEP + 1)
 
-	snprintf(text, sizeof text, "%llue%d", (unsigned long long)decimal.digits,
-		decimal.exponent);
-	return strtod(text, NULL);
-}
-
-/* Rounds d to count digits with snprintf. Skips the decimal point, which depends on the locale. */
-static struct decimal round_to(double d, int count)
-{
-	struct decimal decimal = { 0 };
-	const char *p;
-	char text[64];
-
-	snprintf(text, sizeof text, "%.*e", count - 1, d);
-	for (p = text; *p != 'e'; p++)
-		if (*p >= '0' && *p <= '9')
-			decimal.digits = decimal.digits * 10 + (uint64_t)(*p - '0');
-	decimal.exponent = (int)strtol(p + 1, NULL, 10) - (count - 1);
-	return decimal;
-}
-
-/* Returns the shortest decimal of any d > 0. The distance between doubles is halved just below a
- * power of two. There the next decimal above d can read back as d although the nearest decimal
- * does not. */
-static struct decimal shortest_by_text(double d)
-{
-	struct decimal decimal;
-	int count;
-
-	for (count = 15; count < 17; count++) {
-		decimal = round_to(d, count);
-		if (nearest_by_text(decimal) == d)
-			return decimal;
-		decimal.digits++;
-		if (nearest_by_text(decimal) == d)
-			return decimal;
-	}
-	return round_to(d, 17);
-}
-
-/* --- with 128-bit integers, from about 1e-5 to 2^53 --- */
-
-#ifdef __SIZEOF_INT128__
-__extension__ typedef __int128 i128;
-__extension__ typedef unsigned __int128 u128;
-
-#define FRACTION_BITS 52
-#define LEADING_BIT ((uint64_t)1 << FRACTION_BITS)
-
-/* A double as mantissa / 2^shift. */
-struct binary {
-	uint64_t mantissa;
-	int shift;
+/* A power of five: an integer in base 2^64, the lowest limb first, times 2^exponent. The
+ * highest bit of the highest limb is 1. */
+struct power {
+	unsigned count;     /* of limbs */
+	int exponent;
+	uint64_t limb[LIMBS];
 };
 
-/* Converts d to mantissa / 2^shift. Returns false if the products below would not fit in 128
- * bits. */
-static bool to_binary(double d, struct binary *binary)
+/* 5^0 to 5^26. */
+static const uint64_t small_fives[STEP] = {
+	1, 5, 25, 125, 625, 3125, 15625, 78125, 390625, 1953125, 9765625, 48828125, 244140625,
+	1220703125, UINT64_C(6103515625), UINT64_C(30517578125), UINT64_C(152587890625),
+	UINT64_C(762939453125), UINT64_C(3814697265625), UINT64_C(19073486328125),
+	UINT64_C(95367431640625), UINT64_C(476837158203125), UINT64_C(2384185791015625),
+	UINT64_C(11920928955078125), UINT64_C(59604644775390625), UINT64_C(298023223876953125),
+	UINT64_C(1490116119384765625),
+};
+
+/* 5^27, 5^54 to 5^162. To compute them: take 5^n, append zero bits until its length is a multiple
+ * of 64, and write it in base 2^64; the exponent is minus the number of these bits. */
+static const struct power large_fives[LIMBS - 1] = {
+	{ .count = 1, .exponent = -1, .limb = { UINT64_C(0xcecb8f27f4200f3a) } },
+	{ .count = 2, .exponent = -2, .limb = {
+		UINT64_C(0x999090b65f67d924), UINT64_C(0xa70c3c40a64e6c51),
+	} },
+	{ .count = 3, .exponent = -3, .limb = {
+		UINT64_C(0xdf9f915627c04e28), UINT64_C(0x69a028bb3ded71a3),
+		UINT64_C(0x86f0ac99b4e8dafd),
+	} },
+	{ .count = 4, .exponent = -5, .limb = {
+		UINT64_C(0xdffef8f2564c1a20), UINT64_C(0xd74baad03bc1d8d3),
+		UINT64_C(0xe80e6f4820cc9495), UINT64_C(0xda01ee641a708de9),
+	} },
+	{ .count = 5, .exponent = -6, .limb = {
+		UINT64_C(0xe875c73fc6c5cb40), UINT64_C(0xda0b4f7be81d85c4),
+		UINT64_C(0xc04c79ffe324301f), UINT64_C(0x5ec05dcff72e7f8f),
+		UINT64_C(0xb01ae745b101e9e4),
+	} },
+	{ .count = 6, .exponent = -7, .limb = {
+		UINT64_C(0xb333f64b07b8cc80), UINT64_C(0x795ce6703d77ec02),
+		UINT64_C(0xcd10a54139faf1c0), UINT64_C(0x23bd6a2059c002f5),
+		UINT64_C(0x14588f13be847307), UINT64_C(0x8e41ade9fbebc27d),
+	} },
+};
+
+/* Writes power x n + sum to the power->count + 1 limbs at product, sum being power->count limbs or
+ * NULL for 0. */
+static inline void put_product(uint64_t *product, const struct power *power, uint64_t n,
+	const uint64_t *sum)
 {
+	uint64_t carry = 0;
+	unsigned i;
+
+	for (i = 0; i < power->count; i++) {
+		u128 limb = (u128)power->limb[i] * n + (sum ? sum[i] : 0) + carry;
+
+		product[i] = (uint64_t)limb;
+		carry = (uint64_t)(limb >> 64);
+	}
+	product[power->count] = carry;
+}
+
+static void shift_left_by_one(struct power *power)
+{
+	unsigned i;
+
+	for (i = power->count - 1; i > 0; i--)
+		power->limb[i] = power->limb[i] << 1 | power->limb[i - 1] >> 63;
+	power->limb[0] <<= 1;
+	power->exponent--;
+}
+
+/* Computes 5^n, n <= POWER_MAX, as the product of a large and a small power. */
+static void set_power_of_five(struct power *power, unsigned n)
+{
+	uint64_t small = small_fives[n % STEP];
+	int zeros = __builtin_clzll(small);
+	const struct power *large;
+
+	assert(n <= POWER_MAX);
+	power->count = n / STEP + 1;
+	power->exponent = -zeros;
+	power->limb[0] = small << zeros;
+	if (n < STEP)
+		return;
+	large = &large_fives[n / STEP - 1];
+	put_product(power->limb, large, small << zeros, NULL);
+	power->exponent += large->exponent;
+	if (!(power->limb[large->count] >> 63))
+		shift_left_by_one(power);
+}
+
+/* --- an integer times a power of ten --- */
+
+/* A positive real number: bits x 2^exponent, bits >= 2^62. If it is inexact, the real number is
+ * larger, by less than 2^exponent. */
+struct truncated {
 	uint64_t bits;
+	int exponent;
+	bool inexact;
+};
 
-	memcpy(&bits, &d, sizeof bits);
-	binary->shift = 1075 - (int)(bits >> FRACTION_BITS);
-	binary->mantissa = (bits & (LEADING_BIT - 1)) | LEADING_BIT;
-	return binary->shift >= 1 && binary->shift <= 69;
-}
-
-static double from_binary(struct binary binary)
+static inline int leading_zeros(u128 n)
 {
-	uint64_t exponent = (uint64_t)(1075 - binary.shift);
-	uint64_t bits = exponent << FRACTION_BITS | (binary.mantissa & (LEADING_BIT - 1));
-	double d;
+	uint64_t high = (uint64_t)(n >> 64);
 
-	memcpy(&d, &bits, sizeof d);
-	return d;
+	return high ? __builtin_clzll(high) : 64 + __builtin_clzll((uint64_t)n);
 }
 
-static u128 whole_power(int n)
+static inline bool any_bit(const uint64_t *limbs, unsigned count)
 {
-	u128 power = (uint64_t)power_of_ten[n < 19 ? n : 19];
+	uint64_t bits = 0;
+	unsigned i;
 
-	return n > 19 ? power * (uint64_t)power_of_ten[n - 19] : power;
+	for (i = 0; i < count; i++)
+		bits |= limbs[i];
+	return bits != 0;
 }
+
+/* Computes n x power, which must have one limb. */
+static inline struct truncated multiply_short(uint64_t n, const struct power *power)
+{
+	int zeros = __builtin_clzll(n);
+	u128 product = (u128)(n << zeros) * power->limb[0];
+
+	return (struct truncated){
+		.bits = (uint64_t)(product >> 64),
+		.exponent = power->exponent + 64 - zeros,
+		.inexact = (uint64_t)product != 0,
+	};
+}
+
+/* Computes n x power, n > 0. */
+static struct truncated multiply(u128 n, const struct power *power)
+{
+	uint64_t low[LIMBS + 1], product[LIMBS + 1];
+	unsigned count = power->count;
+	int zeros = leading_zeros(n);
+	bool rest = false;
+
+	n <<= zeros;
+	if ((uint64_t)n) {
+		put_product(low, power, (uint64_t)n, NULL);
+		put_product(product, power, (uint64_t)(n >> 64), low + 1);
+		rest = low[0] != 0;
+	} else {
+		put_product(product, power, (uint64_t)(n >> 64), NULL);
+	}
+	return (struct truncated){
+		.bits = product[count],
+		.exponent = power->exponent + 64 * ((int)count + 1) - zeros,
+		.inexact = rest || any_bit(product, count),
+	};
+}
+
+/* Computes n / power, 0 < n < 2^127, by long division in base 2^64 (Knuth's algorithm D), of which
+ * one digit is enough. The dividend is below the divisor, whose highest bit is 1, so the quotient
+ * of their highest limbs is the digit or greater by 1 or 2. */
+static struct truncated divide(u128 n, const struct power *power)
+{
+	uint64_t product[LIMBS + 1], digit;
+	unsigned count = power->count;
+	int zeros = leading_zeros(n) - 1;
+	u128 high;
+
+	n <<= zeros;
+	digit = (uint64_t)(n / power->limb[count - 1]);
+	for (;; digit--) {
+		put_product(product, power, digit, NULL);
+		high = (u128)product[count] << 64 | product[count - 1];
+		if (high < n || (high == n && !any_bit(product, count - 1)))
+			break;
+	}
+	return (struct truncated){
+		.bits = digit,
+		.exponent = -power->exponent - 64 * ((int)count - 1) - zeros,
+		.inexact = high < n,
+	};
+}
+
+/* A factor 10^exponent; one is used for several integers. */
+struct scale {
+	struct power fives;
+	int exponent;
+};
+
+static inline void set_scale(struct scale *scale, int exponent)
+{
+	scale->exponent = exponent;
+	set_power_of_five(&scale->fives, (unsigned)abs(exponent));
+}
+
+/* Computes n x 10^exponent, 0 < n < 2^127. */
+static inline struct truncated apply_scale(const struct scale *scale, u128 n)
+{
+	struct truncated real;
+
+	if (scale->exponent < 0)
+		real = divide(n, &scale->fives);
+	else if (scale->fives.count == 1 && n >> 64 == 0)
+		real = multiply_short((uint64_t)n, &scale->fives);
+	else
+		real = multiply(n, &scale->fives);
+	real.exponent += scale->exponent;
+	return real;
+}
+
+/* --- shortest decimal --- */
 
 /* Range of the decimals that read back as one double, low to high, times 10^exponent. */
 struct span {
@@ -137,89 +269,65 @@ static void drop_digits(struct span *span)
 		;
 }
 
-/* Returns the integer nearest to scaled / (2^shift x 10^dropped). */
-static uint64_t nearest_integer(u128 scaled, int shift, int dropped)
+/* Computes n x 2^exponent x scale, which must be below 2^62, without its binary places. */
+static inline struct truncated to_integer(const struct scale *scale, uint64_t n, int exponent)
 {
-	uint64_t power = (uint64_t)power_of_ten[dropped];
-	uint64_t digits = (uint64_t)(scaled >> shift) / power;
-	u128 rest = scaled - ((u128)(digits * power) << shift);
-	u128 half = ((u128)power << shift) / 2;
+	struct truncated real = apply_scale(scale, n);
+	int places = -(real.exponent + exponent);
 
-	return digits + (rest > half || (rest == half && digits & 1));
+	assert(places > 0 && places < 64);
+	real.inexact = real.inexact || real.bits << (64 - places);
+	real.bits >>= places;
+	return real;
 }
 
-/* Computes the shortest decimal of a d > 0 that is not an integer.
+/* Returns the integer nearest to twice / 2 / power, of two the even one. */
+static uint64_t nearest_integer(struct truncated twice, uint64_t power)
+{
+	uint64_t digits = twice.bits / 2 / power;
+	uint64_t rest = twice.bits - 2 * digits * power;
+
+	return digits + (rest > power || (rest == power && (twice.inexact || digits & 1)));
+}
+
+static int floor_log10_of_power_of_two(int n)
+{
+	return ((n + 4096) * 1233 >> 12) - 1233;   /* 1233 / 4096 is slightly below log10(2) */
+}
+
+/* Computes the shortest decimal of any d in range; it does not end with zeros.
  *
- * d = mantissa / 2^shift is multiplied by 10^k, with k large enough that the neighbouring doubles
- * are at least 2 away, so that some integer reads back as d. In units of 1 / 2^shift all
- * quantities are integers: d (`scaled`) and the midpoints between d and its neighbours. A midpoint
- * reads back as d if the mantissa is even. (A power of two has a nearer lower neighbour. This does
- * not need a special case, because the powers of two in range are decimals of at most 12 digits,
- * and no shorter decimal is close to them.) */
-static bool shortest_by_integers(double d, struct decimal *decimal)
+ * d = mantissa x 2^exponent is scaled by a power of ten so that the neighbouring doubles are at
+ * least 1.9 away and some integer reads back as d. The span of these integers ends at the midpoints
+ * between d and its neighbours; a midpoint reads back as d if the mantissa is even. The lower
+ * neighbour of a power of two is only half as far away. There the span may contain a decimal above
+ * d although a decimal outside of it is nearer. */
+static struct decimal shortest_by_powers(double d)
 {
-	struct binary binary;
+	struct truncated low, high;
+	struct scale scale;
 	struct span span;
-	u128 scaled, power, reach;
-	int k;
+	uint64_t bits, mantissa, nearest;
+	int exponent, ten;
 
-	if (!to_binary(d, &binary))
-		return false;
-	k = ((binary.shift + 1) * 1233 >> 12) + 1;  /* 1233 / 4096 is slightly below log10(2) */
-	power = whole_power(k);
-	scaled = binary.mantissa * power;
-	reach = power / 2 - (binary.mantissa & 1);
-	span.high = (uint64_t)((scaled + reach) >> binary.shift);
-	span.low = (uint64_t)((scaled - reach - 1) >> binary.shift) + 1;
-	span.exponent = -k;
+	memcpy(&bits, &d, sizeof bits);
+	mantissa = (bits & (LEADING_BIT - 1)) | LEADING_BIT;
+	exponent = (int)(bits >> FRACTION_BITS) - EXPONENT_BIAS;
+	ten = floor_log10_of_power_of_two(exponent - 1);
+	set_scale(&scale, -ten);
+	low = to_integer(&scale, 4 * mantissa - 2 + (mantissa == LEADING_BIT), exponent - 2);
+	high = to_integer(&scale, 2 * mantissa + 1, exponent - 1);
+	span.low = low.bits + (low.inexact || mantissa & 1);
+	span.high = high.bits - (!high.inexact && mantissa & 1);
+	span.exponent = ten;
 	drop_digits(&span);
-	decimal->digits = nearest_integer(scaled, binary.shift, span.exponent + k);
-	decimal->exponent = span.exponent;
-	return true;
+	if (span.low == span.high)
+		return (struct decimal){ span.low, span.exponent };
+	nearest = nearest_integer(to_integer(&scale, mantissa, exponent + 1),
+		(uint64_t)power_of_ten[span.exponent - ten]);
+	nearest = nearest < span.low ? span.low : nearest;
+	return (struct decimal){ nearest, span.exponent };
 }
-
-/* Computes the double nearest to a decimal of 16 or 17 digits that is divided by a power of ten of
- * at most 1e22. The floating-point quotient is rounded twice, so it can be wrong by one or two
- * units in the last place. The exact difference corrects it. (Decimals half-way between two
- * doubles have more digits.) Returns false at a power of two, where the unit changes. */
-static bool nearest_by_integers(struct decimal decimal, double *d)
-{
-	struct binary binary;
-	i128 power, rest;
-
-	if (decimal.digits >= DIGITS_17 || decimal.exponent < -POWER_EXACT || decimal.exponent >= 0)
-		return false;
-	if (!to_binary((double)decimal.digits / power_of_ten[-decimal.exponent], &binary))
-		return false;
-	power = (i128)whole_power(-decimal.exponent);
-	rest = ((i128)decimal.digits << binary.shift) - (i128)binary.mantissa * power;
-	for (; 2 * rest > power; rest -= power)
-		binary.mantissa++;
-	for (; 2 * rest < -power; rest += power)
-		binary.mantissa--;
-	*d = from_binary(binary);
-	return binary.mantissa > LEADING_BIT && binary.mantissa < 2 * LEADING_BIT;
-}
-
-#else
-
-static bool shortest_by_integers(double d, struct decimal *decimal)
-{
-	(void)d;
-	(void)decimal;
-	return false;
-}
-
-static bool nearest_by_integers(struct decimal decimal, double *d)
-{
-	(void)decimal;
-	(void)d;
-	return false;
-}
-
-#endif
-
-/* --- choosing the fastest method --- */
 
 /* Tries a decimal with four places and at most 15 digits, which represents most amounts of money
  * and measurements. The quotient is rounded only once. If the quotient equals d, the decimal reads
@@ -237,11 +345,35 @@ struct decimal decimal_of_double(double d)
 {
 	struct decimal decimal = { 0 };
 
+	assert(d >= 1e-130 && d <= 1e126);
 	if (d < (double)INTEGER_EXACT && d == (double)(uint64_t)d)
 		decimal.digits = (uint64_t)d;
-	else if (!has_few_digits(d, &decimal) && !shortest_by_integers(d, &decimal))
-		decimal = shortest_by_text(d);
+	else if (!has_few_digits(d, &decimal))
+		decimal = shortest_by_powers(d);
 	return decimal;
+}
+
+/* --- nearest double --- */
+
+double decimal_nearest_double(u128 digits, int exponent)
+{
+	struct truncated real;
+	struct scale scale;
+	uint64_t mantissa, rest, half, bits;
+	int places;
+	double d;
+
+	set_scale(&scale, exponent);
+	real = apply_scale(&scale, digits);
+	places = 64 - (FRACTION_BITS + 1) - __builtin_clzll(real.bits);
+	half = (uint64_t)1 << (places - 1);
+	mantissa = real.bits >> places;
+	rest = real.bits & (2 * half - 1);
+	mantissa += rest > half || (rest == half && (real.inexact || mantissa & 1));
+	/* the leading bit of the mantissa, or a carry beyond it, increments the exponent */
+	bits = ((uint64_t)(real.exponent + places + EXPONENT_BIAS - 1) << FRACTION_BITS) + mantissa;
+	memcpy(&d, &bits, sizeof d);
+	return d;
 }
 
 /* Converts a decimal with one multiplication or division. The digits and the power of ten are
@@ -260,6 +392,7 @@ static struct decimal without_zeros(struct decimal decimal)
 	return decimal;
 }
 
+/* decimal must not end with zeros. */
 static bool is_shortest_of(struct decimal decimal, double d)
 {
 	struct decimal shortest;
@@ -268,7 +401,7 @@ static bool is_shortest_of(struct decimal decimal, double d)
 		return true;
 	if (decimal.digits >= DIGITS_17)
 		return false;
-	shortest = without_zeros(decimal_of_double(d));
+	shortest = shortest_by_powers(d);
 	return decimal.digits == shortest.digits && decimal.exponent == shortest.exponent;
 }
 
@@ -280,8 +413,8 @@ double decimal_to_double(struct decimal decimal, bool *same)
 		decimal = without_zeros(decimal);
 	if (decimal.digits <= INTEGER_EXACT && abs(decimal.exponent) <= POWER_EXACT)
 		d = by_operation(decimal);
-	else if (!nearest_by_integers(decimal, &d))
-		d = nearest_by_text(decimal);
+	else
+		d = decimal_nearest_double(decimal.digits, decimal.exponent);
 	*same = is_shortest_of(decimal, d);
 	return d;
 }

@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -24,7 +23,9 @@
 
 #define DECIMAL_EXPONENT_MAX 125
 #define DECIMAL_EXPONENT_MIN (-130)
-#define EXPONENT_SAFE 100       /* a number with any 64-bit mantissa is in range */
+/* A double's shortest decimal is in range if the double is. */
+#define DOUBLE_MIN 1e-130
+#define DOUBLE_OVERFLOW 1e126
 #define EXPONENT_HUGE ((int64_t)1 << 50)   /* a number with any digits is out of range */
 
 /* Parts of an encoded number. flip is 0xff for a negative number, whose pairs of digits are
@@ -256,15 +257,6 @@ int number_from_digits(struct number *number, bool negative, const uint8_t *from
 
 /* --- doubles --- */
 
-static int digits_in(uint64_t n)
-{
-	int count = 0;
-
-	for (; n; n /= 10)
-		count++;
-	return count;
-}
-
 int number_from_double(struct number *number, double d)
 {
 	struct decimal decimal;
@@ -275,15 +267,11 @@ int number_from_double(struct number *number, double d)
 		set_zero(number);
 		return 0;
 	}
+	if (fabs(d) >= DOUBLE_OVERFLOW)
+		return ERR_NUMBER_OVERFLOW;
+	if (fabs(d) < DOUBLE_MIN)
+		return ERR_NUMBER_UNDERFLOW;
 	decimal = decimal_of_double(fabs(d));
-	if (abs(decimal.exponent) > EXPONENT_SAFE) {
-		int first = decimal.exponent + digits_in(decimal.digits) - 1;
-
-		if (first > DECIMAL_EXPONENT_MAX)
-			return ERR_NUMBER_OVERFLOW;
-		if (first < DECIMAL_EXPONENT_MIN)
-			return ERR_NUMBER_UNDERFLOW;
-	}
 	if (decimal.exponent % 2) {
 		decimal.digits *= 10;
 		decimal.exponent--;
@@ -422,21 +410,20 @@ bool number_to_scaled(struct slice bytes, int64_t *n, int *exponent)
 	return abs(*exponent) <= SCALED_EXPONENT;
 }
 
-/* Converts a number that has more pairs of digits than struct decimal can contain, with the C
- * library. Such a number has at least 18 digits, so it is not the shortest decimal of any
- * double. */
+/* Converts a number that has more pairs of digits than struct decimal can contain. Such a number
+ * has at least 18 digits, so it is not the shortest decimal of any double. The last digit of 20
+ * pairs is 0 and is omitted, so that the mantissa is below 10^38. */
 static double long_double_of(const struct parts *parts)
 {
-	char text[2 * PAIRS_MAX + 8];
-	size_t len = 0;
+	int exponent = 2 * (parts->exponent - (int)parts->count);
+	u128 n = 0;
 	unsigned i;
 
-	for (i = 0; i < parts->count; i++) {
-		text[len++] = (char)('0' + pair_at(parts, i) / 10);
-		text[len++] = (char)('0' + pair_at(parts, i) % 10);
-	}
-	snprintf(text + len, sizeof text - len, "e%d", 2 * (parts->exponent - (int)parts->count));
-	return strtod(text, NULL);
+	for (i = 0; i < parts->count - 1; i++)
+		n = n * 100 + pair_at(parts, i);
+	if (parts->count == PAIRS_MAX)
+		return decimal_nearest_double(n * 10 + pair_at(parts, i) / 10, exponent + 1);
+	return decimal_nearest_double(n * 100 + pair_at(parts, i), exponent);
 }
 
 bool number_to_double(struct slice bytes, double *d)

@@ -7,8 +7,8 @@
 
 #include "fuzz/fuzz.h"
 
-#define SMALLEST 1e-300
-#define LARGEST 1e300
+#define SMALLEST 1e-130
+#define LARGEST 1e126
 
 static double nearest(struct decimal decimal)
 {
@@ -70,6 +70,21 @@ static void try_decimal(struct decimal decimal)
 		CHECK(count_digits(decimal) <= count_digits(decimal_of_double(d)));
 }
 
+/* Reads digits and eight random digits after them, at most 28. */
+static void try_long(struct decimal decimal, uint64_t eight)
+{
+	char text[64];
+	double d;
+
+	eight %= 100000000;
+	snprintf(text, sizeof text, "%" PRIu64 "%08" PRIu64 "e%d", decimal.digits, eight,
+		decimal.exponent);
+	d = strtod(text, NULL);
+	if (d >= SMALLEST && d <= LARGEST)
+		CHECK(decimal_nearest_double((u128)decimal.digits * 100000000 + eight,
+			decimal.exponent) == d);
+}
+
 /* Tests random doubles, and also decimals of few digits and decimals near 1, because these have
  * fast paths. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -86,8 +101,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	decimal.digits = bits >> data[8] % 64;
 	decimal.exponent = (int8_t)data[9];
 	try_decimal(decimal);
-	decimal.exponent = get_u16(data + 8) % 620 - 320;
+	decimal.exponent = get_u16(data + 8) % 280 - 150;
 	try_decimal(decimal);
+	try_long(decimal, bits ^ get_u16(data + 8));
 	return 0;
 }
 

@@ -631,6 +631,26 @@ static void doubles_that_are_no_numbers(void)
 	CHECK_EQUAL_INT(number_from_double(&number, -0x1p-1074), ERR_NUMBER_UNDERFLOW);
 }
 
+/* The double nearest to these numbers is 1e126, which is out of range. */
+static void the_largest_numbers_have_a_double(void)
+{
+	static const char *const texts[] = {
+		"9.9999999999999999e125", "9.99999999999999999e125",
+		"9.9999999999999999999999999999999999999e125",
+	};
+	struct number number;
+	double d;
+	size_t i;
+
+	for (i = 0; i < sizeof texts / sizeof *texts; i++) {
+		parse(&number, texts[i]);
+		CHECK(!number_to_double(number_slice(&number), &d));
+		CHECK(same_bits(d, 1e126));
+	}
+	check_double(beside(1e126, -1));
+	check_double(1e-130);
+}
+
 static void both_zeros_are_zero(void)
 {
 	struct number number;
@@ -711,6 +731,7 @@ int main(void)
 	a_double_comes_back_as_it_was();
 	a_double_is_written_as_short_as_can_be();
 	doubles_that_are_no_numbers();
+	the_largest_numbers_have_a_double();
 	both_zeros_are_zero();
 	any_number_has_a_nearest_double();
 	the_locale_changes_nothing();
