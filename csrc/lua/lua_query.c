@@ -10,6 +10,13 @@
 #include "lua/lua_value.h"
 #include "os/clock.h"
 
+/* Items of the first page and of the largest page of an iteration, the factor by which pages grow,
+ * and the bytes of a page that is not the largest for each of its items. */
+#define FIRST_PAGE 8
+#define LARGEST_PAGE 1000
+#define PAGE_GROWTH 8
+#define ITEM_BYTES 512
+
 struct query_handle {
 	struct child child;
 	struct tide_query *query;
@@ -19,6 +26,7 @@ struct query_handle {
 	bool rewound;                /* no longer reads from `held` */
 	uint64_t left;               /* items left until the limit; with `held`: maximum number
 	                              * of items of a page */
+	uint32_t page;               /* maximum number of items of an iteration's next page */
 	uint64_t deadline_ms;        /* time limit of the pinned snapshot; 0: none */
 	uint64_t inside;             /* number of the transaction it reads in; 0: none */
 };
@@ -193,6 +201,8 @@ static int query(lua_State *L)
 	if (tide_query_start(&handle->query, database->tide, &table->table, &spec, &failure))
 		return return_failure(L, &failure);
 	handle->expressions = NULL;
+	handle->page = lua_isnil(L, 8) || (!handle->held && tide_query_filters(handle->query)) ?
+		FIRST_PAGE : LARGEST_PAGE;
 	adopt(&handle->child, database);
 	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
 	return 1;
@@ -257,7 +267,7 @@ static int pin(lua_State *L)
 static int fill(lua_State *L, struct query_handle *handle, struct database *database,
 	uint64_t most, struct failure *failure)
 {
-	uint32_t max = most < 1000 ? (uint32_t)most : 1000;
+	uint32_t max = most < LARGEST_PAGE ? (uint32_t)most : LARGEST_PAGE;
 	int err;
 
 	check_inside(L, handle, database);
@@ -302,14 +312,25 @@ static bool buffer_next(lua_State *L, struct query_handle *handle, struct slice 
 	}
 }
 
-/* Reads the next page of an iteration, which counts the items that it gives. */
+/* Reads the next page of an iteration, of at most `most` items. Without a limit, or with one of
+ * the items that pass a filter, pages start small, for callers that leave after a few items, and
+ * become larger. */
 static int fill_more(lua_State *L, struct query_handle *handle, struct database *database,
-	struct failure *failure)
+	uint64_t most, struct failure *failure)
 {
+	uint32_t page = handle->page;
+
 	run_hooks(L);
 	check_open(L, &handle->child);
-	return fill(L, handle, database, tide_query_filters(handle->query) ? UINT64_MAX :
-		handle->left, failure);
+	tide_query_limit_pages(handle->query, page < LARGEST_PAGE ? page * ITEM_BYTES : 0);
+	handle->page = page < LARGEST_PAGE / PAGE_GROWTH ? page * PAGE_GROWTH : LARGEST_PAGE;
+	return fill(L, handle, database, most < page ? most : page, failure);
+}
+
+/* Returns the greatest number of items that the next page of a plain iteration may have. */
+static uint64_t wanted(const struct query_handle *handle)
+{
+	return tide_query_filters(handle->query) ? UINT64_MAX : handle->left;
 }
 
 /* The iterator: returns the next item, nothing at the end; raises failures. */
@@ -329,7 +350,7 @@ static int next_item(lua_State *L)
 		return 0;
 	}
 	while (!buffer_next(L, handle, &item, &version)) {
-		if (fill_more(L, handle, database, &failure))
+		if (fill_more(L, handle, database, wanted(handle), &failure))
 			return raise_failure(L, &failure);
 		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))
 			return 0;
@@ -503,9 +524,7 @@ static int next_versioned(lua_State *L)
 	while (!buffer_next(L, handle, &item, &version)) {
 		if (handle->left == 0)
 			return 0;
-		run_hooks(L);
-		check_open(L, &handle->child);
-		if (fill(L, handle, database, handle->left, &failure))
+		if (fill_more(L, handle, database, handle->left, &failure))
 			return raise_failure(L, &failure);
 		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))
 			return 0;
@@ -591,7 +610,7 @@ static int rewind_query(lua_State *L)
 static int next_version(lua_State *L, struct query_handle *handle, struct database *database,
 	lua_Integer left, uint64_t *version, struct failure *failure)
 {
-	uint32_t max = left < 1000 ? (uint32_t)left : 1000;
+	uint32_t max = left < LARGEST_PAGE ? (uint32_t)left : LARGEST_PAGE;
 	struct slice item;
 
 	while (tide_query_next(handle->query, version, &item) == END) {

@@ -271,6 +271,12 @@ static void queries_page_and_pin(void)
 	CHECK_EQUAL_INT(tide_query_peek(query, &sequence, &item), 0);
 	CHECK_EQUAL_INT(tide_query_next(query, &sequence, &again), 0);
 	CHECK(slice_equal(item, again));
+	tide_query_limit_pages(query, 1);
+	MUST(tide_query_fill(query, tide, 2, &failure), failure);
+	CHECK_EQUAL_UINT(tide_query_count(query), 1);
+	tide_query_limit_pages(query, 0);
+	MUST(tide_query_fill(query, tide, 2, &failure), failure);
+	CHECK_EQUAL_UINT(tide_query_count(query), 2);
 	tide_query_finish(query);
 	tide_query_finish(NULL);
 	tide_close(tide);
