@@ -448,10 +448,19 @@ int tide_query_start(struct tide_query **query, struct tide *tide, struct tide_t
 int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure);
 
+/* Makes each later page end after the item with which it reaches max_bytes, less than 1 MiB; 0: no
+ * such limit. tide_query_rewind removes it. */
+void tide_query_limit_pages(struct tide_query *query, size_t max_bytes);
+
 /* Returns the page's next item, or END. *item is valid until the next fill. tide_query_peek does
  * not advance. */
 int tide_query_next(struct tide_query *query, uint64_t *sequence, struct slice *item);
 int tide_query_peek(const struct tide_query *query, uint64_t *sequence, struct slice *item);
+
+/* Returns the last item of the page, and moves the memory in which it is to *bytes, which the caller
+ * releases. Returns END if another item, or none, is next. */
+int tide_query_take_last(struct tide_query *query, uint64_t *sequence, struct slice *item,
+	struct buffer *bytes);
 
 /* Returns true if the range continues after the page. */
 bool tide_query_more(const struct tide_query *query);

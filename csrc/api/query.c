@@ -12,6 +12,7 @@ struct tide_query {
 	struct range *whole;         /* the whole range; NULL without spec->snapshot */
 	struct segment *segment;     /* NULL: all items of the range */
 	struct page page;
+	size_t page_bytes;           /* set by tide_query_limit_pages; 0: none */
 	const struct tide_snapshot *snapshot;        /* NULL: a new one for each page */
 	struct tide_snapshot *own;   /* snapshot taken by tide_query_pin; NULL: none */
 	bool pinned;                 /* `own` was set once */
@@ -215,6 +216,7 @@ static int fill(struct tide_query *query, uint32_t max, struct txn *txn,
 		.filter = selects(query) ? &query->filter : NULL,
 		.segment = query->segment,
 		.max = max,
+		.max_bytes = query->page_bytes,
 	};
 
 	if (found->row.id != query->table_id)
@@ -293,6 +295,11 @@ int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
 	return err;
 }
 
+void tide_query_limit_pages(struct tide_query *query, size_t max_bytes)
+{
+	query->page_bytes = max_bytes;
+}
+
 int tide_query_next(struct tide_query *query, uint64_t *sequence, struct slice *item)
 {
 	return page_next(&query->page, sequence, item);
@@ -301,6 +308,12 @@ int tide_query_next(struct tide_query *query, uint64_t *sequence, struct slice *
 int tide_query_peek(const struct tide_query *query, uint64_t *sequence, struct slice *item)
 {
 	return page_peek(&query->page, sequence, item);
+}
+
+int tide_query_take_last(struct tide_query *query, uint64_t *sequence, struct slice *item,
+	struct buffer *bytes)
+{
+	return page_take_last(&query->page, sequence, item, bytes);
 }
 
 bool tide_query_more(const struct tide_query *query)
@@ -355,6 +368,7 @@ void tide_query_rewind(struct tide_query *query)
 {
 	query->range = *query->whole;
 	query->snapshot = NULL;
+	query->page_bytes = 0;
 	page_release(&query->page);
 }
 

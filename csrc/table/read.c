@@ -278,9 +278,9 @@ static bool has_advanced(const struct page *page)
 	return page->scanned > 0 || page->expired > 0 || page->at_stop;
 }
 
-static bool is_full(const struct page *page, uint32_t max)
+static bool is_full(const struct page *page, uint32_t max, size_t max_bytes)
 {
-	return page->scanned >= max || page->scanned_bytes >= PAGE_BYTES ||
+	return page->scanned >= max || page->scanned_bytes >= max_bytes ||
 		page->expired >= PAGE_EXPIRED;
 }
 
@@ -323,11 +323,12 @@ static int walk_page(struct page *page, struct row_walk *walk, struct range *ran
 	const struct page_request *request, bool is_filtered)
 {
 	uint32_t max = request->max < PAGE_ITEMS ? request->max : PAGE_ITEMS;
+	size_t max_bytes = request->max_bytes ? request->max_bytes : PAGE_BYTES;
 	int err = range->backward ? start_backward(walk, walk->txn, range) :
 		start_forward(walk, walk->txn, range);
 
 	while (!err && !page->more && is_in_range(walk, range)) {
-		if (is_full(page, max)) {
+		if (is_full(page, max, max_bytes)) {
 			page->more = true;
 			return 0;
 		}
@@ -419,6 +420,19 @@ int page_next(struct page *page, uint64_t *sequence, struct slice *item)
 	if (err)
 		return err;
 	page->at += ENTRY_HEAD + item->len;
+	return 0;
+}
+
+int page_take_last(struct page *page, uint64_t *sequence, struct slice *item,
+	struct buffer *bytes)
+{
+	int err = page_peek(page, sequence, item);
+
+	if (err || page->at + ENTRY_HEAD + item->len < page->bytes.len)
+		return END;
+	*bytes = page->bytes;
+	page->bytes = (struct buffer){ 0 };
+	page->at = 0;
 	return 0;
 }
 

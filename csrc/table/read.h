@@ -56,6 +56,7 @@ struct page_request {
 	const struct item_filter *filter;    /* gets projected items; NULL: none */
 	struct segment *segment;     /* items of other segments are skipped; NULL: none are */
 	uint32_t max;                /* number of items to evaluate, at most PAGE_ITEMS */
+	size_t max_bytes;            /* bytes after which the page ends; 0: PAGE_BYTES */
 };
 
 struct page {
@@ -72,7 +73,7 @@ struct page {
 	bool at_stop;                /* the page ended at a stop of the segment */
 };
 
-/* Evaluates items until request->max, PAGE_BYTES or PAGE_EXPIRED is reached, copies those that
+/* Evaluates items until request->max, its max_bytes or PAGE_EXPIRED is reached, copies those that
  * pass the filter into the page, and moves the start of the range after the last item read. If
  * there is a segment, a page that has skipped PAGE_SKIPPED items ends at the next stop (segment.h),
  * and the range starts after that. A page with page->more can be empty if there is a filter or a
@@ -92,6 +93,11 @@ int page_next(struct page *page, uint64_t *sequence, struct slice *item);
 
 /* Returns the same item without moving to the next one. */
 int page_peek(const struct page *page, uint64_t *sequence, struct slice *item);
+
+/* Returns the page's last item, and moves the memory of the page, in which it is, to *bytes. Returns
+ * END if page_peek returns another item or none. */
+int page_take_last(struct page *page, uint64_t *sequence, struct slice *item,
+	struct buffer *bytes);
 
 /* Empties the page. page_clear keeps its memory, page_release releases it. */
 void page_clear(struct page *page);

@@ -11,6 +11,7 @@ local item_operations = require "tidetable.item_operations"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
 local request = require "tidetable.request"
+local sorted_keys = require "tidetable.sorted_keys"
 local wait = require "tidetable.wait"
 
 local or_raise = item_operations.or_raise
@@ -27,77 +28,58 @@ local optimistic = {}
 ---@field deletes boolean    true: a deletion
 ---@field absent boolean     true: the item does not exist after it, or is expired
 ---@field number integer     position in the transaction's log, from 1
----@field before tidetable.PendingWrite|nil  previous write of the same key
+---@field older tidetable.PendingWrite[]|nil  earlier writes of the same key, in order
 
 --- The writes of a transaction to one table.
 ---@class tidetable.Writes
 ---@field last table<string, tidetable.PendingWrite>  last write of each encoded key
----@field sorted string[]    keys in order, without those in `fresh`
----@field fresh string[]     keys added since the last call of sort
----@field sortings integer   number of times that `sorted` has changed
+---@field sorted tidetable.SortedKeys  the keys, without those in `fresh`
+---@field fresh string[]    keys added since the last call of sort
 local Writes = {}
 Writes.__index = Writes
 
 local function new_writes()
-  return setmetatable({ last = {}, sorted = {}, fresh = {}, sortings = 0 }, Writes)
+  return setmetatable({ last = {}, sorted = sorted_keys.new(), fresh = {} }, Writes)
 end
 
 --- Adds a write.
 function Writes:add(key, write)
   local before = self.last[key]
-  if not before then
+  if before then
+    write.older, before.older = before.older or {}, nil
+    write.older[#write.older + 1] = before
+  else
     self.fresh[#self.fresh + 1] = key
   end
-  write.before = before
   self.last[key] = write
 end
 
 --- Returns the last write of a key among the first `count` writes of the transaction.
 function Writes:as_of(key, count)
   local write = self.last[key]
-  while write and write.number > count do
-    write = write.before
+  local older = write.number > count and write.older
+  if not older then
+    return write.number <= count and write or nil
   end
-  return write
-end
-
---- Returns the index of the first key for which is_before is false, by binary search.
-local function lower_bound(keys, is_before)
-  local low, high = 1, #keys + 1
+  local low, high = 0, #older       -- older[low] is among them, those after older[high] are not
   while low < high do
-    local middle = (low + high) // 2
-    if is_before(keys[middle]) then
-      low = middle + 1
+    local middle = (low + high + 1) // 2
+    if older[middle].number <= count then
+      low = middle
     else
-      high = middle
+      high = middle - 1
     end
   end
-  return low
+  return older[low]
 end
 
-local function is_less(a, b)
-  return compare(a, b) < 0
-end
-
---- Maximum number of new keys that are inserted one by one; with more, everything is sorted.
-local INSERT_MAX = 16
-
---- Moves the keys of `fresh` to `sorted`.
+--- Moves the keys of `fresh` to `sorted`. A transaction that only writes sorts nothing.
 function Writes:sort()
-  local sorted, fresh = self.sorted, self.fresh
-  if #fresh == 0 then
-    return
-  elseif #fresh > INSERT_MAX then
-    table.move(fresh, 1, #fresh, #sorted + 1, sorted)
-    table.sort(sorted, is_less)
-  else
-    for _, key in ipairs(fresh) do
-      table.insert(sorted, lower_bound(sorted, function(other)
-        return compare(other, key) < 0
-      end), key)
-    end
+  local fresh = self.fresh
+  self.fresh = {}
+  for _, key in ipairs(fresh) do
+    self.sorted:add(key)
   end
-  self.fresh, self.sortings = {}, self.sortings + 1
 end
 
 -- Reading many ---------------------------------------------------------------
@@ -120,40 +102,37 @@ end
 ---@field writes tidetable.Writes
 ---@field began integer        number of writes when the query began
 ---@field step integer         1: ascending, -1: descending
+---@field onward any           field of a node that has the next one: 1, or "previous"
 ---@field own tidetable.PendingWrite|nil  the next write
----@field own_key string|nil   its encoded key, or that of the previous write
----@field index integer        index of the next key in writes.sorted
----@field sortings integer     value of writes.sortings for which `index` is valid
+---@field own_key string|nil   its encoded key
+---@field node tidetable.SortedKey|nil  the node of the key after it
 local Rows = {}
 Rows.__index = Rows
 
---- Sets the index of the next write: after the last one that was returned, or at the start of the
---- range.
+--- Sets the node of the first write in the range.
 local function find_own(rows)
-  local last, query, ascending = rows.own_key, rows.query, rows.step > 0
-  local or_equal = ascending == (last ~= nil)
-  local index = lower_bound(rows.writes.sorted, function(key)
-    local order = last and compare(key, last) or core.place(query, key)
-    return order < 0 or or_equal and order == 0
+  local query, is_ascending = rows.query, rows.step > 0
+  local node = rows.writes.sorted:last_before(function(key)
+    local place = core.place(query, key)
+    return place < 0 or place == 0 and not is_ascending
   end)
-  rows.index = ascending and index or index - 1
-  rows.sortings = rows.writes.sortings
+  if is_ascending then
+    node = node[1]
+  end
+  rows.node, rows.onward = node, is_ascending and 1 or "previous"
 end
 
 --- Sets the next write; nil after the last one in the range.
 local function pull_own(rows)
-  local writes = rows.writes
-  if rows.sortings ~= writes.sortings then
-    find_own(rows)
-  end
   rows.own = nil
   while not rows.own do
-    local key = writes.sorted[rows.index]
+    local node = rows.node
+    local key = node and node.key
     if not key or core.place(rows.query, key) * rows.step > 0 then
       return
     end
-    rows.index, rows.own_key = rows.index + rows.step, key
-    rows.own = writes:as_of(key, rows.began)
+    rows.node, rows.own_key = node[rows.onward], key
+    rows.own = rows.writes:as_of(key, rows.began)
     if rows.own and rows.has_segment and not core.in_segment(rows.query, rows.own.bytes) then
       rows.own = nil
     end
@@ -181,7 +160,10 @@ local function open_rows(self, partition, opts, limit, page, subject)
     writes = self.writes, began = #transaction.log, step = opts.descending and -1 or 1,
   }, Rows)
   if next(self.writes.last) then
+    transaction.unfinished = transaction.unfinished + 1
     self.writes:sort()
+    transaction.unfinished = transaction.unfinished - 1
+    find_own(rows)
     pull_own(rows)
   end
   rows.merges = rows.own ~= nil
@@ -323,8 +305,8 @@ function Table:get(key, opts)
   return read_item(self, sortable, bytes)
 end
 
---- Adds a write to the transaction. If memory runs out in between, the transaction cannot commit
---- any more.
+--- Adds a write to the transaction. If memory runs out in between, `unfinished` stays above 0 and
+--- the transaction cannot commit any more.
 local function add_write(self, key, bytes, deletes)
   local transaction = self.transaction
   local log = transaction.log
@@ -333,10 +315,10 @@ local function add_write(self, key, bytes, deletes)
   local write = {
     table = self.core, bytes = bytes, deletes = deletes, absent = absent, number = #log + 1,
   }
-  transaction.is_broken = true
+  transaction.unfinished = transaction.unfinished + 1
   self.writes:add(key, write)
   log[#log + 1] = write
-  transaction.is_broken = false
+  transaction.unfinished = transaction.unfinished - 1
 end
 
 --- Evaluates a write on the item that the transaction sees, and adds it. Returns true and what
@@ -576,7 +558,8 @@ end
 ---@field package reads_time boolean|nil  what it reads can change without a commit: items expire
 ---@field package queries tidetable.Rows[]  queries and scans, for the validation
 ---@field package log tidetable.PendingWrite[]  writes in their order
----@field package is_broken boolean  memory ran out while a write was added
+---@field package unfinished integer  changes of the writes that were begun and not finished,
+---                                  because memory ran out
 ---@field package results table      packed results of the function, after true
 ---@field package failure any        error that validate_and_apply raised
 local Transaction = {}
@@ -594,7 +577,7 @@ local function begin(database, limit)
   end
   return setmetatable({
     database = database, snapshot = snapshot, commit = commit,
-    tables = {}, queries = {}, log = {}, is_broken = false,
+    tables = {}, queries = {}, log = {}, unfinished = 0,
   }, Transaction)
 end
 
@@ -741,7 +724,7 @@ local function attempt(database, fn, limit)
     return table.unpack(results, 1, results.n)
   end
   core.hold(transaction.snapshot)
-  if transaction.is_broken then
+  if transaction.unfinished > 0 then
     error("not enough memory", 0)
   end
   transaction:__close()

@@ -243,7 +243,7 @@ describe("query", function()
       end
     end)
     assert.is_true(err.retryable)
-    assert.equal(1000, count)
+    assert.equal(8, count)         -- the first page
     assert(orders:put { customer = "bob", placed_at = 1 })
     assert.equal(0, db:info().oldest_reader_lag)
     for _, given in ipairs { { snapshot_limit = 1 }, { snapshot_limit = 1, snapshot = false } } do
@@ -255,6 +255,86 @@ describe("query", function()
       { snapshot = true, snapshot_limit = math.huge })))
     misuse('option "snapshot_limit" must be', orders.query, orders, "ann",
       { snapshot = true, snapshot_limit = "60" })
+  end)
+
+  --- Returns the number of items of each page of an iteration over `count` items with this note, by
+  --- changing all of them after the first item of a page.
+  local function page_sizes(count, note, options, iterate)
+    local sizes, version = {}, 0
+    local function put_all()
+      version = version + 1
+      local items = {}
+      for i = 1, count do
+        items[i] = { customer = "ann", placed_at = i, version = version, note = note }
+      end
+      assert(orders:load(items))
+    end
+    put_all()
+    for item in iterate(orders, options) do
+      if sizes[item.version] then
+        sizes[item.version] = sizes[item.version] + 1
+      else
+        sizes[item.version] = 1
+        put_all()
+      end
+    end
+    return sizes
+  end
+
+  local function query(table, options) return table:query("ann", options) end
+  local function scan(table, options) return table:scan(options) end
+
+  it("reads a small page first, and then larger ones", function()
+    for _, descending in ipairs { false, true } do
+      for _, iterate in ipairs { query, scan } do
+        local function sizes(options)
+          options.descending = descending
+          return page_sizes(1600, nil, options, iterate)
+        end
+        assert.are.same({ 8, 64, 512, 1000, 16 }, sizes {})
+        assert.are.same({ 20 }, sizes { limit = 20 })
+        assert.are.same({ 8, 12 }, sizes { limit = 20, filter = "version > ?", 0 })
+      end
+    end
+    assert.are.same({ 8, 64, 512, 1000, 16 },
+      page_sizes(1600, nil, { segment = 0, total_segments = 1 }, scan))
+    assert.are.same({ 1600 }, page_sizes(1600, nil, { snapshot = true }, query))
+  end)
+
+  it("reads little in the first pages also if items are large", function()
+    assert.are.same({ 1, 1, 3, 7 }, page_sizes(12, ("x"):rep(100000), {}, query))
+  end)
+
+  it("returns large items whole, in every place of a page", function()
+    local function note_of(i) return (string.char(96 + i)):rep(i * 16000) end
+    local items = {}
+    for i = 1, 12 do items[i] = { customer = "ann", placed_at = i, note = note_of(i) } end
+    assert(orders:load(items))
+    local function check(inside, options)
+      local seen = 0
+      for item in inside:query("ann", options) do
+        seen = seen + 1
+        local i = options.descending and 13 - seen or seen
+        assert.is_true(item.placed_at == i and item.note == note_of(i))
+      end
+      assert.equal(12, seen)
+    end
+    for _, descending in ipairs { false, true } do
+      local options = { descending = descending }
+      local filtered = { descending = descending, filter = "note > ?", "" }
+      check(orders, options)
+      check(orders, filtered)
+      assert(db:transact(function(tx)
+        local inside = tx:table "orders"
+        check(inside, options)
+        check(inside, filtered)
+      end, { mode = "optimistic" }))
+      local page = orders:query_page("ann", { descending = descending, limit = 2 })
+      assert.equal(note_of(descending and 12 or 1), page[1].note)
+      assert.equal(note_of(descending and 11 or 2), page[2].note)
+      local _, key = orders:query_page("ann", { descending = descending, limit = 2, count = true })
+      assert.are.same({ customer = "ann", placed_at = descending and 11 or 2 }, key)
+    end
   end)
 
   it("works on partitions whose keys are too long to be stored directly", function()
