@@ -706,7 +706,7 @@ void tide_checkup_finish(struct tide_checkup *checkup);
 
 struct tide_backup_options {
 	const char *path;            /* of the copy */
-	bool compact;                /* leave out free pages and the deleted data in them */
+	bool compact;                /* append the rows in key order: full pages, none free */
 	bool overwrite;              /* replace a database at the path */
 	uint32_t busy_ms;            /* longest wait for the write lock */
 };
@@ -726,15 +726,16 @@ enum tide_backup_phase { TIDE_COPYING, TIDE_VERIFYING, TIDE_PUBLISHING };
 
 struct tide_progress {
 	enum tide_backup_phase phase;
-	uint64_t done;               /* pages (copying), rows (verifying), 0 (publishing) */
+	uint64_t done;               /* pages, or rows of a compact copy (copying); rows
+	                              * (verifying); 0 (publishing) */
 	uint64_t total;              /* estimated */
 };
 
 struct tide_backup;
 
 /* Starts a copy of the last commit on a new thread; reads and writes continue. The complete,
- * checked and flushed file appears at the path, or nothing does. A snapshot is held while pages
- * are copied. Finish the backup before the handle is closed.
+ * checked and flushed file appears at the path, or nothing does. A snapshot is held during
+ * the phase TIDE_COPYING. Finish the backup before the handle is closed.
  *
  * Returned immediately: NESTED, IN_USE (the path exists), VALIDATION (the path, or it is a file
  * of the database itself), NOT_DATABASE or PERMISSION (the file to be replaced is not a database,

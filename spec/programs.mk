@@ -25,7 +25,7 @@ $(OUT)/unit/test_lock_mutexes: WRAPPED = mdb_env_close
 
 # The dynamic linker finds these replacements of libc's functions first, for LMDB too.
 CALLS := $(call objects,spec/calls/*.c)
-WATCHING = $(OUT)/unit/fault_backup $(OUT)/unit/test_recovery
+WATCHING = $(OUT)/unit/fault_backup $(OUT)/unit/test_compaction $(OUT)/unit/test_recovery
 $(WATCHING): $(CALLS)
 $(WATCHING): EXPORT = -rdynamic
 $(BREAKING:%=$(OUT)/breaking/%): $(CALLS) $(CORE)

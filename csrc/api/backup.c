@@ -1,6 +1,6 @@
 /* backup.c - copies an open database: verified copies, and compaction.
  *
- *     copy        LMDB copies one commit into a temporary file (lmdb/copy.h)
+ *     copy        the pages or rows of one commit, in a temporary file (lmdb/copy.h)
  *     pages       every page in use is present; read without LMDB
  *     header      the copy gets a new incarnation
  *     verify      the copy is opened as a database and every row is checked

@@ -1,5 +1,7 @@
 /* copy.c - copies a database file while other processes write, with progress and cancellation.
  *
+ * A compact copy contains the rows of a snapshot (lmdb/compaction.c), a plain copy all pages:
+ *
  *     LMDB's thread          mdb_env_copyfd2 -> socket
  *     the calling thread     socket -> file, 1 MiB at a time
  *
@@ -27,7 +29,6 @@
 
 struct copier {
 	struct store *store;
-	unsigned flags;
 	int socket;              /* LMDB's end */
 	int rc;
 	pthread_t thread;
@@ -63,7 +64,7 @@ static void *run_copier(void *context)
 	sigaddset(&pipe_signal, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
 	readers_add(copier->store, &slot);
-	copier->rc = mdb_env_copyfd2(copier->store->env, copier->socket, copier->flags);
+	copier->rc = mdb_env_copyfd2(copier->store->env, copier->socket, 0);
 	readers_remove(copier->store, &slot);
 	shutdown(copier->socket, SHUT_RDWR);
 	return NULL;
@@ -162,9 +163,6 @@ static int lmdb_failed(const struct store *store, int rc, struct failure *failur
 {
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
-	if (rc == MDB_INCOMPATIBLE)
-		return fail_as(failure, ERR_CORRUPT, "some pages of %s are neither in use nor free;"
-			" make a plain copy instead of a compact one", store->path);
 	return env_fail(failure, store, rc, "can't be copied");
 }
 
@@ -199,9 +197,9 @@ static int copy_through_socket(struct store *store, struct copier *copier, struc
 	return err;
 }
 
-static int copy_pages(struct store *store, struct pump *pump, bool compact)
+static int pump_pages(struct store *store, struct pump *pump)
 {
-	struct copier copier = { .store = store, .flags = compact ? MDB_CP_COMPACT : 0 };
+	struct copier copier = { .store = store };
 	int sockets[2];
 	int err;
 
@@ -221,6 +219,12 @@ static int copy_pages(struct store *store, struct pump *pump, bool compact)
 	return err;
 }
 
+static int copy_pages(struct store *store, struct pump *pump, uint32_t phase)
+{
+	progress_begin(pump->progress, phase, env_page_count(store));
+	return pump_pages(store, pump);
+}
+
 /* Audits the pages of the snapshot before a compact copy. The caller's reader prevents reuse of
  * these pages. The write lock is held until the snapshot's meta page has been read. */
 static int check_source(struct store *store, uint64_t snapshot, struct pump *pump)
@@ -234,30 +238,17 @@ static int check_source(struct store *store, uint64_t snapshot, struct pump *pum
 		pump->failure);
 }
 
-/* Estimates the number of pages of the copy, for the progress. */
-static int count_source(struct store *store, bool compact, uint64_t *pages)
+static int copy_rows(struct store *store, MDB_txn *snapshot, struct pump *pump, uint32_t phase)
 {
-	uint64_t free_pages = 0;
-	int rc = compact ? env_free_pages(store, false, UINT64_MAX, &free_pages) : 0;
-
-	*pages = env_page_count(store);
-	*pages -= free_pages < *pages ? free_pages : 0;
-	return rc;
-}
-
-/* Copies the file while the caller's reader holds the snapshot. */
-static int copy_snapshot(struct store *store, uint64_t snapshot, struct pump *pump, bool compact,
-	uint32_t phase)
-{
-	uint64_t pages;
-	int rc = count_source(store, compact, &pages);
+	uint64_t rows;
+	int rc = compact_count(store, snapshot, &rows);
 	int err;
 
 	if (rc)
 		return lmdb_failed(store, rc, pump->failure);
-	progress_begin(pump->progress, phase, pages);
-	err = compact ? check_source(store, snapshot, pump) : 0;
-	return err ? err : copy_pages(store, pump, compact);
+	progress_begin(pump->progress, phase, rows);
+	err = check_source(store, mdb_txn_id(snapshot), pump);
+	return err ? err : compact_rows(store, snapshot, pump->to, pump->progress, pump->failure);
 }
 
 int copy_store(struct store *store, const struct temporary *to, bool compact, uint32_t phase,
@@ -276,7 +267,8 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 		err = lmdb_failed(store, rc, failure);
 	} else {
 		readers_locate(store, &slot);
-		err = copy_snapshot(store, mdb_txn_id(mdb), &pump, compact, phase);
+		err = compact ? copy_rows(store, mdb, &pump, phase)
+			: copy_pages(store, &pump, phase);
 		if (!readers_holds(store, &slot, mdb_txn_id(mdb)))
 			err = fail_as(failure, ERR_STORE, "the snapshot of %s that was being copied"
 				" was freed by another program", store->path);

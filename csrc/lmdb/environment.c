@@ -270,7 +270,7 @@ static int open_tree(struct store *store, MDB_txn *mdb, enum tree tree, unsigned
 
 /* Opens the trees of a database. Returns MDB_NOTFOUND if the file has none of them. If it has only
  * some, its header decides between an older format and damage (store_check_trees). */
-static int open_trees(struct store *store, MDB_txn *mdb, unsigned flags)
+int env_open_trees(struct store *store, MDB_txn *mdb, unsigned flags)
 {
 	int missing = 0;
 
@@ -315,7 +315,7 @@ static int open_trees_of_file(struct store *store, struct failure *failure)
 
 	if (rc)
 		return txn_begin_failed(store, rc, failure);
-	rc = open_trees(store, mdb, 0);
+	rc = env_open_trees(store, mdb, 0);
 	if (rc) {
 		mdb_txn_abort(mdb);
 		if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE)
@@ -546,7 +546,7 @@ static int fill(struct store *store, struct failure *failure)
 		return env_fail(failure, store, rc, "can't be created");
 	txn->store = store;
 	txn->writing = txn->live = true;
-	rc = open_trees(store, txn->mdb, MDB_CREATE);
+	rc = env_open_trees(store, txn->mdb, MDB_CREATE);
 	if (!rc && options->fill)
 		err = options->fill(txn, options->context, failure);
 	if (rc || err)
@@ -557,13 +557,13 @@ static int fill(struct store *store, struct failure *failure)
 	return rc ? env_fail(failure, store, rc, "can't be created") : err;
 }
 
-int env_fill(const struct store_options *options, const char *name,
+int env_open_made(struct store **out, const struct store_options *options, const char *name,
 	const struct temporary *made, uint64_t page_count, struct failure *failure)
 {
 	struct store *maker = memory_alloc_zeroed(sizeof *maker);
-	int rc;
 	int err;
 
+	*out = NULL;
 	if (!maker)
 		return fail(failure, ERR_NO_MEMORY);
 	maker->options = *options;
@@ -572,16 +572,36 @@ int env_fill(const struct store_options *options, const char *name,
 	maker->fd = maker->lock.fd = maker->data.fd = -1;
 	err = environment_open(maker, made->fd, made->path, page_count,
 		MDB_NOLOCK | MDB_NOSYNC, failure);
-	if (!err) {
-		mdb_env_get_fd(maker->env, &maker->fd);
-		fcntl(maker->fd, F_SETFD, FD_CLOEXEC);
-		err = fill(maker, failure);
+	if (err) {
+		memory_free(maker);
+		return err;
 	}
+	mdb_env_get_fd(maker->env, &maker->fd);
+	fcntl(maker->fd, F_SETFD, FD_CLOEXEC);
+	*out = maker;
+	return 0;
+}
+
+void env_close_made(struct store *maker)
+{
+	env_close(maker);
+	memory_free(maker);
+}
+
+int env_fill(const struct store_options *options, const char *name,
+	const struct temporary *made, uint64_t page_count, struct failure *failure)
+{
+	struct store *maker;
+	int err = env_open_made(&maker, options, name, made, page_count, failure);
+	int rc;
+
+	if (err)
+		return err;
+	err = fill(maker, failure);
 	rc = err || options->in_memory ? 0 : mdb_env_sync(maker->env, 1);
 	if (rc)
 		err = env_fail(failure, maker, rc, "can't be flushed");
-	env_close(maker);
-	memory_free(maker);
+	env_close_made(maker);
 	return err;
 }
 
@@ -704,42 +724,6 @@ int env_grow_map(struct store *store)
 	return rc;
 }
 
-struct reader_scan {
-	uint32_t count;
-	uint64_t oldest;
-	int64_t oldest_pid;      /* 0 if no reader has a snapshot */
-};
-
-/* Parses a line of mdb_reader_list, which contains the pid, the thread, and the snapshot's number
- * or a dash. The first line is a heading. */
-static int scan_line(const char *line, void *context)
-{
-	struct reader_scan *scan = context;
-	long long pid;
-	unsigned long long thread;
-	unsigned long long snapshot;
-	int fields = sscanf(line, "%lld %llx %llu", &pid, &thread, &snapshot);
-
-	if (fields >= 2)
-		scan->count++;
-	if (fields == 3 && (!scan->oldest_pid || snapshot < scan->oldest)) {
-		scan->oldest = snapshot;
-		scan->oldest_pid = pid;
-	}
-	return 0;
-}
-
-void env_scan_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
-	uint32_t *count)
-{
-	struct reader_scan scan = { 0 };
-
-	mdb_reader_list(store->env, scan_line, &scan);
-	*oldest = scan.oldest;
-	*oldest_pid = scan.oldest_pid;
-	*count = scan.count;
-}
-
 /* Sums the page counts of the free list. The free list has a row for each commit, with the number
  * of pages that the commit freed, followed by these pages. LMDB reuses the pages of commits before
  * the oldest snapshot. */
@@ -786,7 +770,7 @@ int env_free_pages(struct store *store, bool reusable, uint64_t enough, uint64_t
 	if (!rc) {
 		if (reusable) {
 			before = mdb_txn_id(mdb);
-			env_scan_readers(store, &oldest, &pid, &count);
+			readers_scan(store, &oldest, &pid, &count);
 			if (pid && oldest < before)
 				before = oldest;
 		}

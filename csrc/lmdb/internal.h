@@ -5,6 +5,7 @@
  *     txn.c              transactions, and the gate that allows remapping
  *     cursor.c           rows and cursors
  *     copy.c             copies of a whole file
+ *     compaction.c       copies of all rows, in key order
  *     readers.c          stale reader slots, also of an earlier process with this pid
  *     reader_deadline.c  readers with a deadline for their snapshot
  *     version.c          version of the loaded LMDB library
@@ -159,10 +160,19 @@ void env_close(struct store *store);
 /* Creates the database file under a temporary name, fills it, and renames it to store->path. */
 int env_create(struct store *store, struct failure *failure);
 
-/* Runs options->fill in one transaction on a temporary file and flushes it. Uses a separate
- * store without a lock file, because no other process knows the file. Messages contain `name`
- * instead of the temporary path. */
+/* Opens a temporary file as a separate store without a lock file, because no other process knows
+ * the file. The trees are not open yet. Commits are not flushed. The mapping has room for
+ * page_count pages and the reserve. Messages contain `name` instead of the temporary path. */
 struct temporary;
+int env_open_made(struct store **maker, const struct store_options *options, const char *name,
+	const struct temporary *made, uint64_t page_count, struct failure *failure);
+void env_close_made(struct store *maker);
+
+/* Opens the trees in a transaction. `flags` is 0 or MDB_CREATE. Returns MDB_NOTFOUND if the file
+ * has none of them, MDB_CORRUPTED if it has only some, or another code of LMDB. */
+int env_open_trees(struct store *store, MDB_txn *mdb, unsigned flags);
+
+/* Runs options->fill in one transaction on a temporary file (env_open_made) and flushes it. */
 int env_fill(const struct store_options *options, const char *name,
 	const struct temporary *made, uint64_t page_count, struct failure *failure);
 
@@ -185,11 +195,6 @@ int env_grow_map(struct store *store);
 /* Counts the pages in the free list; if `reusable` is true, only those that the next write
  * transaction may use. Stops when it has counted `enough` pages. Returns LMDB's code. */
 int env_free_pages(struct store *store, bool reusable, uint64_t enough, uint64_t *pages);
-
-/* Counts the reader slots of all processes and finds the oldest snapshot. Sets *oldest_pid to 0 if
- * no reader has a snapshot. */
-void env_scan_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
-	uint32_t *count);
 
 /* --- version.c --- */
 
@@ -255,6 +260,19 @@ static inline bool recovery_is_due(const struct store *store)
 	return __atomic_load_n((const uint64_t *)(const void *)meta, __ATOMIC_ACQUIRE) == next;
 }
 
+/* --- compaction.c --- */
+
+/* Appends all rows of the snapshot to the empty file `to`, in key order, so that LMDB fills every
+ * page. Commits without flushing, in steps that bound the memory for changed pages. Counts rows in
+ * progress. The caller's reader must hold the snapshot. Returns 0, ERR_INTERRUPTED, ERR_DISK_FULL,
+ * ERR_CORRUPT, ERR_NO_MEMORY or ERR_STORE. */
+struct progress;
+int compact_rows(struct store *store, MDB_txn *snapshot, const struct temporary *to,
+	struct progress *progress, struct failure *failure);
+
+/* Sets *rows to the number of rows that compact_rows copies. Returns LMDB's code. */
+int compact_count(struct store *store, MDB_txn *snapshot, uint64_t *rows);
+
 /* --- readers.c --- */
 
 /* These functions add and remove this thread's slot in the list store->slots. Call readers_add
@@ -276,6 +294,11 @@ bool readers_holds(const struct store *store, const struct slot *slot, uint64_t 
 /* Keeps LMDB's transaction of a reader that has lost its slot, because ending the transaction
  * would free the slot, which another process may use now. */
 void readers_abandon(MDB_txn *mdb);
+
+/* Counts the reader slots of all processes and finds the oldest snapshot. Sets *oldest_pid to 0 if
+ * no reader has a snapshot. */
+void readers_scan(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
+	uint32_t *count);
 
 /* Calls mdb_reader_check with the slot lock held. `cleared` may be NULL. Returns 0, LMDB's code or
  * STORE_SLOTS_BUSY. */

@@ -219,3 +219,41 @@ uint32_t readers_clear_former(struct store *store)
 	pthread_mutex_unlock(&store->listing);
 	return cleared;
 }
+
+/* --- readers of all processes --- */
+
+struct reader_scan {
+	uint32_t count;
+	uint64_t oldest;
+	int64_t oldest_pid;      /* 0 if no reader has a snapshot */
+};
+
+/* Parses a line of mdb_reader_list, which contains the pid, the thread, and the snapshot's number
+ * or a dash. The first line is a heading. */
+static int scan_line(const char *line, void *context)
+{
+	struct reader_scan *scan = context;
+	long long pid;
+	unsigned long long thread;
+	unsigned long long snapshot;
+	int fields = sscanf(line, "%lld %llx %llu", &pid, &thread, &snapshot);
+
+	if (fields >= 2)
+		scan->count++;
+	if (fields == 3 && (!scan->oldest_pid || snapshot < scan->oldest)) {
+		scan->oldest = snapshot;
+		scan->oldest_pid = pid;
+	}
+	return 0;
+}
+
+void readers_scan(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
+	uint32_t *count)
+{
+	struct reader_scan scan = { 0 };
+
+	mdb_reader_list(store->env, scan_line, &scan);
+	*oldest = scan.oldest;
+	*oldest_pid = scan.oldest_pid;
+	*count = scan.count;
+}

@@ -558,7 +558,7 @@ int store_usage(struct store *store, struct store_usage *usage, struct failure *
 	memset(usage, 0, sizeof *usage);
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
-	env_scan_readers(store, &oldest, &usage->oldest_reader_pid, &usage->readers);
+	readers_scan(store, &oldest, &usage->oldest_reader_pid, &usage->readers);
 	rc = env_free_pages(store, false, UINT64_MAX, &free_pages);
 	if (rc)
 		return env_fail(failure, store, rc, "can't be read");

@@ -23,13 +23,13 @@ end
 
 local backup_options = { compact = "boolean", overwrite = "boolean", progress = "function" }
 
---- done and total: pages while copying, rows while verifying, 0 while publishing; total is an
---- estimate.
+--- done and total: pages while copying (rows of a compact copy), rows while verifying, 0 while
+--- publishing; total is an estimate.
 ---@alias tidetable.BackupPhase "copying"|"verifying"|"publishing"
 ---@alias tidetable.BackupProgress fun(phase: tidetable.BackupPhase, done: integer, total: integer)
 
 ---@class tidetable.BackupOptions
----@field compact boolean|nil    omit free pages, and with them deleted data; default false
+---@field compact boolean|nil    append rows in key order: full pages, none free; default false
 ---@field overwrite boolean|nil  replace the database at `path`; default false
 ---@field progress tidetable.BackupProgress|nil  called about ten times a second
 

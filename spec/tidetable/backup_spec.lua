@@ -3,6 +3,8 @@ local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
 local tidetable = require "tidetable"
 
+local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
+
 local function target(name)
   return helper.path(name or "copy.tide")
 end
@@ -525,6 +527,58 @@ describe("compact", function()
     again:close()
     assert(tidetable.compact(db.path)) -- a second time
   end)
+
+  -- Puts items of two tables in turns and in random order, so that pages are split in the middle.
+  -- Returns the size after compaction and the size of files in which each table was loaded alone.
+  local function sizes_of(make_item, count)
+    local path, order, random = helper.path("mixed.tide"), {}, math.random
+    local function create(handle, name)
+      return assert(handle:create_table { name = name, partition_key = "k", stream = true })
+    end
+    for i = 1, count do order[i] = i end
+    for i = count, 2, -1 do
+      local other = random(i)
+      order[i], order[other] = order[other], order[i]
+    end
+    do
+      local mixed <close> = helper.open(nil, path)
+      local tables = { create(mixed, "first"), create(mixed, "second") }
+      for from = 1, count, 500 do
+        assert(mixed:transact(function(tx)
+          for i = from, math.min(from + 499, count) do
+            for n in ipairs(tables) do
+              tx:table(n == 1 and "first" or "second"):put(make_item(order[i]))
+            end
+          end
+        end))
+      end
+    end
+    local bytes = assert(tidetable.compact(path)).bytes
+    local alone = helper.open(nil, helper.path("alone.tide"))
+    local i = 0
+    assert(create(alone, "only"):load(function()
+      i = i + 1
+      return i <= count and make_item(i) or nil
+    end))
+    local twice = 2 * alone:info().file_bytes
+    assert.same({}, helper.open(nil, path):check().problems)
+    return bytes, twice
+  end
+
+  for name, make_item in pairs {
+    ["interleaved tables"] = function(i) return { k = ("%08d"):format(i), v = ("x"):rep(100) } end,
+    ["long keys"] = function(i)
+      return { k = ("%08d"):format(i) .. ("k"):rep(1500), v = ("x"):rep(50) }
+    end,
+    ["items in parts"] = function(i) return { k = ("%08d"):format(i), v = ("x"):rep(5000) } end,
+  } do
+    it("fills pages as a fresh load does: " .. name, function()
+      print(("pages of %s: SEED=%d"):format(name, SEED))
+      math.randomseed(SEED)
+      local bytes, fresh = sizes_of(make_item, name == "interleaved tables" and 10000 or 2000)
+      assert.is_true(bytes <= fresh * 1.05, ("%d bytes, %d fresh"):format(bytes, fresh))
+    end)
+  end
 
   it("is refused while a process has the database open", function()
     local again = helper.open()

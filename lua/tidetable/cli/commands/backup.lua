@@ -15,12 +15,12 @@ complete or does not exist. The copy has an incarnation of its own: a stream pos
 outside the file is valid either for the original or for the copy.]],
   examples = {
     { "tidetable backup shop.tide monday.tide", "make a copy of the same size" },
-    { "tidetable backup --compact shop.tide small.tide", "leave out free pages" },
+    { "tidetable backup --compact shop.tide small.tide", "make the smallest copy" },
     { "tidetable backup -f shop.tide nightly.tide", "replace an older copy" },
   },
   arguments = { arguments.DATABASE, { "target", "File of the copy." } },
   options = {
-    { "--compact", "Leave out free pages, which may contain deleted data." },
+    { "--compact", "Fill all pages, and leave out free ones, which may contain deleted data." },
     { "-f --overwrite", "Replace the target if it is a database that no process has open." },
     { "--json", "Show the result as a JSON object." },
     arguments.BUSY_TIMEOUT,
