@@ -281,7 +281,7 @@ local function read_set(tree, at, kind, read_member)
   for i, member in ipairs(members) do
     local identity = kind == "NS" and decimal(member, at) or tostring(member)
     if seen[identity] then
-      invalid(at, repeated[kind], table.concat(tree, ", "))
+      invalid(at, repeated[kind], kind ~= "NS" and table.concat(tree, ", "))
     end
     seen[identity] = i
   end
