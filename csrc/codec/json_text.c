@@ -451,11 +451,12 @@ static void sort_names(const struct checker *checker, uint32_t *names, size_t co
  * does. */
 static uint32_t find_duplicate(const struct checker *checker, size_t first, size_t count)
 {
-	uint32_t *names = checker->names + first, found = UINT32_MAX;
+	uint32_t *names, found = UINT32_MAX;
 	bool equal;
 
 	if (count < 2)
 		return found;
+	names = checker->names + first;
 	sort_names(checker, names, count);
 	for (size_t i = 1; i < count; i++) {
 		name_precedes(checker, names[i - 1], names[i], &equal);
