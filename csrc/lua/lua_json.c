@@ -63,9 +63,8 @@ void check_json_names(lua_State *L, int index, struct json_names *names)
 	luaL_checkstack(L, JSON_ORDER_MAX, NULL);
 	for (size_t i = 0; i < count; i++) {
 		lua_rawgeti(L, index, (lua_Integer)i + 1);
-		names->names[i] = check_slice(L, -1);
+		add_json_name(names, check_slice(L, -1));
 	}
-	names->order.count = count;
 }
 
 static void push_slice(lua_State *L, struct slice bytes)

@@ -17,6 +17,13 @@ struct json_names {
 	struct json_order order;
 };
 
+/* Adds a name after the others, unless it is one of them. There must be space for it. */
+static inline void add_json_name(struct json_names *names, struct slice name)
+{
+	if (!json_order_has(&names->order, name))
+		names->names[names->order.count++] = name;
+}
+
 /* Returns the form at index: "plain" or "dynamodb". */
 enum json_form check_json_form(lua_State *L, int index);
 

@@ -550,6 +550,12 @@ local record_order = { "sequence_number", "event_name", "table_name", "keys", "o
 ---@param source { incarnation: string|nil, region: string|nil }|nil
 ---@return string
 function json.encode_record(record, form, source)
+  form_of(form, "record_tree")
+  if type(record) == "userdata" then
+    source = source or {}
+    return core.json_record(record, form or "dynamodb", source.incarnation or "",
+      source.region or "local")
+  end
   local names = {}
   for name in pairs(record.keys) do
     names[#names + 1] = name
