@@ -200,6 +200,56 @@ static int json_decode(lua_State *L)
 	return 2;
 }
 
+/* Returns the offset of the value of an object whose first name is `name`, written without escapes;
+ * 0 if the text is no such object. */
+static size_t find_wrapped(struct slice text, struct slice name)
+{
+	const uint8_t *at = text.data, *end = at + text.len;
+
+	at = json_skip_space(at, end);
+	if (at == end || *at != '{')
+		return 0;
+	at = json_skip_space(at + 1, end);
+	if ((size_t)(end - at) < name.len + 2 || at[0] != '"' || at[name.len + 1] != '"' ||
+			!slice_equal(slice_of(at + 1, name.len), name))
+		return 0;
+	at = json_skip_space(at + name.len + 2, end);
+	return at < end && *at == ':' ? (size_t)(at + 1 - text.data) : 0;
+}
+
+/* Returns true if only the end of an object follows at `at`. */
+static bool closes(struct slice text, size_t at)
+{
+	const uint8_t *end = text.data + text.len;
+
+	return at < text.len && text.data[at] == '}' &&
+		json_skip_space(text.data + at + 1, end) == end;
+}
+
+/* json_bytes(text, form, wrapper | nil) -> the encoded item; nil if the text has a defect, which
+ * json_decode describes. With a wrapper the text is an object with this name only, and its value is
+ * the item. */
+static int json_bytes(lua_State *L)
+{
+	struct converter *converter = upvalue(L);
+	struct slice text = check_slice(L, 1), item;
+	enum json_form form = check_json_form(L, 2);
+	bool is_whole = lua_isnoneornil(L, 3);
+	size_t at = is_whole ? 0 : find_wrapped(text, check_slice(L, 3)), end;
+	int err = 0;
+
+	if (!is_whole && at == 0)
+		return 0;
+	err = json_read_item(&converter->reader, text, at, is_whole ? NULL : &end, form, &item);
+	if (err == ERR_NO_MEMORY)
+		return return_defect(L, &converter->reader, text, err);
+	if (err || (!is_whole && !closes(text, end)))
+		return 0;
+	push_slice(L, item);
+	trim(converter);
+	return 1;
+}
+
 /* json_end(text, position) -> position after the JSON value that begins there; nil if the text
  * ends before. The value may be malformed. */
 static int json_end(lua_State *L)
@@ -219,6 +269,7 @@ void open_json(lua_State *L)
 	static const luaL_Reg functions[] = {
 		{ "json_encode", json_encode },
 		{ "json_decode", json_decode },
+		{ "json_bytes", json_bytes },
 		{ NULL, NULL },
 	};
 	struct converter *converter;
