@@ -188,7 +188,7 @@ function rules.forbidden_lua_calls(file, report)
 end
 
 -- Modules that a program can require; a folder ends with "/". Only these have a page each.
-local public_modules = { "tidetable", "wait", "loop/", "dynamodb/json" }
+local public_modules = { "tidetable", "wait", "json", "loop/", "dynamodb/json" }
 
 local function is_public(module)
   for _, name in ipairs(public_modules) do

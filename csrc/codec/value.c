@@ -107,6 +107,19 @@ bool is_utf8(struct slice text)
 	return true;
 }
 
+size_t utf8_prefix(struct slice text)
+{
+	const uint8_t *p = text.data;
+	size_t left = text.len, width;
+
+	while (left > 0 && (width = left >= 8 && !high_bit_in_8(p) ? 8 :
+			character_width(p, left)) > 0) {
+		p += width;
+		left -= width;
+	}
+	return text.len - left;
+}
+
 /* --- one value ---
  *
  * These functions read at address `at` and return the address after the bytes that they

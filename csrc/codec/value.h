@@ -112,4 +112,7 @@ unsigned value_levels(const struct value *value);
  * point above U+10FFFF. */
 bool is_utf8(struct slice text);
 
+/* Returns the length of the longest part of a text that begins it and is UTF-8. */
+size_t utf8_prefix(struct slice text);
+
 #endif

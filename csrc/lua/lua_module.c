@@ -7,6 +7,7 @@
 
 #include "lua/lua_failure.h"
 #include "lua/lua_handle.h"
+#include "lua/lua_json.h"
 #include "lua/lua_member.h"
 #include "lua/lua_value.h"
 
@@ -38,6 +39,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_checks(L);
 	open_timers(L);
 	open_truncations(L);
+	open_json(L);
 	open_values(L);
 	lua_setfield(L, -2, "values");
 	lua_pushliteral(L, TIDE_VERSION);

@@ -20,11 +20,12 @@
 ---                           ALL_OLD; table:load: number of the refused item, from 1
 ---@field where string?       line of the program that called: "shop.lua:12"
 ---@field errno integer?      number of the system error
----@field path string?        dynamodb.json: path in the item: "tags[2].name"
----@field line integer?       dynamodb.json_text: line in the text, from 1
----@field column integer?     dynamodb.json_text: column in characters, from 1
----@field reason any         CANCELLED: the argument of tx:cancel; dynamodb.json and json_text: the
----                           message without path, line and column
+---@field path string?        json: path in the item: "tags[2].name"
+---@field position integer?   json: number of the byte in the text, from 1
+---@field line integer?       json: line in the text, from 1
+---@field column integer?     json: column in characters, from 1
+---@field reason any         CANCELLED: the argument of tx:cancel; json: the message without path,
+---                           line and column
 ---@operator concat(any): string
 
 ---@alias tidetable.code

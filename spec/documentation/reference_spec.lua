@@ -225,7 +225,7 @@ describe("the fields of", function()
 
   it("errors are those of the page", function()
     -- The codes of the JSON modules are documented on their own page.
-    local hidden = set("path", "line", "column")
+    local hidden = set("path", "position", "line", "column")
     same(annotated("tidetable.error", hidden), documented(module_page, "Errors"))
     local _, err = orders:put { customer = 1, placed_at = 1 }
     for name in pairs(err) do

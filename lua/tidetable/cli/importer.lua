@@ -6,6 +6,7 @@
 -- committed in the transaction of its items, so that each item is stored exactly once.
 
 local console = require "tidetable.cli.console"
+local core = require "tidetable.core"
 local display = require "tidetable.cli.display"
 local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.json_text"
@@ -42,7 +43,7 @@ Importer.__index = Importer
 ---@field checkpoint string|nil   name of the checkpoint
 ---@field note fun(message: string)  reports a skipped line
 
---- Creates a batch: for each line its item, or false and a message; its number; and its text for a
+--- Creates a batch: for each line its encoded item, or false and a message; its number; and its text for a
 --- checkpoint. Invalid lines are kept in order with the others, because a line that the table
 --- refuses is detected only when the batch is stored.
 local function new_batch()
@@ -149,14 +150,16 @@ end
 
 -- Storing --------------------------------------------------------------------
 
---- Puts an item. Returns false and the error if the table refuses it; the transaction is unchanged
---- then. Raises any other error.
+--- Puts an encoded item. Returns false and the error if the table refuses it; the transaction is
+--- unchanged then. Raises any other error.
 local function put(table, item)
-  local ok, err = pcall(table.put, table, item)
-  if not ok and (type(err) ~= "table" or err.code ~= "VALIDATION") then
+  local ok, err, code = core.apply(table.core, item, false)
+  if ok then
+    return true
+  elseif code ~= "VALIDATION" then
     error(err, 0)
   end
-  return ok, err
+  return false, err
 end
 
 --- Puts the items from first to last, and the checkpoint. Returns the last processed one, and the
@@ -258,7 +261,7 @@ function Importer:open_table()
   self.table = open.table(self.db, self.given.table).name
 end
 
---- Adds an item to the batch.
+--- Adds an encoded item to the batch.
 function Importer:add(item, line)
   if not self.table then
     if not self.given.table then
@@ -343,8 +346,12 @@ end
 function Importer:take_item(tree, line)
   self.seen = self.seen + 1
   local item, err = json.item(tree, self.given.form)
+  local bytes = item
   if item then
-    self:add(item, line)
+    bytes, err = core.values.encode(item)
+  end
+  if bytes then
+    self:add(bytes, line)
   else
     self:refuse(line, nil, err.message)
   end
@@ -376,6 +383,13 @@ function Importer:take(line)
     self.seen = self.seen + 1
     return self:refuse(line, nil, tostring(line))
   end
+  local form = self.given.form
+  local bytes = core.json_bytes(line, form, form == "dynamodb" and "Item" or nil)
+  if bytes then
+    self.seen = self.seen + 1
+    return self:add(bytes, line)
+  end
+  -- the definition or the end of a table, or an invalid line, which this names
   local tree, err, code = json_text.decode(line)
   if code then
     self.seen = self.seen + 1

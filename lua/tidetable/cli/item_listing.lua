@@ -79,10 +79,14 @@ end
 ---@param args table
 ---@param out tidetable.cli.Console
 ---@param description tidetable.TableDescription
----@param ... any  iterator, as for a generic `for`
+---@param ... any  iterator of table:query or scan, as for a generic `for`; the last one is the query
 function item_listing.show(args, out, description, ...)
   local writer = item_writer.new(out, args.format, description)
   local count, last = 0, nil
+  local query <close> = select(4, ...) -- nil in a test
+  if query and not writer.in_columns and not args.limit then
+    return writer:all(query)
+  end
   for item in ... do
     if count == args.limit then
       writer:flush()

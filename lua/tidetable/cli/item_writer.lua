@@ -1,5 +1,6 @@
 -- item_writer.lua - writes items: in columns on a terminal, as JSON lines in a pipe or file.
 
+local core = require "tidetable.core"
 local display = require "tidetable.cli.display"
 local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.json_text"
@@ -177,6 +178,23 @@ function ItemWriter:add(item)
   self.bytes = self.bytes + text_bytes(item)
   if #self.chunk == CHUNK or self.bytes >= CHUNK_BYTES then
     self:flush()
+  end
+end
+
+--- Writes all items of a query as JSON, without reading them into Lua tables.
+---@param query userdata  of the core
+---@param before string|nil   text before each item
+---@param after string|nil    text after each item; default: the end of the line
+---@param count fun(n: integer)|nil  called with the number of items that are written next
+function ItemWriter:all(query, before, after, count)
+  before, after = before or "", after or "\n"
+  local text, n = core.next_json(query, self.form, self.keys, before, after)
+  while text do
+    self.out:write(text)
+    if count then
+      count(n)
+    end
+    text, n = core.next_json(query, self.form, self.keys, before, after)
   end
 end
 

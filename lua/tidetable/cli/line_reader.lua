@@ -127,7 +127,10 @@ function Lines:next()
   if size > line_reader.MAX then
     return line_reader.TOO_LONG
   end
-  local line = table.concat(parts):gsub("\r$", "")
+  local line = #parts == 1 and parts[1] or table.concat(parts)
+  if line:byte(-1) == 13 then
+    line = line:sub(1, -2)
+  end
   if self.number == 1 and line:sub(1, #line_reader.MARK) == line_reader.MARK then
     line = line:sub(#line_reader.MARK + 1)
   end

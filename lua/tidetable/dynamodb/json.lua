@@ -4,13 +4,15 @@
 --   dynamodb  {"id":{"S":"a"},"n":{"N":"5"},"tags":{"SS":["x"]}}
 --   plain     {"id":"a","n":5,"tags":{"$SS":["x"]}}
 --
--- A value is converted to a tree of the types that JSON has (strings, numbers,
--- booleans, null, lists, maps), which json_text.lua writes; reading is the reverse.
+-- The core converts items (tidetable.json). For requests, which contain items, a value
+-- is converted to a tree of the types that JSON has (strings, numbers, booleans, null,
+-- lists, maps), which json_text.lua writes; reading is the reverse.
 -- Both forms are lossless. Plain JSON has no sets and binaries: these are objects with
 -- the only name $SS, $NS, $BS or $B. A map that looks like such an object gets one
 -- more $ in its name.
 
 local base64 = require "tidetable.dynamodb.base64"
+local core = require "tidetable.core"
 local errors = require "tidetable.dynamodb.errors"
 local json_text = require "tidetable.dynamodb.json_text"
 local guard_module = require "tidetable.members".guard_module
@@ -18,8 +20,6 @@ local misuse = require "tidetable.options".misuse
 local types = require "tidetable.types"
 
 local json = {}
-
----@alias tidetable.json.form "dynamodb"|"plain"
 
 -- The current place, and errors ------------------------------------------------
 --
@@ -281,7 +281,7 @@ local function read_set(tree, at, kind, read_member)
   for i, member in ipairs(members) do
     local identity = kind == "NS" and decimal(member, at) or tostring(member)
     if seen[identity] then
-      invalid(at, repeated[kind], table.concat(tree, ", "))
+      invalid(at, repeated[kind], kind ~= "NS" and table.concat(tree, ", "))
     end
     seen[identity] = i
   end
@@ -442,13 +442,23 @@ function json.item(tree, form, path)
   return convert(form_of(form, "item").read_item, tree, path)
 end
 
+--- Maximum number of names in `first` for which the core writes an item.
+local FIRST_MAX = 16
+
 --- Returns an item as JSON on one line.
 ---@param item table
 ---@param form tidetable.json.form|nil
 ---@param first table|nil  from json_text.order: attributes that come first
 ---@return string|nil json, tidetable.error|nil err, tidetable.code|nil code
 function json.encode_item(item, form, first)
-  local tree, err, code = json.item_tree(item, form)
+  form_of(form, "encode_item")
+  if type(item) == "table" and (first == nil or #first <= FIRST_MAX) then
+    local text = core.json_encode(item, form or "dynamodb", first)
+    if text then
+      return text
+    end
+  end
+  local tree, err, code = json.item_tree(item, form) -- names the place of what can't be stored
   if not tree then
     return nil, err, code
   end
@@ -460,11 +470,15 @@ end
 ---@param form tidetable.json.form|nil
 ---@return table|nil item, tidetable.error|nil err, tidetable.code|nil code
 function json.decode_item(s, form)
-  local tree, err, code = json_text.decode(s)
-  if err then
+  form_of(form, "decode_item")
+  if type(s) ~= "string" then
+    misuse("decode_item: expected a string, got " .. type(s))
+  end
+  local item, err, code = core.json_decode(s, form or "dynamodb")
+  if item == nil then
     return nil, err, code
   end
-  return json.item(tree, form)
+  return item
 end
 
 -- Records ----------------------------------------------------------------------
@@ -536,6 +550,12 @@ local record_order = { "sequence_number", "event_name", "table_name", "keys", "o
 ---@param source { incarnation: string|nil, region: string|nil }|nil
 ---@return string
 function json.encode_record(record, form, source)
+  form_of(form, "record_tree")
+  if type(record) == "userdata" then
+    source = source or {}
+    return core.json_record(record, form or "dynamodb", source.incarnation or "",
+      source.region or "local")
+  end
   local names = {}
   for name in pairs(record.keys) do
     names[#names + 1] = name

@@ -398,8 +398,10 @@ end
 ---@return table
 function json_text.order(names)
   local order = {}
-  for i, name in ipairs(names) do
-    order[i], order[name] = name, true
+  for _, name in ipairs(names) do
+    if not order[name] then
+      order[#order + 1], order[name] = name, true
+    end
   end
   return order
 end

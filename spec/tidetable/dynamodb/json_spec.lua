@@ -341,6 +341,52 @@ describe("a record", function()
     assert.is_truthy(db)
   end)
 
+  -- The core writes a record from its bytes; the tree is made from its fields. Key attributes have
+  -- names that fields of a record have too.
+  it("is the tree of its fields, with the same order of names", function()
+    math.randomseed(SEED)
+    local order = { "sequence_number", "event_name", "table_name", "keys", "old_image",
+      "new_image", "created_at" }
+    local names = { "id", "created_at", "type", "Type", "eventID", "SizeBytes", "view_type",
+      "user_identity", "dynamodb", "keys", "z\n" }
+    local clock = tidetable.manual_clock(1700000000.5)
+    local db <close> = assert(tidetable.open(":memory:", { clock = clock }))
+    for i, view_type in ipairs { "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES" } do
+      for j = 1, #names - 1 do
+        local partition, sort = names[j], names[j + 1]
+        local items = assert(db:create_table { name = ("t%d.%d"):format(i, j),
+          partition_key = { partition, "N" }, sort_key = { sort, "S" }, ttl = "expires_at",
+          stream = { view_type = view_type } })
+        local item = { [partition] = j, [sort] = "s", v = values.any().lua,
+          m = { created_at = 1, v = values.any().lua, [sort] = 2 }, expires_at = 1700000001 }
+        assert(items:put(item))
+        item.v = values.any().lua
+        assert(items:put(item))
+        clock:advance(0.123)
+        assert(items:delete { [partition] = j, [sort] = "s" })
+        assert(items:put(item))
+      end
+    end
+    clock:advance(3600)
+    assert(db:sweep())
+    local count, services = 0, 0
+    for record in db:stream { from = "TRIM_HORIZON" }:records() do
+      local first = { table.unpack(order) }
+      local keys = {}
+      for name in pairs(record.keys) do keys[#keys + 1] = name end
+      table.sort(keys)
+      table.move(keys, 1, #keys, #first + 1, first)
+      for _, form in ipairs { "plain", "dynamodb" } do
+        for _, source in ipairs { {}, { incarnation = "0123456789abcdef01", region = "é" } } do
+          assert.equal(json_text.encode(json.record_tree(record, form, source),
+            json_text.order(first)), json.encode_record(record, form, source))
+        end
+      end
+      count, services = count + 1, services + (record.user_identity and 1 or 0)
+    end
+    assert.is_true(count >= 160 and services > 0)
+  end)
+
   it("has the names of the key in order", function()
     for i = 1, 30 do
       local a, b = "a" .. i, "b" .. i

@@ -10,7 +10,6 @@ local core = require "tidetable.core"
 local expression_options = require "tidetable.cli.expression_options"
 local item_listing = require "tidetable.cli.item_listing"
 local item_writer = require "tidetable.cli.item_writer"
-local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.json_text"
 local library_error = require "tidetable.cli.library_error"
 local open = require "tidetable.cli.open_database"
@@ -112,40 +111,21 @@ local function take_snapshot(db, args)
     db.path))
 end
 
---- Returns an iterator over the items of a table in the snapshot. A query with a snapshot returns
---- whole items, so filter and projection are applied to each of them.
+--- Returns a query of all items of a table in the snapshot.
 local function items_at(snapshot, table, args)
   local given = expression_options.read(args, item_writer.form(args.format), {})
-  local expressions = request.reads(given)
-  local query = library_error.check(args.database, core.query(table.core, nil, "all", nil, nil,
-    false, nil, nil, snapshot, false, expressions, args.segment, args.total_segments))
-  return function()
-    local version, item, shown, err
-    repeat
-      version, item = core.next_versioned(query, false, expressions ~= nil)
-      shown = item
-      if item and expressions then
-        shown, err = core.select(query, item)
-        library_error.check(args.database, shown, err)
-      end
-    until shown or not version
-    if not version then
-      core.finish(query)
-    end
-    return shown
-  end
+  return library_error.check(args.database, core.query(table.core, nil, "all", nil, nil,
+    false, nil, nil, snapshot, false, request.reads(given), args.segment, args.total_segments))
 end
 
 local function export_items(snapshot, each, args, out, count)
-  local form = args.format == "json" and "plain" or "dynamodb"
-  local first = json_text.order(item_writer.key_names(each.description))
-  local before, after = '{"Item":', "}\n"
-  if form == "plain" then
-    before, after = "", "\n"
-  end
-  for item in items_at(snapshot, each.table, args) do
-    out:write(before, assert(json.encode_item(item, form, first)), after)
-    count()
+  local format = args.format or "dynamodb"
+  local writer = item_writer.new(out, format, each.description)
+  local query <close> = items_at(snapshot, each.table, args)
+  if format == "json" then
+    writer:all(query, "", "\n", count)
+  else
+    writer:all(query, '{"Item":', "}\n", count)
   end
 end
 
@@ -163,8 +143,8 @@ function export.run(args, out)
   local snapshot, tables = take_snapshot(db, args)
   local bar <close> = progress_bar.new(out, "exporting")
   local total = 0
-  local function count()
-    total = total + 1
+  local function count(n)
+    total = total + n
     if not out.is_terminal then
       bar:show(total)
     end
