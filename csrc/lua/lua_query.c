@@ -7,7 +7,7 @@
 #include "lua/lua_expression.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_handle.h"
-#include "lua/lua_json.h"
+#include "lua/lua_query.h"
 #include "lua/lua_value.h"
 #include "os/clock.h"
 
@@ -20,20 +20,6 @@
 
 /* Size from which the last item of a page is not copied: its page is handed over. */
 #define LARGE_ITEM 16384
-
-struct query_handle {
-	struct child child;
-	struct tide_query *query;
-	struct tide_expressions *expressions;        /* until the query is started */
-	struct snapshot_handle *held;        /* snapshot to read from, user value 2; NULL: none */
-	bool pinned;                 /* reads its own snapshot */
-	bool rewound;                /* no longer reads from `held` */
-	uint64_t left;               /* items left until the limit; with `held`: maximum number
-	                              * of items of a page */
-	uint32_t page;               /* maximum number of items of an iteration's next page */
-	uint64_t deadline_ms;        /* time limit of the pinned snapshot; 0: none */
-	uint64_t inside;             /* number of the transaction it reads in; 0: none */
-};
 
 static void finish_query(struct child *child)
 {
@@ -223,7 +209,7 @@ static int raise_late(lua_State *L, struct query_handle *handle, const char *why
 
 /* Raises CLOSED if the transaction that the query reads in has ended, even if its page still has
  * items. */
-static void check_inside(lua_State *L, struct query_handle *handle,
+void check_inside(lua_State *L, struct query_handle *handle,
 	const struct database *database)
 {
 	if (handle->inside && (handle->inside != database->transactions ||
@@ -361,10 +347,7 @@ static void push_owned(lua_State *L, const struct owned *owned, bool encoded)
 		buffer_release(&owned->buffer->bytes);
 }
 
-/* Reads the next page of an iteration, of at most `most` items. Without a limit, or with one of
- * the items that pass a filter, pages start small, for callers that leave after a few items, and
- * become larger. */
-static int fill_more(lua_State *L, struct query_handle *handle, struct database *database,
+int query_fill_more(lua_State *L, struct query_handle *handle, struct database *database,
 	uint64_t most, struct failure *failure)
 {
 	uint32_t page = handle->page;
@@ -376,8 +359,7 @@ static int fill_more(lua_State *L, struct query_handle *handle, struct database 
 	return fill(L, handle, database, most < page ? most : page, failure);
 }
 
-/* Returns the greatest number of items that the next page of a plain iteration may have. */
-static uint64_t wanted(const struct query_handle *handle)
+uint64_t query_wanted(const struct query_handle *handle)
 {
 	return tide_query_filters(handle->query) ? UINT64_MAX : handle->left;
 }
@@ -398,7 +380,7 @@ static int next_item(lua_State *L)
 		return 0;
 	}
 	while (!own_next(L, handle, &owned)) {
-		if (fill_more(L, handle, database, wanted(handle), &failure))
+		if (query_fill_more(L, handle, database, query_wanted(handle), &failure))
 			return raise_failure(L, &failure);
 		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))
 			return 0;
@@ -550,7 +532,7 @@ static struct query_handle *check_query(lua_State *L, struct database **database
 }
 
 /* Raises CLOSED, TIMEOUT, or an argument error for a query that was rewound. */
-static void check_reads_snapshot(lua_State *L, const struct query_handle *handle)
+void check_reads_snapshot(lua_State *L, const struct query_handle *handle)
 {
 	luaL_argcheck(L, !handle->rewound, 1, "a query that was not rewound expected");
 	check_held(L, handle->held);
@@ -571,7 +553,7 @@ static int next_versioned(lua_State *L)
 	while (!own_next(L, handle, &owned)) {
 		if (handle->left == 0)
 			return 0;
-		if (fill_more(L, handle, database, handle->left, &failure))
+		if (query_fill_more(L, handle, database, handle->left, &failure))
 			return raise_failure(L, &failure);
 		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))
 			return 0;
@@ -607,112 +589,6 @@ static int in_segment(lua_State *L)
 
 	lua_pushboolean(L, tide_query_has(handle->query, check_item_bytes(L, 2)));
 	return 1;
-}
-
-/* --- items as JSON, without Lua tables --- */
-
-/* Bytes of text that next_json returns at least, unless a page ends. */
-#define LINES_BYTES 65536
-
-struct lines {
-	enum json_form form;
-	struct json_names first;
-	struct slice before, after;  /* text around each item */
-	struct buffer *text;
-	lua_Integer count;
-};
-
-static int put_line(struct lines *lines, struct slice item)
-{
-	buffer_put_slice(lines->text, lines->before);
-	json_put_item(lines->text, item, lines->form, &lines->first.order);
-	buffer_put_slice(lines->text, lines->after);
-	return buffer_error(lines->text);
-}
-
-/* Writes the next items of the page. Returns 0, or the error of an item, which is then still the
- * next one. The lines before it are valid. */
-static int put_lines(struct query_handle *handle, struct lines *lines)
-{
-	struct tide_query *query = handle->query;
-	struct slice item, shown;
-	uint64_t version;
-	int err = 0;
-
-	while (!err && handle->left > 0 && lines->text->len < LINES_BYTES &&
-			tide_query_peek(query, &version, &item) == 0) {
-		size_t start = lines->text->len;
-
-		shown = item;
-		err = handle->held ? tide_query_select(query, item, &shown) : 0;
-		if (!err) {
-			err = put_line(lines, shown);
-			lines->count += !err;
-			handle->left -= !err && !handle->held;
-		}
-		if (err == END)
-			err = 0;
-		if (err)
-			lines->text->len = start;
-		else
-			tide_query_next(query, &version, &item);
-	}
-	return err;
-}
-
-/* Pushes the lines of the next items. Returns false at the end; raises failures. */
-static bool push_lines(lua_State *L, struct query_handle *handle, struct database *database,
-	struct lines *lines)
-{
-	struct failure failure;
-	int err;
-
-	for (;;) {
-		err = put_lines(handle, lines);
-		if (lines->count > 0)
-			break;
-		if (err) {
-			fail(&failure, err);
-			raise_failure(L, &failure);
-		}
-		if (handle->left == 0) {
-			if (!handle->held)
-				tide_query_unpin(handle->query, END);
-			return false;
-		}
-		if (fill_more(L, handle, database, &failure))
-			raise_failure(L, &failure);
-		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))
-			return false;
-	}
-	lua_pushlstring(L, (const char *)lines->text->data, lines->text->len);
-	return true;
-}
-
-/* next_json(query, form, names that come first | nil, text before each item, text after it) ->
- * text of some items, their number; nothing at the end. Raises failures. */
-static int next_json(lua_State *L)
-{
-	struct database *database;
-	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, &database);
-	struct lines lines = { .count = 0 };
-
-	lua_settop(L, 5);
-	luaL_checkstack(L, LUA_MINSTACK, NULL);
-	lines.form = check_json_form(L, 2);
-	lines.before = check_slice(L, 4);
-	lines.after = check_slice(L, 5);
-	check_json_names(L, 3, &lines.first);
-	lines.text = &new_lua_buffer(L)->bytes;
-	check_open(L, &handle->child);
-	check_inside(L, handle, database);
-	if (handle->held)
-		check_reads_snapshot(L, handle);
-	if (!push_lines(L, handle, database, &lines))
-		return 0;
-	buffer_release(lines.text);
-	lua_pushinteger(L, lines.count);
-	return 2;
 }
 
 static void rewind_handle(lua_State *L, struct query_handle *handle)

@@ -1,0 +1,40 @@
+/* lua_query.h - handles of queries, for the files that read them. */
+#ifndef LUA_QUERY_H
+#define LUA_QUERY_H
+
+#include "lua/lua_expression.h"
+#include "lua/lua_handle.h"
+
+struct query_handle {
+	struct child child;
+	struct tide_query *query;
+	struct tide_expressions *expressions;        /* until the query is started */
+	struct snapshot_handle *held;        /* snapshot to read from, user value 2; NULL: none */
+	bool pinned;                 /* reads its own snapshot */
+	bool rewound;                /* no longer reads from `held` */
+	uint64_t left;               /* items left until the limit; with `held`: maximum number
+	                              * of items of a page */
+	uint32_t page;               /* maximum number of items of an iteration's next page */
+	uint64_t deadline_ms;        /* time limit of the pinned snapshot; 0: none */
+	uint64_t inside;             /* number of the transaction it reads in; 0: none */
+};
+
+/* Raise an error unless the handle reads from its snapshot, and unless the transaction that it
+ * began in is open. */
+void check_reads_snapshot(lua_State *L, const struct query_handle *handle);
+void check_inside(lua_State *L, struct query_handle *handle,
+	const struct database *database);
+
+/* Reads the next page of an iteration, of at most `most` items. Without a limit, or with one of
+ * the items that pass a filter, pages start small, for callers that leave after a few items, and
+ * become larger. */
+int query_fill_more(lua_State *L, struct query_handle *handle, struct database *database,
+	uint64_t most, struct failure *failure);
+
+/* Returns the greatest number of items that the next page of a plain iteration may have. */
+uint64_t query_wanted(const struct query_handle *handle);
+
+/* next_json(query, ...) for Lua: see its definition. */
+int next_json(lua_State *L);
+
+#endif
