@@ -12,11 +12,46 @@
  * Either the committer sees the waiter and wakes it, or the waiter read the counter after the
  * commit and therefore finds the commit in the database.
  *
+ * Wake tree: the committer wakes at most FAN_OUT sleepers of each counter, and a thread that was
+ * woken wakes FAN_OUT others before it reads. So the committer's cost does not depend on the number
+ * of sleepers. The tree is stored nowhere: the next thread to wake is the first in the kernel's
+ * queue. A thread sleeps with the bit `seen % AGES` (a futex operation has 32 bits). So the threads
+ * that have seen the last commit are told apart from those that have to be woken. The word `passed`
+ * is the last value of the counter for which no sleeper was left:
+ *
+ *     pass on    if passed == commits: done
+ *                wake FAN_OUT sleepers without the bit of commits; if there were as many: done
+ *                if commits - passed >= AGES: wake all sleepers with the bit of commits
+ *                passed = commits, if passed is unchanged
+ *
+ * All sleepers have seen at least `passed` commits. If fewer than AGES commits followed, a sleeper
+ * with the bit of the counter has seen the last commit. Otherwise it may be older, and all sleepers
+ * with this bit are woken.
+ *
+ * A thread passes on before and after each sleep. If one is killed or stopped after it was woken
+ * and before it passes on, another continues, because at least two threads are awake until no
+ * sleeper is left: the committer wakes two or, while an earlier tree is unfinished, one more. If
+ * all of them are stopped, which may be threads of one process, `passed` stays behind. The next
+ * thread that begins or ends a sleep continues, and so does the next commit. For this each sleeper
+ * wakes up in its turn, without checking the database: the first after TURN_US, each of the others
+ * TURN_US later, at most after WAIT_MAX_MS. So the delay is at most TURN_US for each thread that
+ * was killed or stopped in a wait, and at most WAIT_MAX_MS in all. A process that is stopped while
+ * it sleeps is not in the kernel's queue and cannot use up a notification.
+ *
  * A wakeup is an inotify descriptor on the file of the shared page. While the page counts an open
  * wakeup, each commit writes one byte to the file (IN_MODIFY). While a waiter with a descriptor is
  * in the lock queue, each unlock reads one byte (IN_ACCESS). The system calls are necessary
  * because inotify does not report changes through a mapping. The kernel merges equal events, so
- * the event queue of a descriptor that is never cleared does not grow.
+ * the event queue of a descriptor that is never cleared does not grow. The write makes every
+ * descriptor readable within the committer's system call. An event loop cannot pass on, because it
+ * may be busy. If no wakeup was cleared since the last write, all are still readable and nothing is
+ * written:
+ *
+ *     waiter                              committer
+ *     read all events                     commit (LMDB)
+ *     cleared += 1                        now = cleared
+ *     check the database                  if now != readable: write; readable = now
+ *     poll
  */
 #include "os/commit_notifier.h"
 
@@ -29,10 +64,16 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "os/clock.h"
 #include "os/file.h"
 #include "os/futex.h"
 #include "os/shared_page.h"
 #include "os/shared_page_layout.h"
+
+#define FAN_OUT 2      /* number of sleepers that a thread of the wake tree wakes */
+#define AGES 32        /* number of bits of a futex operation */
+/* Time between two sleepers that look for an unfinished tree. */
+#define TURN_US UINT64_C(50000)
 
 static_assert(COMMIT_GROUPS_IN_PAGE == COMMIT_GROUPS, "a bit of commit_notify for each group");
 
@@ -43,14 +84,18 @@ struct wakeup {
 	struct shared_page *shared;
 };
 
-/* Makes the descriptors of open wakeups readable. A failed notification is ignored, because
- * waiting readers check the database once a second anyway. */
-void wakeup_notify_commits(struct shared_page *shared)
+/* Makes the descriptors of open wakeups readable, unless they still are. After a failed
+ * notification the next commit tries again, and waiting readers check the database once a second
+ * anyway. */
+static void notify_wakeups(struct shared_page *shared)
 {
 	static const char byte;
-	ssize_t written = pwrite(shared->fd, &byte, 1, NOTIFY_BYTE_AT);
+	uint32_t cleared = atomic_load(&shared->page->cleared);
 
-	(void)written;
+	if (cleared == atomic_load(&shared->page->readable))
+		return;
+	if (pwrite(shared->fd, &byte, 1, NOTIFY_BYTE_AT) == 1)
+		atomic_store(&shared->page->readable, cleared);
 }
 
 void wakeup_notify_unlocks(struct shared_page *shared)
@@ -110,6 +155,7 @@ int wakeup_open(struct wakeup **out, struct shared_page *shared, enum wakeup_kin
 		wakeup_forget(wakeup);
 		return err;
 	}
+	atomic_fetch_add(&shared->page->cleared, 1);
 	atomic_fetch_add(&shared->page->wakeups, 1);
 	*out = wakeup;
 	return 0;
@@ -154,44 +200,99 @@ void wakeup_clear(struct wakeup *wakeup)
 
 	while (read(wakeup->fd, events, sizeof events) > 0)
 		;
+	atomic_fetch_add(&wakeup->shared->page->cleared, 1);
 }
 
 /* --- futexes --- */
+
+/* Returns the bit of a sleeper that has seen this number of commits. */
+static uint32_t bit_of(uint32_t commits)
+{
+	return UINT32_C(1) << commits % AGES;
+}
+
+/* Wakes FAN_OUT of the sleepers that have not seen the last commit, if there may be any. */
+static void pass_on(struct commit_group *group)
+{
+	uint32_t passed = atomic_load(&group->passed), commits = atomic_load(&group->commits);
+
+	if (passed == commits)
+		return;
+	if (atomic_load(&group->waiters)) {
+		if (futex_wake_bits(&group->commits, FAN_OUT, ~bit_of(commits)) == FAN_OUT)
+			return;
+		if (commits - passed >= AGES)
+			futex_wake_bits(&group->commits, INT_MAX, bit_of(commits));
+	}
+	atomic_compare_exchange_strong(&group->passed, &passed, commits);
+}
+
+/* Counts a commit and wakes the roots of its wake tree. If there were fewer, no sleeper is left. */
+static void notify_group(struct commit_group *group)
+{
+	uint32_t passed = atomic_load(&group->passed);
+	uint32_t commits = atomic_fetch_add(&group->commits, 1) + 1;
+	int roots = commits - passed == 1 ? FAN_OUT : 1;
+
+	if (atomic_load(&group->waiters) && futex_wake(&group->commits, roots) < roots)
+		atomic_compare_exchange_strong(&group->passed, &passed, commits);
+}
+
+static struct commit_group *group_of(const struct shared_page *shared, uint32_t stream)
+{
+	return stream ? &shared->page->streams[stream % COMMIT_GROUPS] : &shared->page->all;
+}
 
 void commit_notify(struct shared_page *shared, uint64_t streams)
 {
 	struct shared_page_layout *page = shared->page;
 
-	for (; streams; streams &= streams - 1) {
-		struct commit_group *stream = &page->streams[__builtin_ctzll(streams)];
-
-		atomic_fetch_add(&stream->commits, 1);
-		if (atomic_load(&stream->waiters))
-			futex_wake(&stream->commits, INT_MAX);
-	}
-	atomic_fetch_add(&page->commits, 1);
-	if (atomic_load(&page->commit_waiters))
-		futex_wake(&page->commits, INT_MAX);
+	for (; streams; streams &= streams - 1)
+		notify_group(&page->streams[__builtin_ctzll(streams)]);
+	notify_group(&page->all);
 	if (atomic_load(&page->wakeups))
-		wakeup_notify_commits(shared);
+		notify_wakeups(shared);
 }
 
 uint32_t commit_count(const struct shared_page *shared, uint32_t stream)
 {
-	return atomic_load(stream ? &shared->page->streams[stream % COMMIT_GROUPS].commits
-		: &shared->page->commits);
+	return atomic_load(&group_of(shared, stream)->commits);
+}
+
+/* Returns the time, in us, after which a sleeper looks for an unfinished tree. The roots of a tree
+ * need no turn. */
+static uint64_t turn_us(uint32_t other_waiters)
+{
+	uint64_t us = UINT64_C(1000) * WAIT_MAX_MS;
+
+	if (other_waiters >= FAN_OUT && TURN_US * (other_waiters - 1) < us)
+		us = TURN_US * (other_waiters - 1);
+	return us;
+}
+
+/* Sleeps once, at most timeout_us. */
+static int sleep_once(struct commit_group *group, uint32_t seen, uint64_t timeout_us)
+{
+	uint64_t us = turn_us(atomic_fetch_add(&group->waiters, 1));
+	int err = futex_wait_bits(&group->commits, seen, bit_of(seen),
+		us < timeout_us ? us : timeout_us);
+
+	atomic_fetch_sub(&group->waiters, 1);
+	return err;
 }
 
 int commit_wait(struct shared_page *shared, uint32_t stream, uint32_t seen, uint32_t timeout_ms)
 {
-	struct commit_group *group = &shared->page->streams[stream % COMMIT_GROUPS];
-	_Atomic uint32_t *word = stream ? &group->commits : &shared->page->commits;
-	_Atomic uint32_t *waiters = stream ? &group->waiters : &shared->page->commit_waiters;
+	struct commit_group *group = group_of(shared, stream);
 	uint32_t ms = timeout_ms < WAIT_MAX_MS ? timeout_ms : WAIT_MAX_MS;
+	uint64_t now = clock_monotonic_us(), deadline = now + UINT64_C(1000) * ms;
 	int err;
 
-	atomic_fetch_add(waiters, 1);
-	err = futex_wait(word, seen, UINT64_C(1000) * ms);
-	atomic_fetch_sub(waiters, 1);
+	pass_on(group);
+	do {
+		err = sleep_once(group, seen, deadline - now);
+		pass_on(group);
+		now = clock_monotonic_us();
+	} while (!err && atomic_load(&group->commits) == seen && now < deadline);
 	return err;
 }

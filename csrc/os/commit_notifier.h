@@ -4,6 +4,8 @@
  * descriptor (struct wakeup). Notifications are hints. A reader that wakes up always checks the
  * database, and it also checks once a second without a notification. So a lost notification delays
  * a reader, but the reader misses no record.
+ *
+ * A commit wakes two readers, and every reader that is woken wakes two others in commit_wait.
  */
 #ifndef OS_COMMIT_NOTIFIER_H
 #define OS_COMMIT_NOTIFIER_H
@@ -31,7 +33,8 @@ static inline uint64_t commit_group_bit(uint32_t stream)
 
 /* Notifies the readers that wait for a commit. Must be called after a commit that changed
  * something. `streams` has the bits of the streams that the commit appended to. Takes a few ns if
- * no reader waits. */
+ * no reader waits. Wakes at most two threads of each group, which wake the others, and makes all
+ * wakeups readable that are not. */
 void commit_notify(struct shared_page *shared, uint64_t streams);
 
 /* Returns the number of commits that appended to the stream's group, or of all commits if stream

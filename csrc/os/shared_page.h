@@ -17,9 +17,9 @@
  * call. A process that finds the lock taken tests the owner's GUARD and steals the lock if the
  * owner has exited. Waiters queue in the page (os/write_lock.c).
  *
- * Commit notifier: futex words and inotify. Notifications are hints. A reader that wakes up always
- * checks the database, and it also checks once a second without a notification. So a lost
- * notification delays a reader, but the reader misses no record.
+ * Commit notifier: futex words, by which readers wake each other, and inotify. Notifications are
+ * hints. A reader that wakes up always checks the database, and it also checks once a second
+ * without a notification. So a lost notification delays a reader, but the reader misses no record.
  */
 #ifndef OS_SHARED_PAGE_H
 #define OS_SHARED_PAGE_H

@@ -9,8 +9,10 @@
  *               of failed flushes that no later flush has repaired;
  *               flush_failures: number of all failed flushes since the page was
  *               initialized
- *     line 1    commits         futex word, incremented by every commit
- *     line 2    commit_waiters, wakeups
+ *     line 1    all             commit counter of all commits
+ *     line 2    wakeups         number of open wakeups
+ *               cleared         number of times that a wakeup was opened or cleared
+ *               readable        value of cleared for which all wakeups are readable
  *     line 3    the write lock and the state of its queue:
  *               writer          low half: pid of the owner, 0 if free; high half:
  *                               number of times it was acquired
@@ -25,7 +27,7 @@
  *               inherited_us    time when an heir last acquired the lock
  *     line 5    slots           the queue: one slot for each waiter
  *     line 37   streams         commit counters, one for each group of streams
- *     line 45   slot_lock       the slot lock (slot_lock.h), in the format of writer
+ *     line 53   slot_lock       the slot lock (slot_lock.h), in the format of writer
  *     last byte                 written to notify wakeups of commits, read to
  *                               notify wakeups of unlocks: inotify reports system
  *                               calls on the file, not accesses through a mapping
@@ -57,10 +59,13 @@ struct waiter_slot {
 	_Atomic uint32_t reserve_us;   /* time for which a free lock is reserved for the waiter */
 };
 
-/* Commit counter of the streams with the same id modulo COMMIT_GROUPS_IN_PAGE. */
+/* Commit counter of the streams with the same id modulo COMMIT_GROUPS_IN_PAGE, or of all
+ * commits. */
 struct commit_group {
-	_Atomic uint32_t commits;      /* futex word, incremented by each commit to the group */
-	_Atomic uint32_t waiters;
+	/* Futex word, incremented by each commit to the group. Four groups share a cache line. */
+	alignas(16) _Atomic uint32_t commits;
+	_Atomic uint32_t waiters;      /* threads that sleep or are about to sleep */
+	_Atomic uint32_t passed;       /* value of commits for which no sleeper was left */
 };
 
 struct shared_page_layout {
@@ -74,9 +79,10 @@ struct shared_page_layout {
 	_Atomic uint32_t flush_failures;
 	_Atomic uint64_t lock_device;  /* of LMDB's lock file; 0 until it is known */
 	_Atomic uint64_t lock_inode;
-	alignas(CACHE_LINE) _Atomic uint32_t commits;
-	alignas(CACHE_LINE) _Atomic uint32_t commit_waiters;
-	_Atomic uint32_t wakeups;
+	alignas(CACHE_LINE) struct commit_group all;
+	alignas(CACHE_LINE) _Atomic uint32_t wakeups;
+	_Atomic uint32_t cleared;
+	_Atomic uint32_t readable;
 	alignas(CACHE_LINE) _Atomic uint64_t writer;
 	_Atomic uint64_t waiting[WAITER_SLOTS / 64];
 	_Atomic uint64_t heir;
@@ -136,8 +142,7 @@ void lock_close(struct shared_page *shared);
 
 /* --- commit_notifier.c --- */
 
-/* Each function makes the descriptors of one kind of wakeup readable. */
-void wakeup_notify_commits(struct shared_page *shared);
+/* Makes the descriptors of WAKEUP_UNLOCKS readable. */
 void wakeup_notify_unlocks(struct shared_page *shared);
 
 #endif
