@@ -457,6 +457,11 @@ void tide_query_limit_pages(struct tide_query *query, size_t max_bytes);
 int tide_query_next(struct tide_query *query, uint64_t *sequence, struct slice *item);
 int tide_query_peek(const struct tide_query *query, uint64_t *sequence, struct slice *item);
 
+/* Returns the last item of the page, and moves the memory in which it is to *bytes, which the
+ * caller releases. Returns END if another item, or none, is next. */
+int tide_query_take_last(struct tide_query *query, uint64_t *sequence, struct slice *item,
+	struct buffer *bytes);
+
 /* Returns true if the range continues after the page. */
 bool tide_query_more(const struct tide_query *query);
 

@@ -310,6 +310,12 @@ int tide_query_peek(const struct tide_query *query, uint64_t *sequence, struct s
 	return page_peek(&query->page, sequence, item);
 }
 
+int tide_query_take_last(struct tide_query *query, uint64_t *sequence, struct slice *item,
+	struct buffer *bytes)
+{
+	return page_take_last(&query->page, sequence, item, bytes);
+}
+
 bool tide_query_more(const struct tide_query *query)
 {
 	return query->page.more;

@@ -2,9 +2,9 @@
  *
  * Whenever Lua allocates, the collector may run a finalizer, which may use or close
  * the handle that is being read. Therefore bytes that the core lends are first
- * copied into a Lua userdata, and Lua tables are made from the copy. The userdata
- * is allocated before the core is called; code that must allocate in between
- * checks its handle again.
+ * copied into a Lua userdata, or their memory is moved to one, and Lua tables are
+ * made from that. The userdata is allocated before the core is called; code that
+ * must allocate in between checks its handle again.
  */
 #ifndef LUA_LUA_BUFFER_H
 #define LUA_LUA_BUFFER_H

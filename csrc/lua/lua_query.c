@@ -17,6 +17,9 @@
 #define PAGE_GROWTH 8
 #define ITEM_BYTES 512
 
+/* Size from which the last item of a page is not copied: its page is handed over. */
+#define LARGE_ITEM 16384
+
 struct query_handle {
 	struct child child;
 	struct tide_query *query;
@@ -283,33 +286,78 @@ static int fill(lua_State *L, struct query_handle *handle, struct database *data
 	return err;
 }
 
-/* Copies the page's next item into a userdata, which it pushes; *item points to the copy. Returns
- * false at the end of the page. A finalizer may advance or close the query whenever Lua
- * allocates. */
-static bool buffer_next(lua_State *L, struct query_handle *handle, struct slice *item,
-	uint64_t *version)
+/* An item whose bytes are in a userdata on the stack. */
+struct owned {
+	struct slice item;
+	uint64_t version;
+	struct lua_buffer *buffer;   /* has the page's memory; NULL: the userdata is a copy */
+};
+
+/* Pushes a userdata that gets the memory of the page, if the next item is its last one; otherwise
+ * pushes nothing and returns false. */
+static bool take_page(lua_State *L, struct query_handle *handle, struct owned *owned)
+{
+	struct lua_buffer *buffer = new_lua_buffer(L);
+
+	check_open(L, &handle->child);
+	if (tide_query_take_last(handle->query, &owned->version, &owned->item,
+			&buffer->bytes) == 0) {
+		owned->buffer = buffer;
+		return true;
+	}
+	lua_pop(L, 1);
+	return false;
+}
+
+/* Pushes a userdata with a copy of the next item, which has len bytes. If that is no longer so,
+ * pushes nothing and returns false. */
+static bool copy_next(lua_State *L, struct query_handle *handle, size_t len,
+	struct owned *owned)
+{
+	void *copy = lua_newuserdatauv(L, len, 0);
+	struct slice lent;
+	uint64_t sequence;
+
+	check_open(L, &handle->child);
+	if (tide_query_peek(handle->query, &sequence, &lent) == 0 && lent.len == len) {
+		memcpy(copy, lent.data, len);
+		*owned = (struct owned){ slice_of(copy, len), sequence, NULL };
+		tide_query_next(handle->query, &sequence, &lent);
+		return true;
+	}
+	lua_pop(L, 1);
+	return false;
+}
+
+/* Moves the page's next item into a userdata, which it pushes. Returns false at the end of the
+ * page. A finalizer may advance or close the query whenever Lua allocates. */
+static bool own_next(lua_State *L, struct query_handle *handle, struct owned *owned)
 {
 	struct slice lent;
 	uint64_t sequence;
 
 	for (;;) {
-		void *buffer;
-
 		check_open(L, &handle->child);
 		if (tide_query_peek(handle->query, &sequence, &lent) == END)
 			return false;
-		item->len = lent.len;
-		buffer = lua_newuserdatauv(L, lent.len, 0);
-		check_open(L, &handle->child);
-		if (tide_query_peek(handle->query, &sequence, &lent) == 0 &&
-			lent.len == item->len) {
-			memcpy(buffer, lent.data, lent.len);
-			item->data = buffer;
-			tide_query_next(handle->query, version, &lent);
+		if (lent.len >= LARGE_ITEM && take_page(L, handle, owned))
 			return true;
-		}
-		lua_pop(L, 1);
+		check_open(L, &handle->child);
+		if (copy_next(L, handle, lent.len, owned))
+			return true;
 	}
+}
+
+/* Pushes the item, as a table or encoded, and releases memory taken from the page, which the
+ * collector does not see. */
+static void push_owned(lua_State *L, const struct owned *owned, bool encoded)
+{
+	if (encoded)
+		lua_pushlstring(L, (const char *)owned->item.data, owned->item.len);
+	else
+		push_item(L, owned->item);
+	if (owned->buffer)
+		buffer_release(&owned->buffer->bytes);
 }
 
 /* Reads the next page of an iteration, of at most `most` items. Without a limit, or with one of
@@ -339,8 +387,7 @@ static int next_item(lua_State *L)
 	struct database *database;
 	struct query_handle *handle;
 	struct failure failure;
-	struct slice item;
-	uint64_t version;
+	struct owned owned;
 
 	lua_settop(L, 0);
 	lua_pushvalue(L, lua_upvalueindex(1));
@@ -349,7 +396,7 @@ static int next_item(lua_State *L)
 		tide_query_unpin(handle->query, END);
 		return 0;
 	}
-	while (!buffer_next(L, handle, &item, &version)) {
+	while (!own_next(L, handle, &owned)) {
 		if (fill_more(L, handle, database, wanted(handle), &failure))
 			return raise_failure(L, &failure);
 		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))
@@ -357,7 +404,7 @@ static int next_item(lua_State *L)
 	}
 	if (handle->left)
 		handle->left--;
-	push_item(L, item);
+	push_owned(L, &owned, false);
 	return 1;
 }
 
@@ -396,6 +443,7 @@ static void push_last_key(lua_State *L, struct query_handle *handle)
  * range ends. */
 static void push_last(lua_State *L, struct query_handle *handle)
 {
+	struct owned owned;
 	struct slice item;
 	uint64_t version;
 
@@ -404,8 +452,8 @@ static void push_last(lua_State *L, struct query_handle *handle)
 		return;
 	for (uint32_t n = tide_query_count(handle->query); n > 1; n--)
 		tide_query_next(handle->query, &version, &item);
-	if (buffer_next(L, handle, &item, &version))
-		push_item(L, item);
+	if (own_next(L, handle, &owned))
+		push_owned(L, &owned, false);
 }
 
 /* Reads the next page of a count and subtracts its items from those that may still be counted; of
@@ -466,8 +514,7 @@ static int page(lua_State *L)
 	struct database *database;
 	struct query_handle *handle = check_plain(L, &database);
 	struct failure failure;
-	struct slice item;
-	uint64_t version;
+	struct owned owned;
 	lua_Integer n = 0;
 	lua_Integer scanned;
 	bool more;
@@ -479,8 +526,8 @@ static int page(lua_State *L)
 	lua_settop(L, 1);
 	push_last_key(L, handle);
 	lua_newtable(L);
-	while (buffer_next(L, handle, &item, &version)) {
-		push_item(L, item);
+	while (own_next(L, handle, &owned)) {
+		push_owned(L, &owned, false);
 		lua_rawseti(L, -3, ++n);
 		lua_pop(L, 1);
 	}
@@ -515,13 +562,12 @@ static int next_versioned(lua_State *L)
 	struct database *database;
 	struct query_handle *handle = check_query(L, &database);
 	struct failure failure;
-	struct slice item;
+	struct owned owned;
 	bool encoded = lua_toboolean(L, 3);
-	uint64_t version;
 	struct key key;
 
 	check_reads_snapshot(L, handle);
-	while (!buffer_next(L, handle, &item, &version)) {
+	while (!own_next(L, handle, &owned)) {
 		if (handle->left == 0)
 			return 0;
 		if (fill_more(L, handle, database, handle->left, &failure))
@@ -532,14 +578,11 @@ static int next_versioned(lua_State *L)
 	check_reads_snapshot(L, handle);
 	key.head_len = key.sort_len = 0;
 	if (lua_toboolean(L, 2) &&
-			tide_query_key(handle->query, database->tide, item, &key, &failure))
+			tide_query_key(handle->query, database->tide, owned.item, &key, &failure))
 		return raise_failure(L, &failure);
-	lua_pushinteger(L, (lua_Integer)version);
-	if (encoded)
-		lua_pushlstring(L, (const char *)item.data, item.len);
-	else
-		push_item(L, item);
-	lua_pushinteger(L, (lua_Integer)item.len);
+	lua_pushinteger(L, (lua_Integer)owned.version);
+	push_owned(L, &owned, encoded);
+	lua_pushinteger(L, (lua_Integer)owned.item.len);
 	lua_pushlstring(L, (const char *)key.bytes, key_whole(&key).len);
 	return 4;
 }

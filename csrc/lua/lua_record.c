@@ -17,6 +17,7 @@ const char RECORD_TYPE[] = "tidetable.record";
 struct record_handle {
 	type_word type;
 	size_t len;
+	lua_Integer size;            /* size_bytes, once it was read; 0: not yet */
 	uint8_t bytes[];
 };
 
@@ -62,6 +63,7 @@ uint8_t *new_record(lua_State *L, size_t len)
 
 	handle->type = word_of(RECORD_TYPE);
 	handle->len = len;
+	handle->size = 0;
 	memset(handle->bytes, 0, len < EMPTY_BYTES ? len : EMPTY_BYTES);
 	lua_insert(L, -3);
 	lua_setmetatable(L, -3);
@@ -132,11 +134,15 @@ static void push_keys(lua_State *L, const struct record *record)
 	push_table(L, VALUE_KEYS, find_keys(L, record, buf));
 }
 
+/* Pushes the size of the record at 1, which is computed once: it depends on each attribute. */
 static void push_size(lua_State *L, const struct record *record)
 {
+	struct record_handle *handle = lua_touserdata(L, 1);
 	uint8_t buf[KEY_ATTRIBUTES_MAX];
 
-	lua_pushinteger(L, (lua_Integer)record_size(record, find_keys(L, record, buf)));
+	if (handle->size == 0)
+		handle->size = (lua_Integer)record_size(record, find_keys(L, record, buf));
+	lua_pushinteger(L, handle->size);
 }
 
 static void push_identity(lua_State *L, const struct record *record)

@@ -423,6 +423,19 @@ int page_next(struct page *page, uint64_t *sequence, struct slice *item)
 	return 0;
 }
 
+int page_take_last(struct page *page, uint64_t *sequence, struct slice *item,
+	struct buffer *bytes)
+{
+	int err = page_peek(page, sequence, item);
+
+	if (err || page->at + ENTRY_HEAD + item->len < page->bytes.len)
+		return END;
+	*bytes = page->bytes;
+	page->bytes = (struct buffer){ 0 };
+	page->at = 0;
+	return 0;
+}
+
 void page_release(struct page *page)
 {
 	buffer_release(&page->bytes);

@@ -94,6 +94,11 @@ int page_next(struct page *page, uint64_t *sequence, struct slice *item);
 /* Returns the same item without moving to the next one. */
 int page_peek(const struct page *page, uint64_t *sequence, struct slice *item);
 
+/* Returns the page's last item, and moves the memory of the page, in which it is, to *bytes.
+ * Returns END if page_peek returns another item or none. */
+int page_take_last(struct page *page, uint64_t *sequence, struct slice *item,
+	struct buffer *bytes);
+
 /* Empties the page. page_clear keeps its memory, page_release releases it. */
 void page_clear(struct page *page);
 void page_release(struct page *page);

@@ -305,6 +305,38 @@ describe("query", function()
     assert.are.same({ 1, 1, 3, 7 }, page_sizes(12, ("x"):rep(100000), {}, query))
   end)
 
+  it("returns large items whole, in every place of a page", function()
+    local function note_of(i) return (string.char(96 + i)):rep(i * 16000) end
+    local items = {}
+    for i = 1, 12 do items[i] = { customer = "ann", placed_at = i, note = note_of(i) } end
+    assert(orders:load(items))
+    local function check(inside, options)
+      local seen = 0
+      for item in inside:query("ann", options) do
+        seen = seen + 1
+        local i = options.descending and 13 - seen or seen
+        assert.is_true(item.placed_at == i and item.note == note_of(i))
+      end
+      assert.equal(12, seen)
+    end
+    for _, descending in ipairs { false, true } do
+      local options = { descending = descending }
+      local filtered = { descending = descending, filter = "note > ?", "" }
+      check(orders, options)
+      check(orders, filtered)
+      assert(db:transact(function(tx)
+        local inside = tx:table "orders"
+        check(inside, options)
+        check(inside, filtered)
+      end, { mode = "optimistic" }))
+      local page = orders:query_page("ann", { descending = descending, limit = 2 })
+      assert.equal(note_of(descending and 12 or 1), page[1].note)
+      assert.equal(note_of(descending and 11 or 2), page[2].note)
+      local _, key = orders:query_page("ann", { descending = descending, limit = 2, count = true })
+      assert.are.same({ customer = "ann", placed_at = descending and 11 or 2 }, key)
+    end
+  end)
+
   it("works on partitions whose keys are too long to be stored directly", function()
     for _, n in ipairs { 127, 128, 129, 2048 } do
       local customer = ("k"):rep(n)

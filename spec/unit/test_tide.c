@@ -237,6 +237,7 @@ static void queries_page_and_pin(void)
 	struct tide_query_spec spec = { 0 };
 	struct value ann = { TYPE_S, 0, slice_of_text("ann") };
 	struct tide_query *query, *pinned;
+	struct buffer bytes = { 0 };
 	struct slice item, again;
 	uint64_t sequence;
 	char s[16];
@@ -277,6 +278,13 @@ static void queries_page_and_pin(void)
 	tide_query_limit_pages(query, 0);
 	MUST(tide_query_fill(query, tide, 2, &failure), failure);
 	CHECK_EQUAL_UINT(tide_query_count(query), 2);
+	CHECK_EQUAL_INT(tide_query_take_last(query, &sequence, &item, &bytes), END);
+	CHECK_EQUAL_INT(tide_query_next(query, &sequence, &again), 0);
+	CHECK_EQUAL_INT(tide_query_take_last(query, &sequence, &item, &bytes), 0);
+	CHECK(item.data > bytes.data && item.data + item.len == bytes.data + bytes.len);
+	CHECK_EQUAL_INT(tide_query_take_last(query, &sequence, &item, &bytes), END);
+	buffer_release(&bytes);
+	CHECK_EQUAL_UINT(count_items(query, tide, 2), 46);
 	tide_query_finish(query);
 	tide_query_finish(NULL);
 	tide_close(tide);

@@ -156,6 +156,9 @@ describe("a record", function()
     assert(orders:put { id = "ab", v = 123 })
     assert(orders:delete { id = "ab" })
     assert.are.same({ 4 + 7, 4 + 7 + 8, 4 + 8 }, field("size_bytes", orders:stream():records()))
+    for record in orders:stream():records() do
+      assert.equal(record.size_bytes, record.size_bytes)       -- computed, then remembered
+    end
   end)
 
   it("has equal partition hashes for equal partition keys", function()
