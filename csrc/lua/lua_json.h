@@ -34,7 +34,8 @@ void check_json_names(lua_State *L, int index, struct json_names *names);
  * the fields position, line and column, or position, path and reason. */
 int return_defect(lua_State *L, const struct json_reader *reader, struct slice text, int err);
 
-/* Adds the functions json_encode, json_decode, json_bytes and json_end to the table on top of the stack. */
+/* Adds the functions json_encode, json_decode, json_bytes and json_end to the table on top of the
+ * stack. */
 void open_json(lua_State *L);
 
 #endif

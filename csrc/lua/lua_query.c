@@ -325,11 +325,14 @@ static int next_item(lua_State *L)
 	lua_settop(L, 0);
 	lua_pushvalue(L, lua_upvalueindex(1));
 	handle = check_plain(L, &database);
-	if (handle->left == 0) {
-		tide_query_unpin(handle->query, END);
-		return 0;
-	}
-	while (!buffer_next(L, handle, &item, &version)) {
+	for (;;) {
+		/* Hooks and finalizers may read the last items of the limit. */
+		if (handle->left == 0) {
+			tide_query_unpin(handle->query, END);
+			return 0;
+		}
+		if (buffer_next(L, handle, &item, &version))
+			break;
 		if (fill_more(L, handle, database, &failure))
 			return raise_failure(L, &failure);
 		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))

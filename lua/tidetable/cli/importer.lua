@@ -43,9 +43,9 @@ Importer.__index = Importer
 ---@field checkpoint string|nil   name of the checkpoint
 ---@field note fun(message: string)  reports a skipped line
 
---- Creates a batch: for each line its encoded item, or false and a message; its number; and its text for a
---- checkpoint. Invalid lines are kept in order with the others, because a line that the table
---- refuses is detected only when the batch is stored.
+--- Creates a batch: for each line its encoded item, or false and a message; its number; and its
+--- text for a checkpoint. Invalid lines are kept in order with the others, because a line that the
+--- table refuses is detected only when the batch is stored.
 local function new_batch()
   return { items = {}, problems = {}, numbers = {}, texts = {}, bytes = 0, bad = 0 }
 end

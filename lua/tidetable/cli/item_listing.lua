@@ -79,7 +79,7 @@ end
 ---@param args table
 ---@param out tidetable.cli.Console
 ---@param description tidetable.TableDescription
----@param ... any  iterator of table:query or scan, as for a generic `for`; the last one is the query
+---@param ... any  iterator of table:query or scan, as for a generic `for`; the last is the query
 function item_listing.show(args, out, description, ...)
   local writer = item_writer.new(out, args.format, description)
   local count, last = 0, nil
