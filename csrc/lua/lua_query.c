@@ -375,11 +375,14 @@ static int next_item(lua_State *L)
 	lua_settop(L, 0);
 	lua_pushvalue(L, lua_upvalueindex(1));
 	handle = check_plain(L, &database);
-	if (handle->left == 0) {
-		tide_query_unpin(handle->query, END);
-		return 0;
-	}
-	while (!own_next(L, handle, &owned)) {
+	for (;;) {
+		/* Hooks and finalizers may read the last items of the limit. */
+		if (handle->left == 0) {
+			tide_query_unpin(handle->query, END);
+			return 0;
+		}
+		if (own_next(L, handle, &owned))
+			break;
 		if (query_fill_more(L, handle, database, query_wanted(handle), &failure))
 			return raise_failure(L, &failure);
 		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))

@@ -1,10 +1,13 @@
 -- json_spec.lua - tidetable.json: what its page promises. spec/model/json_spec.lua compares it with
 -- a converter in Lua.
+local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
 local json = require "tidetable.json"
 local tidetable = require "tidetable"
 
 local number, binary, set, list = tidetable.number, tidetable.binary, tidetable.set, tidetable.list
+
+helper.setup(before_each, after_each)
 
 describe("json", function()
   it("writes and reads all types in both forms", function()
@@ -83,5 +86,96 @@ describe("json", function()
     end
     collectgarbage()
     assert.equal(200, done)
+  end)
+end)
+
+-- The core's functions for the command line.
+describe("the lines of a query", function()
+  local db, items
+
+  before_each(function()
+    db = helper.memory()
+    items = assert(db:create_table { name = "items", partition_key = "p", sort_key = { "n", "N" } })
+    assert(items:load(coroutine.wrap(function()
+      for i = 1, 2500 do
+        coroutine.yield { p = "p", n = i, a = i % 7, t = ("x"):rep(i % 100) }
+      end
+    end)))
+  end)
+
+  local function lines_of(query, form, first, before, after)
+    local texts, total = {}, 0
+    while true do
+      local text, count = core.next_json(query, form, first, before, after)
+      if not text then return table.concat(texts), total, #texts end
+      texts[#texts + 1], total = text, total + count
+    end
+  end
+
+  it("are those of its items", function()
+    for _, options in ipairs { {}, { descending = true }, { limit = 1 }, { limit = 1700 },
+      { filter = "a = ?", 3 }, { filter = "a = ?", 100 }, { projection = "n, a", limit = 12 } } do
+      for _, form in ipairs { "plain", "dynamodb" } do
+        local expected = {}
+        for item in items:scan(options) do
+          expected[#expected + 1] = "<" .. json.encode(item, form) .. ">"
+        end
+        local _, _, _, query = items:scan(options)
+        local text, total, texts = lines_of(query, form, nil, "<", ">")
+        assert.equal(table.concat(expected), text)
+        assert.equal(#expected, total)
+        assert.is_true(texts >= total // 1000)
+        assert.equal(0, select("#", core.next_json(query, form, nil, "", "")))
+      end
+    end
+  end)
+
+  it("continue where an iteration has stopped", function()
+    local next_item, _, _, query = items:query("p", { limit = 5 })
+    next_item()
+    assert.equal('{"n":2,"p":"p","a":2,"t":"xx"};{"n":3,"p":"p","a":3,"t":"xxx"};'
+      .. '{"n":4,"p":"p","a":4,"t":"xxxx"};{"n":5,"p":"p","a":5,"t":"xxxxx"};',
+      (lines_of(query, "plain", { "n", "p", "n" }, "", ";")))
+    assert.is_nil(next_item())
+  end)
+
+  it("are read from a snapshot too", function()
+    local snapshot = assert(core.snapshot(db.core, 60))
+    assert(items:put { p = "p", n = 9999 })
+    local query = assert(core.query(items.core, nil, "all", nil, nil, false, nil, nil, snapshot,
+      false, { filter = "a < ?", 2 }))
+    local text, total = lines_of(query, "plain", { "n" }, "", "\n")
+    assert.equal('{"n":1,"a":1,"p":"p","t":"x"}', text:match "^[^\n]*")
+    assert.equal(715, total)
+    core.finish(query)
+    core.finish(snapshot)
+    assert.is_false((pcall(core.next_json, query, "plain", nil, "", "")))
+  end)
+
+  it("end when a hook reads the last items of the limit", function()
+    local next_item, _, _, query = items:scan { limit = 2000 }
+    for _ = 1, 500 do next_item() end
+    debug.sethook(function()
+      debug.sethook()
+      lines_of(query, "plain", nil, "", "")
+    end, "", 1)
+    local count = 0
+    while next_item() do count = count + 1 end
+    debug.sethook()
+    assert.is_true(count <= 1500)
+  end)
+end)
+
+describe("the bytes of a text", function()
+  it("are those of its item, with or without a wrapper", function()
+    local bytes = core.values.encode { a = 1 }
+    assert.equal(bytes, core.json_bytes('{"a":1}', "plain"))
+    assert.equal(bytes, core.json_bytes('{"Item":{"a":{"N":"1"}}}', "dynamodb", "Item"))
+    assert.equal(bytes, core.json_bytes(' { "Item" : {"a":1} } ', "plain", "Item"))
+    for _, text in ipairs { '{"Item":{"a":1}', '{"Item":{"a":1},"b":2}', '{"Item":{"a":1}} x',
+      '{"Item"}', '{"Item":', '{"It', "", "{}", '{"item":{}}', '{"Item":[]}', '["Item":{}}' } do
+      assert.is_nil(core.json_bytes(text, "plain", "Item"))
+    end
+    assert.is_nil(core.json_bytes('{"a":1,"a":2}', "plain"))
   end)
 end)
