@@ -47,6 +47,14 @@ function arguments.integer_from(least, most)
   end
 end
 
+--- Returns a sequence number: an integer, or the 21 digits of DynamoDB's form (json.wire_number).
+---@param text string
+---@return integer|nil, string|nil
+function arguments.sequence_number(text)
+  local digits = text:match "^1(%d+)$"
+  return arguments.integer_from(0)(digits and #digits == 20 and digits or text)
+end
+
 --- Returns a duration: a number of seconds, or a text with ms, s, m, h or d.
 ---@param text string
 ---@return string|number|nil, string|nil

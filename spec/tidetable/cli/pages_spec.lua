@@ -149,7 +149,7 @@ describe("doc/tools.md", function()
         count = count + 1
       end
     end
-    assert.equal(11, count)
+    assert.equal(13, count)
   end)
 
   it("has valid forms of items", function()
