@@ -1,7 +1,10 @@
-/* lua_output.c - standard output of the command line into a file that appears when it is complete.
+/* lua_output.c - standard output of the command line: into a file that appears when it is complete,
+ * or into a non-blocking pipe.
  *
  * A process has one standard output, so there is one redirection.
  */
+#include <stdio.h>
+
 #include <lauxlib.h>
 
 #include "lua/lua_failure.h"
@@ -41,9 +44,29 @@ static int drop_output(lua_State *L)
 	return 0;
 }
 
+static ssize_t write_waiting(void *cookie, const char *bytes, size_t len)
+{
+	(void)cookie;
+	return output_write(bytes, len) ? (ssize_t)len : 0;
+}
+
+/* poll_output(io.stdout): makes the file wait while a non-blocking standard output accepts no
+ * bytes. stdio would drop them. */
+static int poll_output(lua_State *L)
+{
+	luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+	cookie_io_functions_t functions = { .write = write_waiting };
+	FILE *file = output_is_nonblocking() ? fopencookie(NULL, "w", functions) : NULL;
+
+	if (file)
+		stream->f = file;
+	return 0;
+}
+
 void open_outputs(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
+		{ "poll_output", poll_output },
 		{ "redirect_output", redirect_output },
 		{ "publish_output", publish_output },
 		{ "drop_output", drop_output },

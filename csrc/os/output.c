@@ -1,9 +1,11 @@
-/* output.c - redirects standard output to a temporary file, which is renamed when it is complete.
+/* output.c - standard output into a temporary file, which is renamed when it is complete, or into a
+ * non-blocking pipe.
  */
 #include "os/output.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -81,4 +83,32 @@ int output_publish(struct output *output, struct failure *failure)
 void output_drop(struct output *output)
 {
 	temporary_drop(&output->temporary);
+}
+
+bool output_is_nonblocking(void)
+{
+	int flags = fcntl(STDOUT_FILENO, F_GETFL);
+
+	return flags >= 0 && (flags & O_NONBLOCK);
+}
+
+bool output_write(const void *bytes, size_t len)
+{
+	struct pollfd output = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	const char *from = bytes;
+
+	while (len) {
+		ssize_t written = write(STDOUT_FILENO, from, len);
+
+		if (written >= 0) {
+			from += written;
+			len -= (size_t)written;
+		} else if (errno == EAGAIN) {
+			if (poll(&output, 1, -1) < 0)
+				return false;
+		} else if (errno != EINTR) {
+			return false;
+		}
+	}
+	return true;
 }

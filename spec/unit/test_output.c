@@ -1,9 +1,12 @@
-/* test_output.c - output.h: a file appears when it is complete; devices are written directly. */
+/* test_output.c - output.h: a file appears when it is complete; devices are written directly;
+ * a non-blocking pipe is waited for. */
 #include "os/output.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "unit/check.h"
@@ -97,6 +100,40 @@ static void test_other_files(void)
 	CHECK_EQUAL_INT(output_open(&output, "", &failure), ERR_VALIDATION);
 }
 
+/* A child reads slowly from a pipe that is non-blocking on this side and much smaller than the
+ * text. */
+static void test_nonblocking(void)
+{
+	static char text[1 << 20];
+	size_t total = 0;
+	int ends[2], status;
+	pid_t child;
+
+	CHECK_EQUAL_INT(pipe(ends), 0);
+	child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		ssize_t len;
+
+		close(ends[1]);
+		while ((len = read(ends[0], text, 1000)) > 0)
+			total += (size_t)len;
+		_exit(total == sizeof text ? 0 : 1);
+	}
+	close(ends[0]);
+	CHECK(dup2(ends[1], STDOUT_FILENO) >= 0);
+	CHECK(!output_is_nonblocking());
+	CHECK_EQUAL_INT(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+	close(ends[1]);
+	CHECK(output_is_nonblocking());
+	CHECK(output_write(text, sizeof text));
+	CHECK(open("/dev/null", O_WRONLY) >= 0 && close(STDOUT_FILENO) == 0);
+	CHECK_EQUAL_INT(waitpid(child, &status, 0), child);
+	CHECK_EQUAL_INT(status, 0);
+	CHECK(!output_write("x", 1));
+	CHECK_EQUAL_INT(errno, EBADF);
+}
+
 int main(void)
 {
 	int before = dup(STDOUT_FILENO);
@@ -107,6 +144,8 @@ int main(void)
 	test_new_file();
 	test_old_file();
 	test_other_files();
+	CHECK(dup2(before, STDOUT_FILENO) >= 0);
+	test_nonblocking();
 	CHECK_EQUAL_INT(unlink("new.txt") | unlink("old.txt") | unlink("link.txt"), 0);
 	CHECK_EQUAL_INT(rmdir(directory), 0);
 	dup2(before, STDOUT_FILENO);

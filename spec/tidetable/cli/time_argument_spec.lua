@@ -42,8 +42,8 @@ describe("a time", function()
     end
   end)
 
-  -- The clocks of Berlin were set forward at 2:00 on March 29, 2026, and back at 3:00 on October 25;
-  -- those of Sao Paulo were set forward at midnight on November 4, 2018.
+  -- The clocks of Berlin were set forward at 2:00 on March 29, 2026, and back at 3:00 on October
+  -- 25; those of Sao Paulo were set forward at midnight on November 4, 2018.
   it("is the earlier of two local times, and none in an hour that is skipped", function()
     local script = ([[TZ=%s %s -e 'package.path, package.cpath = %q, %q
       local parse = require("tidetable.cli.time_argument").parse

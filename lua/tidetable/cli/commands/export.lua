@@ -71,9 +71,9 @@ noticed: use 'set -o pipefail'.]],
     arguments.TOTAL_SEGMENTS,
     { "--items-only", "Write the items of one table, without definition and end." },
     {
-      "-o --output", "File to write instead of standard output. It appears, or replaces an older "
+      "-o", "File to write instead of standard output. It appears, or replaces an older "
         .. "file, when the export is complete.",
-      value = "FILE",
+      value = "FILE", target = "output",
     },
     {
       "--time-limit", "Maximum number of seconds to hold the snapshot.",
