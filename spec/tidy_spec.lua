@@ -18,7 +18,8 @@ local may_include = {
   check = { "base", "codec", "lmdb", "lmdb_file", "os", "stream", "table" },
   api = { "tide.h", "base", "codec", "expr", "lmdb", "lmdb_file", "os", "stream", "table",
     "check" },
-  lua = { "tide.h", "base", "codec", "os/clock.h", "os/input.h", "os/terminal.h", "os/timer.h" },
+  lua = { "tide.h", "base", "codec", "os/clock.h", "os/input.h", "os/output.h", "os/terminal.h",
+    "os/timer.h" },
   -- tide.h itself.
   [""] = { "base", "codec", "check/report.h", "expr/kind.h", "lmdb/durability.h",
     "os/wakeup_kind.h" },

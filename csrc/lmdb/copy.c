@@ -95,7 +95,7 @@ static int write_failed(const struct pump *pump, int system, const char *what)
 	int err = file_write_error(pump->to->fd, system);
 
 	if (err == ERR_DISK_FULL)
-		fail_about(pump->failure, err, "%s", pump->to->path);
+		file_fail_full(pump->failure, pump->to->fd, pump->to->path);
 	else
 		file_fail(pump->failure, system, pump->to->path, what);
 	if (pump->failure)

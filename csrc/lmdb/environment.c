@@ -83,7 +83,9 @@ int env_fail(struct failure *failure, const struct store *store, int rc, const c
 	else if (rc == ENOMEM)
 		fail_as(failure, err, "%s %s: out of memory or of address space (ulimit -v)",
 			store->path, what);
-	else if (err == ERR_READERS_FULL || err == ERR_DISK_FULL || err == ERR_FULL)
+	else if (err == ERR_DISK_FULL)
+		file_fail_full(failure, store->fd, store->path);
+	else if (err == ERR_READERS_FULL || err == ERR_FULL)
 		fail_about(failure, err, "%s", store->path);
 	else
 		fail_as(failure, err, "%s %s: %s", store->path, what, mdb_strerror(rc));

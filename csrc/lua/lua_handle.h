@@ -174,6 +174,8 @@ void open_clocks(lua_State *L);
 void open_checks(lua_State *L);
 void open_terminals(lua_State *L);
 void open_inputs(lua_State *L);
+void open_outputs(lua_State *L);
+void open_signals(lua_State *L);
 void open_timers(lua_State *L);
 void open_truncations(lua_State *L);
 

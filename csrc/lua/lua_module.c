@@ -36,6 +36,8 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_clocks(L);
 	open_terminals(L);
 	open_inputs(L);
+	open_outputs(L);
+	open_signals(L);
 	open_checks(L);
 	open_timers(L);
 	open_truncations(L);

@@ -79,6 +79,14 @@ int file_write_error(int fd, int system)
 	return file_error(system);
 }
 
+int file_fail_full(struct failure *failure, int fd, const char *path)
+{
+	if (is_at_size_limit(fd))
+		return fail_as(failure, ERR_DISK_FULL, "%s: file too large: the process may not"
+			" write larger files (ulimit -f)", path);
+	return fail_about(failure, ERR_DISK_FULL, "%s", path);
+}
+
 int file_fail(struct failure *failure, int system, const char *path, const char *what)
 {
 	int err = file_error(system);

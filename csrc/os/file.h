@@ -138,6 +138,10 @@ int file_error(int system);
  * EIO. */
 int file_write_error(int fd, int system);
 
+/* Fills failure for a write to fd that returned ERR_DISK_FULL and returns this code. The message
+ * says whether the disk is full or the file has reached RLIMIT_FSIZE. */
+int file_fail_full(struct failure *failure, int fd, const char *path);
+
 /* Fills failure with the message "PATH WHAT: strerror(system)" and returns file_error(system).
  * what is a predicate, such as "can't be opened". */
 int file_fail(struct failure *failure, int system, const char *path, const char *what);

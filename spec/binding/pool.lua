@@ -15,6 +15,11 @@ for name, at in pairs { wait_writer = 2, wait_feed = 2, wakeup_wait = 2, backup_
   end
 end
 
+-- Functions that change the output and the signals of the process are for the command only.
+for _, name in ipairs { "redirect_output", "publish_output", "catch_signals", "hold_signals" } do
+  core[name] = nil
+end
+
 local tidetable = require "tidetable"
 
 local pool = { values = {}, functions = {} }

@@ -29,10 +29,11 @@ local function handles()
   }
 end
 
---- Functions that would wait or read from a descriptor if called with a number.
+--- Functions that would wait, read from a descriptor if called with a number, or change the output
+--- or the signals of this process.
 local waits = { wait_writer = true, wakeup_wait = true, wait_feed = true, read_input = true,
   terminal_wait = true, library = true, unknown_field = true, check_file = true,
-  unknown_method = true }
+  unknown_method = true, redirect_output = true, publish_output = true, catch_signals = true }
 
 describe("a function of the core", function()
   it("checks each argument against values of every type", function()

@@ -47,6 +47,14 @@ function arguments.integer_from(least, most)
   end
 end
 
+--- Returns a sequence number: an integer, or the 21 digits of DynamoDB's form (json.wire_number).
+---@param text string
+---@return integer|nil, string|nil
+function arguments.sequence_number(text)
+  local digits = text:match "^1(%d+)$"
+  return arguments.integer_from(0)(digits and #digits == 20 and digits or text)
+end
+
 --- Returns a duration: a number of seconds, or a text with ms, s, m, h or d.
 ---@param text string
 ---@return string|number|nil, string|nil
@@ -56,6 +64,43 @@ function arguments.duration(text)
     return nil, ("'%s': invalid duration, expected for example 7d"):format(text)
   end
   return duration
+end
+
+--- Returns a key attribute { name, type } of NAME, for a text, or NAME:TYPE.
+---@param text string
+---@return string[]|nil, string|nil
+function arguments.key_attribute(text)
+  local name, kind = text:match "^(.+):([SNB])$"
+  if not name and (text == "" or text:find(":", 1, true)) then
+    return nil, ("'%s': expected NAME or NAME:TYPE, where TYPE is S, N or B"):format(text)
+  end
+  return { name or text, kind or "S" }
+end
+
+--- Returns types by name of NAME:TYPE,NAME:TYPE.
+---@param text string
+---@return table<string, string>|nil, string|nil
+function arguments.types(text)
+  local types = {}
+  for each in (text .. ","):gmatch "(.-)," do
+    local name, kind = each:match "^(.+):([SNB])$"
+    if not name or types[name] then
+      return nil, ("'%s': expected NAME:TYPE,..., where TYPE is S, N or B"):format(text)
+    end
+    types[name] = kind
+  end
+  return types
+end
+
+--- Returns the delimiter of CSV: a character of ASCII, or \t for a tab.
+---@param text string
+---@return string|nil, string|nil
+function arguments.delimiter(text)
+  local delimiter = text == "\\t" and "\t" or text
+  if not delimiter:find '^[\t !#-~]$' or delimiter:find "%w" then
+    return nil, ("'%s': expected one character, such as ; or \\t"):format(text)
+  end
+  return delimiter
 end
 
 -- Declarations (command_line.lua) --------------------------------------------

@@ -7,9 +7,18 @@ local exit_status = {
   STREAM_ENDED = 3,
   FILE_GONE = 4,
   CONDITION_FAILED = 5,
+  HUNG_UP = 129,
   INTERRUPTED = 130,
   OUTPUT_CLOSED = 141,
+  TERMINATED = 143,
 }
+
+--- Returns the exit status after a signal, as the shell shows it.
+---@param number integer|nil  nil: Ctrl-C
+---@return integer
+function exit_status.of_signal(number)
+  return number and 128 + number or exit_status.INTERRUPTED
+end
 
 --- Each status and its meaning, in the words of the manual page. 'x' is literal text.
 ---@type { [1]: integer, [2]: string }[]
@@ -21,9 +30,11 @@ exit_status.meanings = {
     .. "deleted." },
   { 4, "'tail -f' and 'stats --watch': the database file was removed, renamed or replaced." },
   { 5, "The stored item does not satisfy '--condition'. Nothing was written." },
+  { 129, "Ended by SIGHUP: the terminal was closed." },
   { 130, "Interrupted by Ctrl-C." },
   { 141, "The reader of the output closed it, as in 'tidetable tail shop.tide | head -1'. No "
     .. "message is written." },
+  { 143, "Ended by SIGTERM." },
 }
 
 return exit_status

@@ -1,9 +1,10 @@
--- importer.lua - stores JSON lines as items, in batches, and keeps track of the position.
+-- importer.lua - stores records as items, in batches, and keeps track of the position.
 --
--- A batch is one transaction. `line` is the number of the last processed line: all
--- lines up to it are committed, or were invalid and skipped. Items are put, so
--- processing a line again does no harm. With a checkpoint the number of the line is
--- committed in the transaction of its items, so that each item is stored exactly once.
+-- A source (record_source.lua, csv_source.lua) reads the records. A batch is one
+-- transaction. `record` is the number of the last processed record: all records up to it
+-- are committed, or were invalid and skipped. Items are put, so processing a record again
+-- does no harm. With a checkpoint the number of the record is committed in the
+-- transaction of its items, so that each item is stored exactly once.
 
 local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
@@ -11,7 +12,6 @@ local display = require "tidetable.cli.display"
 local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.json_text"
 local library_error = require "tidetable.cli.library_error"
-local line_reader = require "tidetable.cli.line_reader"
 local open = require "tidetable.cli.open_database"
 local table_definition = require "tidetable.cli.table_definition"
 local types = require "tidetable.types"
@@ -24,13 +24,17 @@ local BATCH_ITEMS, BATCH_BYTES, TIME_LIMIT = 1000, 4 * 1024 * 1024, 60
 --- Name of the table of checkpoints.
 importer.CHECKPOINTS = "tidetable.imports"
 
--- Number of bytes of a line that are stored in a checkpoint, to recognize the line.
+-- Number of bytes of a record that are stored in a checkpoint, to recognize the record.
 local SAMPLE = 1000
 
 ---@class tidetable.cli.Importer
 ---@field stored integer   number of stored items
----@field line integer     number of the last processed line
----@field bad integer      number of skipped lines
+---@field record integer   number of the last processed record
+---@field bad integer      number of skipped records
+---@field read integer     number of items read, including those that were skipped
+---@field tables table<string, boolean>  names of the tables that items were stored in
+---@field is_complete boolean|nil  all records are processed
+---@field partial string|nil  message about an answer that was not the last of its scan
 local Importer = {}
 Importer.__index = Importer
 
@@ -38,26 +42,28 @@ Importer.__index = Importer
 ---@field form tidetable.json.form
 ---@field table string|nil        replaces the name of the table in the input
 ---@field create boolean|nil      create missing tables
----@field max_errors number       maximum number of invalid lines
----@field from_line integer       first line to store
+---@field key table|nil          definition of the table that --create and --key make
+---@field max_errors number       maximum number of invalid records
+---@field from_record integer     first record to store
 ---@field checkpoint string|nil   name of the checkpoint
----@field note fun(message: string)  reports a skipped line
+---@field expect integer|nil      number of items that the input must have
+---@field name string             of the input, for messages
+---@field note fun(message: string)  reports a skipped record
 
---- Creates a batch: for each line its encoded item, or false and a message; its number; and its
---- text for a checkpoint. Invalid lines are kept in order with the others, because a line that the
---- table refuses is detected only when the batch is stored.
+--- Creates a batch: for each record its stored item, or false and a message; and the record. Invalid
+--- records are kept in order with the others, because a record that the table refuses is detected
+--- only when the batch is stored.
 local function new_batch()
-  return { items = {}, problems = {}, numbers = {}, texts = {}, bytes = 0, bad = 0 }
+  return { items = {}, problems = {}, records = {}, bytes = 0, bad = 0 }
 end
 
 ---@param db tidetable.Database
----@param source tidetable.cli.LineReader
 ---@param given tidetable.cli.ImportOptions
 ---@return tidetable.cli.Importer
-function importer.new(db, source, given)
+function importer.new(db, given)
   return setmetatable({
-    db = db, source = source, given = given, stored = 0, line = 0, bad = 0, seen = 0,
-    batch = new_batch(), done = given.from_line - 1,
+    db = db, given = given, stored = 0, record = 0, bad = 0, seen = 0, read = 0,
+    tables = {}, batch = new_batch(), done = given.from_record - 1,
   }, Importer)
 end
 
@@ -78,42 +84,51 @@ function Importer:find_checkpoint()
   end
   local found = library_error.check(db.path, table:get { name = name })
   if found then
-    self.checkpoint, self.done = found, found.line
+    self.checkpoint, self.done = found, found.record
   end
 end
 
---- Ends the command unless the line is the one that the checkpoint was taken at.
-function Importer:check_checkpoint(line)
-  local checkpoint = self.checkpoint
-  if checkpoint.length ~= #line or tostring(checkpoint.sample) ~= line:sub(1, SAMPLE) then
-    console.fail(("%s:%d: not the line of checkpoint %s"):format(self.source.name,
-      self.source.number, self.given.checkpoint),
+--- Ends the command unless the record is the one that the checkpoint was taken at.
+function Importer:check_checkpoint(record)
+  local checkpoint, text = self.checkpoint, record.text or ""
+  if checkpoint.length ~= #text or tostring(checkpoint.sample) ~= text:sub(1, SAMPLE) then
+    console.fail(("%s: not the record of checkpoint %s"):format(self:place(record),
+      self.given.checkpoint),
       "the checkpoint belongs to another file, or the file has changed: use another name")
   end
 end
 
---- Stores the checkpoint at the last of these lines that has a text.
+--- Stores the checkpoint at the last of these records that has a text.
 function Importer:put_checkpoint(tx, first, last)
-  local batch = self.batch
-  while batch.texts[last] == line_reader.TOO_LONG do
+  local records = self.batch.records
+  while last >= first and not records[last].text do
     last = last - 1
   end
-  local line = last >= first and batch.texts[last]
-  if line then
+  local record = last >= first and records[last]
+  if record then
     tx:table(importer.CHECKPOINTS):put {
-      name = self.given.checkpoint, line = batch.numbers[last], length = #line,
-      sample = types.binary(line:sub(1, SAMPLE)),
+      name = self.given.checkpoint, record = record.number, length = #record.text,
+      sample = types.binary(record.text:sub(1, SAMPLE)),
     }
   end
 end
 
--- Invalid lines --------------------------------------------------------------
+-- Invalid records ------------------------------------------------------------
 
-function Importer:place(number, column)
-  return ("%s:%d%s"):format(self.source.name, number, column and ":" .. column or "")
+--- Returns the place of a record, or of the fault in it: "in.json:4:7".
+function Importer:place(record)
+  local at = record.fault or record
+  local column = record.fault and record.fault.column
+  return ("%s:%d%s"):format(self.given.name, at.line, column and ":" .. column or "")
 end
 
---- Skips and reports an invalid line. Returns false if there are too many.
+--- Returns the message for an invalid record.
+function Importer:message(record, reason)
+  return ("%s: %s (record %d, byte %d)"):format(self:place(record), reason, record.number,
+    (record.fault or record).byte)
+end
+
+--- Skips and reports an invalid record. Returns false if there are too many.
 function Importer:skips(message)
   if self.bad >= self.given.max_errors then
     return false
@@ -125,35 +140,42 @@ end
 
 function Importer:give_up(message)
   console.fail(message, self.bad > 0
-    and ("%s skipped before"):format(display.counted(self.bad, "invalid line"))
-    or self.given.max_errors == 0 and "--skip-bad skips invalid lines" or nil)
+    and ("%s skipped before"):format(display.counted(self.bad, "invalid record"))
+    or self.given.max_errors == 0 and "--skip-bad skips invalid records" or nil)
 end
 
---- Returns true if an invalid line may have been the definition of the table of later items.
-function Importer:may_be_definition(line)
-  return self.definition and (line == line_reader.TOO_LONG or not line:find '^%s*{%s*"Item"')
+--- Returns true if an invalid record may have been the definition of the table of later items.
+function Importer:may_be_definition(record)
+  return self.definition and not record.bare
+    and not (record.text and record.text:find '^%s*{%s*"Item"')
 end
 
---- Handles a line that is not an item.
-function Importer:refuse(line, column, reason)
-  local message = self:place(self.source.number, column) .. ": " .. reason
-  if self:may_be_definition(line) and self.given.max_errors > 0 then
-    self:flush(self.source.number - 1)
+--- Handles a record that is not an item.
+function Importer:refuse(record, reason)
+  local message = self:message(record, reason)
+  if self:may_be_definition(record) and self.given.max_errors > 0 then
+    self:flush(record.number - 1)
     console.fail(message, "it may be the definition of another table, so it cannot be skipped")
   end
   self.batch.bad = self.batch.bad + 1
-  self:collect(false, message, line)
+  self:collect(false, message, record)
   if self.bad + self.batch.bad > self.given.max_errors then
-    self:flush(self.source.number)
+    self:flush(record.number)
   end
+end
+
+--- Stores what is collected and ends the command.
+function Importer:fail(record, message, hint)
+  self:flush(record.number - 1)
+  console.fail(message, hint)
 end
 
 -- Storing --------------------------------------------------------------------
 
---- Puts an encoded item. Returns false and the error if the table refuses it; the transaction is
+--- Puts a stored item. Returns false and the error if the table refuses it; the transaction is
 --- unchanged then. Raises any other error.
-local function put(table, item)
-  local ok, err, code = core.apply(table.core, item, false)
+local function put(table, bytes)
+  local ok, err, code = core.apply(table.core, bytes, false)
   if ok then
     return true
   elseif code ~= "VALIDATION" then
@@ -163,7 +185,7 @@ local function put(table, item)
 end
 
 --- Puts the items from first to last, and the checkpoint. Returns the last processed one, and the
---- messages of the invalid lines: at most one more than may be skipped.
+--- messages of the invalid records: at most one more than may be skipped.
 function Importer:put_all(tx, first, last)
   local batch, table = self.batch, self.table and tx:table(self.table)
   local refused, left = {}, self.given.max_errors - self.bad
@@ -175,8 +197,7 @@ function Importer:put_all(tx, first, last)
       ok, err = put(table, item)
     end
     if not ok then
-      refused[#refused + 1] = batch.problems[i]
-        or self:place(batch.numbers[i]) .. ": " .. err.message
+      refused[#refused + 1] = batch.problems[i] or self:message(batch.records[i], err.message)
     end
     if #refused > left then
       break
@@ -189,11 +210,18 @@ function Importer:put_all(tx, first, last)
   return through, refused
 end
 
---- Calls put_all in a transaction. Returns nil, err if that fails.
+--- To-be-closed value that lets signals interrupt the program again.
+local Released = { __close = function()
+  core.hold_signals(false)
+end }
+
+--- Calls put_all in a transaction. Returns nil, err if that fails. From the commit on no signal can
+--- interrupt the program, so that the caller counts exactly what is committed.
 function Importer:transact(first, last)
   local through, refused
   local ok, err = library_error.transact(self.db, function(tx)
     through, refused = self:put_all(tx, first, last)
+    core.hold_signals(true)
   end, { time_limit = TIME_LIMIT })
   if ok then
     return through, refused
@@ -208,6 +236,7 @@ local halves_help = { TOO_BIG = true, FULL = true }
 --- Stores the items from first to last, or half of them if they do not fit into one transaction.
 --- Returns the last one that is stored.
 function Importer:store(first, last)
+  local _released <close> = setmetatable({}, Released)
   local through, refused = self:transact(first, last)
   if not through then
     if halves_help[refused.code] and last > first then
@@ -229,48 +258,56 @@ function Importer:store(first, last)
 end
 
 function Importer:stored_through(through, count)
+  local last = self.batch.records[through]
   self.stored = self.stored + count
-  self.line = self.batch.numbers[through] or self.line
+  self.record = last and last.number or self.record
+  if count > 0 and self.table then
+    self.tables[self.table] = true
+  end
 end
 
---- Stores the batch. All lines up to `line` have been processed then.
-function Importer:flush(line)
+--- Stores the batch. All records up to `number` have been processed then.
+function Importer:flush(number)
   local batch, first = self.batch, 1
   while first <= #batch.items do
     first = self:store(first, #batch.items) + 1
   end
   self.batch = new_batch()
-  self.line = math.max(self.line, line)
+  self.record = math.max(self.record, number)
 end
 
---- Adds the item of the last line, or false and a message, to the batch. Stores the batch if it is
---- full.
-function Importer:collect(item, problem, line)
+--- Adds the item of a record, or false and a message, to the batch. Stores the batch if it is full.
+function Importer:collect(item, problem, record)
   local batch = self.batch
   local count = #batch.items + 1
-  batch.items[count], batch.problems[count] = item, problem
-  batch.numbers[count], batch.texts[count] = self.source.number, line
-  batch.bytes = batch.bytes + #line
+  batch.items[count], batch.problems[count], batch.records[count] = item, problem, record
+  record.tree, record.item, record.bytes = nil, nil, nil
+  batch.bytes = batch.bytes + (record.text and #record.text or 0)
   if count == BATCH_ITEMS or batch.bytes >= BATCH_BYTES then
-    self:flush(self.source.number)
+    self:flush(record.number)
   end
 end
 
 --- Opens the table that --table names.
 function Importer:open_table()
-  self.table = open.table(self.db, self.given.table).name
+  local given = self.given
+  if given.key then
+    self:begin_defined(given.key)
+  else
+    self.table = open.table(self.db, given.table).name
+  end
 end
 
---- Adds an encoded item to the batch.
-function Importer:add(item, line)
+--- Adds a stored item to the batch.
+function Importer:add(bytes, record)
   if not self.table then
     if not self.given.table then
-      console.fail(("%s: unknown table"):format(
-        self:place(self.source.number)), "name the table with --table")
+      self:fail(record, ("%s: unknown table"):format(self:place(record)),
+        "name the table with --table")
     end
     self:open_table()
   end
-  self:collect(item, nil, line)
+  self:collect(bytes, nil, record)
 end
 
 -- Tables ---------------------------------------------------------------------
@@ -283,10 +320,24 @@ function Importer:make_table(spec)
   library_error.check(self.db.path, self.db:create_table(spec))
 end
 
+--- Opens a table, or creates it. Ends the command if it exists with another key.
+function Importer:begin_defined(spec, place)
+  local table, err, code = self.db:table(spec.name)
+  if code == "NOT_FOUND" then
+    self:make_table(spec)
+  elseif not table then
+    console.fail(("%s: %s"):format(place or self.db.path, err.message))
+  elseif not table_definition.matches(spec,
+      library_error.check(self.db.path, table:describe())) then
+    console.fail(("%s: table %s exists with another key"):format(place or self.db.path, spec.name))
+  end
+  self.table = spec.name
+end
+
 --- Handles the definition of a table. The items of the table follow.
-function Importer:begin_table(tree)
-  local place = self:place(self.source.number)
-  self:flush(self.source.number - 1)
+function Importer:begin_table(tree, record)
+  local place = self:place(record)
+  self:flush(record.number - 1)
   local spec, problem = table_definition.spec(tree)
   if not spec then
     console.fail(("%s: %s"):format(place, problem))
@@ -295,32 +346,40 @@ function Importer:begin_table(tree)
       "without --table each is stored in the table of its name")
   end
   self.definition, spec.name = spec, self.given.table or spec.name
-  local table, err, code = self.db:table(spec.name)
-  if code == "NOT_FOUND" then
-    self:make_table(spec)
-  elseif not table then
-    console.fail(("%s: %s"):format(place, err.message))
-  elseif not table_definition.matches(spec,
-      library_error.check(self.db.path, table:describe())) then
-    console.fail(("%s: table %s exists with another key"):format(place, spec.name))
-  end
-  self.table = spec.name
+  self:begin_defined(spec, place)
 end
 
 --- Handles the end of an export: compares the number of items.
-function Importer:end_export(tree)
+function Importer:end_export(tree, record)
   local count = type(tree) == "table" and tree.Items or "an unknown number of"
   if count ~= self.seen then
-    self:flush(self.source.number - 1)
-    console.fail(("%s: %s items exported, %d read"):format(
-      self:place(self.source.number), count, self.seen), "lines are missing or were added")
+    self:fail(record, ("%s: %s items exported, %d read"):format(self:place(record), count,
+      self.seen), "items are missing or were added")
   end
   self.seen, self.definition = 0, nil
 end
 
--- Lines ----------------------------------------------------------------------
+--- Handles the end of an answer of Scan or Query: compares the number of items. An answer with a
+--- key to continue from is not the last one.
+function Importer:end_answer(record)
+  local answer, place = record.answer, self:place(record)
+  if not answer.Items then
+    self:fail(record, place .. ': an answer without "Items"')
+  elseif answer.Count ~= nil and answer.Count ~= record.count then
+    self:fail(record, ("%s: the answer has Count %s, but %d items"):format(place,
+      tostring(answer.Count), record.count), "items are missing or were added")
+  end
+  for _, name in ipairs { "LastEvaluatedKey", "NextToken" } do
+    if answer[name] ~= nil and answer[name] ~= types.null then
+      self.partial = self.partial or ("%s: the answer has %s: the scan has more items"):format(
+        place, name)
+    end
+  end
+end
 
---- Returns the kind of a line in DynamoDB's JSON: "Item", "Table" or "End"; nil for others.
+-- Records --------------------------------------------------------------------
+
+--- Returns the kind of a record in DynamoDB's JSON: "Item", "Table" or "End"; nil for others.
 local function kind_of(tree)
   local kind = types.type(tree) == "M" and next(tree)
   if (kind == "Item" or kind == "Table" or kind == "End") and next(tree, kind) == nil then
@@ -328,97 +387,115 @@ local function kind_of(tree)
   end
 end
 
---- Handles a line in DynamoDB's JSON.
-function Importer:take_line(tree, line)
+--- Handles a record in DynamoDB's JSON.
+function Importer:take_typed(tree, record)
   local kind = kind_of(tree)
   if kind == "Table" then
-    self:begin_table(tree.Table)
+    self:begin_table(tree.Table, record)
   elseif kind == "End" then
-    self:end_export(tree.End)
+    self:end_export(tree.End, record)
   elseif not kind then
-    self.seen = self.seen + 1
-    self:refuse(line, nil, 'expected {"Item":...}; use --format json for plain items')
+    self:count_item()
+    self:refuse(record, 'expected {"Item":...}; use --format json for plain items')
   else
-    self:take_item(tree.Item, line)
+    self:take_item(tree.Item, record)
   end
 end
 
-function Importer:take_item(tree, line)
-  self.seen = self.seen + 1
-  local item, err = json.item(tree, self.given.form)
-  local bytes = item
-  if item then
-    bytes, err = core.values.encode(item)
-  end
+function Importer:count_item()
+  self.seen, self.read = self.seen + 1, self.read + 1
+end
+
+--- Encodes an item and adds it to the batch.
+function Importer:add_item(item, record)
+  local bytes, err = core.values.encode(item)
   if bytes then
-    self:add(bytes, line)
+    self:add(bytes, record)
   else
-    self:refuse(line, nil, err.message)
+    self:refuse(record, err.message)
   end
 end
 
---- Handles a line that an earlier run has processed: only definitions and ends are evaluated.
-function Importer:pass(line)
-  if self.checkpoint and self.source.number == self.checkpoint.line then
-    self:check_checkpoint(line)
+function Importer:take_item(tree, record)
+  self:count_item()
+  local item, err = json.item(tree, self.given.form)
+  if item then
+    self:add_item(item, record)
+  else
+    self:refuse(record, err.message)
   end
-  if self.given.form == "dynamodb" and line ~= line_reader.TOO_LONG and
-      line:find '^%s*{%s*"[TE]' then
-    local tree = json_text.decode(line)
+end
+
+--- Handles a record that an earlier run has processed: only definitions and ends are evaluated.
+function Importer:pass(record)
+  if self.checkpoint and record.number == self.checkpoint.record then
+    self:check_checkpoint(record)
+  end
+  if self.given.form == "dynamodb" and not record.bare and record.text
+      and record.text:find '^{%s*"[TE]' then
+    local tree = json_text.decode(record.text)
     if kind_of(tree) then
-      return self:take_line(tree, line)
+      return self:take_typed(tree, record)
     end
   end
-  self.seen = self.seen + 1
+  self:count_item()
 end
 
---- Processes the next line of the source.
----@param line string|table
-function Importer:take(line)
-  if line == "" or line ~= line_reader.TOO_LONG and not line:find "%S" then
-    return
-  elseif self.source.number <= self.done then
-    return self:pass(line)
-  elseif line == line_reader.TOO_LONG then
-    self.seen = self.seen + 1
-    return self:refuse(line, nil, tostring(line))
-  end
-  local form = self.given.form
-  local bytes = core.json_bytes(line, form, form == "dynamodb" and "Item" or nil)
-  if bytes then
-    self.seen = self.seen + 1
-    return self:add(bytes, line)
-  end
-  -- the definition or the end of a table, or an invalid line, which this names
-  local tree, err, code = json_text.decode(line)
-  if code then
-    self.seen = self.seen + 1
-    local hint = line:find "^\x1f\x8b"
-      and "compressed file: use gunzip -c FILE | tidetable import"
-    self:refuse(line, err.column, hint or err.reason)
-  elseif self.given.form == "dynamodb" then
-    self:take_line(tree, line)
+--- Processes a record of the source.
+---@param record tidetable.cli.Record
+function Importer:take(record)
+  if record.answer then
+    self:end_answer(record)
+  elseif record.is_end then
+    self:fail(record, self:message(record, record.fault.reason))
+  elseif record.number <= self.done then
+    self:pass(record)
+  elseif record.fault then
+    self:count_item()
+    self:refuse(record, record.fault.reason)
+  elseif record.bytes then
+    self:count_item()
+    self:add(record.bytes, record)
+  elseif record.item then
+    self:count_item()
+    self:add_item(record.item, record)
+  elseif self.given.form == "dynamodb" and not record.bare then
+    self:take_typed(record.tree, record)
   else
-    self:take_item(tree, line)
+    self:take_item(record.tree, record)
   end
 end
 
---- Processes the end of the source: stores the last batch and deletes the checkpoint.
-function Importer:finish()
-  self:flush(self.source.number)
+--- Ends the command if the end of the input shows that something is missing.
+function Importer:check_end(number)
+  local name = self.given.name
+  if self.definition then
+    console.fail(name .. ": missing end: the export is incomplete", "its items are stored")
+  elseif number < self.done then
+    console.fail(("%s: %s, but the import starts after record %d"):format(name,
+      display.counted(number, "record"), self.done))
+  elseif self.given.expect and self.read ~= self.given.expect then
+    console.fail(("%s: %s expected, %d read"):format(name,
+      display.counted(self.given.expect, "item"), self.read), "its items are stored")
+  end
+end
+
+--- Processes the end of the source, after `number` records: stores the last batch and deletes the
+--- checkpoint.
+---@param number integer
+function Importer:finish(number)
+  self:flush(number)
   if self.given.table and not self.table then
     self:open_table() -- so that a wrong name is an error for an empty file, too
   end
-  if self.definition then
-    console.fail(self.source.name .. ": missing end: the export is incomplete",
-      "its items are stored")
-  elseif self.source.number < self.done then
-    console.fail(("%s: %d lines, but the import starts after line %d"):format(
-      self.source.name, self.source.number, self.done))
-  end
+  self:check_end(number)
+  self.is_complete = true
   if self.given.checkpoint then
     local checkpoints = open.table(self.db, importer.CHECKPOINTS)
     library_error.check(self.db.path, checkpoints:delete { name = self.given.checkpoint })
+  end
+  if self.partial then
+    console.fail(self.partial, "its items are stored")
   end
 end
 

@@ -42,6 +42,14 @@ function item_argument.key_types(description)
   return types
 end
 
+--- Parses the text of a value.
+---@param kind string   S, N or B
+---@param text string
+---@return any value, string|nil problem  nil and a message if the text is invalid
+function item_argument.parse(kind, text)
+  return PARSERS[kind](text)
+end
+
 --- Parses the value of a key attribute.
 ---@param name string
 ---@param kind string   S, N or B

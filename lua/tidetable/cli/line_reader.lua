@@ -1,4 +1,4 @@
--- line_reader.lua - reads the lines of a file of any size, one at a time.
+-- line_reader.lua - reads a file of any size, in pieces or line by line.
 --
 -- A file is read in pieces of 64 KiB; a pipe or a terminal is read as data arrives.
 -- A line longer than any item is dropped, so that a file without line ends cannot
@@ -9,7 +9,8 @@ local core = require "tidetable.core"
 
 local line_reader = {}
 
-local PIECE = 65536
+--- Number of bytes that are read at once.
+line_reader.PIECE = 65536
 
 --- Seconds without data after which a pipe is idle.
 local IDLE = 0.2
@@ -81,32 +82,61 @@ local function read_live(source)
   end
 end
 
---- Reads the next piece. Returns false at the end.
-function Lines:read_piece()
+--- Reads the next piece; nil at the end. Must not be mixed with `next`. A read error ends the
+--- command.
+---@return string|nil
+function Lines:read()
+  if self.first then
+    local first = self.first
+    self.first = nil
+    return first
+  end
   local piece, problem
   if self.is_live then
     piece, problem = read_live(self)
   else
-    piece, problem = self.file:read(PIECE)
+    piece, problem = self.file:read(line_reader.PIECE)
   end
   if problem then
     console.fail(("%s: %s"):format(self.name, problem))
   end
-  self.piece, self.at = piece or "", 1
-  return self.piece ~= ""
+  return piece ~= "" and piece or nil
 end
 
---- Returns the rest of the piece up to a line end, and true if there is one.
+--- Returns the first piece, and keeps it for `read`; nil for an empty file.
+---@param is_enough fun(piece: string): boolean  false: more is read, unless the file has no more
+---@return string|nil
+function Lines:peek(is_enough)
+  local piece = self:read()
+  while piece and not is_enough(piece) do
+    local more = self:read()
+    if not more then
+      break
+    end
+    piece = piece .. more
+  end
+  self.first = piece
+  return piece
+end
+
+--- Reads the next piece for `next`. Returns false at the end.
+function Lines:read_piece()
+  local piece = self:read()
+  self.piece, self.at = piece or "", 1
+  return piece ~= nil
+end
+
+--- Returns the rest of the piece up to and with a line end, and true if there is one.
 function Lines:part()
   local stop = self.piece:find("\n", self.at, true)
-  local part = self.piece:sub(self.at, (stop or 0) - 1)
-  self.at = stop and stop + 1 or #self.piece + 1
-  self.offset = self.offset + #part + (stop and 1 or 0)
+  local part = self.piece:sub(self.at, stop)
+  self.at = self.at + #part
+  self.offset = self.offset + #part
   return part, stop ~= nil
 end
 
---- Returns the next line without its end (\n or \r\n); nil at the end of the file; TOO_LONG for a
---- line that is too long. A read error ends the command.
+--- Returns the next line with its end; nil at the end of the file; TOO_LONG for a line that is too
+--- long.
 ---@return string|table|nil
 function Lines:next()
   local parts, size, ended = {}, 0, false
@@ -118,7 +148,7 @@ function Lines:next()
       break
     end
     parts[#parts + 1], ended = self:part()
-    size = size + #parts[#parts] + (ended and 1 or 0)
+    size = size + #parts[#parts]
     if size > line_reader.MAX then
       parts = {}
     end
@@ -127,14 +157,7 @@ function Lines:next()
   if size > line_reader.MAX then
     return line_reader.TOO_LONG
   end
-  local line = #parts == 1 and parts[1] or table.concat(parts)
-  if line:byte(-1) == 13 then
-    line = line:sub(1, -2)
-  end
-  if self.number == 1 and line:sub(1, #line_reader.MARK) == line_reader.MARK then
-    line = line:sub(#line_reader.MARK + 1)
-  end
-  return line
+  return table.concat(parts)
 end
 
 function Lines:close()

@@ -3,6 +3,7 @@
 local argparse = require "argparse"
 local command_line = require "tidetable.cli.command_line"
 local console = require "tidetable.cli.console"
+local core = require "tidetable.core"
 local exit_status = require "tidetable.cli.exit_status"
 local library_error = require "tidetable.cli.library_error"
 local tidetable = require "tidetable"
@@ -98,7 +99,8 @@ local function show_usage(parser, name)
   io.stderr:write(("see '%s --help'\n"):format(name))
 end
 
---- Returns true for the error of Ctrl-C, from Lua's own signal handler or from the library.
+--- Returns true for the error of Ctrl-C and other signals, from a signal handler or from the
+--- library.
 local function is_interrupt(err)
   return type(err) == "string" and err:find "interrupted!$" ~= nil
     or type(err) == "table" and err.code == "INTERRUPTED"
@@ -130,7 +132,7 @@ local function status_of(err, out, name)
     end
     return err.status or exit_status.FAILED
   elseif err.is_interrupt then
-    return exit_status.INTERRUPTED
+    return exit_status.of_signal(core.received_signal())
   end
   out:complain(name, err.bug, "this is a bug in tidetable: please report it", err.trace)
   return exit_status.FAILED

@@ -10,12 +10,23 @@ local function is_day(found, year, month, day)
   return found.year == year and found.month == month and found.day == day
 end
 
---- Converts a local time to seconds since 1970; nil if the calendar has no such day.
+--- Largest change of a zone's offset from UTC that is looked for, and the step of such changes.
+local OFFSET_CHANGE, OFFSET_STEP = 3 * 3600, 900
+
+--- Converts a local time to seconds since 1970; nil if there is no such time: on a day that the
+--- calendar does not have, or in an hour that is skipped when the clocks are set forward. Of two
+--- possible times, when the clocks are set back, returns the earlier.
 local function local_time(year, month, day, hour, minute, second)
-  local seconds = os.time {
+  local near = os.time {
     year = year, month = month, day = day, hour = hour, min = minute, sec = second,
   }
-  return seconds and is_day(os.date("*t", seconds), year, month, day) and seconds or nil
+  for seconds = (near or 0) - OFFSET_CHANGE, (near or -1) + OFFSET_CHANGE, OFFSET_STEP do
+    local found = os.date("*t", seconds)
+    if is_day(found, year, month, day) and found.hour == hour and found.min == minute
+        and found.sec == second then
+      return seconds
+    end
+  end
 end
 
 --- Converts a UTC time to seconds since 1970; nil if the calendar has no such day. Years begin in
@@ -39,24 +50,46 @@ local function clock_time(text)
     return 0, 0, 0
   end
   local hour, minute, rest = text:match "^(%d%d?):(%d%d)(.*)$"
-  local second = rest == "" and "0" or rest and rest:match "^:(%d%d%.?%d*)$"
+  local second = rest == "" and "0" or rest and rest:gsub(",", ".", 1):match "^:(%d%d%.?%d*)$"
   if second and in_range(tonumber(hour), tonumber(minute), tonumber(second)) then
     return tonumber(hour), tonumber(minute), tonumber(second)
   end
 end
 
---- Combines a time of day, with an optional Z for UTC, and a date; nil year: today.
+--- Separates the zone from a time of day: returns the rest and the zone's offset from UTC in
+--- seconds; nil: local time.
+local function split_zone(text)
+  if text:find "[zZ]$" then
+    return text:sub(1, -2), 0
+  end
+  local rest, sign, hours, minutes = text:match "^(.*)([+-])(%d%d):?(%d?%d?)$"
+  if not rest or #minutes == 1 or tonumber(hours) > 14 or (tonumber(minutes) or 0) > 59 then
+    return text, nil
+  end
+  local offset = tonumber(hours) * 3600 + (tonumber(minutes) or 0) * 60
+  return rest, math.tointeger(sign == "-" and -offset or offset)
+end
+
+--- Combines a time of day, with an optional zone, and a date; nil year: today. A day without a time
+--- begins at midnight, or at 1:00 if the clocks are set forward at midnight.
 local function date_and_time(text, year, month, day, now)
-  local zone = text:match "[zZ]$"
-  local hour, minute, second = clock_time(zone and text:sub(1, -2) or text)
+  local rest, offset = split_zone(text)
+  local hour, minute, second = clock_time(rest)
   if not hour then
     return nil
   end
-  local today = os.date("*t", now)
-  local whole = second // 1
-  local seconds = (zone and utc_time or local_time)(year or today.year, month or today.month,
-    day or today.day, hour, minute, math.tointeger(whole))
-  return seconds and seconds + second - whole
+  local today = os.date(offset and "!*t" or "*t", now + (offset or 0))
+  year, month, day = year or today.year, month or today.month, day or today.day
+  local whole = math.tointeger(second // 1)
+  local seconds
+  if offset then
+    seconds = utc_time(year, month, day, hour, minute, whole)
+    seconds = seconds and seconds - offset
+  else
+    seconds = local_time(year, month, day, hour, minute, whole)
+      or rest == "" and local_time(year, month, day, 1, 0, 0)
+  end
+  return seconds and seconds + second - whole or nil
 end
 
 --- Parses a time. argparse's `convert` calls it. The text is one of:
@@ -65,13 +98,14 @@ end
 ---     11:30, 11:30:15                          today
 ---     2026-01-31, 2026-01-31 11:30             a day, at midnight or at a time
 ---     2026-01-31T11:30:15.25Z                  in UTC; without Z times are local
----     1769859015                               seconds since 1970
+---     2026-01-31T11:30:15,25+01:00             with an offset from UTC, as date --iso-8601=ns
+---     1769859015, @1769859015                  seconds since 1970
 ---@param text string
 ---@param now number|nil  default: the system clock
 ---@return number|nil seconds, string|nil problem   seconds since 1970; nil and a message
 function time_argument.parse(text, now)
   now = now or os.time()
-  local seconds = tonumber(text)
+  local seconds = tonumber((text:gsub("^@(%d)", "%1")))
   local ago = not seconds and options.duration_ms(text)
   if ago then
     seconds = math.max(now - ago / 1000, 0)

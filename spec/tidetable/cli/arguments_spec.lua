@@ -1,5 +1,6 @@
 -- arguments_spec.lua - values of options that several commands have.
 local arguments = require "tidetable.cli.arguments"
+local json = require "tidetable.dynamodb.json"
 
 describe("a value", function()
   it("is a number of seconds or an integer, or is refused", function()
@@ -24,5 +25,30 @@ describe("a value", function()
     end
     assert.equal("'1w': invalid duration, expected for example 7d",
       select(2, arguments.duration "1w"))
+  end)
+
+  it("is a sequence number, also in DynamoDB's form", function()
+    assert.equal(17, arguments.sequence_number "17")
+    assert.equal(100, arguments.sequence_number "100")
+    assert.equal(17, arguments.sequence_number(json.wire_number(17)))
+    assert.equal(math.maxinteger, arguments.sequence_number(json.wire_number(math.maxinteger)))
+    for _, words in ipairs { "", "-1", "x", "200000000000000000017", "1" .. ("9"):rep(20) } do
+      assert.is_nil(arguments.sequence_number(words))
+    end
+  end)
+
+  it("is a key, types or a delimiter, or is refused", function()
+    assert.same({ "id", "S" }, arguments.key_attribute "id")
+    assert.same({ "id", "N" }, arguments.key_attribute "id:N")
+    assert.is_nil(arguments.key_attribute "id:X")
+    assert.same({ zip = "S", total = "N" }, arguments.types "zip:S,total:N")
+    for _, words in ipairs { "", "zip", "zip:X", "zip:S,zip:N", "zip:S," } do
+      assert.is_nil(arguments.types(words), words)
+    end
+    assert.equal("\t", arguments.delimiter "\\t")
+    assert.equal(";", arguments.delimiter ";")
+    for _, words in ipairs { "", "ab", '"', "\n", "a", "1" } do
+      assert.is_nil(arguments.delimiter(words), words)
+    end
   end)
 end)

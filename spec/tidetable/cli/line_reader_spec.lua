@@ -17,29 +17,39 @@ local function read(text)
   return found, offsets
 end
 
-it("returns lines without their ends, and counts bytes", function()
+it("returns lines with their ends, and counts bytes", function()
   local found, offsets = read "a\nbc\r\n\n\r\nlast"
-  assert.same({ "a", "bc", "", "", "last" }, found)
+  assert.same({ "a\n", "bc\r\n", "\n", "\r\n", "last" }, found)
   assert.same({ 2, 6, 7, 9, 13 }, offsets)
   assert.same({}, (read ""))
-  assert.same({ "" }, (read "\n"))
-  assert.same({ "a\0b" }, (read "a\0b\n"))
+  assert.same({ "\n" }, (read "\n"))
+  assert.same({ "a\0b\n" }, (read "a\0b\n"))
 end)
 
-it("skips a byte order mark at the beginning only", function()
-  local found, offsets = read "\u{feff}a\n\u{feff}b\n"
-  assert.same({ "a", "\u{feff}b" }, found)
-  assert.same({ 5, 10 }, offsets)
-  assert.same({ "" }, (read "\u{feff}"))
+it("shows the first piece without taking it", function()
+  local asked = {}
+  local source <close> = line_reader.open(shop.file("in.txt", ("x"):rep(70000)))
+  local piece = source:peek(function(piece)
+    asked[#asked + 1] = #piece
+    return #piece > line_reader.PIECE
+  end)
+  assert.same({ 65536, 70000 }, asked)
+  assert.equal(70000, #piece)
+  assert.equal(piece, source:read())
+  assert.is_nil(source:read())
+  local empty <close> = line_reader.open(shop.file("in.txt", ""))
+  assert.is_nil(empty:peek(function() return false end))
+  assert.is_nil(empty:next())
 end)
 
 it("returns lines that span several pieces", function()
   for size = 65530, 65540 do
     local long = ("x"):rep(size)
-    assert.same({ long, "y", long, "" }, (read(long .. "\ny\n" .. long .. "\n\n")))
+    assert.same({ long .. "\n", "y\n", long .. "\n", "\n" },
+      (read(long .. "\ny\n" .. long .. "\n\n")))
   end
   local long = ("x"):rep(300000)
-  assert.same({ "a", long }, (read("a\n" .. long)))
+  assert.same({ "a\n", long }, (read("a\n" .. long)))
 end)
 
 it("drops a line that is too long, and continues after it", function()
@@ -48,7 +58,8 @@ it("drops a line that is too long, and continues after it", function()
   local found = read("a\n" .. ("x"):rep(200001) .. "\nb\n" .. ("y"):rep(199999) .. "\n"
     .. ("z"):rep(1000000))
   line_reader.MAX = max
-  assert.same({ "a", line_reader.TOO_LONG, "b", ("y"):rep(199999), line_reader.TOO_LONG }, found)
+  assert.same({ "a\n", line_reader.TOO_LONG, "b\n", ("y"):rep(199999) .. "\n",
+    line_reader.TOO_LONG }, found)
   assert.equal("line of more than 64 MiB", tostring(line_reader.TOO_LONG))
 end)
 

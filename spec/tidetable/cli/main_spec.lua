@@ -77,6 +77,51 @@ describe("the command", function()
     end
   end)
 
+  it("reports a full disk in every command that writes text", function()
+    local path = shop.make()
+    local copy = helper.path "copy.tide"
+    for _, words in ipairs { "describe %s orders", "stats %s", "check %s", "tables --json %s",
+      "get %s orders customer=ann placed_at=1", "query %s orders customer=ann", "export %s",
+      "tail %s", "sweep %s", "backup %s " .. command.quote(copy), "compact %s", "completion bash",
+      "put %s orders customer=ann placed_at=1 --old",
+      "update %s orders customer=ann placed_at=2 'REMOVE note' --return-values ALL_OLD",
+      "delete %s orders customer=ann placed_at=1 --old" } do
+      os.remove(copy)
+      local ran = command.shell("$TIDETABLE " .. words:format(command.quote(path)) .. " >/dev/full")
+      assert.equal(1, ran.status, words)
+      assert.truthy(ran.err:find("standard output: No space left on device", 1, true), words)
+    end
+  end)
+
+  -- The database must not get the descriptor of a message.
+  it("harms no file when descriptors 0 to 2 are closed", function()
+    local path = make()
+    local line = "$TIDETABLE %s " .. command.quote(path)
+    for _, closed in ipairs { "<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", "<&- >&- 2>&-" } do
+      for _, words in ipairs { "tables", "sweep", "check", "nowhere" } do
+        local ran = command.shell(("{ %s %s ; }; echo $?"):format(line:format(words), closed))
+        assert.truthy(ran.out:find "%f[^\0\n][012]\n$", words .. closed)
+      end
+      command.shell(("{ %s table1 id=x text=%s %s ; }"):format(line:format "put", ("y"):rep(5000),
+        closed))
+      assert.truthy(must { "check", path }:find("ok", 1, true), closed)
+    end
+    assert.truthy(must({ "get", path, "table1", "id=x" }):find('"text":"yyy', 1, true))
+  end)
+
+  it("writes everything into a non-blocking pipe", function()
+    if not os.execute "perl -MFcntl -e 1 2>/dev/null" then return pending "perl is missing" end
+    local db = helper.open()
+    local items = assert(db:create_table { name = "items", partition_key = { "id", "N" } })
+    for i = 1, 3000 do assert(items:put { id = i, text = ("x"):rep(100) }) end
+    db:close()
+    local ran = command.shell(([[{ perl -MFcntl -e 'fcntl(STDOUT, F_SETFL, O_NONBLOCK)';
+      $TIDETABLE scan %s items; echo $? >&2; } | { sleep 0.3; wc -l; }]]):format(
+      command.quote(helper.path())))
+    assert.equal("3000\n", ran.out)
+    assert.equal("0\n", ran.err)
+  end)
+
   it("names the modules it needs if they are missing", function()
     local ran = command.shell(("env LUA_PATH=/nowhere/?.lua LUA_CPATH= %s"):format(command.line))
     assert.equal(1, ran.status)

@@ -37,4 +37,10 @@ function shop.file(name, text)
   return path
 end
 
+--- Returns the content of a file in the directory of the test.
+function shop.read(name)
+  local file <close> = assert(io.open(helper.path(name), "rb"))
+  return file:read "a"
+end
+
 return shop

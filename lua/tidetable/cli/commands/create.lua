@@ -42,11 +42,8 @@ A key attribute is NAME, for a text, or NAME:TYPE, where TYPE is S (text), N (nu
 
 --- Parses NAME or NAME:TYPE.
 local function key_of(text)
-  local name, kind = text:match "^(.+):([SNB])$"
-  if not name and (text == "" or text:find(":", 1, true)) then
-    console.misused(("'%s': expected NAME or NAME:TYPE"):format(text), "TYPE is S, N or B")
-  end
-  return { name or text, kind or "S" }
+  local key, problem = arguments.key_attribute(text)
+  return key or console.misused(problem)
 end
 
 --- Ends the command with an error of create_table or ensure_table. The option of ensure_table that

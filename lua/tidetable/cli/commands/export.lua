@@ -7,6 +7,7 @@
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
+local display = require "tidetable.cli.display"
 local expression_options = require "tidetable.cli.expression_options"
 local item_listing = require "tidetable.cli.item_listing"
 local item_writer = require "tidetable.cli.item_writer"
@@ -27,13 +28,17 @@ for each item in DynamoDB's JSON, as in DynamoDB's export to S3. The last line, 
 that the export is complete. 'import' restores the tables from it. Of the streams only the
 settings are exported, not the records.
 
+With -o the file is written under another name and renamed when it is complete, so an older export
+is never replaced by a part of a new one. Without an End line the number of items is reported on
+standard error, for --expect of 'import'.
+
 The whole export is one snapshot. While it runs, the file grows, because pages freed by other
 processes cannot be reused.
 
 In a pipeline the shell returns the status of the last command, so a failed export is not
 noticed: use 'set -o pipefail'.]],
   examples = {
-    { "tidetable export shop.tide > shop.jsonl", "export all tables" },
+    { "tidetable export shop.tide -o shop.jsonl", "export all tables" },
     { "set -o pipefail; tidetable export shop.tide orders --items-only | gzip > orders.jsonl.gz",
       "export the items of one table, compressed (bash)" },
     { "tidetable export shop.tide orders --format json > plain.jsonl",
@@ -64,6 +69,11 @@ noticed: use 'set -o pipefail'.]],
     },
     arguments.TOTAL_SEGMENTS,
     { "--items-only", "Write the items of one table, without definition and end." },
+    {
+      "-o", "File to write instead of standard output. It appears, or replaces an older "
+        .. "file, when the export is complete.",
+      value = "FILE", target = "output",
+    },
     {
       "--time-limit", "Maximum number of seconds to hold the snapshot.",
       value = "SECONDS", convert = arguments.seconds, default = 3600,
@@ -133,19 +143,26 @@ local function write_line(out, name, tree)
   out:write(json_text.encode { [name] = tree }, "\n")
 end
 
-function export.run(args, out)
-  local only_items = args.items_only or args.format == "json" or args.projection
-    or item_listing.segment(args)
-  if only_items and #args.table ~= 1 then
-    console.misused("items without definition: exactly one table required", "name the table")
+--- To-be-closed value that removes the file of -o unless it is complete.
+local Output = { __close = function()
+  core.drop_output()
+end }
+
+--- Directs standard output to the file of -o.
+local function redirect(args)
+  if args.output then
+    library_error.check(args.output, core.redirect_output(args.output))
   end
-  local db <close> = open.database(args)
-  local snapshot, tables = take_snapshot(db, args)
+  return setmetatable({}, Output)
+end
+
+--- Writes the tables. Returns the number of items.
+local function export_all(snapshot, tables, args, out, only_items)
   local bar <close> = progress_bar.new(out, "exporting")
   local total = 0
   local function count(n)
     total = total + n
-    if not out.is_terminal then
+    if not out.is_terminal or args.output then
       bar:show(total)
     end
   end
@@ -155,9 +172,29 @@ function export.run(args, out)
     end
     export_items(snapshot, each, args, out, count)
   end
-  core.finish(snapshot)
   if not only_items then
     write_line(out, "End", types.map { Items = total, Tables = #tables })
+  end
+  return total
+end
+
+function export.run(args, out)
+  local only_items = args.items_only or args.format == "json" or args.projection
+    or item_listing.segment(args)
+  if only_items and #args.table ~= 1 then
+    console.misused("items without definition: exactly one table required", "name the table")
+  end
+  local db <close> = open.database(args)
+  local snapshot, tables = take_snapshot(db, args)
+  local _output <close> = redirect(args)
+  local total = export_all(snapshot, tables, args, out, only_items)
+  core.finish(snapshot)
+  out.flush()
+  if args.output then
+    library_error.check(args.output, core.publish_output())
+  end
+  if only_items then
+    out.note(display.counted(total, "item") .. " exported")
   end
 end
 

@@ -9,8 +9,8 @@ local item_writer = require "tidetable.cli.item_writer"
 local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.json_text"
 local library_error = require "tidetable.cli.library_error"
-local line_reader = require "tidetable.cli.line_reader"
 local open = require "tidetable.cli.open_database"
+local record_source = require "tidetable.cli.record_source"
 
 local put = {
   name = "put",
@@ -21,9 +21,9 @@ attribute has the type that the table declares. NAME:=JSON is any other value. T
 be one JSON argument. In plain JSON a binary is {"$B": "aGk="}, and sets are {"$SS": ["a"]},
 {"$NS": [1]} and {"$BS": ["aGk="]}.
 
-With '-' the items are read from standard input, as JSON objects one after another, and stored in
-one transaction: all or none. A condition must hold for each of them. Use 'import' for more than
-32 MiB.]],
+With '-' the items are read from standard input, as JSON objects one after another or in arrays,
+and stored in one transaction: all or none. A condition must hold for each of them. Use 'import'
+for more than 32 MiB.]],
   examples = {
     { "tidetable put shop.tide orders customer=ann placed_at=1 status=open total:=12.5",
       "status is a text, total a number" },
@@ -55,29 +55,33 @@ local INPUT_MAX = 32 * 1024 * 1024
 
 local USE_IMPORT = "use 'tidetable import', which stores items in several transactions"
 
---- Returns the number of line ends in a part of a text.
-local function count_ends(input, first, last)
-  return select(2, input:sub(first, last):gsub("\n", ""))
+--- Returns a source of the records of a text.
+local function source_of(text)
+  return record_source.new({ read = function()
+    local piece = text
+    text = nil
+    return piece
+  end }, json_text.decode, false)
 end
 
 --- Returns the items of a text, and the line number at which each begins.
 local function decode_all(input, form)
-  local found, numbers, at = {}, {}, nil
-  local line, first = 1, 1
-  repeat
-    local counted = first
-    first = input:find("%S", at or 1) or #input + 1
-    line = line + count_ends(input, counted, first - 1)
-    local tree, next_at, code = json_text.decode_at(input, at)
-    if code then
-      console.fail("standard input: " .. next_at.message)
+  local source, found, numbers = source_of(input), {}, {}
+  for record in function() return source:next() end do
+    local fault = record.fault
+    if fault then
+      console.fail(("standard input: line %d, column %d: %s"):format(fault.line, fault.column,
+        fault.reason))
     end
-    local item, err = json.item(tree, form)
+    local item, err = json.item(record.tree, form)
     if not item then
-      console.fail(("standard input: line %d: %s"):format(line, err.message))
+      console.fail(("standard input: line %d: %s"):format(record.line, err.message))
     end
-    found[#found + 1], numbers[#numbers + 1], at = item, line, next_at
-  until at > #input
+    found[#found + 1], numbers[#numbers + 1] = item, record.line
+  end
+  if #found == 0 then
+    console.fail "standard input: no item"
+  end
   return found, numbers
 end
 
@@ -86,10 +90,8 @@ local function read_input(form)
   if problem then
     console.fail("standard input: " .. problem)
   end
-  input = (input or ""):gsub("^" .. line_reader.MARK, "")
-  if not input:find "%S" then
-    console.fail "standard input: no item"
-  elseif #input > INPUT_MAX then
+  input = input or ""
+  if #input > INPUT_MAX then
     console.fail("standard input: more than 32 MiB", USE_IMPORT)
   end
   return decode_all(input, form)

@@ -62,11 +62,11 @@ numbers that are lost.]],
     },
     {
       "--after", "Start after this sequence number.",
-      value = "NUMBER", convert = arguments.integer_from(0), exclusive = "position",
+      value = "NUMBER", convert = arguments.sequence_number, exclusive = "position",
     },
     {
       "--at", "Start at this sequence number, or at the next one that exists.",
-      value = "NUMBER", convert = arguments.integer_from(0), exclusive = "position",
+      value = "NUMBER", convert = arguments.sequence_number, exclusive = "position",
     },
     {
       "--time", "Start at a time: '10m' (ago), '11:30', '2026-01-31 11:30', with 'Z' in UTC, or "

@@ -64,6 +64,11 @@ describe("completion", function()
       { "tail", path, "ord" }, { "describe", path, "" },
       { "tail", helper.path("completion.bash"), "" },
     })
+    assert.are.same({ "orders ordinals", "orders ordinals", "files", "", "", "" }, offered {
+      { "tail", path, "-f", "ord" }, { "scan", "--limit", "5", path, "--reverse", "ord" },
+      { "export", "-o", helper.path("completion.bash"), path, "fil" },
+      { "tail", path, "-n", "ord" }, { "get", path, "orders", "ord" }, { "tail", "-n", path, "" },
+    })
   end)
 
   it("exists for zsh and fish too, and for no other shell", function()

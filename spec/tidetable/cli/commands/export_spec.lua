@@ -30,6 +30,15 @@ local function exported(db)
   return trees(table.concat(out))
 end
 
+--- Returns the output of an export of items, which reports their number.
+local function items_of(words)
+  local ran = command.run(words)
+  assert.equal(0, ran.status, ran.err)
+  local count = select(2, ran.out:gsub("\n", ""))
+  assert.equal(("%d item%s exported\n"):format(count, count == 1 and "" or "s"), ran.err)
+  return ran.out
+end
+
 describe("export", function()
   it("writes definitions, items and an end", function()
     local found = trees(command.must { "export", shop.make() })
@@ -46,7 +55,7 @@ describe("export", function()
   it("writes the items of a segment, without definition and end", function()
     local path, found = shop.make(), {}
     for segment = 0, 2 do
-      for _, tree in ipairs(trees(command.must { "export", path, "orders", "--segment",
+      for _, tree in ipairs(trees(items_of { "export", path, "orders", "--segment",
           tostring(segment), "--total-segments", "3" })) do
         local key = tree.Item.customer.S .. tree.Item.placed_at.N
         assert.is_nil(found[key])
@@ -73,9 +82,9 @@ describe("export", function()
   it("writes items only, in DynamoDB's or in plain JSON", function()
     local path = shop.make()
     assert.equal('{"Item":{"hash":{"B":"AAE="},"size":{"N":"12345678901234567890.5"}}}\n',
-      command.must { "export", path, "files", "--items-only" })
+      items_of { "export", path, "files", "--items-only" })
     assert.equal('{"hash":{"$B":"AAE="},"size":12345678901234567890.5}\n',
-      command.must { "export", path, "files", "--format", "json" })
+      items_of { "export", path, "files", "--format", "json" })
     command.refuses(2, "exactly one table required", { "export", path, "--items-only" })
     command.refuses(2, "exactly one table required",
       { "export", path, "files", "orders", "--format", "json" })
@@ -98,9 +107,9 @@ describe("export", function()
     local path = shop.make()
     local words = { "export", path, "orders", "--filter", "attribute_exists(note)",
       "--projection", "placed_at,#s", "--names", '{"#s":"status"}' }
-    assert.equal('{"Item":{"placed_at":{"N":"1"},"status":{"S":"paid"}}}\n', command.must(words))
+    assert.equal('{"Item":{"placed_at":{"N":"1"},"status":{"S":"paid"}}}\n', items_of(words))
     words[#words + 1], words[#words + 2] = "--format", "json"
-    assert.equal('{"placed_at":1,"status":"paid"}\n', command.must(words))
+    assert.equal('{"placed_at":1,"status":"paid"}\n', items_of(words))
     command.refuses(2, "exactly one table required", { "export", path, "--projection", "a" })
   end)
 
@@ -197,12 +206,12 @@ describe("export", function()
     local copy = helper.path "copy.tide"
     local ran = command.shell(("$TIDETABLE import %s --create <%s"):format(copy,
       shop.file("all.jsonl", first)))
-    assert.same({ status = 0, out = "", err = "" }, ran, "SEED=" .. SEED)
+    assert.same({ status = 0, out = "", err = "300 items stored in items\n" }, ran, "SEED=" .. SEED)
     assert.equal(first, command.must { "export", copy }, "SEED=" .. SEED)
-    local plain = command.must { "export", helper.path(), "items", "--format", "json" }
+    local plain = items_of { "export", helper.path(), "items", "--format", "json" }
     ran = command.shell(("$TIDETABLE import %s --table items --format json <%s"):format(copy,
       shop.file("plain.jsonl", plain)))
-    assert.same({ status = 0, out = "", err = "" }, ran, "SEED=" .. SEED)
+    assert.same({ status = 0, out = "", err = "300 items stored in items\n" }, ran, "SEED=" .. SEED)
     assert.equal(first, command.must { "export", copy }, "SEED=" .. SEED)
   end)
 
@@ -228,5 +237,45 @@ describe("export", function()
     assert.is_truthy(ran.err:find("time limit", 1, true), ran.err)
     assert.is_truthy(ran.err:find "\n1\n$", ran.err)
     assert.is_nil(ran.out:find('"End"', 1, true))
+  end)
+
+  it("writes the file of -o when it is complete", function()
+    local path, file = shop.make(), helper.path "out.jsonl"
+    assert.equal("", command.must { "export", path, "-o", file })
+    local whole = shop.read "out.jsonl"
+    assert.equal(10, #trees(whole))
+    command.must { "put", path, "orders", "customer=x", "placed_at=1", "t=" .. ("x"):rep(5000) }
+    local ran = command.shell(("ulimit -f 2; $TIDETABLE export %s -o %s"):format(path, file))
+    assert.equal(1, ran.status)
+    assert.is_truthy(ran.err:find("File too large", 1, true), ran.err)
+    assert.equal(whole, shop.read "out.jsonl")
+    command.refuses(1, "did you mean orders?", { "export", path, "order", "-o", file })
+    assert.equal(whole, shop.read "out.jsonl")
+    for name in require "lfs".dir(path:match "^(.*)/") do
+      assert.is_nil(name:find("-part", 1, true), name)
+    end
+    command.must { "export", path, "-o", "/dev/null" }
+    assert.equal("char device", require "lfs".attributes("/dev/null", "mode"))
+    command.refuses(1, "No space left on device", { "export", path, "-o", "/dev/full" })
+    command.refuses(1, "nowhere", { "export", path, "-o", helper.path "nowhere/out.jsonl" })
+    local items = command.run { "export", path, "orders", "--format", "json", "-o", file }
+    assert.same({ status = 0, out = "", err = "7 items exported\n" }, items)
+  end)
+
+  it("leaves the older file when it is killed", function()
+    local db = helper.open()
+    local items = assert(db:create_table { name = "items", partition_key = { "id", "N" } })
+    local list = {}
+    for i = 1, 3000 do list[i] = { id = i, text = ("x"):rep(1000) } end
+    assert(items:load(list))
+    db:close()
+    local file = shop.file("out.jsonl", "old")
+    for _, signal in ipairs { "KILL", "TERM" } do
+      local ran = command.shell(([[{ exec $TIDETABLE export %s -o %s; } & export=$!
+        until ls %s-part* >/dev/null 2>&1 || ! kill -0 $export; do :; done
+        kill -%s $export; wait $export; echo $?]]):format(helper.path(), file, file, signal))
+      assert.is_truthy(ran.out:find "^1[34][37]\n$", ran.out)
+      assert.equal("old", shop.read "out.jsonl")
+    end
   end)
 end)

@@ -51,6 +51,13 @@ local function import(text, ...)
   return command.run { "import", helper.path(), shop.file("in.jsonl", text), ... }
 end
 
+--- Returns the result of an import that stores `count` items without a problem.
+local function stored(count, name)
+  return { status = 0, out = "", err = ("%s item%s stored%s\n"):format(
+    tostring(count):reverse():gsub("(%d%d%d)(%d)", "%1,%2"):reverse(), count == 1 and "" or "s",
+    count > 0 and " in " .. (name or "items") or "") }
+end
+
 local function fails(message, text, ...)
   local ran = import(text, ...)
   assert.equal(1, ran.status, ran.err)
@@ -77,9 +84,9 @@ describe("import", function()
 
   it("stores an export", function()
     make()
-    assert.same({ status = 0, out = "", err = "" }, import(export(2500)))
+    assert.same(stored(2500), import(export(2500)))
     assert.same({ 2500, 2500 }, { ids() })
-    assert.same({ status = 0, out = "", err = "" }, import(export(3)))
+    assert.same(stored(3), import(export(3)))
     assert.same({ 2500, 2500 }, { ids() })
   end)
 
@@ -89,11 +96,11 @@ describe("import", function()
     assert.equal(1, ran.status)
     assert.match("the database .* does not exist\n  %-%-create creates it\n", ran.err)
     assert.is_nil(lfs.attributes(path))
-    assert.same({ status = 0, out = "", err = "" }, import(export(3), "--create"))
+    assert.same(stored(3), import(export(3), "--create"))
     assert.same({ 3, 3 }, { ids() })
     local other = replaced(export(1), '"items"', '"other"')
     assert.is_truthy(fails("no table other", other):find("--create", 1, true))
-    assert.same({ status = 0, out = "", err = "" }, import(other, "--create"))
+    assert.same(stored(1, "other"), import(other, "--create"))
     fails("TableName must be at least 3", replaced(export(1), '"items"', '"x"'), "--create")
   end)
 
@@ -115,10 +122,10 @@ describe("import", function()
     local path = make()
     local file = shop.file("in.jsonl", export(3) .. "\n \n" .. export(5))
     local ran = command.shell(("cat %s | $TIDETABLE import %s"):format(file, path))
-    assert.same({ status = 0, out = "", err = "" }, ran)
+    assert.same(stored(8), ran)
     assert.same({ 5, 5 }, { ids() })
     ran = command.shell(("cat %s | $TIDETABLE import %s -"):format(file, path))
-    assert.same({ status = 0, out = "", err = "" }, ran)
+    assert.same(stored(8), ran)
   end)
 
   on_terminal("shows its progress", function()
@@ -127,7 +134,8 @@ describe("import", function()
       shop.file("in.jsonl", export(20000)) }, { columns = 100 })
     assert.equal(0, status)
     assert.is_truthy(screen:find "importing .*%%  [%d.]+ KiB of [%d.]+ KiB  .*/s  .* left", screen)
-    assert.equal("", command.plain(screen):match "[^\r\n]*$":gsub("\27%[K", ""))
+    assert.equal("20,000 items stored in items\n",
+      command.plain(screen):match "[^\r\n]*\n$":gsub("^.*\27%[K", ""))
   end)
 
   it("refuses a table with another key", function()
@@ -148,7 +156,7 @@ describe("import", function()
     fails("in.jsonl:2:10: unterminated string", TABLE .. '{"Item":{"id' .. "\n")
   end)
 
-  it("names the place of an invalid line, and stores the items before it", function()
+  it("names the place of an invalid record, and stores the items before it", function()
     make()
     local bad = {
       ["{"] = "in.jsonl:1502:2: expected a name in double quotes",
@@ -162,21 +170,20 @@ describe("import", function()
       ['{"Item":{"id":{"N":"1"},"s":{"S":"' .. ("x"):rep(409600) .. '"}}}'] =
         "in.jsonl:1502: Item size",
       ['{"id":{"N":"1"}}'] = 'in.jsonl:1502: expected {"Item":...}',
-      ["[]"] = 'in.jsonl:1502: expected {"Item":...}',
+      ["5"] = 'in.jsonl:1502: expected {"Item":...}',
       ['{"Item":5}'] = "in.jsonl:1502: expected an object, got a number",
       ["\xff"] = "in.jsonl:1502:1: invalid UTF-8",
-      ["\x1f\x8b\8\0"] = "in.jsonl:1502:2: compressed file: use gunzip -c",
     }
     for line, message in pairs(bad) do
       local err = fails(message, export(2000, { [1501] = line .. "\n" }))
-      assert.is_truthy(err:find("1,500 items stored, through line 1501: continue with "
-        .. "--from-line 1502", 1, true), err)
+      assert.is_truthy(err:find("1,500 items stored, through record 1501: continue with "
+        .. "--from-record 1502", 1, true), err)
       assert.is_truthy(err:find("--skip-bad", 1, true), err)
     end
     assert.same({ 1500, 1500 }, { ids() })
   end)
 
-  it("skips invalid lines with --skip-bad or --max-errors", function()
+  it("skips invalid records with --skip-bad or --max-errors", function()
     make()
     local text = export(2000, { [5] = '{"Item"\n', [6] = '{"Item":{"ID":{"N":"1"}}}\n',
       [1700] = '{"Item":[]}\n',
@@ -184,23 +191,23 @@ describe("import", function()
     local ran = import(text, "--skip-bad")
     assert.equal(1, ran.status)
     for _, message in ipairs { "in.jsonl:6:8: ", "in.jsonl:7: ", "in.jsonl:1701: ",
-      "in.jsonl:1702: ", "4 invalid lines skipped" } do
+      "in.jsonl:1702: ", "4 invalid records skipped" } do
       assert.is_truthy(ran.err:find(message, 1, true), ran.err)
     end
     assert.same({ 1996, 2000 }, { ids() })
     assert.is_truthy(fails("in.jsonl:1702: ", text, "--max-errors", "3")
-      :find("3 invalid lines skipped before", 1, true))
+      :find("3 invalid records skipped before", 1, true))
     assert.equal(1, import(text, "--max-errors", "4").status)
   end)
 
-  it("starts at --from-line, and reads earlier definitions", function()
+  it("starts at --from-record, and reads earlier definitions", function()
     make()
-    assert.same({ status = 0, out = "", err = "" }, import(export(10), "--from-line", "8"))
+    assert.same(stored(4), import(export(10), "--from-record", "8"))
     assert.same({ 4, 10 }, { ids() })
-    fails("in.jsonl: 12 lines, but the import starts after line 98", export(10),
-      "--from-line", "99")
+    fails("in.jsonl: 12 records, but the import starts after record 98", export(10),
+      "--from-record", "99")
     command.refuses(2, "expected an integer of at least 1",
-      { "import", helper.path(), "--from-line", "0" })
+      { "import", helper.path(), "--from-record", "0" })
   end)
 
   it("refuses invalid arguments", function()
@@ -208,8 +215,8 @@ describe("import", function()
     command.refuses(1, "no table itmes", { "import", path, "--table", "itmes" })
     command.refuses(1, "nowhere.jsonl: No such file", { "import", path, "nowhere.jsonl" })
     command.refuses(1, "Is a directory", { "import", path, "/" })
-    command.refuses(2, "--checkpoint: cannot be combined with --from-line",
-      { "import", path, "--checkpoint", "a", "--from-line", "2" })
+    command.refuses(2, "--checkpoint: cannot be combined with --from-record",
+      { "import", path, "--checkpoint", "a", "--from-record", "2" })
     command.refuses(2, "--checkpoint: empty name", { "import", path, "--checkpoint", "" })
     command.refuses(2, "is the table of checkpoints",
       { "import", path, "--checkpoint", "a", "--table", "tidetable.imports" })
@@ -222,7 +229,7 @@ describe("an import from a pipe that stays open", function()
     make()
     local ran = command.shell(("{ cat %s; %s; } | $TIDETABLE import %s --table items"):format(
       command.quote(shop.file("in.jsonl", item(1) .. item(2))), watcher(1), helper.path()))
-    assert.same({ status = 0, out = "", err = "" }, ran)
+    assert.same(stored(2), ran)
     assert.same({ 2, 2 }, { ids() })
   end)
 
@@ -238,7 +245,7 @@ describe("an import from a pipe that stays open", function()
       command.quote(shop.file("in.jsonl", item(1) .. item(2))), pipe, helper.path(), pipe,
       watcher(1)))
     assert.equal("130\n", ran.out, ran.err)
-    assert.equal("2 items stored, through line 2: continue with --from-line 3\n", ran.err)
+    assert.equal("2 items stored, through record 2: continue with --from-record 3\n", ran.err)
   end)
 end)
 
@@ -261,7 +268,7 @@ describe("an import that is stopped", function()
   local function full(text, ...)
     local ran = import(text, ...)
     assert.equal(1, ran.status, ran.err)
-    local line = ran.err:match "items stored, through line (%d+)"
+    local line = ran.err:match "items stored, through record (%d+)"
     assert.is_truthy(line, ran.err)
     return math.tointeger(tonumber(line)), ran.err
   end
@@ -274,8 +281,7 @@ describe("an import that is stopped", function()
     local count, last = ids()
     assert.same({ line - 1, line - 1 }, { count, last })
     assert.is_true(count >= 1000 and count < 6000)
-    assert.same({ status = 0, out = "", err = "" },
-      import(text, "--from-line", tostring(line + 1)))
+    assert.same(stored(6001 - line), import(text, "--from-record", tostring(line + 1)))
     assert.same({ 6000, 6000 }, { ids() })
   end)
 
@@ -294,10 +300,10 @@ describe("an import that is stopped", function()
     local ran = command.run(words)
     assert.equal(1, ran.status, ran.err)
     assert.is_truthy(ran.err:find("the disk is full", 1, true), ran.err)
-    local line = ran.err:match "continue with %-%-from%-line (%d+)"
+    local line = ran.err:match "continue with %-%-from%-record (%d+)"
     assert(os.execute("mount -o remount,size=64m " .. folder))
-    words[#words + 1], words[#words + 2] = "--from-line", line
-    assert.same({ status = 0, out = "", err = "" }, command.run(words))
+    words[#words + 1], words[#words + 2] = "--from-record", line
+    assert.same(stored(6002 - line), command.run(words))
     local exported = command.must { "export", folder .. "/full.tide" }
     assert.equal(6000, select(2, exported:gsub('{"Item"', "")))
   end)
@@ -313,16 +319,16 @@ describe("an import that is stopped", function()
     local checkpoint = shop.look("tidetable.imports", function(imports)
       return imports:get { name = "night" }
     end)
-    assert.equal(count + 1, checkpoint.line)
-    fails("not the line of checkpoint night", replaced(text, '"id":{"N":"'
+    assert.equal(count + 1, checkpoint.record)
+    fails("not the record of checkpoint night", replaced(text, '"id":{"N":"'
       .. count .. '"}', '"id":{"N":"7"}'), "--checkpoint", "night")
-    fails("lines, but the import starts after line " .. checkpoint.line, export(5),
+    fails("records, but the import starts after record " .. checkpoint.record, export(5),
       "--checkpoint", "night")
     -- An item that was stored before the kill and changed since is not stored again.
     local db = helper.open()
     assert(db:table("items"):put { id = 1, text = "changed" })
     db:close()
-    assert.same({ status = 0, out = "", err = "" }, import(text, "--checkpoint", "night"))
+    assert.same(stored(6000 - count), import(text, "--checkpoint", "night"))
     assert.same({ 6000, 6000 }, { ids() })
     shop.look("items", function(items) assert.equal("changed", items:get { id = 1 }.text) end)
     shop.look("tidetable.imports", function(imports)
@@ -336,17 +342,17 @@ describe("an import that is stopped", function()
     local db = helper.open()
     local items = assert(db:create_table { name = "items", partition_key = { "id", "N" },
       stream = { view_type = "KEYS_ONLY" } })
-    local text, stored = export(9000), 0
+    local text, done = export(9000), 0
     local line = ("%s import %s %s --checkpoint kills"):format(command.line,
       command.quote(helper.path()), command.quote(shop.file("in.jsonl", text)))
     repeat
       command.shell(("{ exec %s; } & import=$!; %s; kill -9 $import; wait $import"):format(line,
-        watcher(math.min(stored + math.random(2000), 9000))))
-      stored = #helper.collect(items:scan())
+        watcher(math.min(done + math.random(2000), 9000))))
+      done = #helper.collect(items:scan())
       local checkpoint = db:table("tidetable.imports"):get { name = "kills" }
-      assert.equal(checkpoint and stored + 1 or nil, checkpoint and checkpoint.line,
+      assert.equal(checkpoint and done + 1 or nil, checkpoint and checkpoint.record,
         "SEED=" .. SEED)
-    until stored == 9000
+    until done == 9000
     assert.equal(0, import(text, "--checkpoint", "kills").status)
     local inserts = 0
     for record in items:stream():records() do
@@ -356,13 +362,215 @@ describe("an import that is stopped", function()
     assert.equal(9000, inserts)
   end)
 
-  it("by Ctrl-C shows how to continue", function()
+  for signal, status in pairs { INT = 130, TERM = 143, HUP = 129 } do
+    it("by SIG" .. signal .. " shows how to continue, with the exact count", function()
+      make()
+      local ran = interrupt(signal, "", export(100000))
+      assert.equal(status .. "\n", ran.out, ran.err)
+      local count, line = ran.err:match
+        "^([%d,]+) items stored, through record (%d+): continue with %-%-from%-record %d+\n$"
+      assert.is_truthy(line, ran.err)
+      local total = ids()
+      assert.equal(total, math.tointeger(tonumber((count:gsub(",", "")))))
+      assert.equal(total + 1, math.tointeger(tonumber(line)))
+    end)
+  end
+
+  it("by a limit on the size of files says so", function()
+    local path, file = helper.path(), shop.file("in.jsonl", export(6000, nil, ("x"):rep(1000)))
+    local ran = command.shell(("ulimit -f 8001; $TIDETABLE import %s %s --create"):format(path,
+      file))
+    assert.equal(1, ran.status, ran.err)
+    assert.is_truthy(ran.err:find("file too large", 1, true), ran.err)
+    assert.is_truthy(ran.err:find("continue with --from-record", 1, true), ran.err)
+  end)
+end)
+
+local function plain(id)
+  return ('{"id":%d,"text":"t"}'):format(id)
+end
+
+describe("import of JSON", function()
+  --- Imports plain objects. Returns the ids that are stored.
+  local function stored_ids(text, ...)
+    os.remove(helper.path())
     make()
-    local ran = interrupt("INT", "", export(100000))
-    assert.equal("130\n", ran.out, ran.err)
-    local line = math.tointeger(tonumber(
-      ran.err:match "through line (%d+): continue with %-%-from%-line %d+"))
-    assert.is_truthy(line, ran.err)
-    assert.is_true(line - 1 <= ids())
+    local ran = import(text, "--table", "items", "--format", "json", ...)
+    assert.equal(0, ran.status, ran.err)
+    return shop.look("items", function(items)
+      local found = {}
+      for each in items:scan() do found[#found + 1] = each.id end
+      return table.concat(found, " ")
+    end)
+  end
+
+  it("reads objects on lines, one after another, on several lines, and in arrays", function()
+    for _, text in ipairs { plain(1) .. "\n" .. plain(2) .. "\n", plain(1) .. plain(2),
+      '{\n  "id": 1,\n  "list": [\n    {\n      "a": []\n    }\n  ]\n}\n{\n  "id":\n2}',
+      "[" .. plain(1) .. "," .. plain(2) .. "]", "[\n" .. plain(1) .. ",\n" .. plain(2) .. "\n]\n",
+      "\u{feff}[" .. plain(1) .. "]\n[]" .. plain(2), "\u{feff} [ " .. plain(1) .. " , " .. plain(2)
+        .. " ]" } do
+      assert.equal("1 2", stored_ids(text), text)
+    end
+    assert.equal("", stored_ids "[]")
+    assert.equal("", stored_ids "")
+  end)
+
+  it("reads an array that is larger than the limit for an item in bounded memory", function()
+    make()
+    local line = command.lua .. [[ -e '
+      io.write("[")
+      for i = 1, 3000 do
+        io.write(i > 1 and "," or "", "{\"id\":", i % 7, ",\"text\":\"", ("x"):rep(30000), "\"}")
+      end
+      io.write("]")'
+    ]]
+    local ran = command.shell(("%s | { ulimit -v 300000; $TIDETABLE import %s --table items "
+      .. "--format json --max-size 64MiB; }"):format(line:gsub("\n%s*", " "), helper.path()))
+    assert.same(stored(3000), ran)
+  end)
+
+  it("names record, line and byte of a fault", function()
+    make()
+    local ran = import("[" .. plain(1) .. ",\n" .. plain(2) .. ", " .. '{"id":x}' .. "]", "--table",
+      "items", "--format", "json")
+    assert.equal("2 items stored, through record 2: continue with --from-record 3\n"
+      .. "tidetable import: " .. helper.path "in.jsonl"
+      .. ':2:28: expected a value, got "x" (record 3, byte 50)\n'
+      .. "  --skip-bad skips invalid records\n", ran.err)
+  end)
+
+  it("ends where the input cannot be divided into records", function()
+    make()
+    for text, message in pairs {
+      ["[" .. plain(1)] = ":1:21: missing end of the array that begins on line 1",
+      ["[" .. plain(1) .. " " .. plain(2)] =
+        ":1:22: expected ',' or ']', got '{' (record 2, byte 22)",
+      ["[" .. plain(1) .. ",]"] = ":1:22: expected a value, got ']'",
+    } do
+      local ran = import(text, "--table", "items", "--format", "json", "--skip-bad")
+      assert.equal(1, ran.status)
+      assert.is_truthy(ran.err:find(message, 1, true), ran.err)
+      assert.is_truthy(ran.err:find("1 item stored, through record 1", 1, true), ran.err)
+    end
+  end)
+
+  it("reads answers of Scan, in the typed form", function()
+    make()
+    local function answer(first, last, rest)
+      local found = {}
+      for i = first, last do found[#found + 1] = item(i):match '{"Item":(.*)}\n' end
+      return ('{\n  "Items": [%s],\n  "Count": %d%s\n}\n'):format(table.concat(found, ",\n"),
+        last - first + 1, rest or ', "ScannedCount": 9, "ConsumedCapacity": null')
+    end
+    assert.same(stored(5), import(answer(1, 2) .. "[" .. answer(3, 5) .. "]", "--table", "items"))
+    assert.same({ 5, 5 }, { ids() })
+    fails("in.jsonl:1: the answer has Count 3, but 2 items", replaced(answer(1, 2), "2,", "3,"),
+      "--table", "items")
+    for _, more in ipairs { '"LastEvaluatedKey": {"id": {"N": "7"}}', '"NextToken": "e"' } do
+      local err = fails(": the scan has more items", answer(6, 7, "," .. more), "--table", "items")
+      assert.is_truthy(err:find("2 items stored", 1, true), err)
+    end
+    assert.same({ 7, 7 }, { ids() })
+    fails('an answer without "Items"', '{"Count":1}', "--table", "items")
+    assert.equal(1, import(answer(1, 2), "--table", "items", "--format", "json").status)
+  end)
+
+  it("recognizes what is not JSON, and names the remedy", function()
+    make()
+    for text, message in pairs {
+      ["\x1f\x8b\8\0"] = "compressed with gzip\n  use gunzip -c FILE |",
+      ["\x28\xb5\x2f\xfd\0"] = "compressed with zstd\n  use zstd -dc FILE |",
+      ["\xfd7zXZ\0\0"] = "compressed with xz\n  use xz -dc FILE |",
+      ["\xff\xfe{\0}\0"] = "encoded in UTF-16\n  use iconv -f UTF-16 -t UTF-8 FILE |",
+      ["\xfe\xff\0{\0}"] = "encoded in UTF-16\n  use iconv -f UTF-16 -t UTF-8 FILE |",
+      ["{\0}\0"] = "encoded in UTF-16\n  use iconv -f UTF-16LE -t UTF-8 FILE |",
+      ["\0{\0}"] = "encoded in UTF-16\n  use iconv -f UTF-16BE -t UTF-8 FILE |",
+      ["id,text\n1,t\n"] = "not JSON\n  if it is CSV, use --csv",
+    } do
+      fails(message, text, "--table", "items", "--skip-bad")
+    end
+  end)
+
+  it("compares the number of items with --expect", function()
+    make()
+    assert.same(stored(2), import(item(1) .. item(2), "--table", "items", "--expect", "2"))
+    fails("in.jsonl: 3 items expected, 2 read", item(1) .. item(2), "--table", "items",
+      "--expect", "3")
+  end)
+
+  it("creates the table of --key and --sort", function()
+    local ran = import(item(1), "--create", "--table", "items", "--key", "id:N", "--sort", "text")
+    assert.same(stored(1), ran)
+    assert.equal("1", command.must({ "describe", "--json", helper.path(), "items" })
+      :match '"sort_key":%["text","S"%]' and "1")
+    assert.same(stored(1), import(item(1), "--create", "--table", "items", "--key", "id:N",
+      "--sort", "text"))
+    fails("table items exists with another key", item(1), "--create", "--table", "items", "--key",
+      "id")
+    for _, words in ipairs { { "--key", "id" }, { "--create", "--key", "id" },
+      { "--sort", "id" }, { "--csv" }, { "--null" }, { "--type", "a:S" },
+      { "--delimiter", ";" } } do
+      assert.equal(2, import("", table.unpack(words)).status)
+    end
+  end)
+end)
+
+describe("import of CSV", function()
+  local function csv(text, ...)
+    return import(text, "--csv", "--table", "items", ...)
+  end
+
+  it("stores the rows, with the types of the key and of --type", function()
+    make()
+    assert.same(stored(3), csv('\u{feff}"id",text,zip,n\r\n1,"a ""b""\r\nc",007,1.50\r\n2,"",,\r\n'
+      .. "\r\n3,x,1,2", "--type", "n:N"))
+    shop.look("items", function(items)
+      assert.same({ id = 1, text = 'a "b"\r\nc', zip = "007", n = 1.5 }, items:get { id = 1 })
+      assert.same({ id = 2, text = "" }, items:get { id = 2 })
+      assert.same({ id = 3, text = "x", zip = "1", n = 2 }, items:get { id = 3 })
+    end)
+    assert.same(stored(0), csv "id,text\n")
+    assert.same(stored(1), csv("id\ttext\n4\t,\n", "--delimiter", "\\t", "--null"))
+  end)
+
+  it("refuses a header that is ambiguous", function()
+    make()
+    for text, message in pairs {
+      [""] = "no header", ["text\n"] = "in.jsonl:1: missing column id, a key attribute",
+      ["id,id\n"] = "in.jsonl:1: duplicate column id",
+      ["id,\n"] = "in.jsonl:1: column 2 has no name",
+      ["id;text\n1;2\n"] = "in.jsonl:1: one column, whose name contains ';'\n  use --delimiter ';'",
+      ["id\ttext\n"] = "whose name contains a tab\n  use --delimiter '\\t'",
+      ['id,"a\n'] = "in.jsonl:1:4: unterminated quote",
+    } do
+      fails(message, text, "--csv", "--table", "items")
+    end
+    assert.equal(2, csv("id\n", "--type", "x:N").status)
+    assert.equal(2, csv("id\n", "--type", "id:S").status)
+  end)
+
+  it("names the line of an invalid row, and skips it with --skip-bad", function()
+    make()
+    local rows = { "1,a", "2", '3,"a"b', '4,a"b', ",a", "x,a", "5,\xff", "6,a,b", '7,"a\nb"',
+      "8,a" }
+    local ran = csv("id,text\n" .. table.concat(rows, "\n"), "--skip-bad")
+    assert.equal(1, ran.status)
+    local place = "tidetable import: " .. helper.path "in.jsonl" .. ":"
+    for _, message in ipairs { "3: 1 fields, but the header has 2 (record 2, byte 13)",
+      "4:6: text after the closing quote (record 3, byte 20)",
+      "5:4: quote in a field without quotes (record 4, byte 25)",
+      "6: id: a key attribute may not be empty (record 5", "7: id: ",
+      "8: text: invalid UTF-8 (record 7", "9: 3 fields, but the header has 2 (record 8" } do
+      assert.is_truthy(ran.err:find(place .. message, 1, true), ran.err)
+    end
+    assert.same({ 3, 8 }, { ids() })
+  end)
+
+  it("names the place of a quote without end", function()
+    make()
+    fails('in.jsonl:3:3: unterminated quote (record 2, byte 15)', 'id,text\n1,a\n2,"b\nc\nd\n',
+      "--csv", "--table", "items", "--skip-bad")
+    assert.same({ 1, 1 }, { ids() })
   end)
 end)

@@ -112,7 +112,10 @@ describe("put", function()
       ['{"customer":"a",\n}'] =
         "standard input: line 2, column 1: expected a name in double quotes",
       ['{"customer":"a","placed_at":1}\n{"customer"'] = "standard input: line 2, column 12: ",
-      ["\n[]"] = "standard input: line 2: expected an object, got an array",
+      ["\n[[]]"] = "standard input: line 2: expected an object, got an array",
+      ["[]"] = "standard input: no item",
+      ['[{"customer":"a","placed_at":1}\n'] =
+        "standard input: line 2, column 1: missing end of the array that begins on line 1",
       ["\xff"] = "standard input: line 1, column 1: invalid UTF-8",
       ['{"customer":"a","placed_at":{"$B":"x"}}'] =
         "standard input: line 1: placed_at: invalid base64",
