@@ -63,7 +63,8 @@ local OBJECT, OBJECT_END, ARRAY, ARRAY_END, COMMA, QUOTE, NEWLINE, BACKSLASH =
 ---@return tidetable.cli.RecordSource
 function record_source.new(input, decode, has_answers, encode)
   return setmetatable({
-    input = input, decode = decode, has_answers = has_answers, encode = encode or false, is_bare = false,
+    input = input, decode = decode, has_answers = has_answers,
+    encode = encode or false, is_bare = false,
     number = 0,
     piece = "", at = 1, base = 0, line = 1, line_start = 0, newline = 1,
     inside = { { kind = "text" } },
