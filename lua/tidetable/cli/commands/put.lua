@@ -2,12 +2,11 @@
 
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
+local core = require "tidetable.core"
 local expression_options = require "tidetable.cli.expression_options"
 local exit_status = require "tidetable.cli.exit_status"
 local item_argument = require "tidetable.cli.item_argument"
 local item_writer = require "tidetable.cli.item_writer"
-local json = require "tidetable.dynamodb.json"
-local json_text = require "tidetable.dynamodb.json_text"
 local library_error = require "tidetable.cli.library_error"
 local line_reader = require "tidetable.cli.line_reader"
 local open = require "tidetable.cli.open_database"
@@ -62,19 +61,17 @@ end
 
 --- Returns the items of a text, and the line number at which each begins.
 local function decode_all(input, form)
-  local found, numbers, at = {}, {}, nil
+  local found, numbers, at = {}, {}, 1
   local line, first = 1, 1
   repeat
     local counted = first
-    first = input:find("%S", at or 1) or #input + 1
+    first = input:find("%S", at) or #input + 1
     line = line + count_ends(input, counted, first - 1)
-    local tree, next_at, code = json_text.decode_at(input, at)
-    if code then
-      console.fail("standard input: " .. next_at.message)
-    end
-    local item, err = json.item(tree, form)
+    local item, next_at = core.json_decode(input, form, at)
     if not item then
-      console.fail(("standard input: line %d: %s"):format(line, err.message))
+      local err = next_at
+      console.fail(err.line and "standard input: " .. err.message
+        or ("standard input: line %d: %s"):format(line, err.message))
     end
     found[#found + 1], numbers[#numbers + 1], at = item, line, next_at
   until at > #input
