@@ -63,6 +63,26 @@ describe("json", function()
     assert.equal("Nesting Levels have exceeded supported limits", err.reason)
   end)
 
+  -- The locale has a decimal comma.
+  it("is the same under de_DE", function()
+    helper.open()
+    local child = helper.child([[
+      local json = require "tidetable.json"
+      print(os.setlocale "de_DE.UTF-8" and ("%.1f"):format(1.5))
+      print(json.encode(json.decode
+        '{"a":1.5,"b":[1e-3,12345678901234567890.5],"c":{"$NS":[0.25]}}'))
+      print(json.encode(
+        json.decode('{"a":{"N":"1.5e1"},"b":{"N":"-.25"}}', "dynamodb"), "dynamodb"))
+    ]], ("cd %s && (localedef -c -i de_DE -f UTF-8 ./de_DE.UTF-8; cd - ) >/dev/null 2>&1;"
+      .. " export LOCPATH=$PWD; cd - >/dev/null"):format(helper.path ""))
+    local comma, plain, typed = child:line(), child:line(), child:line()
+    child:close()
+    os.execute("rm -rf " .. helper.path "de_DE.UTF-8")
+    assert.equal('{"a":1.5,"b":[0.001,12345678901234567890.5],"c":{"$NS":[0.25]}}', plain)
+    assert.equal('{"a":{"N":"15"},"b":{"N":"-0.25"}}', typed)
+    if comma ~= "1,5" then pending "localedef can't make a locale here" end
+  end)
+
   it("raises for a wrong argument", function()
     helper.blames("an item (a table) expected, got number", function() json.encode(5) end)
     helper.blames("a string expected, got table", function() json.decode {} end)
