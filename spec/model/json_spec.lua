@@ -153,8 +153,8 @@ local tokens = { "{", "}", "[", "]", ",", ":", '"', "\\", "\\u", "\\ud83c\\udf0a
 
 local function changed(text)
   for _ = 1, random(3) == 1 and random(4) or 1 do
-    local at, last = random(#text + 1), nil
-    last = at - 1 + (random(2) == 1 and random(0, 3) or random(0, math.min(20, #text)))
+    local at = random(#text + 1)
+    local last = at - 1 + (random(2) == 1 and random(0, 3) or random(0, math.min(20, #text)))
     local new = ""
     local kind = random(5)
     if kind == 1 then

@@ -51,8 +51,8 @@ Importer.__index = Importer
 ---@field note fun(message: string)  reports a skipped record
 
 --- Creates a batch: for each record its stored item, or false and a message; and the record.
---- Invalid records are kept in order with the others, because a record that the table refuses is detected
---- only when the batch is stored.
+--- Invalid records are kept in order with the others, because a record that the table refuses is
+--- detected only when the batch is stored.
 local function new_batch()
   return { items = {}, problems = {}, records = {}, bytes = 0, bad = 0 }
 end
