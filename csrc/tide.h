@@ -395,7 +395,7 @@ int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct failure *failure);
 
 /* Sets *expired to true if this item of the table was expired when the snapshot was taken. Returns
- * NOT_FOUND, TIMEOUT. */
+ * 0, or NOT_FOUND or TIMEOUT. */
 int tide_expired_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, struct slice item, bool *expired, struct failure *failure);
 
@@ -509,7 +509,7 @@ int tide_query_pin(struct tide_query *query, struct tide *tide, uint64_t deadlin
  * error why. */
 void tide_query_unpin(struct tide_query *query, int why);
 
-/* Returns true if a pinned query has read to the end. */
+/* Returns true if a query that holds a snapshot (tide_query_pin) has read to the end. */
 bool tide_query_ended(const struct tide_query *query);
 
 /* Accepts NULL. */

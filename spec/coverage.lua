@@ -4,9 +4,9 @@
 --
 -- OBJECTS is the directory in which a coverage build left its counts. Prints for each file of csrc/
 -- how many lines ran and how many branches were taken, then each line that has a branch not taken.
--- LIST contains the lines for which there is a reason (spec/coverage.txt): other lines are marked
--- with !, and entries whose branches were all taken are printed with ~. Some of these change from
--- run to run, because noise and damage are random.
+-- LIST contains the lines whose untaken branches have a reason (spec/coverage.txt). Other lines are
+-- marked with !, and entries of LIST whose branches were all taken are printed with ~. The marked
+-- lines differ a little from run to run, because some tests use random input.
 --
 -- Two branches of each luaL_argcheck are not counted, because it calls a function that does not
 -- return and the compiler tests the result of that function. The total does not include the folders

@@ -20,7 +20,8 @@ local function read(path)
   return file:read("a")
 end
 
--- Returns the output of a shell command, with its errors, and its status.
+-- Returns two results of a shell command: its standard output and standard error in one text, and
+-- its exit status.
 local function shell(command)
   local pipe = assert(io.popen("{ unset LD_PRELOAD\n" .. command .. "\n} 2>&1"))
   local output = pipe:read("a")

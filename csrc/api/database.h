@@ -23,7 +23,7 @@ struct tide {
 	bool read_only;
 	char *given_path;            /* path given to tide_open, made absolute; NULL if it is
 	                              * the store's path */
-	uint64_t name_checked_ms;    /* last check by tide_check_name, of clock_elapsed_ms */
+	uint64_t name_checked_ms;    /* clock_elapsed_ms at the last check by tide_check_name */
 	bool mark_due;               /* tide_mark_boot has work to do */
 	struct file_header header;
 	struct catalog catalog;

@@ -215,9 +215,10 @@ static size_t larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-/* Collects all garbage if the steps were not enough, because in generational mode the steps do
- * not visit old children. The next full collection follows when the children hold four times as
- * much memory as after this one, and twice as much as Lua itself, so full collections are rare. */
+/* Collects all garbage if the steps were not enough. They are not enough in generational mode,
+ * where a step does not visit objects that have survived two collections. The next full collection
+ * runs when the children hold both at least four times as much memory as after this one, and at
+ * least twice as much as Lua itself, so full collections are rare. */
 static void collect_all(lua_State *L, struct database *database)
 {
 	lua_gc(L, LUA_GCCOLLECT);
@@ -488,7 +489,7 @@ static int next_expiry(lua_State *L)
 	return 1;
 }
 
-/* held(db) -> bytes of memory that its children occupy */
+/* held(db) -> bytes of memory of the queries, streams and snapshots made from the database */
 static int held(lua_State *L)
 {
 	lua_pushinteger(L, (lua_Integer)check_database(L, 1)->held);

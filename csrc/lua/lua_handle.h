@@ -125,8 +125,8 @@ void *check_child(lua_State *L, int index, const char *type, struct database **d
 void check_open(lua_State *L, const struct child *child);
 
 /* Pushes and returns a new zeroed child of the database at index, with this number of user
- * values, of which the first is the database. The child is added to the database's list by
- * adopt. */
+ * values, of which the first is the database. The caller adds the child to the
+ * database's list with adopt. */
 void *new_child(lua_State *L, int index, size_t size, const char *type, int values,
 	void (*finish)(struct child *child));
 

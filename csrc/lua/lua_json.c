@@ -200,8 +200,8 @@ static int json_decode(lua_State *L)
 	return 2;
 }
 
-/* Returns the offset of the value of an object whose first name is `name`, written without escapes;
- * 0 if the text is no such object. */
+/* If the text is an object whose first member is called `name`, with the name written without
+ * escapes, returns the offset of that member's value. Returns 0 otherwise. */
 static size_t find_wrapped(struct slice text, struct slice name)
 {
 	const uint8_t *at = text.data, *end = at + text.len;

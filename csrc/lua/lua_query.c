@@ -493,8 +493,8 @@ static int count(lua_State *L)
 	return 4;
 }
 
-/* page(query) -> array of items, true if there are more, number of items evaluated, last key (nil:
- * that of the last item); or nil, err, code */
+/* page(query) -> array of items, true if there are more, number of items evaluated, last key;
+ * or nil, err, code. A last key of nil means that it is the key of the last item. */
 static int page(lua_State *L)
 {
 	struct database *database;

@@ -45,8 +45,8 @@ local function frozen(item)
   return item and name_of(item) .. "=" .. text_of(item.v) or "none"
 end
 
---- Returns a value that has the order of the keys: the number, or the bytes as a string (Lua
---- compares strings byte by byte, because no locale is set here).
+--- Returns a Lua value that compares as the key does: a number for a numeric key, otherwise the
+--- key's bytes as a string. Lua compares strings byte by byte here, because no locale is set.
 local function rank(value) return type(value) == "number" and value or tostring(value) end
 
 local function is_less(a, b)

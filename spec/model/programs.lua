@@ -23,7 +23,7 @@ local function source_of(value)
   if type(value) ~= "table" then return ("%q"):format(value):gsub("\\\n", "\\n") .. "" end
   local list = {}
   for _, key in ipairs(sorted_keys(value)) do
-    -- Values keep their texts, which are not saved.
+    -- Values cache their text as a third element, which is left out of the file.
     if key == 3 and attributes.is_kind[value[1]] then break end
     local name = type(key) == "number" and "" or key:find "^%a%w*$" and key .. " = "
       or ("[%q] = "):format(key)

@@ -2,7 +2,8 @@
 --
 --   follower.lua DATABASE RECORDS
 --
--- Every record must be the successor of the last one. The position is in the table `places`.
+-- RECORDS is the number of records to read. Every record must be the successor of the record read
+-- before. The position is stored in the table `places`.
 local tidetable = require "tidetable"
 
 local path, records = arg[1], tonumber(arg[2])

@@ -195,9 +195,9 @@ static struct child asker;
 static bool counting;
 static unsigned closes;
 
-/* Reports on request whether byte 0 can be locked exclusively. Runs in a separate process, because
- * POSIX locks do not exclude the process that holds them. Started early, because fork waits while
- * a store is being closed. */
+/* A process that reports on request whether byte 0 can be locked exclusively. The test cannot find
+ * out itself, because POSIX locks do not exclude the process that holds them. The process is
+ * started before the store is opened, because fork would wait while the store is being closed. */
 static void answer(struct child *parent, void *context)
 {
 	(void)context;

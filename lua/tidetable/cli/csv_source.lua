@@ -231,7 +231,7 @@ function Source:value(name, field)
   return value, value == nil and problem or nil
 end
 
---- Returns the item of the row, or raises its fault.
+--- Returns the item of the row. Raises a table that describes the fault if the row is invalid.
 function Source:item()
   local place = self:place(1)
   place.column = nil
