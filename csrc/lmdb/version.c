@@ -22,6 +22,5 @@ int lmdb_version_check(struct failure *failure)
 	return fail_as(failure, ERR_STORE, "the LMDB library that was loaded is version %d.%d.%d:"
 		" its file format is that of LMDB 1.0, and tidetable was built for LMDB"
 		" %d.%d.%d; install liblmdb 0.9, or set LD_LIBRARY_PATH to its directory",
-		major, minor,
-		patch, MDB_VERSION_MAJOR, MDB_VERSION_MINOR, MDB_VERSION_PATCH);
+		major, minor, patch, MDB_VERSION_MAJOR, MDB_VERSION_MINOR, MDB_VERSION_PATCH);
 }

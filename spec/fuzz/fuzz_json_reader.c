@@ -1,8 +1,8 @@
 /* fuzz_json_reader.c - reads any text as JSON: it is an item, or it is refused with a defect.
  *
  * The first byte chooses between plain JSON and DynamoDB's. If the text is an item, its stored
- * bytes are canonical, json_check accepts the text, and the item that is written and read again is the
- * same. Otherwise the defect has a position in the text and a reason in UTF-8.
+ * bytes are canonical, json_check accepts the text, and the item that is written and read again
+ * is the same. Otherwise the defect has a position in the text and a reason in UTF-8.
  */
 #include "codec/json_reader.h"
 #include "fuzz/fuzz.h"
