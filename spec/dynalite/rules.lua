@@ -204,11 +204,17 @@ rule("no limit of operators, operands, indexes, steps and nested list_append", f
     or find(case.ours.message, "used this way in an expression; function: list_append$"))
 end)
 
---- dynalite counts the characters of attribute names, not their bytes.
+--- dynalite counts the characters of attribute names, not their bytes. An item that it stores, or
+--- that only a condition keeps from being stored, is then too large by a few bytes.
 rule("sizes of names", function(case)
+  local item = case.their_item
+  if case.theirs.exception == "ConditionalCheckFailedException" then
+    item = case.request.item
+  elseif case.theirs.exception then
+    return false
+  end
   return case.what == "exception" and find(case.ours.message, "^Item size .*has exceeded")
-    and not case.theirs.exception and case.their_item ~= nil
-    and attributes.item_size(case.their_item) - expressions.ITEM_MAX < 64
+    and item ~= nil and attributes.item_size(item) - expressions.ITEM_MAX < 64
 end)
 
 rule("the place in front of a message about a value", function(case)
