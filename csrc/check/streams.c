@@ -339,6 +339,30 @@ static int walk_stream(struct stream_walk *walk)
 	return err < 0 ? err : end_run(walk);
 }
 
+/* Checks that the state lists the stream if its last record is recent. Does not report what follows
+ * from damage that was reported: an unreadable record, or a sequence number never assigned. */
+static void check_touched(struct stream_walk *walk)
+{
+	const struct state *state = &walk->check->state;
+	uint64_t last = walk->before.sequence, listed = 0;
+
+	if (!walk->check->has_state || walk->check->is_damaged[TREE_LOG] || walk->torn ||
+			last <= state->touched_after || last > state->sequence)
+		return;
+	for (unsigned i = 0; i < state->touched_count; i++)
+		if (state->touched[i].stream == walk->row->id)
+			listed = state->touched[i].sequence;
+	if (listed == last)
+		return;
+	subject_set_record(walk->check, walk->row, last);
+	if (listed)
+		problem(walk->check, 38, "is the last record of its stream, but the state lists"
+			" record %llu", (unsigned long long)listed);
+	else
+		problem(walk->check, 38, "is the last record of its stream, but the state does not"
+			" list the stream");
+}
+
 static int check_stream(struct check *check, const struct stream *stream)
 {
 	const struct table *table = check_table_with_id(check, stream->row.table);
@@ -359,6 +383,8 @@ static int check_stream(struct check *check, const struct stream *stream)
 		err = cursor_open(&walk.cursor, check->txn, TREE_LOG);
 	if (!err)
 		err = walk_stream(&walk);
+	if (!err)
+		check_touched(&walk);
 	cursor_close(walk.cursor);
 	return err;
 }

@@ -122,13 +122,19 @@ static void touched_put(struct buffer *out, const struct state *state)
 
 static void touched_get(struct source *source, struct state *state)
 {
+	uint64_t before;
+
 	state->touched_after = source_u64(source);
 	state->touched_count = source_u8(source);
+	before = state->touched_after;
 	if (state->touched_count > STATE_TOUCHED)
 		source->err = ERR_CORRUPT;
 	for (unsigned i = 0; i < state->touched_count && !source->err; i++) {
 		state->touched[i].sequence = source_u64(source);
 		state->touched[i].stream = source_u32(source);
+		if (state->touched[i].sequence <= before)
+			source->err = ERR_CORRUPT;
+		before = state->touched[i].sequence;
 	}
 }
 

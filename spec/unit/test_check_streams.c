@@ -262,6 +262,31 @@ static void forge_lost_end(void)
 	forge_no_record(txn, 1, last);
 }
 
+/* Rewrites the state with this number of listed streams. */
+static void list_streams(uint8_t count, uint64_t last_record)
+{
+	struct buffer scratch = { 0 };
+	struct state state;
+
+	CHECK_EQUAL_INT(state_read(txn, &state), 0);
+	CHECK_EQUAL_UINT(state.touched_count, 1);
+	CHECK_EQUAL_UINT(state.touched[0].sequence, last);
+	state.touched_count = count;
+	state.touched[0].sequence = last_record;
+	CHECK_EQUAL_INT(state_write(txn, &state, &scratch), 0);
+	buffer_release(&scratch);
+}
+
+static void forge_unlisted_stream(void)
+{
+	list_streams(0, last);
+}
+
+static void forge_listed_record(void)
+{
+	list_streams(1, last - 1);
+}
+
 static const struct wrong wrongs[] = {
 	{ "nothing", NULL, { NULL } },
 	{ "an ordinal", forge_ordinal, {
@@ -352,6 +377,14 @@ static const struct wrong wrongs[] = {
 	} },
 	{ "a lost end", forge_lost_end, {
 		"12\titems\t*has sequence number 9, but its stream has no such record",
+		"38\tlog\t*record 8 is the last record of its stream, but the state lists record 9",
+	} },
+	{ "an unlisted stream", forge_unlisted_stream, {
+		"38\tlog\t*record 9 is the last record of its stream, but the state does not list"
+			" the stream",
+	} },
+	{ "a listed record", forge_listed_record, {
+		"38\tlog\t*record 9 is the last record of its stream, but the state lists record 8",
 	} },
 };
 
