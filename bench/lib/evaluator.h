@@ -45,7 +45,7 @@ struct evaluator {
 	void (*put)(const struct shipment *shipment);
 	bool (*update)(const struct shipment *shipment);
 
-	/* Returns false if the item exists. A transaction of its own. */
+	/* Returns false if the item exists. Runs in a separate transaction. */
 	bool (*insert)(const struct shipment *shipment);
 
 	/* Return the number of items. */

@@ -292,11 +292,24 @@ typedef const uint8_t *(*read_function)(struct json_reader *reader, const uint8_
 
 static const uint8_t *read_value(struct json_reader *reader, const uint8_t *at);
 
+/* Moves after a member of a container: to the next member, or after the closing bracket, and sets
+ * *ends. Returns NULL if neither a comma nor the bracket follows. */
+static const uint8_t *after_member(const struct json_reader *reader, const uint8_t *at,
+	char closing, bool *ends)
+{
+	at = skip_space(reader, at);
+	*ends = is_at(reader, at, closing);
+	if (*ends)
+		return at + 1;
+	return is_at(reader, at, ',') ? skip_space(reader, at + 1) : NULL;
+}
+
 /* Reads the members of the array at `at` into the list or set that is open. */
 static const uint8_t *read_members(struct json_reader *reader, const uint8_t *at,
 	read_function read_member)
 {
 	struct json_step *step = &reader->steps[reader->depth++];
+	bool ends;
 
 	step->name = NULL;
 	step->index = 0;
@@ -314,15 +327,14 @@ static const uint8_t *read_members(struct json_reader *reader, const uint8_t *at
 			return NULL;
 		if (builder_error(&reader->builder))
 			return refuse_limit(reader, first);
-		at = skip_space(reader, at);
-		if (is_at(reader, at, ']'))
-			break;
-		if (!is_at(reader, at, ','))
+		at = after_member(reader, at, ']', &ends);
+		if (!at)
 			return NULL;
-		at = skip_space(reader, at + 1);
+		if (ends)
+			break;
 	}
 	reader->depth--;
-	return at + 1;
+	return at;
 }
 
 /* Reads the attributes of the object at `at` into the map that is open. */
@@ -330,6 +342,7 @@ static const uint8_t *read_attributes(struct json_reader *reader, const uint8_t 
 {
 	struct json_step *step = &reader->steps[reader->depth];
 	struct slice name;
+	bool ends;
 
 	at = skip_space(reader, at + 1);
 	if (is_at(reader, at, '}'))
@@ -353,15 +366,14 @@ static const uint8_t *read_attributes(struct json_reader *reader, const uint8_t 
 			return NULL;
 		if (builder_error(&reader->builder))
 			return refuse_limit(reader, first);
-		at = skip_space(reader, at);
-		if (is_at(reader, at, '}'))
-			break;
-		if (!is_at(reader, at, ','))
+		at = after_member(reader, at, '}', &ends);
+		if (!at)
 			return NULL;
-		at = skip_space(reader, at + 1);
+		if (ends)
+			break;
 	}
 	reader->depth--;
-	return at + 1;
+	return at;
 }
 
 /* Opens a container whose text is at `at`. Returns false if it is refused. */

@@ -47,8 +47,8 @@ static inline bool targets_are_indexes(const struct binding *binding,
 	return binding->expression->steps[targets_step(binding, group) + 1].kind == STEP_INDEX;
 }
 
-/* targets_first returns the first group of a range, targets_next the group after `group`. If there
- * is no such group, low of the result is range->high. */
+/* targets_first returns the first group of a range, targets_next the group after `group`. After
+ * the last group the result has low equal to range->high. */
 struct targets targets_first(const struct binding *binding, const struct targets *range);
 struct targets targets_next(const struct binding *binding, const struct targets *range,
 	const struct targets *group);

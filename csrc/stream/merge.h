@@ -27,8 +27,8 @@ struct merge {
 /* Adds an input. Returns NO_MEMORY. */
 int merge_add(struct merge *merge, const struct merge_input *input);
 
-/* Returns the sequence number up to which the first input can be read without comparing again:
- * the lowest one of the others, UINT64_MAX if there is no other. */
+/* Returns the sequence number up to which the first input can be read without comparing again.
+ * This is the lowest sequence number of the other inputs, or UINT64_MAX if the first is alone. */
 uint64_t merge_until(const struct merge *merge);
 
 /* Moves the first input to its place after its sequence number was increased. */

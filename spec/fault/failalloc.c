@@ -41,7 +41,7 @@ static void *allocate(void *context, void *block, size_t old_size, size_t size)
 {
 	struct fault *fault = context;
 
-	/* If there is no block, Lua passes the type of the object as the old size. */
+	/* For a new block, Lua passes the type of the object as the old size. */
 	if (size > (block ? old_size : 0) && is_refused(fault, block, size))
 		return NULL;
 	return fault->allocate(fault->context, block, old_size, size);

@@ -171,7 +171,7 @@ static uint64_t choose_expiry(struct world *world, struct tide_table *table)
 	return dice_one_in(&world->dice, 2) ? WORKLOAD_NOW + DAY_MS : WORKLOAD_NOW - 1000;
 }
 
-/* The condition fails if there is no visible item. */
+/* The condition fails if the item does not exist or is expired. */
 static void update_one(struct world *world, struct tide_table *table, struct slice key)
 {
 	int err = update_item(world->tide, table, key, dice_one_in(&world->dice, 8) ?

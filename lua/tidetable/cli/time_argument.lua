@@ -13,9 +13,9 @@ end
 --- Largest change of a zone's offset from UTC that is looked for, and the step of such changes.
 local OFFSET_CHANGE, OFFSET_STEP = 3 * 3600, 900
 
---- Converts a local time to seconds since 1970; nil if there is no such time: on a day that the
---- calendar does not have, or in an hour that is skipped when the clocks are set forward. Of two
---- possible times, when the clocks are set back, returns the earlier.
+--- Converts a local time to seconds since 1970. Returns nil if the calendar does not have the day,
+--- or if the hour is skipped because the clocks are set forward. An hour that occurs twice, because
+--- the clocks are set back, is taken as the first one.
 local function local_time(year, month, day, hour, minute, second)
   local near = os.time {
     year = year, month = month, day = day, hour = hour, min = minute, sec = second,

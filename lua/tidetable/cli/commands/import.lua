@@ -85,7 +85,7 @@ at the end of the import.]],
     },
     { "--skip-bad", "Skip invalid records and report each of them. The exit status is 1 then." },
     {
-      "--max-errors", "Like '--skip-bad', but for at most N records.",
+      "--max-errors", "Skip up to N invalid records, and fail at the next one.",
       value = "N", convert = arguments.integer_from(1),
     },
     {
