@@ -33,7 +33,17 @@ local function watch()
   return setmetatable({ wake = function() resume(thread) end }, Watch)
 end
 
+--- Closes a handle. The program may have closed it already, with all handles of the loop.
+local function close(handle)
+  if not handle:is_closing() then
+    handle:close()
+  end
+end
+
+--- Starts a timer. libuv counts its time from the loop's current time, which the loop reads before
+--- it calls callbacks. It is read again here, because the callback may have run for long.
 function Watch:timer(seconds)
+  uv.update_time()
   self.timer_handle = assert(uv.new_timer())
   self.timer_handle:start(math.ceil(math.max(seconds, 0) * 1000), 0, self.wake)
 end
@@ -42,8 +52,10 @@ end
 --- closed, the timer resumes the coroutine after the call that closes it has returned.
 function Watch:poll(wakeup)
   wakeup:on_close(function()
-    self.poll_handle:close()
-    self.timer_handle:start(0, 0, self.wake)
+    close(self.poll_handle)
+    if not self.timer_handle:is_closing() then
+      self.timer_handle:start(0, 0, self.wake)
+    end
   end)
   self.wakeup = wakeup
   self.poll_handle = assert(uv.new_poll(wakeup:pollfd()))
@@ -55,9 +67,7 @@ function Watch:__close()
     self.wakeup:on_close(nil)
   end
   for _, handle in pairs { self.timer_handle, self.poll_handle } do
-    if not handle:is_closing() then
-      handle:close()
-    end
+    close(handle)
   end
 end
 

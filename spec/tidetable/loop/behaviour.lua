@@ -116,6 +116,19 @@ return function(loop, describe, it, before_each, after_each)
       child:close()
     end)
 
+    it("a pause begins when it is asked for, after a callback that ran for long", function()
+      local paused
+      loop.run({ function()
+        loop.sleep(0.001)
+        local before = elapsed()
+        while elapsed() < before + 0.05 do end
+        local start = elapsed()
+        loop.sleep(0.03)
+        paused = elapsed() - start
+      end })
+      assert.is_true(paused >= 0.029, paused .. " s")
+    end)
+
     it("timeouts hold", function()
       local before, record = elapsed(), nil
       loop.run({ function()

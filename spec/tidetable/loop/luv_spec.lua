@@ -12,23 +12,44 @@ end
 local luv_loop = require "tidetable.loop.luv"
 local uv = require "luv"
 
+-- Closes all handles, so that no coroutine of a test that failed continues in the loop of the next.
+local function close_handles()
+  uv.walk(function(handle) if not handle:is_closing() then handle:close() end end)
+  uv.run()
+end
+
+local function where(threads)
+  local traces = {}
+  for i, thread in ipairs(threads) do
+    if coroutine.status(thread) ~= "dead" then
+      traces[#traces + 1] = debug.traceback(thread, ("coroutine %d is suspended"):format(i))
+    end
+  end
+  return table.concat(traces, "\n")
+end
+
 local function run(functions)
-  local left, why = #functions, nil
+  local threads, left, why = {}, #functions, nil
+  uv.update_time()
   local guard = uv.new_timer()
   guard:start(30000, 0, function()
-    why = why or "the loop did not end in 30 seconds"
+    why = why or "the loop did not end in 30 seconds\n" .. where(threads)
     uv.stop()
   end)
-  for _, f in ipairs(functions) do
-    coroutine.wrap(function()
+  for i, f in ipairs(functions) do
+    threads[i] = coroutine.create(function()
       local ok, err = xpcall(f, debug.traceback)
       why = why or not ok and err or nil
       left = left - 1
       if left == 0 then guard:close() end
-    end)()
+    end)
+    assert(coroutine.resume(threads[i]))
   end
   uv.run()
-  if why then error(why, 0) end
+  if why then
+    close_handles()
+    error(why, 0)
+  end
 end
 
 -- As in doc/modules/loop/luv.md.
@@ -65,6 +86,17 @@ describe("tidetable.loop.luv", function()
     local count = 0
     uv.walk(function(handle) if not handle:is_closing() then count = count + 1 end end)
     assert.equal(0, count)
+  end)
+
+  it("closes a database whose waits the program has closed", function()
+    local db = helper.open { wait = luv_loop.wait }
+    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    local thread = coroutine.create(function() assert(orders:stream()):next(30) end)
+    assert(coroutine.resume(thread))
+    close_handles()
+    db:close()
+    uv.run()
+    assert.equal("suspended", coroutine.status(thread))
   end)
 
   it("allows one coroutine to wait on a wakeup, not two", function()
