@@ -2,7 +2,7 @@
 -- timeout.
 local busted = require "busted"
 
-local path = (os.getenv("TIDETABLE_BUILD") or "build") .. "/running"
+local path = os.getenv "RUNNING" or (os.getenv "TIDETABLE_BUILD" or "build") .. "/running"
 
 local function name_of(element)
   local names = {}

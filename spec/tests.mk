@@ -1,6 +1,8 @@
 # tests.mk - the targets that test; doc/testing.md describes each.
 
-SPECS = spec/tidetable spec/operations spec/versions spec/documentation spec/examples_spec.lua \
+COMMAND_SPECS = spec/tidetable/cli spec/documentation spec/examples_spec.lua
+LIBRARY_SPECS = $(filter-out $(COMMAND_SPECS),$(wildcard spec/tidetable/*_spec.lua) \
+	$(patsubst %/.,%,$(wildcard spec/tidetable/*/.))) $(wildcard spec/versions) \
 	$(if $(filter release,$(VARIANT)),spec/install_spec.lua)
 
 # $(call run,name,command): prints one line on success, the command's output on failure.
@@ -13,16 +15,18 @@ endef
 # $(call busted,specs): runs them; names the running spec if the time limit is reached. The
 # sanitizers have to be loaded before Lua. They report leaks here too: Lua, busted, cqueues and git
 # have none.
-busted = $(if $(strip $(1)),$(WRAP_$(VARIANT)) timeout --foreground $(LIMIT) $(BUSTED) $(1) || { \
+busted = $(if $(strip $(1)),RUNNING=$(OUT)/running-$@ $(WRAP_$(VARIANT)) \
+	timeout --foreground $(LIMIT) $(BUSTED) $(1) || { \
 	status=$$?; test $$status -ne 124 || { printf '\nnot ok (timeout after $(LIMIT) s): '; \
-	cat $(OUT)/running; }; exit $$status; })
+	cat $(OUT)/running-$@; }; exit $$status; })
+spec spec-commands spec-library: LIMIT = 1500
 model oracle oracle-dynalite crash fault damage storm binding soak versions: LIMIT = 0
 MEMORY := $(firstword $(wildcard /dev/shm) /tmp)
 WRAP_asan = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
 	$$($(CC) -print-file-name=libubsan.so)"
 
-unit spec suite slices model oracle oracle-dynalite crash fault powercut syscalls damage storm \
-	binding soak programs symbols $(UNITS) $(FUZZ): WERROR = -Werror
+unit spec spec-commands spec-library parts slices model oracle oracle-dynalite crash fault powercut \
+	syscalls damage storm binding soak programs symbols $(UNITS) $(FUZZ): WERROR = -Werror
 
 test: setup-test ## unit tests, specs, tidy, and slices of the long tests
 	+@$(call build,release)
@@ -41,7 +45,11 @@ cover: setup-test ## the same, with the coverage of lines and branches
 mutate: setup-test ## mutation testing of the commit path
 	@$(LUA) spec/mutate.lua $(abspath $(BUILD))/mutate spec/mutants.txt
 
-suite: unit fuzz-small spec slices
+# The parts of a suite run beside each other on all processors; each prints when it ends.
+suite:
+	+@$(MAKE) $(JOBS) --output-sync=target parts
+
+parts: unit fuzz-small spec-commands spec-library slices
 
 programs: $(SO) $(UNITS:%=$(OUT)/unit/%)
 
@@ -51,7 +59,13 @@ $(UNITS): %: $(OUT)/unit/%
 	$(call run,$@,$<)
 
 spec: setup-test $(SO) $(COMMAND) ## the specs; some: make spec SPEC=spec/tidetable/table_spec.lua
-	@$(call busted,$(or $(SPEC),$(wildcard $(SPECS))))
+	@$(call busted,$(or $(SPEC),$(COMMAND_SPECS) $(LIBRARY_SPECS)))
+
+spec-commands: setup-test $(SO) $(COMMAND)
+	@$(call busted,$(COMMAND_SPECS))
+
+spec-library: setup-test $(SO) $(COMMAND)
+	@$(call busted,$(LIBRARY_SPECS))
 
 tidy: setup-test ## the rules of the architecture and of the layout
 	@$(call busted,spec/tidy_spec.lua spec/exceptions_spec.lua)
@@ -129,6 +143,7 @@ slices: setup-test $(SO) $(FAULT) $(BREAKING:%=$(OUT)/breaking/%)
 	@RECORDS=$(or $(RECORDS),20000) $(call busted,spec/soak)
 	$(call run,damage,env TMPDIR=$(MEMORY) TRIALS=$(or $(TRIALS),1000) $(OUT)/breaking/damage)
 
-.PHONY: test asan cover mutate suite programs unit spec tidy symbols measure model oracle \
+.PHONY: test asan cover mutate suite parts programs unit spec spec-commands spec-library tidy \
+	symbols measure model oracle \
 	oracle-dynalite crash fault powercut syscalls damage storm binding soak versions arm64 \
 	musl slices $(UNITS)

@@ -194,24 +194,29 @@ describe("export", function()
     local db = helper.open()
     local items = assert(db:create_table { name = "items", partition_key = { "id", "N" },
       sort_key = { "at", "B" }, stream = true })
+    -- A random key may come twice; the second item replaces the first.
+    local stored = 0
     for _ = 1, 300 do
       local attributes = { id = values.number(), at = values.binary(values.noise(3)) }
       for _ = 1, math.random(0, 4) do
         attributes[values.text(math.random(1, 3)) .. "."] = values.any()
       end
-      assert(items:put(values.map(attributes).lua))
+      local item = values.map(attributes).lua
+      if not items:get { id = item.id, at = item.at } then stored = stored + 1 end
+      assert(items:put(item))
     end
     db:close()
+    local report = { status = 0, out = "", err = stored .. " items stored in items\n" }
     local first = command.must { "export", helper.path() }
     local copy = helper.path "copy.tide"
     local ran = command.shell(("$TIDETABLE import %s --create <%s"):format(copy,
       shop.file("all.jsonl", first)))
-    assert.same({ status = 0, out = "", err = "300 items stored in items\n" }, ran, "SEED=" .. SEED)
+    assert.same(report, ran, "SEED=" .. SEED)
     assert.equal(first, command.must { "export", copy }, "SEED=" .. SEED)
     local plain = items_of { "export", helper.path(), "items", "--format", "json" }
     ran = command.shell(("$TIDETABLE import %s --table items --format json <%s"):format(copy,
       shop.file("plain.jsonl", plain)))
-    assert.same({ status = 0, out = "", err = "300 items stored in items\n" }, ran, "SEED=" .. SEED)
+    assert.same(report, ran, "SEED=" .. SEED)
     assert.equal(first, command.must { "export", copy }, "SEED=" .. SEED)
   end)
 
