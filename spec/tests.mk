@@ -26,7 +26,6 @@ WRAP_asan = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
 	$$($(CC) -print-file-name=libubsan.so)"
 unit spec spec-commands spec-library parts slices model oracle oracle-dynalite crash fault \
 	powercut syscalls damage storm binding soak programs symbols $(UNITS) $(FUZZ): WERROR = -Werror
-	syscalls damage storm binding soak programs symbols $(UNITS) $(FUZZ): WERROR = -Werror
 
 test: setup-test ## unit tests, specs, tidy, and slices of the long tests
 	+@$(call build,release)
