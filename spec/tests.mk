@@ -24,9 +24,9 @@ model oracle oracle-dynalite crash fault damage storm binding soak versions: LIM
 MEMORY := $(firstword $(wildcard /dev/shm) /tmp)
 WRAP_asan = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
 	$$($(CC) -print-file-name=libubsan.so)"
-unit spec spec-commands spec-library parts slices model oracle oracle-dynalite crash: WERROR = -Werror
-fault powercut syscalls damage storm binding soak programs symbols: WERROR = -Werror
-$(UNITS) $(FUZZ): WERROR = -Werror
+unit spec spec-commands spec-library parts slices programs symbols: WERROR = -Werror
+model oracle oracle-dynalite crash fault powercut syscalls damage storm: WERROR = -Werror
+binding soak $(UNITS) $(FUZZ): WERROR = -Werror
 
 test: setup-test ## unit tests, specs, tidy, and slices of the long tests
 	+@$(call build,release)
