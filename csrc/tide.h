@@ -50,7 +50,7 @@ struct tide_options {
 	                              * open, and keeps others from opening until close */
 	enum durability durability;
 	uint64_t max_bytes;          /* maximum size of the file; 0: 64 GiB */
-	struct clock *clock;         /* NULL: the system clock; must outlive the handle */
+	struct clock *clock;         /* NULL: the process's clock; must outlive the handle */
 };
 
 /* Opens a database and sets *tide to the handle, or to NULL on failure. Makes one attempt
@@ -363,7 +363,7 @@ int tide_snapshot_open(struct tide_snapshot **snapshot, struct tide *tide,
 /* Accepts NULL. */
 void tide_snapshot_close(struct tide_snapshot *snapshot);
 
-/* Sets a time limit: the first tide_ready after deadline_ms (of clock_elapsed_ms) releases the
+/* Sets a time limit: the first tide_ready after deadline_ms (of the process's clock) releases the
  * snapshot, and reading from it returns TIMEOUT. */
 void tide_snapshot_limit(struct tide_snapshot *snapshot, uint64_t deadline_ms);
 

@@ -143,7 +143,7 @@ int tide_mark_boot(struct tide *tide, struct failure *failure)
 static int open_store(struct tide *tide, const struct tide_options *options,
 	struct failure *failure)
 {
-	struct clock *clock = options->clock ? options->clock : clock_system();
+	struct clock *clock = options->clock ? options->clock : clock_process();
 	struct store_options store_options = {
 		.path = options->path,
 		.in_memory = options->in_memory,

@@ -84,7 +84,7 @@ struct txn {
 	struct slot slot;        /* of a reader */
 	_Atomic int use;         /* state of a reader (reader_deadline.c) */
 	/* Fields of a reader with a time limit, guarded by store->limiting. */
-	uint64_t deadline_ms;    /* on the system's clock_elapsed_ms; 0 if unlimited */
+	uint64_t deadline_ms;    /* on the process's clock_elapsed_ms; 0 if unlimited */
 	bool is_limited;         /* is in the list store->limited */
 	struct txn *limited_next, *limited_previous;
 };

@@ -105,7 +105,7 @@ void store_release_late(struct store *store)
 
 	if (!next)
 		return;
-	now_ms = clock_elapsed_ms(clock_system());
+	now_ms = clock_elapsed_ms(clock_process());
 	if (now_ms > next)
 		release_late(store, now_ms);
 }

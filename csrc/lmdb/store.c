@@ -148,7 +148,7 @@ static struct store *store_new(const struct store_options *options)
 	store->options = *options;
 	if (!store->options.max_bytes)
 		store->options.max_bytes = STORE_DEFAULT_MAX_BYTES;
-	store->options.clock = clock_share(options->clock ? options->clock : clock_system());
+	store->options.clock = clock_share(options->clock ? options->clock : clock_process());
 	store->options.path = store->path;
 	pthread_mutex_init(&store->resize, NULL);
 	pthread_mutex_init(&store->listing, NULL);

@@ -169,7 +169,7 @@ void reader_close(struct txn *txn);
 /* --- readers with a time limit --- */
 
 /* Limits the time for which a renewed reader may hold its snapshot, until deadline_ms on the
- * system's clock_elapsed_ms. After the deadline any thread may release it. The reader may be
+ * process's clock_elapsed_ms. After the deadline any thread may release it. The reader may be
  * used only between reader_enter and reader_leave; it may be closed at any time. */
 void reader_limit(struct txn *txn, uint64_t deadline_ms);
 

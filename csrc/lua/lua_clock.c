@@ -37,6 +37,8 @@ static int drop_clock(lua_State *L)
 {
 	struct clock_handle *handle = check_type(L, 1, CLOCK_TYPE);
 
+	if (handle->clock)
+		clock_restore(handle->clock);
 	clock_drop(handle->clock);
 	handle->clock = NULL;
 	return 0;
@@ -87,6 +89,46 @@ static int reboot(lua_State *L)
 	return 0;
 }
 
+/* replace_clock(seconds) -> manual clock that replaces the process's, until close_clock or until it
+ * is collected */
+static int replace_clock(lua_State *L)
+{
+	manual_clock(L);
+	clock_replace(check_clock(L, -1)->clock);
+	return 1;
+}
+
+/* clock_elapsed(clock) -> seconds of its elapsed time */
+static int clock_elapsed(lua_State *L)
+{
+	lua_pushnumber(L, (lua_Number)clock_elapsed_ms(check_clock(L, 1)->clock) / 1000);
+	return 1;
+}
+
+/* is_clock_replaced() -> true if a manual clock replaces the process's */
+static int is_clock_replaced(lua_State *L)
+{
+	lua_pushboolean(L, clock_is_replaced());
+	return 1;
+}
+
+/* pass_time(seconds): advances the clock that replaces the process's, by at least 1 ms unless
+ * seconds is 0 */
+static int pass_time(lua_State *L)
+{
+	uint64_t ms = check_ms(L, 1);
+
+	clock_pass(ms == 0 && lua_tonumber(L, 1) > 0 ? 1 : ms);
+	return 0;
+}
+
+/* time() -> seconds since 1970 by the process's clock */
+static int process_time(lua_State *L)
+{
+	lua_pushnumber(L, (lua_Number)clock_now_ms(clock_process()) / 1000);
+	return 1;
+}
+
 void open_clocks(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
@@ -97,13 +139,22 @@ void open_clocks(lua_State *L)
 		{ NULL, NULL },
 	};
 
+	static const luaL_Reg functions[] = {
+		{ "manual_clock", manual_clock },
+		{ "is_clock", is_clock },
+		{ "replace_clock", replace_clock },
+		{ "close_clock", drop_clock },
+		{ "clock_elapsed", clock_elapsed },
+		{ "is_clock_replaced", is_clock_replaced },
+		{ "pass_time", pass_time },
+		{ "time", process_time },
+		{ NULL, NULL },
+	};
+
 	new_type(L, CLOCK_TYPE, drop_clock, NULL);
 	luaL_newlib(L, methods);
 	guard_methods(L, "clock");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
-	lua_pushcfunction(L, manual_clock);
-	lua_setfield(L, -2, "manual_clock");
-	lua_pushcfunction(L, is_clock);
-	lua_setfield(L, -2, "is_clock");
+	luaL_setfuncs(L, functions, 0);
 }

@@ -496,15 +496,26 @@ static int held(lua_State *L)
 	return 1;
 }
 
-/* elapsed() -> seconds since an arbitrary time, for time limits */
-static int elapsed(lua_State *L)
+static int push_elapsed(lua_State *L, const struct clock *clock)
 {
 	struct running *running = running_transactions(L);
 
 	if (running->innermost)
 		watch_coroutine(L, running);
-	lua_pushnumber(L, (lua_Number)clock_elapsed_ms(clock_system()) / 1000);
+	lua_pushnumber(L, (lua_Number)clock_elapsed_ms(clock) / 1000);
 	return 1;
+}
+
+/* elapsed() -> seconds since an arbitrary time, for waits that depend on other processes */
+static int elapsed(lua_State *L)
+{
+	return push_elapsed(L, clock_system());
+}
+
+/* process_elapsed() -> the same by the process's clock, for the program's time limits */
+static int process_elapsed(lua_State *L)
+{
+	return push_elapsed(L, clock_process());
 }
 
 void open_databases(lua_State *L)
@@ -523,6 +534,7 @@ void open_databases(lua_State *L)
 		{ "next_expiry", next_expiry },
 		{ "held", held },
 		{ "elapsed", elapsed },
+		{ "process_elapsed", process_elapsed },
 		{ "finish", finish_child },
 		{ NULL, NULL },
 	};

@@ -66,7 +66,7 @@ struct database {
 	size_t held;                 /* bytes of memory that the children occupy */
 	size_t charged;              /* part of held that was reported to the collector */
 	size_t collect_at;           /* bytes held at which all garbage is collected */
-	uint64_t deadline_ms;        /* of the open db:transact, of clock_elapsed_ms; 0: none */
+	uint64_t deadline_ms;        /* of the open db:transact, by the process's clock; 0: none */
 	uint64_t transactions;       /* number of transactions begun; identifies the open one */
 	struct builder builder;      /* encodes arguments */
 	struct builder second, third;        /* further arguments of one call (BETWEEN) */
@@ -94,7 +94,7 @@ struct table_handle {
 struct snapshot_handle {
 	struct child child;
 	struct tide_snapshot *snapshot;      /* NULL: released at its time limit */
-	uint64_t deadline_ms;                /* of clock_elapsed_ms */
+	uint64_t deadline_ms;                /* by the process's clock */
 };
 
 /* Raises CLOSED or FORKED unless the database can be used. */
@@ -178,6 +178,7 @@ void open_outputs(lua_State *L);
 void open_signals(lua_State *L);
 void open_timers(lua_State *L);
 void open_truncations(lua_State *L);
+void open_testing(lua_State *L);
 
 /* Returns the clock at index, NULL if it is nil. The handle keeps the clock alive. */
 struct clock *opt_clock(lua_State *L, int index);

@@ -237,7 +237,7 @@ static int pin(lua_State *L)
 	int err;
 
 	luaL_argcheck(L, !handle->pinned, 1, "a query without a snapshot expected");
-	handle->deadline_ms = clock_elapsed_ms(clock_system()) + check_time_limit(L, 2);
+	handle->deadline_ms = clock_elapsed_ms(clock_process()) + check_time_limit(L, 2);
 	err = tide_query_pin(handle->query, database->tide, handle->deadline_ms,
 		&failure);
 	if (err && collect_forgotten(L, &failure)) {
@@ -264,7 +264,7 @@ static int fill(lua_State *L, struct query_handle *handle, struct database *data
 	if (handle->held)
 		check_held(L, handle->held);
 	if (handle->deadline_ms && !tide_query_ended(handle->query) &&
-			clock_elapsed_ms(clock_system()) > handle->deadline_ms)
+			clock_elapsed_ms(clock_process()) > handle->deadline_ms)
 		return raise_late(L, handle, "the snapshot was held longer than snapshot_limit",
 			ERR_TIMEOUT);
 	err = tide_query_fill(handle->query, database->tide, max, failure);

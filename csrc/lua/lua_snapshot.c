@@ -26,7 +26,7 @@ const struct tide_snapshot *check_held(lua_State *L, struct snapshot_handle *han
 	struct failure failure;
 
 	check_open(L, &handle->child);
-	if (handle->snapshot && clock_elapsed_ms(clock_system()) <= handle->deadline_ms)
+	if (handle->snapshot && clock_elapsed_ms(clock_process()) <= handle->deadline_ms)
 		return handle->snapshot;
 	tide_snapshot_close(handle->snapshot);
 	handle->snapshot = NULL;
@@ -54,7 +54,7 @@ static int snapshot(lua_State *L)
 	int err;
 
 	database = check_database(L, 1);
-	handle->deadline_ms = clock_elapsed_ms(clock_system()) + limit_ms;
+	handle->deadline_ms = clock_elapsed_ms(clock_process()) + limit_ms;
 	err = tide_snapshot_open(&handle->snapshot, database->tide, &failure);
 	if (err && collect_forgotten(L, &failure)) {
 		check_database(L, 1);

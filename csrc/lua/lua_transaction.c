@@ -56,7 +56,7 @@ void check_deadline(lua_State *L, const struct database *database)
 	/* A single put is a transaction, too, and a finalizer may run in it. */
 	if (!database->deadline_ms || !tide_in_transaction(database->tide))
 		raise_ended(L);
-	if (clock_elapsed_ms(clock_system()) > database->deadline_ms)
+	if (clock_elapsed_ms(clock_process()) > database->deadline_ms)
 		raise_timeout(L);
 }
 
@@ -65,7 +65,7 @@ void check_deadline(lua_State *L, const struct database *database)
 static void check_time(lua_State *L, lua_Debug *debug)
 {
 	const struct database *database = running_transactions(L)->innermost;
-	uint64_t now_ms = clock_elapsed_ms(clock_system());
+	uint64_t now_ms = clock_elapsed_ms(clock_process());
 
 	(void)debug;
 	if (!database)
@@ -215,13 +215,13 @@ static int transact(lua_State *L)
 	if (tide_begin(database->tide, &failure))
 		return return_failure(L, &failure);
 	database->transactions++;
-	database->deadline_ms = clock_elapsed_ms(clock_system()) + limit_ms;
+	database->deadline_ms = clock_elapsed_ms(clock_process()) + limit_ms;
 	database->outer = running->innermost;
 	running->innermost = database;
 	status = run(L, lua_gettop(L) - 3);
 	running->innermost = database->outer;
 	unwatch_coroutines(L, running);
-	late = clock_elapsed_ms(clock_system()) > database->deadline_ms;
+	late = clock_elapsed_ms(clock_process()) > database->deadline_ms;
 	database->deadline_ms = 0;
 	fits = lua_checkstack(L, lua_gettop(L) + PASS_ON_SLOTS);
 	if (status != LUA_OK || late || !fits || !database->tide) {

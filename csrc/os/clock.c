@@ -1,4 +1,7 @@
-/* clock.c - wall clock, elapsed time and boot identity; a manual clock for tests.
+/* clock.c - wall clock, elapsed time and boot identity; manual clocks, and the process's clock.
+ *
+ * The manual clocks that replace the process's clock form a stack. A thread reads the top without
+ * a lock, so a clock that was on the stack is not freed: it stays in the list of retired clocks.
  *
  * Elapsed time is CLOCK_BOOTTIME, which includes suspended time and cannot be set. Its values
  * are comparable only within one boot and one time namespace (a container may see a different
@@ -27,9 +30,13 @@ struct clock {
 	_Atomic uint64_t elapsed_ms;
 	_Atomic uint64_t boots;        /* number of clock_reboot calls */
 	uint64_t identity;             /* random, so that no two manual clocks share a boot */
+	struct clock *below;           /* next in the stack or in the list of retired clocks */
 };
 
-static struct clock the_system;
+static struct clock the_system, the_process;
+static pthread_mutex_t stack_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct clock *_Atomic stack;      /* top; NULL: the process's clock is the system's */
+static struct clock *retired;
 static uint8_t system_boot[CLOCK_BOOT_BYTES];
 static pthread_once_t system_boot_once = PTHREAD_ONCE_INIT;
 
@@ -102,6 +109,19 @@ struct clock *clock_system(void)
 	return &the_system;
 }
 
+struct clock *clock_process(void)
+{
+	return &the_process;
+}
+
+/* Returns the clock that shows the time of this clock. */
+static const struct clock *source_of(const struct clock *clock)
+{
+	const struct clock *top = clock == &the_process ? atomic_load(&stack) : NULL;
+
+	return top ? top : clock;
+}
+
 struct clock *clock_manual(uint64_t now_ms)
 {
 	struct clock *clock = memory_alloc_zeroed(sizeof *clock);
@@ -139,11 +159,13 @@ static uint64_t read_ms(clockid_t which)
 
 uint64_t clock_now_ms(const struct clock *clock)
 {
+	clock = source_of(clock);
 	return clock->manual ? atomic_load(&clock->now_ms) : read_ms(CLOCK_REALTIME);
 }
 
 uint64_t clock_elapsed_ms(const struct clock *clock)
 {
+	clock = source_of(clock);
 	return clock->manual ? atomic_load(&clock->elapsed_ms) : read_ms(CLOCK_BOOTTIME);
 }
 
@@ -166,6 +188,7 @@ void clock_boot(const struct clock *clock, uint8_t boot[CLOCK_BOOT_BYTES])
 {
 	uint64_t words[2];
 
+	clock = source_of(clock);
 	if (!clock->manual) {
 		pthread_once(&system_boot_once, load_system_boot);
 		memcpy(boot, system_boot, CLOCK_BOOT_BYTES);
@@ -191,6 +214,54 @@ void clock_reboot(struct clock *clock)
 {
 	atomic_store(&clock->elapsed_ms, 0);
 	atomic_fetch_add(&clock->boots, 1);
+}
+
+/* Removes a clock from the stack. Returns false if it is not on the stack. */
+static bool unlink_clock(const struct clock *clock)
+{
+	struct clock *top = atomic_load(&stack), *above = top;
+
+	if (top == clock) {
+		atomic_store(&stack, clock->below);
+		return true;
+	}
+	while (above && above->below != clock)
+		above = above->below;
+	if (above)
+		above->below = clock->below;
+	return above != NULL;
+}
+
+void clock_replace(struct clock *clock)
+{
+	pthread_mutex_lock(&stack_mutex);
+	atomic_store(&clock->elapsed_ms, clock_elapsed_ms(&the_process));
+	clock->below = atomic_load(&stack);
+	atomic_store(&stack, clock_share(clock));
+	pthread_mutex_unlock(&stack_mutex);
+}
+
+void clock_restore(struct clock *clock)
+{
+	pthread_mutex_lock(&stack_mutex);
+	if (unlink_clock(clock)) {
+		clock->below = retired;
+		retired = clock;
+	}
+	pthread_mutex_unlock(&stack_mutex);
+}
+
+bool clock_is_replaced(void)
+{
+	return atomic_load(&stack) != NULL;
+}
+
+void clock_pass(uint64_t ms)
+{
+	struct clock *top = atomic_load(&stack);
+
+	if (top)
+		clock_advance(top, ms);
 }
 
 void clock_text(char *text, size_t size, uint64_t ms)

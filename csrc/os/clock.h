@@ -1,6 +1,9 @@
-/* clock.h - wall clock, elapsed time and boot identity; a manual clock for tests.
+/* clock.h - wall clock, elapsed time and boot identity; manual clocks, and the process's clock.
  *
- * A manual clock advances only by clock_advance and clock_set; tests and replays use it.
+ * A manual clock advances only by clock_advance and clock_set; tests and replays use it. The
+ * process's clock is the machine's, unless a test has replaced it by a manual clock. Databases
+ * without a clock of their own and time limits use the process's clock. Whatever is compared with
+ * another process (locks, boots of the machine) and all sleeps use the machine's clock.
  * All clocks are reference-counted and thread-safe.
  */
 #ifndef OS_CLOCK_H
@@ -16,6 +19,9 @@ struct clock;
 
 /* Returns the machine's clock; it is never freed. */
 struct clock *clock_system(void);
+
+/* Returns the process's clock; it is never freed. */
+struct clock *clock_process(void);
 
 /* Returns a new manual clock that shows now_ms and has a unique boot identity. Returns NULL if
  * out of memory. */
@@ -51,5 +57,19 @@ void clock_text(char *text, size_t size, uint64_t ms);
 void clock_advance(struct clock *clock, uint64_t ms);
 void clock_set(struct clock *clock, uint64_t now_ms);
 void clock_reboot(struct clock *clock);
+
+/* Replaces the process's clock by a manual clock, until clock_restore; once in the life of the
+ * manual clock, which is never freed then. Its elapsed time continues that of the clock it
+ * replaces. If several clocks have replaced it, the last one that was not restored is in use. */
+void clock_replace(struct clock *clock);
+
+/* Ends the replacement by this clock. Does nothing if the clock does not replace the process's. */
+void clock_restore(struct clock *clock);
+
+/* Returns true if the process's clock is replaced by a manual clock. */
+bool clock_is_replaced(void);
+
+/* Advances the clock that replaces the process's, if there is one. */
+void clock_pass(uint64_t ms);
 
 #endif

@@ -111,8 +111,80 @@ static void a_sleep_is_no_shorter(void)
 	CHECK(clock_elapsed_ms(clock_system()) - before >= 12);
 }
 
+/* Returns true if the process's clock shows the time of the system's. */
+static bool is_the_systems(void)
+{
+	uint8_t boot[CLOCK_BOOT_BYTES], system[CLOCK_BOOT_BYTES];
+	uint64_t before = clock_now_ms(clock_system()), now = clock_now_ms(clock_process());
+
+	clock_boot(clock_process(), boot);
+	clock_boot(clock_system(), system);
+	return !clock_is_replaced() && now >= before && now <= clock_now_ms(clock_system()) &&
+		clock_elapsed_ms(clock_process()) <= clock_elapsed_ms(clock_system()) &&
+		memcmp(boot, system, sizeof boot) == 0;
+}
+
+static void the_processs_clock_can_be_replaced(void)
+{
+	struct clock *clock = clock_manual(5000);
+	uint8_t boot[CLOCK_BOOT_BYTES], own[CLOCK_BOOT_BYTES];
+	uint64_t elapsed;
+
+	CHECK(is_the_systems());
+	clock_pass(10);
+	CHECK(is_the_systems());
+	CHECK(clock_share(clock_process()) == clock_process());
+	clock_drop(clock_process());
+	clock_replace(clock);
+	CHECK(clock_is_replaced());
+	elapsed = clock_elapsed_ms(clock_process());
+	CHECK(elapsed > 0 && elapsed <= clock_elapsed_ms(clock_system()));
+	clock_pass(250);
+	CHECK_EQUAL_UINT(clock_now_ms(clock_process()), 5250);
+	CHECK_EQUAL_UINT(clock_now_ms(clock), 5250);
+	CHECK_EQUAL_UINT(clock_elapsed_ms(clock_process()), elapsed + 250);
+	CHECK(clock_now_ms(clock_system()) > UINT64_C(1700000000000));
+	clock_boot(clock_process(), boot);
+	clock_boot(clock, own);
+	CHECK_BYTES(boot, sizeof boot, own, sizeof own);
+	clock_restore(clock);
+	CHECK(is_the_systems());
+	clock_restore(clock);
+	clock_drop(clock);
+}
+
+/* Each of the orders in which three clocks are restored. */
+static void replacements_end_in_any_order(void)
+{
+	static const int orders[][3] = {
+		{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+		struct clock *clocks[3];
+
+		for (int each = 0; each < 3; each++) {
+			clocks[each] = clock_manual(1000 * (uint64_t)(each + 1));
+			clock_replace(clocks[each]);
+		}
+		for (int step = 0; step < 3; step++) {
+			int top = 2;
+
+			while (!clocks[top])
+				top--;
+			CHECK(clock_now_ms(clock_process()) == clock_now_ms(clocks[top]));
+			clock_restore(clocks[orders[i][step]]);
+			clock_drop(clocks[orders[i][step]]);
+			clocks[orders[i][step]] = NULL;
+		}
+		CHECK(is_the_systems());
+	}
+}
+
 int main(void)
 {
+	the_processs_clock_can_be_replaced();
+	replacements_end_in_any_order();
 	a_sleep_is_no_shorter();
 	text_is_utc_to_the_millisecond();
 	system_time_passes();

@@ -30,7 +30,7 @@ static size_t parts_of(const char *path)
 
 static int fill_two_rows(struct txn *txn, void *context, struct failure *why)
 {
-	CHECK(store_clock(txn_store(txn)) == clock_system());
+	CHECK(store_clock(txn_store(txn)) == clock_process());
 	CHECK_EQUAL_UINT(txn_id(txn), 1);
 	CHECK_EQUAL_INT(writer_check_space(txn, why), 0);
 	CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of_text("a"), slice_of_text(context)), 0);

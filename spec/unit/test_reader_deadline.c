@@ -8,7 +8,7 @@ static struct failure failure;
 
 static uint64_t now_ms(void)
 {
-	return clock_elapsed_ms(clock_system());
+	return clock_elapsed_ms(clock_process());
 }
 
 static struct txn *limited(struct store *store, uint64_t deadline_ms)

@@ -82,7 +82,7 @@ static void what_is_not_asked_for_has_a_default(void)
 	struct store *store = open_with(&options);
 
 	CHECK_EQUAL_UINT(store_options(store)->max_bytes, STORE_DEFAULT_MAX_BYTES);
-	CHECK(store_clock(store) == clock_system());
+	CHECK(store_clock(store) == clock_process());
 	store_close(store);
 }
 

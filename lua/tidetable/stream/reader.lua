@@ -107,8 +107,9 @@ end
 
 --- Removes expired items if it is time to look. Returns how long the reader may wait then.
 local function until_look(database, seconds)
-  local now = core.elapsed()
-  if now >= database.look_at then
+  local now = core.process_elapsed()
+  -- The time of the next look is far away only if the clock that set it has been restored.
+  if now >= database.look_at or database.look_at - now > LOOK_EVERY then
     local left = expire(database)
     database.look_at = left and now + left or 0
     if not left then
@@ -118,13 +119,33 @@ local function until_look(database, seconds)
   return math.min(seconds or math.huge, math.max(database.look_at - now, 0))
 end
 
+--- Seconds between two looks at a clock that replaces the process's: a coroutine of the event loop
+--- may have advanced it, which makes no descriptor readable.
+local CLOCK_INTERVAL = 0.01
+
+--- Sleeps in this thread once. If a test has replaced the process's clock and the wait has a limit,
+--- advances the clock instead of sleeping, because nothing else in this thread can advance it.
+local function sleep(reader, seconds, has_limit)
+  if has_limit and core.is_clock_replaced() then
+    local touched = core.is_touched(reader.core)
+    if not touched then
+      core.pass_time(seconds)
+    end
+    return touched
+  end
+  return core.wait_feed(reader.core, math.min(seconds or 1, 1))
+end
+
 --- Waits once, for at most `seconds`; may return early. Returns true if there may be a new record,
 --- false if not; nil, err, code if no wakeup can be created.
 function Reader:pause(seconds)
   local loop = wait.loop(self.wait or self.database.wait)
+  local has_limit = seconds ~= nil
   seconds = until_look(self.database, seconds)
   if not loop then
-    return core.wait_feed(self.core, math.min(seconds or 1, 1))
+    return sleep(self, seconds, has_limit)
+  elseif core.is_clock_replaced() then
+    seconds = math.min(seconds or CLOCK_INTERVAL, CLOCK_INTERVAL)
   end
   local wakeup, err, code = self:loop_wakeup()
   if not wakeup then
@@ -193,7 +214,7 @@ function Reader:next(seconds)
   if seconds == math.huge then
     seconds = nil
   end
-  local deadline = seconds and core.elapsed() + seconds
+  local deadline = seconds and core.process_elapsed() + seconds
   local touched = true
   while true do
     if touched then
@@ -206,7 +227,7 @@ function Reader:next(seconds)
     if not continues then
       return nil, err, code
     end
-    local left = deadline and deadline - core.elapsed()
+    local left = deadline and deadline - core.process_elapsed()
     if left and left <= 0 then
       return nil
     end
