@@ -18,8 +18,8 @@ local may_include = {
   check = { "base", "codec", "lmdb", "lmdb_file", "os", "stream", "table" },
   api = { "tide.h", "base", "codec", "expr", "lmdb", "lmdb_file", "os", "stream", "table",
     "check" },
-  lua = { "tide.h", "base", "codec", "os/clock.h", "os/input.h", "os/output.h", "os/terminal.h",
-    "os/timer.h" },
+  lua = { "tide.h", "base", "codec", "os/clock.h", "os/fault_point.h", "os/input.h", "os/output.h",
+    "os/program.h", "os/temporary_directory.h", "os/terminal.h", "os/timer.h" },
   -- tide.h itself.
   [""] = { "base", "codec", "check/report.h", "expr/kind.h", "lmdb/durability.h",
     "os/wakeup_kind.h" },
@@ -189,7 +189,7 @@ function rules.forbidden_lua_calls(file, report)
 end
 
 -- Modules that a program can require; a folder ends with "/". Only these have a page each.
-local public_modules = { "tidetable", "wait", "json", "loop/", "dynamodb/json" }
+local public_modules = { "tidetable", "wait", "json", "testing", "loop/", "dynamodb/json" }
 
 local function is_public(module)
   for _, name in ipairs(public_modules) do

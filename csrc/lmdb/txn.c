@@ -16,6 +16,7 @@
 
 #include "base/memory.h"
 #include "lmdb/internal.h"
+#include "os/fault_point.h"
 
 /* Time, in us, for which remapping waits until the process's transactions have ended. */
 #define RESIZE_TIMEOUT_US 100000
@@ -399,20 +400,33 @@ static bool lmdb_has_failed(struct store *store)
 	return rc == MDB_PANIC;
 }
 
+static int fail_unknown(struct store *store, int rc, struct failure *failure)
+{
+	int err = fail_as(failure, ERR_UNKNOWN_OUTCOME,
+		"the commit to %s failed (%s) and its outcome is unknown;"
+		" close every handle on the database and open it again", store->path,
+		mdb_strerror(rc));
+
+	if (failure)
+		failure->system = rc;
+	return err;
+}
+
+/* Reports the error of a fault that a test has set. */
+static int fail_for_test(struct store *store, int fault, struct failure *failure)
+{
+	if (fault != ERR_UNKNOWN_OUTCOME)
+		return fail_with(failure, fault, "a fault set by a test");
+	atomic_store(&store->failed, true);
+	return fail_unknown(store, EIO, failure);
+}
+
 static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 {
 	struct store *store = txn->store;
-	int err;
 
-	if (atomic_load(&store->failed)) {
-		err = fail_as(failure, ERR_UNKNOWN_OUTCOME,
-			"the commit to %s failed (%s) and its outcome is unknown;"
-			" close every handle on the database and open it again", store->path,
-			mdb_strerror(rc));
-		if (failure)
-			failure->system = rc;
-		return err;
-	}
+	if (atomic_load(&store->failed))
+		return fail_unknown(store, rc, failure);
 	if (store_is_durable(store))
 		shared_page_flush_failed(store->shared);
 	settle(store);
@@ -442,19 +456,27 @@ int writer_commit(struct txn **txn, struct failure *failure)
 	struct store *store = ending->store;
 	uint64_t number = mdb_txn_id(ending->mdb);
 	int err = check_name(store, failure);
-	int rc;
+	int fault, rc;
 
+	if (!err) {
+		fault = fault_reached(FAULT_BEFORE_COMMIT);
+		fault = fault ? fault : fault_reached(FAULT_AFTER_WRITE);
+		err = fault ? fail_for_test(store, fault, failure) : 0;
+	}
 	if (err) {
 		writer_abort(txn);
 		return err;
 	}
 	*txn = NULL;
 	rc = mdb_txn_commit(ending->mdb);   /* frees the transaction, also on failure */
+	fault = rc ? 0 : fault_reached(FAULT_AFTER_COMMIT);
 	if (rc && lmdb_has_failed(store))
 		atomic_store(&store->failed, true);
 	writer_end(ending);
 	if (rc)
 		return commit_failed(ending, rc, failure);
+	if (fault)
+		return fail_for_test(store, fault, failure);
 	if (store_last_commit(store) == number) {   /* otherwise nothing was written */
 		store->dirty = store->options.durability != DURABILITY_FULL;
 		commit_notify(store->shared, ending->touched);

@@ -41,6 +41,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_checks(L);
 	open_timers(L);
 	open_truncations(L);
+	open_testing(L);
 	open_json(L);
 	open_values(L);
 	lua_setfield(L, -2, "values");

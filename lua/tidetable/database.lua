@@ -27,6 +27,7 @@ Database.look_at = 0   -- time at which a waiting reader looks for expired items
 
 -- Fields that are not set in every handle (WaitContext).
 Database.wait, Database.wakeups, Database.spare_wakeups = false, false, false
+Database.on_close = false   -- called once, after the handle is closed (testing/database.lua)
 
 function Database:__tostring()
   return ("tidetable.database: %s%s"):format(self.path,
@@ -346,6 +347,11 @@ end
 function Database:close()
   local ok, err = wait.cancel(self)
   core.close(self.core)
+  local on_close = self.on_close
+  self.on_close = false
+  if on_close then
+    on_close()
+  end
   if not ok then
     error(err, 0)
   end

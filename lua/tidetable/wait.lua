@@ -327,7 +327,7 @@ end
 ---@param own fun(wakeup: tidetable.Wakeup, seconds: number)|nil  the option `wait`
 ---@param seconds number
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
-local function pause(own, seconds)
+function wait.pause(own, seconds)
   local timer, err, code = core.timer(seconds)
   if not timer then
     return nil, err, code
@@ -360,7 +360,7 @@ function wait.open(own, busy_timeout, ...)
     if handle or not is_temporary or left <= 0 then
       return handle, err, code
     end
-    local paused, pause_err, pause_code = pause(own, math.min(seconds, left))
+    local paused, pause_err, pause_code = wait.pause(own, math.min(seconds, left))
     if not paused then
       return nil, pause_err, pause_code
     end

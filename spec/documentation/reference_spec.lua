@@ -2,6 +2,7 @@
 -- those of the library.
 local pages = require "spec.documentation.pages"
 local source = require "spec.source"
+local testing = require "tidetable.testing"
 local tidetable = require "tidetable"
 
 local module_page, database_page = "doc/modules/tidetable.md", "doc/modules/database.md"
@@ -9,6 +10,7 @@ local table_page, stream_page = "doc/modules/table.md", "doc/modules/stream.md"
 local backup_page, report_page = "doc/modules/backup.md", "doc/modules/report.md"
 local wait_page, values_page = "doc/modules/wait.md", "doc/modules/types.md"
 local transaction_page = "doc/modules/transaction.md"
+local testing_page = "doc/modules/testing.md"
 
 local UNKNOWN = ("x"):rep(300)     -- resembles no known name, so that all are listed
 
@@ -98,6 +100,10 @@ describe("the options of", function()
     ["orders:scan_page"] = { table_page, function() return call(orders, "scan_page", wrong) end },
     ["orders:load"] = { table_page, function() return call(orders, "load", {}, wrong) end },
     ["orders:stream"] = { table_page, function() return call(orders, "stream", wrong) end },
+    ["testing.database"] = { testing_page, function() return set("tables", "memory") end },
+    ["testing.child"] = { testing_page, function()
+      return known(testing.child, "", wrong)
+    end },
     ["stream:records"] = { stream_page, function() return call(stream, "records", wrong) end },
   }
 
@@ -168,6 +174,23 @@ describe("the headings of", function()
     same(methods(stream), headings(stream_page, "stream"))
     local wakeup <close> = assert(db:wakeup())
     same(methods(wakeup, "finish"), headings(wait_page, "wakeup"))
+  end)
+
+  it("testing are the module's functions, and its tables list their methods", function()
+    local functions = {}
+    for name in pairs(testing) do functions[name] = true end
+    same(functions, headings(testing_page, "testing"))
+    local function listed(heading)
+      local names = {}
+      for name in pages.section(testing_page, heading):gmatch("\n| `%l+:(%l+)%(") do
+        names[name] = true
+      end
+      return names
+    end
+    local clock <close> = testing.clock(0)
+    same(methods(clock), listed "testing.clock")
+    local child <close> = testing.child ""
+    same(methods(child), listed "testing.child")
   end)
 
   it("transaction are the methods of tx and of its tables", function()
