@@ -1,40 +1,41 @@
 -- helper.lua - helpers of the specs: directories, other processes, checks of errors.
 local assert = require "luassert"
+local core = require "tidetable.core"
 local lfs = require "lfs"
+local testing = require "tidetable.testing"
 local tidetable = require "tidetable"
 
 local helper = {}
 
-local directory, opened, children
+local directory, directory_path, opened, children, clock
 
-local function quote(word)
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
-
---- Gives each test of a describe block its own directory, and closes the databases and processes
---- that the test left open.
+--- Gives each test of a describe block its own directory, and closes the databases, processes and
+--- clocks that the test left open.
 function helper.setup(before_each, after_each)
   before_each(function()
-    opened, children, directory = {}, {}, nil
+    opened, children, directory, clock = {}, {}, nil, nil
   end)
   after_each(function()
     for _, child in ipairs(children) do child:kill() end
     for i = #opened, 1, -1 do opened[i]:close() end
-    if directory then
-      for name in lfs.dir(directory) do os.remove(directory .. "/" .. name) end
-      os.remove(directory)
-    end
+    if directory then core.remove_directory(directory) end
+    if clock then clock:close() end
   end)
 end
 
 --- Returns a path in the test's directory.
 function helper.path(name)
   if not directory then
-    directory = os.tmpname()
-    os.remove(directory)
-    assert(lfs.mkdir(directory))
+    directory, directory_path = core.temporary_directory()
+    assert(directory, directory_path)
   end
-  return directory .. "/" .. (name or "test.tide")
+  return directory_path .. "/" .. (name or "test.tide")
+end
+
+--- Replaces the clock of the process until the end of the test. Returns the clock.
+function helper.clock(start)
+  clock = testing.clock(start)
+  return clock
 end
 
 --- Opens a database in a file, without flushes. It is closed after the test.
@@ -46,9 +47,12 @@ function helper.open(options, path)
   return db
 end
 
---- Opens a database in memory.
+--- Creates a database in memory. It is closed after the test.
 function helper.memory(options)
-  return helper.open(options, ":memory:")
+  local given = { memory = true }
+  for name, value in pairs(options or {}) do given[name] = value end
+  opened[#opened + 1] = testing.database(given)
+  return opened[#opened]
 end
 
 -- Errors ---------------------------------------------------------------------
@@ -125,37 +129,32 @@ Child.__index = Child
 
 --- Returns the next line that the child has printed.
 function Child:line()
-  return self.pipe:read("l")
+  return self.process:line()
 end
 
---- Waits until the child pauses. The gate is opened for reading and writing, so that `go` does not
---- block if the child has ended.
+--- Waits until the child pauses.
 function Child:paused()
   assert.equal("paused", self:line())
-  self.gate = self.gate or assert(io.open(self.gate_path, "r+"))
 end
 
 --- Lets the child continue.
 function Child:go()
-  self.gate:write "\n"
-  self.gate:flush()
+  self.process:send()
 end
 
--- The results of the pipe's close.
-local function leave(child)
-  local pipe = child.pipe
-  if child.gate then child.gate:close() end
-  child.pipe, child.gate = nil, nil
-  return pipe:close()
+--- Waits for the end of the child. Returns what it has printed since.
+function Child:output()
+  self.result = self.process:wait()
+  return self.result.output
 end
 
---- Waits for the end of the child. Returns what it has printed since. Fails if the child failed.
+--- Does the same; fails if the child failed. Does nothing if its output was read.
 function Child:close()
-  if self.pipe then
-    local rest = self.pipe:read("a")
-    local ok, why, status = leave(self)
-    if not ok then
-      error(("the child ended with %s %d: %s"):format(why, status, rest), 2)
+  if not self.result then
+    local rest = self:output()
+    if self.result.status ~= 0 then
+      error(("the child ended with %s: %s"):format(self.result.status
+        and "status " .. self.result.status or "signal " .. self.result.signal, rest), 2)
     end
     return rest
   end
@@ -163,28 +162,24 @@ end
 
 --- Kills the child. Does nothing if it has been closed.
 function Child:kill()
-  if self.pipe then
-    os.execute("kill -9 " .. self.pid .. " 2>/dev/null")
-    leave(self)
-  end
+  self.process:close()
 end
 
 local prelude = [[
-io.stdout:setvbuf "line"
-local path = %q
+local path = ...
 local function pause()
   print "paused"
-  io.open(%q):read()
+  io.read()
 end
 local tidetable = require "tidetable"
 local db = assert(tidetable.open(path, { durability = "none" }))
 ]]
 
 --- Puts the items first to last, each in its own transaction, one second apart.
-function helper.put_each(items, clock, first, last)
+function helper.put_each(items, moved, first, last)
   for i = first, last do
     assert(items:put { id = ("%04d"):format(i) })
-    clock:advance(1)
+    moved:advance(1)
   end
 end
 
@@ -202,20 +197,18 @@ function helper.child_of(pid)
   end
 end
 
+-- A child of an instrumented build may run for minutes.
+local CHILD_SECONDS = 600
+
 --- Runs Lua code in a child process. `path` is the test's database, `tidetable` and `db` are
 --- defined, its output is returned line by line; `pause()` sleeps until the test calls `go`.
 --- `before`: a shell command that runs first, such as "ulimit -n 40".
 function helper.child(code, before)
-  local script = helper.path(("child%d.lua"):format(#children + 1))
-  local gate = script .. ".gate"
-  local file = assert(io.open(script, "w"))
-  file:write(prelude:format(helper.path(), gate), code, "\n")
-  assert(file:close())
-  local command = ("mkfifo %s; echo $$; %s; exec env LUA_PATH=%s LUA_CPATH=%s %s %s 2>&1"):format(
-    quote(gate), before or ":", quote(package.path), quote(package.cpath),
-    os.getenv("LUA") or "lua5.4", quote(script))
-  local child = setmetatable({ pipe = assert(io.popen(command)), gate_path = gate }, Child)
-  child.pid = math.tointeger(child:line())
+  local process = testing.child(prelude .. code, {
+    helper.path(), seconds = CHILD_SECONDS, lua = os.getenv "LUA",
+    command = before and { "sh", "-c", before .. '; exec "$@"', "sh" },
+  })
+  local child = setmetatable({ process = process, pid = process.pid }, Child)
   children[#children + 1] = child
   return child
 end

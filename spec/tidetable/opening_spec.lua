@@ -111,7 +111,7 @@ describe("open, while another process has exclusive access,", function()
     waiting:go()
     assert.equal("in", waiting:line())
     os.execute("sleep 0.2; kill -INT " .. waiting.pid)
-    local said = waiting.pipe:read "a"
+    local said = waiting:output()
     assert.is_truthy(said:find("interrupted", 1, true), said)
     assert.is_nil(said:find("open\n", 1, true), said)
   end)

@@ -135,9 +135,7 @@ describe("tidetable.loop.luv", function()
       require "luv".run()
       print "went on"
     ]]
-    local said = child.pipe:read("a")
-    child.pipe:close()
-    child.pipe = nil
+    local said = child:output()
     assert.is_truthy(said:find("it broke.*in upvalue 'breaks'"), said)
     assert.is_truthy(said:find("closed", 1, true), said)
     assert.is_nil(said:find("went on", 1, true), said)

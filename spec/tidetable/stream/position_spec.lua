@@ -1,6 +1,5 @@
 -- position_spec.lua - where readers start: "Positions" in doc/modules/stream.md.
 local helper = require "spec.tidetable.helper"
-local tidetable = require "tidetable"
 
 helper.setup(before_each, after_each)
 
@@ -18,8 +17,8 @@ local function put(first, last, into)
 end
 
 before_each(function()
-  clock = tidetable.manual_clock(1e9)
-  db = helper.memory { clock = clock }
+  clock = helper.clock(1e9)
+  db = helper.memory()
   orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
 end)
 

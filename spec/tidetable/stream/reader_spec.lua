@@ -197,9 +197,7 @@ describe("follow", function()
     ]]
     assert.equal("in", child:line())
     os.execute("sleep 0.2; kill -INT " .. child.pid)
-    local said = child.pipe:read "a"
+    local said = child:output()
     assert.is_truthy(said:find("interrupted", 1, true), said)
-    child.pipe:close()
-    child.pipe = nil
   end)
 end)
