@@ -20,6 +20,7 @@ local databases = {}
 --- An open database.
 ---@class tidetable.Database : tidetable.WaitContext
 ---@field path string  as given to tidetable.open
+---@field package on_close fun()|false  called once, after the handle is closed
 local Database = {}
 Database.__index = Database
 Database.__name = "tidetable.database"
@@ -27,7 +28,7 @@ Database.look_at = 0   -- time at which a waiting reader looks for expired items
 
 -- Fields that are not set in every handle (WaitContext).
 Database.wait, Database.wakeups, Database.spare_wakeups = false, false, false
-Database.on_close = false   -- called once, after the handle is closed (testing/database.lua)
+Database.on_close = false   -- set by testing/database.lua
 
 function Database:__tostring()
   return ("tidetable.database: %s%s"):format(self.path,

@@ -79,7 +79,8 @@ static void an_ended_program_accepts_nothing(void)
 	char byte;
 
 	CHECK(read(program.out, &byte, 1) == 0);
-	CHECK(!program_send(&program, "x", 1));
+	while (program_send(&program, "x", 1))   /* output is closed before input */
+		;
 	finish(&program, &end);
 	CHECK(!program_send(&program, "x", 1));
 }

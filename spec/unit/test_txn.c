@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include "lmdb/internal.h"
+#include "os/fault_point.h"
 #include "unit/stores.h"
 
 static struct failure failure;
@@ -646,8 +647,47 @@ static void after_a_failed_flush_commits_succeed_in_other_processes(void)
 	end_emulating();
 }
 
+/* Commits a row with a fault set. Returns the result. */
+static int commit_with_fault(struct store *store, enum fault_point point, int fault,
+	const char *value)
+{
+	struct txn *txn = begin_write(store);
+	int err;
+
+	CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of_text("a"), slice_of_text(value)), 0);
+	CHECK_EQUAL_INT(fault_set(point, 1, fault, NULL), 0);
+	err = end_write(txn, &failure);
+	CHECK_EQUAL_INT(failure.err, err);
+	CHECK(failure.message[0]);
+	return err;
+}
+
+static void a_fault_fails_one_commit(void)
+{
+	const char *path = store_path("faults.tide");
+	struct store *store = open_small(path);
+
+	write_row(store, TREE_META, "a", "b");
+	CHECK_EQUAL_INT(commit_with_fault(store, FAULT_BEFORE_COMMIT, ERR_DISK_FULL, "c"),
+		ERR_DISK_FULL);
+	CHECK(store_has(store, TREE_META, "a", "b"));
+	write_row(store, TREE_META, "a", "d");
+	CHECK_EQUAL_INT(commit_with_fault(store, FAULT_BEFORE_COMMIT, ERR_UNKNOWN_OUTCOME, "e"),
+		ERR_UNKNOWN_OUTCOME);
+	store_close(store);
+	store = open_small(path);
+	CHECK(store_has(store, TREE_META, "a", "d"));
+	CHECK_EQUAL_INT(commit_with_fault(store, FAULT_AFTER_COMMIT, ERR_UNKNOWN_OUTCOME, "f"),
+		ERR_UNKNOWN_OUTCOME);
+	store_close(store);
+	store = open_small(path);
+	CHECK(store_has(store, TREE_META, "a", "f"));
+	store_close(store);
+}
+
 int main(void)
 {
+	a_fault_fails_one_commit();
 	a_commit_that_could_not_write_never_was();
 	a_commit_that_could_not_finish_is_unknown(false);
 	a_commit_that_could_not_finish_is_unknown(true);

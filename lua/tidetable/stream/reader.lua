@@ -140,11 +140,11 @@ end
 --- false if not; nil, err, code if no wakeup can be created.
 function Reader:pause(seconds)
   local loop = wait.loop(self.wait or self.database.wait)
-  local has_limit = seconds ~= nil
+  local has_limit, is_replaced = seconds ~= nil, core.is_clock_replaced()
   seconds = until_look(self.database, seconds)
-  if not loop then
+  if not loop or is_replaced and not coroutine.isyieldable() then
     return sleep(self, seconds, has_limit)
-  elseif core.is_clock_replaced() then
+  elseif is_replaced then
     seconds = math.min(seconds or CLOCK_INTERVAL, CLOCK_INTERVAL)
   end
   local wakeup, err, code = self:loop_wakeup()

@@ -11,6 +11,7 @@ local clocks = {}
 --- A clock that stands still unless the test moves it or a call of the library waits.
 ---@class tidetable.testing.Clock
 ---@field package core userdata|false  manual clock of the core; false: closed
+---@field package began number  elapsed time of the core's clock when this clock was created
 local Clock = {}
 Clock.__index = Clock
 Clock.__name = "tidetable.testing.clock"

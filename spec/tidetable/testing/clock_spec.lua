@@ -141,6 +141,13 @@ describe("a wait in a plain script", function()
     assert.is_true(core.elapsed() - before < 60)
   end)
 
+  it("is the same with a wait function where no coroutine can yield", function()
+    new_db()
+    local stream = orders:stream { wait = function() error "nobody else would run" end }
+    assert.is_nil(stream:next(100))
+    assert.equal(START + 100, clock:now())
+  end)
+
   it("returns a record without moving the clock", function()
     new_db()
     local stream = orders:stream()
