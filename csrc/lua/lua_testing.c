@@ -194,6 +194,9 @@ static int path_of_program(lua_State *L)
 /* --- faults --- */
 
 static const char *const point_names[] = { "before_commit", "after_write", "after_commit", NULL };
+static const enum fault_point points[] = {
+	FAULT_BEFORE_COMMIT, FAULT_AFTER_WRITE, FAULT_AFTER_COMMIT,
+};
 static const char *const fault_names[] = {
 	"NO_MEMORY", "STORE", "DISK_FULL", "UNKNOWN_OUTCOME", NULL,
 };
@@ -202,7 +205,7 @@ static const int faults[] = { ERR_NO_MEMORY, ERR_STORE, ERR_DISK_FULL, ERR_UNKNO
 /* set_fault(point, n[, code]) -> true; or nil, err, code. Without a code the process dies. */
 static int set_fault(lua_State *L)
 {
-	enum fault_point point = FAULT_BEFORE_COMMIT + luaL_checkoption(L, 1, NULL, point_names);
+	enum fault_point point = points[luaL_checkoption(L, 1, NULL, point_names)];
 	uint32_t n = (uint32_t)check_choice(L, 2, 1, UINT32_MAX);
 	int err = lua_isnoneornil(L, 3) ? 0 : faults[luaL_checkoption(L, 3, NULL, fault_names)];
 	struct failure failure;
