@@ -1,0 +1,245 @@
+/* test_worker_race.c - os/worker_slots.h: slots that change meanwhile, and damaged slots. */
+#include "unit/workers.h"
+
+#define PROCESSES 4
+#define STEPS 20000
+#define CHANGES 5000
+#define FEW 6
+
+/* --- several processes --- */
+
+struct storm {
+	_Atomic uint32_t numbers;
+};
+
+/* Consumer and opening of every worker are functions of its number. */
+static uint64_t consumer_of(uint32_t number)
+{
+	return number % 3;
+}
+
+static void read_all(const struct shared_page *shared)
+{
+	struct worker_facts facts[WORKERS_MAX];
+
+	for (uint64_t consumer = 0; consumer < 3; consumer++) {
+		uint32_t count = worker_list(shared, consumer, facts, WORKERS_MAX);
+
+		for (uint32_t i = 0; i < count; i++) {
+			struct worker_id id = id_of(facts[i].id.number);
+
+			CHECK_BYTES(facts[i].id.opening, sizeof id.opening, id.opening,
+				sizeof id.opening);
+			CHECK_EQUAL_UINT(consumer_of(facts[i].id.number), consumer);
+		}
+	}
+}
+
+static void step(struct shared_page *shared, struct storm *storm, uint64_t slots[FEW],
+	uint32_t numbers[FEW])
+{
+	uint64_t at = check_random_below(FEW);
+	struct worker_id id = id_of(numbers[at]);
+	uint64_t consumer = consumer_of(numbers[at]);
+
+	if (slots[at]) {
+		CHECK_EQUAL_INT(worker_state(shared, &id, consumer, LEASE_MS, LIMIT_MS),
+			WORKER_LIVE);
+		if (check_random_below(4) == 0)
+			worker_note_stop(shared, slots[at]);
+		worker_leave(shared, slots[at]);
+		CHECK_EQUAL_INT(worker_state(shared, &id, consumer, LEASE_MS, LIMIT_MS),
+			WORKER_GONE);
+		CHECK(!worker_stop_noted(shared, &id, consumer));
+		slots[at] = 0;
+		return;
+	}
+	numbers[at] = atomic_fetch_add(&storm->numbers, 1) + 1;
+	id = id_of(numbers[at]);
+	MUST(worker_join(shared, &id, consumer_of(numbers[at]), &slots[at], &failure), failure);
+}
+
+/* Runs until it is killed, or for STEPS steps. */
+static void join_and_leave(struct child *parent, void *context)
+{
+	struct shared_page *shared = open_page();
+	uint64_t slots[FEW] = { 0 };
+	uint32_t numbers[FEW] = { 0 };
+
+	child_tell(parent);
+	for (uint64_t i = check_runs(STEPS); i; i--) {
+		step(shared, context, slots, numbers);
+		pause_randomly();
+	}
+	shared_page_close(shared);
+}
+
+static void change_slots(struct child *parent, void *context)
+{
+	struct storm *storm = context;
+	struct shared_page *shared = open_page();
+
+	child_tell(parent);
+	for (uint64_t i = check_runs(STEPS); i; i--) {
+		uint32_t number = atomic_fetch_add(&storm->numbers, 1) + 1;
+		struct worker_id id = id_of(number);
+		uint64_t slot;
+
+		MUST(worker_join(shared, &id, consumer_of(number), &slot, &failure), failure);
+		CHECK_EQUAL_INT(worker_state(shared, &id, consumer_of(number), LEASE_MS,
+			LIMIT_MS), WORKER_LIVE);
+		worker_leave(shared, slot);
+	}
+	shared_page_close(shared);
+}
+
+/* The processes want the same slots all the time. */
+static void test_no_two_workers_have_a_slot(void)
+{
+	struct storm *storm = share_memory(sizeof *storm);
+	struct child children[PROCESSES];
+
+	for (int i = 0; i < PROCESSES; i++)
+		children[i] = child_start(change_slots, storm);
+	for (int i = 0; i < PROCESSES; i++)
+		child_end(&children[i]);
+	munmap(storm, sizeof *storm);
+}
+
+static struct shared_page *changing;
+static uint64_t changing_slot;
+static uint32_t changing_number;
+
+/* Puts the next worker into the slot, between any two instructions of a reader. */
+static void change_slot(int signal)
+{
+	struct worker_id id = id_of(changing_number + 1);
+
+	(void)signal;
+	worker_leave(changing, changing_slot);
+	worker_join(changing, &id, consumer_of(changing_number + 1), &changing_slot, NULL);
+	changing_number++;
+}
+
+static void test_no_reader_combines_two_workers(void)
+{
+	struct sigaction action = { .sa_handler = change_slot, .sa_flags = SA_RESTART };
+	uint32_t changes = (uint32_t)check_runs(CHANGES);
+
+	changing = open_page();
+	changing_number = 0;
+	changing_slot = 0;
+	change_slot(0);
+	CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+	CHECK(ualarm(50, 50) == 0);
+	while (*(volatile uint32_t *)&changing_number < changes)
+		read_all(changing);
+	ualarm(0, 0);
+	CHECK(signal(SIGALRM, SIG_DFL) != SIG_ERR);
+	CHECK(changing_slot != 0);
+	shared_page_close(changing);
+}
+
+static void test_killed_processes_at_random(void)
+{
+	struct storm *storm = share_memory(sizeof *storm);
+	struct child children[PROCESSES];
+	struct shared_page *shared = open_page();
+
+	for (int i = 0; i < PROCESSES; i++)
+		children[i] = child_start(join_and_leave, storm);
+	for (int i = 0; i < PROCESSES; i++)
+		CHECK(child_hear(&children[i]));
+	for (uint64_t i = check_runs(STEPS) / 20; i; i--) {
+		struct child *one = &children[check_random_below(PROCESSES - 1)];
+
+		read_all(shared);
+		if (check_random_below(20) || kill(one->pid, SIGKILL))
+			continue;
+		child_reap(one);               /* it may have ended before */
+		*one = child_start(join_and_leave, storm);
+		CHECK(child_hear(one));
+	}
+	for (int i = 0; i < PROCESSES; i++)
+		child_end(&children[i]);
+	CHECK_EQUAL_UINT(worker_count(shared, 0) + worker_count(shared, 1) +
+		worker_count(shared, 2), 0);
+	join(shared, 1);
+	shared_page_close(shared);
+	munmap(storm, sizeof *storm);
+}
+
+/* --- damage --- */
+
+static void call_everything(struct shared_page *shared)
+{
+	struct worker_facts facts[3];
+	struct worker_id id = id_of(1);
+	uint64_t slot, random = check_random();
+
+	worker_join(shared, &id, CONSUMER, &slot, &failure);
+	for (int i = 0; i < 2; i++, slot = random) {
+		worker_beat(shared, slot);
+		worker_enter_handler(shared, slot);
+		worker_note_stop(shared, slot);
+		state(shared, 1);
+		stop_noted(shared, 1);
+		worker_leave_handler(shared, slot);
+		worker_leave(shared, slot);
+	}
+	worker_note_process_stop(shared, (int64_t)check_random_below(1 << 22));
+	worker_list(shared, 0, facts, 3);
+	worker_count(shared, CONSUMER);
+}
+
+/* Fills the words with values that are likely to be meant for something. */
+static void damage(struct worker_slot *workers)
+{
+	for (uint32_t i = 0; i < WORKER_SLOTS; i++) {
+		struct worker_slot *slot = &workers[i];
+		uint64_t owner = check_random();
+		struct worker_id id = id_of(1);
+
+		if (check_random_below(3) == 0) {
+			check_random_bytes(slot, sizeof *slot);
+			continue;
+		}
+		if (check_random_below(2))
+			owner = (owner & ~UINT64_C(0x3fffff)) | (uint64_t)getpid();
+		memcpy((void *)slot->opening, id.opening, sizeof id.opening);
+		atomic_store(&slot->owner, owner);
+		atomic_store(&slot->number, 1);
+		atomic_store(&slot->consumer, check_random_below(2) ? CONSUMER : 0);
+		atomic_store(&slot->stopping, check_random_below(2) ? owner : 0);
+	}
+}
+
+static void test_any_bytes(void)
+{
+	for (uint64_t run = check_runs(200); run; run--) {
+		struct shared_page *shared = open_page();
+
+		check_random_bytes(shared->page->workers, sizeof shared->page->workers);
+		call_everything(shared);
+		damage(shared->page->workers);
+		call_everything(shared);
+		shared_page_close(shared);
+		shared = open_page();                  /* reinitializes the page */
+		CHECK_EQUAL_UINT(slots_in_use(shared), 0);
+		for (uint32_t i = 0; i < WORKERS_MAX; i++)
+			join(shared, 2 + i);
+		CHECK_EQUAL_UINT(worker_count(shared, CONSUMER), WORKERS_MAX);
+		CHECK(!stop_noted(shared, 1));
+		shared_page_close(shared);
+	}
+}
+
+int main(void)
+{
+	use_test_directory();
+	test_any_bytes();
+	test_no_two_workers_have_a_slot();
+	test_no_reader_combines_two_workers();
+	test_killed_processes_at_random();
+	return 0;
+}
