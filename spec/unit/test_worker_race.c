@@ -3,7 +3,7 @@
 
 #define PROCESSES 4
 #define STEPS 20000
-#define CHANGES 5000
+#define INTERRUPTS 5000
 #define FEW 6
 
 /* --- several processes --- */
@@ -106,38 +106,59 @@ static void test_no_two_workers_have_a_slot(void)
 	munmap(storm, sizeof *storm);
 }
 
-static struct shared_page *changing;
-static uint64_t changing_slot;
-static uint32_t changing_number;
+struct one {
+	struct worker_id id;
+	uint64_t consumer, slot;
+};
 
-/* Puts the next worker into the slot, between any two instructions of a reader. */
-static void change_slot(int signal)
+static void join_next(struct shared_page *shared, struct one *one, uint32_t number)
 {
-	struct worker_id id = id_of(changing_number + 1);
-
-	(void)signal;
-	worker_leave(changing, changing_slot);
-	worker_join(changing, &id, consumer_of(changing_number + 1), &changing_slot, NULL);
-	changing_number++;
+	one->id = id_of(number);
+	one->consumer = consumer_of(number);
+	CHECK_EQUAL_INT(worker_join(shared, &one->id, one->consumer, &one->slot, NULL), 0);
 }
 
-static void test_no_reader_combines_two_workers(void)
+static void expect_live(const struct shared_page *shared, const struct one *one)
 {
-	struct sigaction action = { .sa_handler = change_slot, .sa_flags = SA_RESTART };
-	uint32_t changes = (uint32_t)check_runs(CHANGES);
+	CHECK_EQUAL_INT(worker_state(shared, &one->id, one->consumer, LEASE_MS, LIMIT_MS),
+		WORKER_LIVE);
+}
 
-	changing = open_page();
-	changing_number = 0;
-	changing_slot = 0;
-	change_slot(0);
+static struct shared_page *interrupted;
+static struct one other;
+static volatile uint32_t interrupts;
+
+/* Reads the slots and puts another worker into one, between any two instructions of a function. */
+static void interrupt(int signal)
+{
+	(void)signal;
+	read_all(interrupted);
+	if (interrupts)
+		expect_live(interrupted, &other);
+	worker_leave(interrupted, other.slot);
+	join_next(interrupted, &other, 2 * ++interrupts);
+}
+
+/* Reads the slots, and joins and leaves, while a signal handler does. */
+static void test_interrupted_functions(void)
+{
+	struct sigaction action = { .sa_handler = interrupt, .sa_flags = SA_RESTART };
+	uint32_t most = (uint32_t)check_runs(INTERRUPTS);
+	struct one mine;
+
+	interrupted = open_page();
 	CHECK(sigaction(SIGALRM, &action, NULL) == 0);
 	CHECK(ualarm(50, 50) == 0);
-	while (*(volatile uint32_t *)&changing_number < changes)
-		read_all(changing);
+	for (uint32_t number = 1; interrupts < most; number += 2) {
+		read_all(interrupted);
+		join_next(interrupted, &mine, number);
+		expect_live(interrupted, &mine);
+		worker_leave(interrupted, mine.slot);
+	}
 	ualarm(0, 0);
 	CHECK(signal(SIGALRM, SIG_DFL) != SIG_ERR);
-	CHECK(changing_slot != 0);
-	shared_page_close(changing);
+	expect_live(interrupted, &other);
+	shared_page_close(interrupted);
 }
 
 static void test_killed_processes_at_random(void)
@@ -239,7 +260,7 @@ int main(void)
 	use_test_directory();
 	test_any_bytes();
 	test_no_two_workers_have_a_slot();
-	test_no_reader_combines_two_workers();
+	test_interrupted_functions();
 	test_killed_processes_at_random();
 	return 0;
 }
