@@ -131,12 +131,14 @@ static volatile uint32_t interrupts;
 /* Reads the slots and puts another worker into one, between any two instructions of a function. */
 static void interrupt(int signal)
 {
+	uint64_t slot = other.slot;
+
 	(void)signal;
 	read_all(interrupted);
 	if (interrupts)
 		expect_live(interrupted, &other);
-	worker_leave(interrupted, other.slot);
-	join_next(interrupted, &other, 2 * ++interrupts);
+	join_next(interrupted, &other, 2 * ++interrupts);    /* in the first free slot */
+	worker_leave(interrupted, slot);
 }
 
 /* Reads the slots, and joins and leaves, while a signal handler does. */
