@@ -137,8 +137,11 @@ static void interrupt(int signal)
 	read_all(interrupted);
 	if (interrupts)
 		expect_live(interrupted, &other);
-	join_next(interrupted, &other, 2 * ++interrupts);    /* in the first free slot */
-	worker_leave(interrupted, slot);
+	interrupts++;
+	if (interrupts % 2)                    /* the next worker takes the slot of the last */
+		worker_leave(interrupted, slot);
+	join_next(interrupted, &other, 2 * interrupts);
+	worker_leave(interrupted, slot);       /* it took the first free slot */
 }
 
 /* Reads the slots, and joins and leaves, while a signal handler does. */
