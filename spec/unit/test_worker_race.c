@@ -3,7 +3,7 @@
 
 #define PROCESSES 4
 #define STEPS 20000
-#define INTERRUPTS 5000
+#define INTERRUPTS 10000
 #define FEW 6
 
 /* --- several processes --- */
@@ -138,7 +138,7 @@ static void interrupt(int signal)
 	if (interrupts)
 		expect_live(interrupted, &other);
 	interrupts++;
-	if (interrupts % 2)                    /* the next worker takes the slot of the last */
+	if (interrupts % 8 > 1)                /* most take the slot of the last worker */
 		worker_leave(interrupted, slot);
 	join_next(interrupted, &other, 2 * interrupts);
 	worker_leave(interrupted, slot);       /* it took the first free slot */
