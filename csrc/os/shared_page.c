@@ -1,4 +1,4 @@
-/* shared_page.c - opens and closes the page shared by all processes that have a database open.
+/* shared_page.c - opens and closes the memory shared by all processes that have a database open.
  *
  * A process that is killed does not decrement its counts in the page. These counts remain until
  * the page is reinitialized. Until then the other processes make unnecessary system calls.
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,9 +29,9 @@
 /* Format number of the page. It depends on the C library, because LMDB's lock file contains
  * mutexes of the C library, so all processes must use the same C library. */
 #ifdef __GLIBC__
-#define FORMAT UINT32_C(0x00060001)
+#define FORMAT UINT32_C(0x00070001)
 #else
-#define FORMAT UINT32_C(0x00060002)
+#define FORMAT UINT32_C(0x00070002)
 #endif
 
 /* Locked byte ranges, which may be beyond the end of the file. OPENING begins at a fixed byte and
@@ -40,7 +41,10 @@
 #define LOCK_GUARD (INT64_C(1) << 32)
 #define LOCK_OPENING (INT64_C(1) << 33)
 
-static_assert(sizeof(struct shared_page_layout) < NOTIFY_BYTE_AT,
+/* The file's size is a multiple of this, also if its creation was interrupted by a power cut. */
+#define SIZE_UNIT 512
+
+static_assert(sizeof(struct shared_page_layout) <= NOTIFY_BYTE_AT,
 	"the fields fit in the page");
 
 /* --- locks --- */
@@ -179,14 +183,15 @@ static int fail_namespace(const struct shared_page *shared, struct failure *fail
 		" without /proc); run both processes in one PID namespace", shared->path);
 }
 
-/* Returns true if the page was initialized in another PID namespace. Reads the file, because
- * the page is not mapped yet. */
+/* Returns true if the page was initialized in another PID namespace. Reads the first fields of the
+ * file, which all versions share, because the page is not mapped yet. */
 static bool is_other_namespace(const struct shared_page *shared)
 {
+	const size_t len = offsetof(struct shared_page_layout, device);
 	struct shared_page_layout page;
 	uint64_t ours = pid_namespace();
 
-	return pread(shared->fd, &page, sizeof page, 0) == (ssize_t)sizeof page &&
+	return pread(shared->fd, &page, len, 0) == (ssize_t)len &&
 		atomic_load(&page.magic) == MAGIC && page.pid_namespace != ours;
 }
 
@@ -203,22 +208,41 @@ static int refuse_second_copy(struct shared_page *shared, struct failure *failur
 	return system ? file_fail(failure, system, shared->path, "can't be locked") : 0;
 }
 
-/* Rejects a file that is not a shared page file, before anything is written to it. A shared page
- * file that was never initialized begins with zeros. */
-static int check_page(const struct shared_page *shared, struct failure *failure)
+static int fail_version(const struct shared_page *shared, struct failure *failure)
 {
-	const struct file_facts *facts = &shared->facts;
+	return fail_as(failure, ERR_STORE,
+		"%s is in use by a process with another version of the library, or with"
+		" another C library", shared->path);
+}
+
+/* Returns true if the file is empty or a shared page file, of any version. A shared page file that
+ * was never initialized begins with zeros. */
+static bool is_shared_page(const struct shared_page *shared)
+{
+	uint64_t size = shared->facts.size;
 	uint32_t magic = 0;
 
-	if (facts->size == 0)
-		return 0;
-	if (facts->size == SHARED_PAGE_BYTES &&
-			pread(shared->fd, &magic, sizeof magic, 0) == sizeof magic &&
-			(magic == MAGIC || magic == MAGIC_UNFINISHED ||
-			file_begins_with_zeros(shared->fd, SHARED_PAGE_BYTES)))
-		return 0;
-	return fail_as(failure, ERR_NOT_DATABASE, "%s is not a shared page file of a database",
-		shared->path);
+	if (size % SIZE_UNIT)
+		return false;
+	if (size == 0)
+		return true;
+	if (pread(shared->fd, &magic, sizeof magic, 0) != sizeof magic)
+		return false;
+	return magic == MAGIC || magic == MAGIC_UNFINISHED ||
+		(size <= SHARED_PAGE_BYTES && file_begins_with_zeros(shared->fd, size));
+}
+
+/* Rejects a file that is not a shared page file, before anything is written to it. Versions before
+ * format 7 have a smaller page, which is not extended while one of them uses it, because they
+ * reject a larger file. */
+static int check_page(const struct shared_page *shared, struct failure *failure)
+{
+	if (!is_shared_page(shared))
+		return fail_as(failure, ERR_NOT_DATABASE,
+			"%s is not a shared page file of a database", shared->path);
+	if (shared->facts.size < SHARED_PAGE_BYTES && is_locked(shared, LOCK_ALIVE))
+		return fail_version(shared, failure);
+	return 0;
 }
 
 static int map_page(struct shared_page *shared, struct failure *failure)
@@ -226,7 +250,8 @@ static int map_page(struct shared_page *shared, struct failure *failure)
 	void *page;
 	int err = check_page(shared, failure);
 
-	if (!err && shared->facts.allocated < SHARED_PAGE_BYTES)
+	if (!err && (shared->facts.size < SHARED_PAGE_BYTES ||
+			shared->facts.allocated < SHARED_PAGE_BYTES))
 		err = file_reserve(shared->fd, shared->path, SHARED_PAGE_BYTES, failure);
 	if (err)
 		return err;
@@ -244,7 +269,9 @@ static void reset_page(struct shared_page_layout *page)
 	uint32_t unsettled = ours ? atomic_load(&page->unsettled) : 0;
 
 	atomic_store(&page->magic, MAGIC_UNFINISHED);
-	memset((char *)page + sizeof page->magic, 0, sizeof *page - sizeof page->magic);
+	memset((char *)page + sizeof page->magic, 0,
+		offsetof(struct shared_page_layout, workers) - sizeof page->magic);
+	worker_slots_reset(page, ours);
 	page->format = FORMAT;
 	page->pid_namespace = pid_namespace();
 	atomic_store(&page->named, named);
@@ -258,9 +285,7 @@ static int join_page(struct shared_page *shared, struct failure *failure)
 	uint64_t ours = pid_namespace();
 
 	if (atomic_load(&page->magic) != MAGIC || page->format != FORMAT)
-		return fail_as(failure, ERR_STORE,
-			"%s is in use by a process with another version of the library, or with"
-			" another C library", shared->path);
+		return fail_version(shared, failure);
 	if (ours != page->pid_namespace)
 		return fail_namespace(shared, failure);
 	return 0;
@@ -283,9 +308,12 @@ static int join(struct shared_page *shared, bool *alone, struct failure *failure
 	if (system)
 		return file_fail(failure, system, shared->path, "can't be locked");
 	err = *alone ? 0 : join_page(shared, failure);
-	if (!err)
-		lock_drop_former(shared);
-	return err;
+	if (err)
+		return err;
+	shared->joined = true;
+	lock_drop_former(shared);
+	worker_slots_release(shared);
+	return 0;
 }
 
 static struct shared_page *new_shared_page(const char *path)
@@ -296,6 +324,7 @@ static struct shared_page *new_shared_page(const char *path)
 		return NULL;
 	shared->fd = -1;
 	shared->pid = getpid();
+	shared->proc = "/proc";
 	shared->limits = lock_limits_here();
 	shared->path = memory_alloc(strlen(path) + 1);
 	if (!shared->path) {
@@ -433,14 +462,15 @@ void shared_page_opened(struct shared_page *shared)
  * parent's open file description, so the parent's locks would outlive the parent. */
 static void leave_page(struct shared_page *shared)
 {
-	char copy[SHARED_PAGE_BYTES];
-	void *page;
+	void *copy = mmap(NULL, SHARED_PAGE_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	memcpy(copy, shared->page, sizeof copy);
-	page = mmap(shared->page, SHARED_PAGE_BYTES, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-	if (page != MAP_FAILED)
-		memcpy(page, copy, sizeof copy);
+	if (copy == MAP_FAILED)
+		return;
+	memcpy(copy, shared->page, SHARED_PAGE_BYTES);
+	if (mremap(copy, SHARED_PAGE_BYTES, SHARED_PAGE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED,
+			shared->page) == MAP_FAILED)
+		munmap(copy, SHARED_PAGE_BYTES);
 }
 
 void shared_page_forget(struct shared_page *shared)
@@ -459,8 +489,10 @@ void shared_page_close(struct shared_page *shared)
 
 	if (!shared)
 		return;
-	if (shared->page && !shared->foreign)
+	if (shared->joined && !shared->foreign) {
+		worker_slots_release(shared);
 		lock_close(shared);
+	}
 	if (shared->page)
 		munmap(shared->page, SHARED_PAGE_BYTES);
 	if (shared->fd >= 0) {

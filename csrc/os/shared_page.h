@@ -1,9 +1,9 @@
-/* shared_page.h - one page of memory shared by all processes that have a database open.
+/* shared_page.h - memory shared by all processes that have a database open.
  *
- * The page is the file NAME-wake, mapped with MAP_SHARED. It contains the write lock and the
- * commit notifier. Three byte-range locks on the same file (open-file-description locks, which
- * the kernel releases when the process exits, and which also exclude each other within one
- * process) protect it:
+ * The page is the file NAME-wake, mapped with MAP_SHARED. It contains the write lock, the commit
+ * notifier and the table of running workers. Three byte-range locks on the same file
+ * (open-file-description locks, which the kernel releases when the process exits, and which also
+ * exclude each other within one process) protect it:
  *
  *     OPENING   exclusive, 1 + pid bytes from 2^33 on: held while a database is
  *               created, opened or compacted
@@ -20,6 +20,8 @@
  * Commit notifier: futex words, by which readers wake each other, and inotify. Notifications are
  * hints. A reader that wakes up always checks the database, and it also checks once a second
  * without a notification. So a lost notification delays a reader, but the reader misses no record.
+ *
+ * Workers of consumers show in the page that they are alive (os/worker_slots.c).
  */
 #ifndef OS_SHARED_PAGE_H
 #define OS_SHARED_PAGE_H

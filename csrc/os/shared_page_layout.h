@@ -28,6 +28,9 @@
  *     line 5    slots           the queue: one slot for each waiter
  *     line 37   streams         commit counters, one for each group of streams
  *     line 53   slot_lock       the slot lock (slot_lock.h), in the format of writer
+ *     line 54   workers         one slot for each running worker (worker_slots.h); kept
+ *                               when the page is reinitialized if it has the note of
+ *                               a stop
  *     last byte                 written to notify wakeups of commits, read to
  *                               notify wakeups of unlocks: inotify reports system
  *                               calls on the file, not accesses through a mapping
@@ -46,11 +49,12 @@
 
 #include "os/file.h"
 
-#define SHARED_PAGE_BYTES 4096
+#define SHARED_PAGE_BYTES (5 * 4096)
 #define NOTIFY_BYTE_AT (SHARED_PAGE_BYTES - 1)
 #define CACHE_LINE 64
 #define WAITER_SLOTS 128
 #define COMMIT_GROUPS_IN_PAGE 64
+#define WORKER_SLOTS 256
 
 /* Slot of a waiter in the queue for the write lock. */
 struct waiter_slot {
@@ -66,6 +70,19 @@ struct commit_group {
 	alignas(16) _Atomic uint32_t commits;
 	_Atomic uint32_t waiters;      /* threads that sleep or are about to sleep */
 	_Atomic uint32_t passed;       /* value of commits for which no sleeper was left */
+};
+
+/* Slot of a worker. The words of an opening and a number are struct worker_id. */
+struct worker_slot {
+	/* Pid, and number of times that the slot was taken (worker_slots.c); without a pid the
+	 * slot is free. */
+	alignas(CACHE_LINE) _Atomic uint64_t owner;
+	_Atomic uint64_t opening[2];
+	_Atomic uint64_t consumer;
+	_Atomic uint64_t beat_us;      /* time of the last beat */
+	_Atomic uint64_t handler_us;   /* time at which it entered a handler; 0 if not in one */
+	_Atomic uint64_t stopping;     /* owner for which a stop was noted; 0 if none */
+	_Atomic uint32_t number;
 };
 
 struct shared_page_layout {
@@ -95,6 +112,7 @@ struct shared_page_layout {
 	alignas(CACHE_LINE) struct waiter_slot slots[WAITER_SLOTS];
 	alignas(CACHE_LINE) struct commit_group streams[COMMIT_GROUPS_IN_PAGE];
 	alignas(CACHE_LINE) _Atomic uint64_t slot_lock;
+	alignas(CACHE_LINE) struct worker_slot workers[WORKER_SLOTS];
 };
 
 /* Clock and limits of the write lock's queue; tests replace them. A waiter is due after it has
@@ -113,9 +131,11 @@ struct shared_page {
 	int fd;
 	struct shared_page_layout *page;
 	char *path;
+	const char *proc;              /* "/proc"; tests replace it */
 	struct file_facts facts;
 	int64_t pid;
 	bool made;                     /* true if shared_page_open created the file */
+	bool joined;                   /* true if the page has this version's format */
 	bool foreign;                  /* true in a forked process: may only be freed */
 	atomic_bool writing;           /* a thread of this process takes or holds the write lock */
 	atomic_bool in_slots;          /* a thread of this process takes or holds the slot lock */
@@ -139,6 +159,16 @@ void lock_drop_former(struct shared_page *shared);
 
 /* Releases the write lock if this process holds it, and the queue places of this process. */
 void lock_close(struct shared_page *shared);
+
+/* --- worker_slots.c --- */
+
+/* Releases the slots with this process's pid: at opening those of an earlier process, at closing
+ * those of this process. */
+void worker_slots_release(struct shared_page *shared);
+
+/* Reinitializes the table. If keep_notes, released slots with the note of a stop remain. No other
+ * process may have the database open. */
+void worker_slots_reset(struct shared_page_layout *page, bool keep_notes);
 
 /* --- commit_notifier.c --- */
 

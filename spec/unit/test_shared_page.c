@@ -26,8 +26,8 @@ static void test_file_is_created_private(void)
 	shared_page_opened(shared);
 	CHECK(lstat(path, &stat) == 0);
 	CHECK_EQUAL_INT(stat.st_mode & 0777, 0600);
-	CHECK_EQUAL_INT(stat.st_size, 4096);
-	CHECK(stat.st_blocks * 512 >= 4096);
+	CHECK_EQUAL_INT(stat.st_size, SHARED_PAGE_BYTES);
+	CHECK(stat.st_blocks * 512 >= SHARED_PAGE_BYTES);
 	shared_page_close(shared);
 	shared_page_close(NULL);
 	umask(022);
@@ -210,6 +210,118 @@ static void test_torn_page_is_initialized_again(void)
 	CHECK(write(fd, page, sizeof page) == sizeof page);
 	close(fd);
 	shared_page_close(open_page());
+	remove(path);
+}
+
+#define FORMER_BYTES 4096     /* of the page before format 7 */
+
+static int make_file(const void *bytes, size_t len)
+{
+	int fd;
+
+	remove(path);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	CHECK(fd >= 0 && write(fd, bytes, len) == (ssize_t)len);
+	return fd;
+}
+
+static uint64_t size_of_file(void)
+{
+	struct stat stat;
+
+	CHECK(lstat(path, &stat) == 0);
+	return (uint64_t)stat.st_size;
+}
+
+/* Returns the page of this version with another format, in which this process's pid is in use. */
+static struct shared_page_layout *other_version(void)
+{
+	struct shared_page *shared = open_page();
+	struct shared_page_layout *page = share_memory(2 * SHARED_PAGE_BYTES);
+
+	memcpy(page, shared->page, SHARED_PAGE_BYTES);
+	shared_page_close(shared);
+	page->format ^= 0x30000;
+	for (uint32_t i = 0; i < WORKER_SLOTS; i++)
+		atomic_store(&page->workers[i].owner, UINT64_C(0xffffffffffc00000) |
+			(uint64_t)getpid());
+	atomic_store(&page->slots[0].place, (uint64_t)getpid());
+	return page;
+}
+
+/* Other versions have a smaller or a larger page. A page in use is not changed. */
+static void test_page_of_another_version(void)
+{
+	static const size_t sizes[] = {
+		FORMER_BYTES, SHARED_PAGE_BYTES - FORMER_BYTES, SHARED_PAGE_BYTES,
+		SHARED_PAGE_BYTES + FORMER_BYTES,
+	};
+	struct shared_page_layout *page = other_version();
+	struct flock alive = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 1, .l_len = 1 };
+	static char back[2 * SHARED_PAGE_BYTES];
+	struct failure failure;
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		int fd = make_file(page, sizes[i]);
+
+		CHECK(fcntl(fd, F_OFD_SETLK, &alive) == 0);
+		CHECK_EQUAL_INT(try_open(&failure), ERR_STORE);
+		CHECK(strstr(failure.message, "another version of the library"));
+		CHECK_EQUAL_UINT(size_of_file(), sizes[i]);
+		CHECK(pread(fd, back, sizes[i], 0) == (ssize_t)sizes[i]);
+		CHECK_BYTES(back, sizes[i], page, sizes[i]);
+		close(fd);
+		CHECK_EQUAL_INT(try_open(&failure), 0);
+		CHECK(size_of_file() >= SHARED_PAGE_BYTES && size_of_file() >= sizes[i]);
+		CHECK_EQUAL_INT(try_open(&failure), 0);
+	}
+	munmap(page, 2 * SHARED_PAGE_BYTES);
+	remove(path);
+}
+
+static void join_and_close(struct child *child)
+{
+	struct shared_page *shared;
+
+	CHECK(child_hear(child));
+	shared = open_page();
+	CHECK(write_lock_try(shared) == 0);
+	write_lock_release(shared);
+	shared_page_close(shared);
+	child_tell(child);
+	child_end(child);
+}
+
+/* A file that a newer version has extended may be used by several processes of this version. */
+static void test_larger_page_is_shared(void)
+{
+	struct shared_page_layout *page = other_version();
+	struct child child;
+
+	close(make_file(page, SHARED_PAGE_BYTES + FORMER_BYTES));
+	child = child_start(stay_open, NULL);
+	join_and_close(&child);
+	munmap(page, 2 * SHARED_PAGE_BYTES);
+	remove(path);
+}
+
+/* Disk blocks are given to a new file in several steps. */
+static void test_unfinished_file(void)
+{
+	static const char zeros[SHARED_PAGE_BYTES + 512];
+	struct failure failure;
+
+	for (size_t size = 512; size <= SHARED_PAGE_BYTES; size += 512) {
+		close(make_file(zeros, size));
+		CHECK_EQUAL_INT(try_open(&failure), 0);
+		CHECK_EQUAL_UINT(size_of_file(), SHARED_PAGE_BYTES);
+	}
+	close(make_file(zeros, 100));
+	CHECK_EQUAL_INT(try_open(&failure), ERR_NOT_DATABASE);
+	CHECK_EQUAL_UINT(size_of_file(), 100);
+	close(make_file(zeros, sizeof zeros));
+	CHECK_EQUAL_INT(try_open(&failure), ERR_NOT_DATABASE);
+	CHECK_EQUAL_UINT(size_of_file(), sizeof zeros);
 	remove(path);
 }
 
@@ -469,5 +581,8 @@ int main(void)
 	test_commit_wakes_all_waiters();
 	test_other_files_are_not_changed();
 	test_torn_page_is_initialized_again();
+	test_page_of_another_version();
+	test_larger_page_is_shared();
+	test_unfinished_file();
 	return 0;
 }

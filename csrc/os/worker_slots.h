@@ -1,0 +1,92 @@
+/* worker_slots.h - table of the running workers of consumers, in the shared page.
+ *
+ * A worker is one running loop of a consumer: a coroutine or a process. The file contains which
+ * worker owns what, and the shared page whether that worker is alive, because a heartbeat must not
+ * be a commit. Each worker has one slot of the table, which only its own process changes, except
+ * for the note of a stop.
+ *
+ * The slots of a process are released when it closes the database. Those of a process that was
+ * killed are released when a process with the same pid opens the database, or when a worker finds
+ * no other free slot. Until then the process's GUARD (shared_page.h) tells that it is dead.
+ *
+ * Times are those of CLOCK_MONOTONIC, which does not advance while the machine is suspended.
+ * Otherwise all leases would have expired after a suspend.
+ */
+#ifndef OS_WORKER_SLOTS_H
+#define OS_WORKER_SLOTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct shared_page;
+
+#define WORKERS_MAX 256
+#define WORKER_OPENING_BYTES 16
+
+/* Identity of a worker, which is never used again. It contains no pid, because a process of a
+ * restarted container often has the pid of its predecessor. */
+struct worker_id {
+	uint8_t opening[WORKER_OPENING_BYTES];   /* random id of one opening of the file */
+	uint32_t number;                         /* number of the worker in the opening, from 1 */
+};
+
+enum worker_state {
+	WORKER_GONE,       /* it has left, or its process no longer has the database open */
+	WORKER_LIVE,
+	WORKER_STOPPED,    /* it has not beaten for a lease: neither its handler nor it runs */
+	WORKER_OVERRUN,    /* it has been in a handler for longer than the limit */
+};
+
+/* Facts about a living worker. */
+struct worker_facts {
+	struct worker_id id;
+	uint64_t slot;
+	int64_t pid;
+	uint64_t beat_age_ms;      /* time since the last beat */
+	uint64_t handler_age_ms;   /* time since it entered the handler; 0 if in_handler is false */
+	bool in_handler;
+	bool stop_noted;
+};
+
+/* Takes a slot for a worker of a consumer and beats. Sets *slot to a value that identifies the
+ * slot and this use of it; it is never 0. Returns 0; ERR_LIMIT if all slots are in use by living
+ * processes; ERR_FORKED in a forked process. */
+int worker_join(struct shared_page *shared, const struct worker_id *id, uint64_t consumer,
+	uint64_t *slot, struct failure *failure);
+
+/* These functions do nothing if the worker no longer has the slot, if slot is 0, or in a forked
+ * process. worker_leave releases the slot. A worker beats at least three times in a lease while
+ * it is not in a handler. Entering and leaving a handler are beats. */
+void worker_leave(struct shared_page *shared, uint64_t slot);
+void worker_beat(struct shared_page *shared, uint64_t slot);
+void worker_enter_handler(struct shared_page *shared, uint64_t slot);
+void worker_leave_handler(struct shared_page *shared, uint64_t slot);
+
+/* These functions note that a worker, or all workers of a process, are asked to stop. They are
+ * called by the process that asks, before the first signal. A batch in hand at a SIGKILL after
+ * that is no failed attempt. */
+void worker_note_stop(struct shared_page *shared, uint64_t slot);
+void worker_note_process_stop(struct shared_page *shared, int64_t pid);
+
+/* Returns true if a stop of the worker was noted. The note outlives the worker's process, and
+ * also remains while no process has the database open. It ends when the worker leaves, or when
+ * another worker uses the slot. A worker takes such a slot only if no other slot is free. */
+bool worker_stop_noted(const struct shared_page *shared, const struct worker_id *id,
+	uint64_t consumer);
+
+/* Returns the state of a worker. Both limits are inclusive. A worker that is not in a handler is
+ * STOPPED if its last beat is lease_ms old. A worker in a handler does not beat. It is STOPPED if
+ * its last beat is that old and its process is stopped by a signal (state T in /proc; unknown
+ * without /proc), and else OVERRUN after handler_limit_ms. */
+enum worker_state worker_state(const struct shared_page *shared, const struct worker_id *id,
+	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms);
+
+/* Returns the number of a consumer's workers whose processes have the database open. worker_list
+ * also stores the facts of the first max of them. */
+uint32_t worker_count(const struct shared_page *shared, uint64_t consumer);
+uint32_t worker_list(const struct shared_page *shared, uint64_t consumer,
+	struct worker_facts *facts, uint32_t max);
+
+#endif

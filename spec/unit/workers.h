@@ -1,0 +1,61 @@
+/* workers.h - workers with a number, for tests of the worker slots. */
+#ifndef UNIT_WORKERS_H
+#define UNIT_WORKERS_H
+
+#include <stdatomic.h>
+
+#include "os/worker_slots.h"
+#include "unit/must.h"
+#include "unit/shared_pages.h"
+
+#define CONSUMER 7
+#define LEASE_MS 30000
+#define LIMIT_MS 900000
+#define COMPLETE (UINT64_C(1) << 22)    /* bit of the owner word of a slot in use */
+
+static struct failure failure;
+
+/* Returns the id with this number. Its opening is a function of the number. */
+static inline struct worker_id id_of(uint32_t number)
+{
+	struct worker_id id = { .number = number };
+
+	for (uint32_t i = 0; i < WORKER_OPENING_BYTES; i++)
+		id.opening[i] = (uint8_t)(number * 2654435761u >> i);
+	return id;
+}
+
+static inline uint64_t join(struct shared_page *shared, uint32_t number)
+{
+	struct worker_id id = id_of(number);
+	uint64_t slot;
+
+	MUST(worker_join(shared, &id, CONSUMER, &slot, &failure), failure);
+	CHECK(slot != 0);
+	return slot;
+}
+
+static inline enum worker_state state(const struct shared_page *shared, uint32_t number)
+{
+	struct worker_id id = id_of(number);
+
+	return worker_state(shared, &id, CONSUMER, LEASE_MS, LIMIT_MS);
+}
+
+static inline bool stop_noted(const struct shared_page *shared, uint32_t number)
+{
+	struct worker_id id = id_of(number);
+
+	return worker_stop_noted(shared, &id, CONSUMER);
+}
+
+static inline uint32_t slots_in_use(const struct shared_page *shared)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < WORKER_SLOTS; i++)
+		count += (atomic_load(&shared->page->workers[i].owner) & COMPLETE) != 0;
+	return count;
+}
+
+#endif
