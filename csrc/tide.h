@@ -105,6 +105,9 @@ struct tide_info {
 	const char *engine;          /* see tide_engine */
 };
 
+/* Returns the wall clock of the database, in ms since 1970. */
+uint64_t tide_now_ms(const struct tide *tide);
+
 /* Fills *info, whose strings are valid until tide_close. */
 int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure);
 
@@ -551,14 +554,15 @@ enum tide_from {
 	TIDE_AT,                     /* the first record with this number or a greater one */
 	TIDE_AFTER,                  /* the first record with a greater number */
 	TIDE_TIME,                   /* the first record created at or after this time */
+	TIDE_CONSUMER,               /* after the position of the consumer with this id */
 };
 
 /* A reader of one stream, or of all streams merged by sequence number. */
 struct tide_feed;
 
 /* Starts a feed. stream: an id; 0: all streams. at: a sequence number for TIDE_AT and
- * TIDE_AFTER, milliseconds since 1970 for TIDE_TIME. Returns NOT_FOUND, or AHEAD if `at` is
- * greater than the last sequence number. */
+ * TIDE_AFTER, milliseconds since 1970 for TIDE_TIME, an id for TIDE_CONSUMER. Returns NOT_FOUND,
+ * or AHEAD if `at` is greater than the last sequence number; CONSUMER_GONE. */
 int tide_feed_start(struct tide_feed **feed, struct tide *tide, uint32_t stream,
 	enum tide_from from, uint64_t at, struct failure *failure);
 

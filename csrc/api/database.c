@@ -179,6 +179,13 @@ static int keep_given_path(struct tide *tide, const struct tide_options *options
 	return 0;
 }
 
+static int draw_opening(struct tide *tide, struct failure *failure)
+{
+	if (getrandom(tide->opening, WORKER_OPENING_BYTES, 0) == WORKER_OPENING_BYTES)
+		return 0;
+	return fail_with(failure, ERR_STORE, "can't get random numbers from the system");
+}
+
 int tide_open(struct tide **out, const struct tide_options *options, struct failure *failure)
 {
 	struct tide *tide = memory_alloc_zeroed(sizeof *tide);
@@ -188,7 +195,9 @@ int tide_open(struct tide **out, const struct tide_options *options, struct fail
 	if (!tide)
 		return fail(failure, ERR_NO_MEMORY);
 	tide->read_only = options->read_only;
-	err = open_store(tide, options, failure);
+	err = draw_opening(tide, failure);
+	if (!err)
+		err = open_store(tide, options, failure);
 	tide->name_checked_ms = clock_elapsed_ms(clock_system());
 	if (!err)
 		err = keep_given_path(tide, options, failure);
@@ -228,6 +237,11 @@ void tide_close(struct tide *tide)
 	memory_free(tide->given_path);
 	cache_clear(&tide->expressions);
 	memory_free(tide);
+}
+
+uint64_t tide_now_ms(const struct tide *tide)
+{
+	return clock_now_ms(store_clock(tide->store));
 }
 
 int tide_ready(const struct tide *tide, struct failure *failure)

@@ -2,6 +2,7 @@
 #ifndef API_DATABASE_H
 #define API_DATABASE_H
 
+#include "codec/consumer.h"
 #include "codec/state.h"
 #include "expr/cache.h"
 #include "lmdb/store.h"
@@ -26,6 +27,7 @@ struct tide {
 	uint64_t name_checked_ms;    /* clock_elapsed_ms at the last check by tide_check_name */
 	bool mark_due;               /* tide_mark_boot has work to do */
 	struct file_header header;
+	uint8_t opening[WORKER_OPENING_BYTES];       /* random id of this opening of the file */
 	struct catalog catalog;
 	struct txn *reader;          /* kept open; renewed for a page, then reset */
 	struct state state;          /* last state that the reader has read */

@@ -2,6 +2,7 @@
 #include "api/database.h"
 #include "api/record_filter.h"
 #include "base/memory.h"
+#include "stream/consumer.h"
 
 /* Returns the id of the newest stream with this label and table name, 0 if there is none. The
  * table may have been deleted. */
@@ -148,6 +149,19 @@ static void note_commits(struct tide_feed *feed, const struct tide *tide)
 	feed->filled_ms = clock_elapsed_ms(clock_system());
 }
 
+static int start_at_consumer(struct feed *feed, uint32_t stream, uint64_t id,
+	const struct view_of_streams *view, struct failure *failure)
+{
+	struct progress_row row;
+	int err = progress_read(&row, view->txn, id, 0);
+
+	if (err == END)
+		return fail(failure, ERR_CONSUMER_GONE);
+	if (!err)
+		err = floors_read(feed, view->txn, id);
+	return err ? fail(failure, err) : feed_resume(feed, stream, row.position, view, failure);
+}
+
 int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
 	enum tide_from from, uint64_t at, struct failure *failure)
 {
@@ -169,8 +183,10 @@ int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
 	err = tide_read_committed_begin(tide, &snapshot, failure);
 	if (!err) {
 		make_view(tide, &snapshot, &view);
-		err = feed_start(&feed->feed, stream, (struct position){ kinds[from], at }, &view,
-			failure);
+		err = from == TIDE_CONSUMER ?
+			start_at_consumer(&feed->feed, stream, at, &view, failure) :
+			feed_start(&feed->feed, stream, (struct position){ kinds[from], at },
+				&view, failure);
 		err = tide_read_end(tide, &snapshot, err, failure);
 	}
 	if (err)

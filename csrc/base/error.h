@@ -76,6 +76,19 @@
 		"The conditional request failed") \
 	X(STREAM_ENDED, -46, "STREAM_ENDED", "ResourceNotFoundException", \
 		"the stream has ended") \
+	/* consumers */ \
+	X(CONSUMER_GONE, -50, "CONSUMER_GONE", "ResourceNotFoundException", \
+		"the consumer was deleted") \
+	X(CONSUMER_DIFFERS, -51, "CONSUMER_DIFFERS", "ResourceInUseException", \
+		"the consumer exists with other settings") \
+	X(LEASE_LOST, -52, "LEASE_LOST", "ResourceInUseException", \
+		"another worker has taken over, or the position was set by a command") \
+	X(SOURCE_GONE, -53, "SOURCE_GONE", "ResourceNotFoundException", \
+		"the consumer's table was deleted") \
+	X(STREAM_GAP, -54, "STREAM_GAP", "ResourceNotFoundException", \
+		"the consumer's stream was disabled") \
+	X(BATCH_FAILED, -55, "BATCH_FAILED", "InternalServerError", \
+		"the handler failed") \
 	/* numbers */ \
 	X(NUMBER_SYNTAX, -60, "VALIDATION", "ValidationException", \
 		"The parameter cannot be converted to a numeric value") \

@@ -7,11 +7,13 @@
 
 #include "base/memory.h"
 #include "check/checker.h"
+#include "check/consumers.h"
 #include "check/expiry.h"
 #include "check/items.h"
 #include "check/problem.h"
 #include "check/rows.h"
 #include "check/streams.h"
+#include "codec/consumer.h"
 #include "os/file.h"
 #include "table/expiry_index.h"
 
@@ -50,6 +52,12 @@ static bool is_known_meta(struct slice key)
 		return is_table_name(slice_of(key.data + 1, key.len - 1));
 	case META_DROPPED: case META_INDEX: case META_STREAM: case META_HORIZON:
 		return key.len == 5;
+	case META_CONSUMER:
+		return is_consumer_name(slice_of(key.data + 1, key.len - 1));
+	case META_PROGRESS:
+		return key.len == 11;
+	case META_FLOOR:
+		return key.len == 13;
 	default:
 		return false;
 	}
@@ -237,6 +245,8 @@ static int take_meta(struct check *check, enum tree tree, struct slice key, stru
 	case META_HORIZON:
 		err = horizon_get(&(struct horizon){ 0 }, payload);
 		break;
+	default:
+		err = check_consumer_row(key, payload);
 	}
 	if (err == ERR_CORRUPT || err == ERR_NOT_DATABASE) {
 		subject_set_row(check, tree, key);
@@ -369,6 +379,8 @@ static int check_all(struct check *check)
 	if (!err)
 		err = check_transactions(check);
 	if (!err)
+		err = check_consumers(check);
+	if (!err)
 		check_unread(check);
 	return err ? err : buffer_error(&check->report->text);
 }
@@ -379,6 +391,7 @@ static void release(struct check *check)
 	catalog_release(&check->catalog);
 	u64_map_release(&check->dropped);
 	u64_map_release(&check->indexes);
+	u64_map_release(&check->consumers);
 	u64_map_release(&check->expiries);
 	u64_map_release(&check->parts);
 	u64_map_release(&check->nodes);

@@ -26,6 +26,9 @@
 #define META_INDEX 0x12
 #define META_STREAM 0x20
 #define META_HORIZON 0x21
+#define META_CONSUMER 0x30
+#define META_PROGRESS 0x31
+#define META_FLOOR 0x32
 
 /* Distance that the sequence number skips forward if commits may have been lost. */
 #define SEQUENCE_SKIP (UINT64_C(1) << 32)

@@ -78,6 +78,7 @@ struct txn {
 	uint64_t rows_written;   /* for writer_check_space, to bound the number of pages used */
 	uint64_t bytes_written;
 	uint64_t touched;        /* streams appended to, in the form of commit_notify */
+	bool is_quiet;           /* the commit notifies nobody */
 	uint64_t free_pages;     /* for writer_check_space: free pages counted so far */
 	bool free_counted;       /* true if free_pages is complete */
 	struct cursor own[TREE_COUNT];

@@ -221,6 +221,9 @@ void writer_abort(struct txn **txn);
 /* Adds streams to those that the commit notifies (commit_notify). */
 void txn_touch(struct txn *txn, uint64_t streams);
 
+/* Makes the commit notify nobody. */
+void txn_be_quiet(struct txn *txn);
+
 /* Returns ERR_FULL if a user's write would use the reserve for trims and deletes (5 % of the
  * maximum size, at least 16 MiB). Takes a few comparisons until the file is close to its limit. */
 int writer_check_space(struct txn *txn, struct failure *failure);

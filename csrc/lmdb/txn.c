@@ -479,7 +479,8 @@ int writer_commit(struct txn **txn, struct failure *failure)
 		return fail_for_test(store, fault, failure);
 	if (store_last_commit(store) == number) {   /* otherwise nothing was written */
 		store->dirty = store->options.durability != DURABILITY_FULL;
-		commit_notify(store->shared, ending->touched);
+		if (!ending->is_quiet)
+			commit_notify(store->shared, ending->touched);
 	}
 	return 0;
 }
@@ -487,6 +488,11 @@ int writer_commit(struct txn **txn, struct failure *failure)
 void txn_touch(struct txn *txn, uint64_t streams)
 {
 	txn->touched |= streams;
+}
+
+void txn_be_quiet(struct txn *txn)
+{
+	txn->is_quiet = true;
 }
 
 /* --- space --- */

@@ -129,7 +129,7 @@ static int feed(lua_State *L)
 	const char *image, *view;
 	int err;
 
-	check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_TIME);
+	check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_CONSUMER);
 	luaL_checkinteger(L, 4);
 	lua_settop(L, 7);
 	luaL_argcheck(L, stream || lua_isnil(L, 6), 6, "a key requires a stream");

@@ -179,6 +179,7 @@ void open_signals(lua_State *L);
 void open_timers(lua_State *L);
 void open_truncations(lua_State *L);
 void open_testing(lua_State *L);
+void open_consumers(lua_State *L);
 
 /* Returns the clock at index, NULL if it is nil. The handle keeps the clock alive. */
 struct clock *opt_clock(lua_State *L, int index);

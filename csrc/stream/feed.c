@@ -237,6 +237,14 @@ int feed_start(struct feed *feed, uint32_t stream, struct position position,
 	return err;
 }
 
+int feed_resume(struct feed *feed, uint32_t stream, uint64_t position,
+	const struct view_of_streams *view, struct failure *failure)
+{
+	feed->stream = stream;
+	feed->position = feed->filled_to = position;
+	return start_at_number(feed, (struct position){ POSITION_AFTER, position }, view, failure);
+}
+
 /* --- filling --- */
 
 /* Counts a record of `bytes` bytes that was read. */

@@ -86,6 +86,11 @@ struct view_of_streams {
 int feed_start(struct feed *feed, uint32_t stream, struct position position,
 	const struct view_of_streams *view, struct failure *failure);
 
+/* Starts a feed that continues after a position which was stored, with the floors of that time in
+ * feed->floors and feed->started. Errors: AHEAD, NOT_FOUND. */
+int feed_resume(struct feed *feed, uint32_t stream, uint64_t position,
+	const struct view_of_streams *view, struct failure *failure);
+
 /* Fills the page with up to max records after the position. It stays empty if the feed has
  * caught up, or if none of the records read passes the filter. Errors: TRIMMED, with the range of
  * the lost records; CORRUPT; NOT_FOUND if the stream was removed and may have had records that the

@@ -51,6 +51,8 @@ int transaction_begin(struct transaction *transaction, struct failure *failure)
 	if (err)
 		return err;
 	transaction->changed = false;
+	transaction->has_progressed = false;
+	transaction->notifies = false;
 	transaction->broken = 0;
 	transaction->swept = false;
 	transaction->written = NULL;
@@ -107,6 +109,7 @@ void transaction_expects_expiry(struct transaction *transaction, const struct ta
 static void change_version(struct transaction *transaction)
 {
 	transaction->changed = true;
+	transaction->notifies = true;
 	transaction->written = NULL;
 	txn_touch(transaction->txn, COMMIT_ALL_GROUPS);
 	transaction->state.catalog_version++;
@@ -200,6 +203,8 @@ int transaction_commit(struct transaction *transaction, struct failure *failure)
 		transaction_abort(transaction);
 		return fail(failure, err);
 	}
+	if (transaction->has_progressed && !transaction->notifies && transaction->changes == 0)
+		txn_be_quiet(transaction->txn);
 	err = writer_commit(&transaction->txn, failure);
 	transaction->known_at = err ? 0 : id;
 	transaction->clock_unsaved = false;

@@ -32,6 +32,8 @@ struct transaction {
 	uint64_t began_at;           /* last sequence number when it began */
 	uint64_t last_sequence;      /* of the last change; 0: none */
 	bool changed;                /* there is something to commit */
+	bool has_progressed;         /* a consumer's position was moved by its batch */
+	bool notifies;               /* the commit concerns readers, or workers of consumers */
 	int broken;                  /* error of a half-done change; commit returns it */
 	bool clock_unsaved;          /* a jump of the clock, or this boot, is not in the file */
 	bool swept;                  /* this is a step of trim: commit does not sweep */

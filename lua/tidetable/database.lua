@@ -1,6 +1,7 @@
 -- database.lua - an open database: tables, transactions, streams and maintenance.
 
 local backup = require "tidetable.backup"
+local consumers = require "tidetable.consumer.consumer"
 local core = require "tidetable.core"
 local definitions = require "tidetable.definition"
 local item_operations = require "tidetable.item_operations"
@@ -25,6 +26,8 @@ local Database = {}
 Database.__index = Database
 Database.__name = "tidetable.database"
 Database.look_at = 0   -- time at which a waiting reader looks for expired items (stream/reader.lua)
+
+Database.worker_count = 0   -- number of workers that were created (consumer/worker.lua)
 
 -- Fields that are not set in every handle (WaitContext).
 Database.wait, Database.wakeups, Database.spare_wakeups = false, false, false
@@ -295,6 +298,20 @@ local list_streams_options = { table = "string" }
 function Database:list_streams(opts)
   opts = options.check(opts, list_streams_options, "list_streams")
   return stream.list(self, opts.table)
+end
+
+--- Returns a consumer, and creates it if it does not exist (consumer/consumer.lua).
+---@param name string
+---@param opts tidetable.ConsumerOptions|nil
+---@return tidetable.Consumer|nil, tidetable.error|nil err, tidetable.code|nil code
+function Database:consumer(name, opts)
+  return consumers.open(self, name, opts)
+end
+
+--- Returns the names of all consumers, in byte order.
+---@return string[]|nil, tidetable.error|nil err, tidetable.code|nil code
+function Database:list_consumers()
+  return consumers.list(self)
 end
 
 --- Returns an object that event loops can wait on for commits. Returns STORE if no inotify instance

@@ -24,8 +24,8 @@
 ---@field position integer?   json: number of the byte in the text, from 1
 ---@field line integer?       json: line in the text, from 1
 ---@field column integer?     json: column in characters, from 1
----@field reason any         CANCELLED: the argument of tx:cancel; json: the message without path,
----                           line and column
+---@field reason any         CANCELLED: the argument of tx:cancel; BATCH_FAILED: what the handler
+---                           raised or returned; json: the message without path, line and column
 ---@operator concat(any): string
 
 ---@alias tidetable.code
@@ -40,6 +40,12 @@
 ---| "NESTED"           # write outside a transaction that is open on the same handle
 ---| "CONFLICT"         # all attempts of an optimistic transaction failed
 ---| "TRIMMED"          # records after the position have been trimmed
+---| "CONSUMER_GONE"    # the consumer was deleted
+---| "CONSUMER_DIFFERS" # the consumer exists with another source or other settings
+---| "LEASE_LOST"       # another worker has taken over, or a command has set the position
+---| "SOURCE_GONE"      # the consumer's table was deleted
+---| "STREAM_GAP"       # the consumer's stream was disabled
+---| "BATCH_FAILED"     # the handler of a consumer failed
 ---| "STREAM_ENDED"     # the stream is disabled or its table deleted, and all its records were read
 ---| "FILE_GONE"        # no file exists at the database's path
 ---| "FILE_REPLACED"    # another file exists at the database's path

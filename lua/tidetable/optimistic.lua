@@ -562,6 +562,8 @@ end
 ---                                  because memory ran out
 ---@field package results table      packed results of the function, after true
 ---@field package failure any        error that validate_and_apply raised
+---@field package complete (fun(): true|nil, tidetable.error|nil)|nil  called in the transaction
+---                                  that applies the writes, after them
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
@@ -673,11 +675,18 @@ local function apply(log)
 end
 
 --- Runs under the write lock. Returns true and the function's results after applying the writes;
---- false if something has changed. Raises a failure, which undoes the writes.
+--- false if something has changed. Raises a failure, which undoes the writes. A transaction that
+--- wrote nothing is not validated.
 local function validate_and_apply(transaction)
-  local applied, err = is_current(transaction)
+  local applied, err = true, nil
+  if #transaction.log > 0 then
+    applied, err = is_current(transaction)
+  end
   if applied then
     applied, err = apply(transaction.log)
+  end
+  if applied and transaction.complete then
+    applied, err = transaction.complete()
   end
   if applied == nil then
     transaction.failure = err
@@ -709,7 +718,7 @@ end
 
 --- Runs the function once. Returns true and its results; false if something has changed; nil, err,
 --- code on failure. The snapshot is released before the wait for the write lock.
-local function attempt(database, fn, limit)
+local function attempt(database, fn, limit, complete)
   local transaction <close>, err, code = begin(database, limit)
   if not transaction then
     return nil, err, code
@@ -728,21 +737,22 @@ local function attempt(database, fn, limit)
     error("not enough memory", 0)
   end
   transaction:__close()
-  if #transaction.log == 0 then
+  if #transaction.log == 0 and not complete then
     return table.unpack(results, 1, results.n)
   end
-  transaction.results = results
+  transaction.results, transaction.complete = results, complete
   return commit(transaction, limit)
 end
 
 --- Runs the function until an attempt returns something other than false, at most `left` times.
-local function attempts(database, fn, limit, left, result, ...)
+local function attempts(database, fn, limit, complete, left, result, ...)
   if result ~= false then
     return result, ...
   elseif left == 0 then
     return core.conflict()
   end
-  return attempts(database, fn, limit, left - 1, attempt(database, fn, limit))
+  return attempts(database, fn, limit, complete, left - 1,
+    attempt(database, fn, limit, complete))
 end
 
 --- Runs fn(tx) and commits its writes. Repeats it if something that it has read has changed before
@@ -751,9 +761,11 @@ end
 ---@param fn fun(tx: tidetable.OptimisticTransaction): ...
 ---@param max_attempts integer
 ---@param limit number  seconds for each attempt
+---@param complete (fun(): true|nil, tidetable.error|nil)|nil  called in the transaction that
+---  applies the writes, also if there are none; an error of it undoes them
 ---@return true|nil ok, any ...  results of fn; or err, code
-function optimistic.transact(database, fn, max_attempts, limit)
-  return attempts(database, fn, limit, max_attempts, false)
+function optimistic.transact(database, fn, max_attempts, limit, complete)
+  return attempts(database, fn, limit, complete, max_attempts, false)
 end
 
 return optimistic

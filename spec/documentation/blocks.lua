@@ -29,7 +29,10 @@ local function create_tables(db)
   assert(orders:put { customer = "ann", placed_at = 1, total = 30 })
   assert(accounts:put { id = "ann", balance = 100 })
   assert(accounts:put { id = "bob", balance = 0 })
-  return { orders = orders, parcels = parcels, stream = assert(orders:stream()) }
+  return {
+    orders = orders, parcels = parcels, stream = assert(orders:stream()),
+    consumer = assert(db:consumer("totals", { source = "orders" })),
+  }
 end
 
 --- Global variables of a block, besides those of Lua.

@@ -10,7 +10,7 @@ local table_page, stream_page = "doc/modules/table.md", "doc/modules/stream.md"
 local backup_page, report_page = "doc/modules/backup.md", "doc/modules/report.md"
 local wait_page, values_page = "doc/modules/wait.md", "doc/modules/types.md"
 local transaction_page = "doc/modules/transaction.md"
-local testing_page = "doc/modules/testing.md"
+local testing_page, consumer_page = "doc/modules/testing.md", "doc/modules/consumer.md"
 
 local UNKNOWN = ("x"):rep(300)     -- resembles no known name, so that all are listed
 
@@ -86,6 +86,7 @@ describe("the options of", function()
       return call(db, "transact", function() end, wrong)
     end },
     ["db:stream"] = { database_page, function() return call(db, "stream", wrong) end },
+    ["db:consumer"] = { consumer_page, function() return call(db, "consumer", "c", wrong) end },
     ["db:backup"] = { backup_page, function() return call(db, "backup", "x", wrong) end },
     ["orders:put"] = { table_page, function() return call(orders, "put", {}, wrong) end },
     ["orders:update"] = { table_page, function()
@@ -172,6 +173,8 @@ describe("the headings of", function()
     same(methods(db), headings(database_page, "db"))
     same(methods(orders), headings(table_page, "orders"))
     same(methods(stream), headings(stream_page, "stream"))
+    local consumer = assert(db:consumer("c", { source = orders }))
+    same(methods(consumer), headings(consumer_page, "consumer"))
     local wakeup <close> = assert(db:wakeup())
     same(methods(wakeup, "finish"), headings(wait_page, "wakeup"))
   end)
@@ -227,6 +230,8 @@ describe("the fields of", function()
       { "tidetable.Info", database_page, "db:info", db:info() },
       { "tidetable.StreamDescription", stream_page, "stream:describe", stream:describe() },
       { "tidetable.TableDescription", table_page, "orders:describe", orders:describe() },
+      { "tidetable.ConsumerDescription", consumer_page, "consumer:describe",
+        assert(db:consumer("c", { source = orders }):describe()) },
       { "tidetable.Record", stream_page, "A record", stream:next() },
     }
     for _, each in ipairs(made) do

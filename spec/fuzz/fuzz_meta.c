@@ -1,8 +1,10 @@
 /* fuzz_meta.c - any bytes as a payload of `meta`: what decodes as a table, a stream,
- * an index, a horizon, a file header or the state encodes to the same bytes.
+ * an index, a horizon, a consumer, its progress, a file header or the state encodes to
+ * the same bytes.
  *
  *     kind (u8), the payload
  */
+#include "codec/consumer.h"
 #include "codec/schema.h"
 #include "codec/state.h"
 
@@ -79,6 +81,27 @@ static void try_state(struct slice bytes, struct buffer *again)
 	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
 }
 
+static void try_consumer(struct slice bytes, struct buffer *again)
+{
+	struct consumer_row consumer;
+
+	if (!fuzz_decoded(consumer_get(&consumer, bytes)))
+		return;
+	CHECK(consumer.id != 0 && consumer.shards >= 1 && consumer.shards <= CONSUMER_SHARDS_MAX);
+	consumer_put(again, &consumer);
+	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
+}
+
+static void try_progress(struct slice bytes, struct buffer *again)
+{
+	struct progress_row progress;
+
+	if (!fuzz_decoded(progress_get(&progress, bytes)))
+		return;
+	progress_put(again, &progress);
+	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
+}
+
 static void try_name(struct slice bytes, struct buffer *again)
 {
 	(void)again;
@@ -89,7 +112,7 @@ static void try_name(struct slice bytes, struct buffer *again)
 
 static void (*const tries[])(struct slice bytes, struct buffer *again) = {
 	try_table, try_stream, try_horizon, try_file_header, try_state, try_name,
-	try_index,
+	try_index, try_consumer, try_progress,
 };
 
 #define KINDS (sizeof tries / sizeof *tries)
@@ -125,6 +148,9 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 		.retention = { 1000 * n + 1, 7, 0 }, .label = "2026-01-31T12:00:00.000",
 		.table_name = "orders", .schema = a_schema(n) };
 	struct horizon horizon = { n, n, 100 * n, n + 1 };
+	struct consumer_row consumer = { .id = n + 1, .shards = (uint16_t)(1 + n), .stream = n,
+		.is_paused = n % 2, .settings = slice_of("\1\1x\1", n % 3 ? 4 : 0) };
+	struct progress_row progress = { .last = (uint16_t)n, .epoch = n, .position = 10 * n };
 	struct file_header header;
 	struct state state = { .sequence = 1000, .retention_ms = 5, .stream = n,
 		.index = n, .expiry_ms = 6 };
@@ -139,6 +165,8 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 	case 3: file_header_put(out, &header); break;
 	case 4: state_put(out, &state); break;
 	case 6: index_put(out, &index); break;
+	case 7: consumer_put(out, &consumer); break;
+	case 8: progress_put(out, &progress); break;
 	default: buffer_put_slice(out, slice_of_text("table_name.of-some_LENGTH9"));
 	}
 	return n < 4 * KINDS;

@@ -1,0 +1,212 @@
+/* consumers.c - the consumer functions of tide.h. */
+#include <string.h>
+
+#include "api/database.h"
+#include "os/worker_slots.h"
+#include "table/consume.h"
+#include "tide_consumer.h"
+
+static struct position position_of(enum tide_from from, uint64_t at)
+{
+	static const enum position_kind kinds[] = {
+		[TIDE_TRIM_HORIZON] = POSITION_TRIM_HORIZON,
+		[TIDE_LATEST] = POSITION_LATEST,
+		[TIDE_AT] = POSITION_AT,
+		[TIDE_AFTER] = POSITION_AFTER,
+		[TIDE_TIME] = POSITION_TIME,
+	};
+
+	return (struct position){ kinds[from], at };
+}
+
+/* Ends the transaction of a single call: commits if err is 0, otherwise aborts. */
+static int end(struct tide *tide, int err, struct failure *failure)
+{
+	if (!err)
+		return tide_commit(tide, failure);
+	tide_abort(tide);
+	return err;
+}
+
+int tide_create_consumer(struct tide *tide, const struct tide_consumer_spec *spec,
+	struct failure *failure)
+{
+	struct consume_spec consume = {
+		.name = spec->name, .stream = spec->stream,
+		.from = position_of(spec->from, spec->at), .shards = spec->shards,
+		.settings = spec->settings,
+	};
+	uint64_t id;
+	int err = tide_begin(tide, failure);
+
+	return err ? err : end(tide, consume_create(&tide->transaction, &consume, &id, failure),
+		failure);
+}
+
+int tide_delete_consumer(struct tide *tide, struct slice name, struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : end(tide, consume_delete(&tide->transaction, name, failure), failure);
+}
+
+int tide_pause_consumer(struct tide *tide, struct slice name, bool is_paused,
+	struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : end(tide, consume_pause(&tide->transaction, name, is_paused, failure),
+		failure);
+}
+
+int tide_set_consumer(struct tide *tide, struct slice name, struct slice settings,
+	struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : end(tide, consume_set(&tide->transaction, name, settings, failure),
+		failure);
+}
+
+int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from, uint64_t at,
+	struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : end(tide, consume_move(&tide->transaction, name,
+		position_of(from, at), failure), failure);
+}
+
+const uint8_t *tide_opening(const struct tide *tide)
+{
+	return tide->opening;
+}
+
+int tide_join_consumer(struct tide *tide, uint64_t id, uint64_t seen,
+	const struct shard_owner *owner, struct progress_row *progress, struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : end(tide, consume_join(&tide->transaction, id, seen, owner, progress,
+		failure), failure);
+}
+
+int tide_leave_consumer(struct tide *tide, uint64_t id, uint64_t epoch, struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : end(tide, consume_leave(&tide->transaction, id, epoch, failure),
+		failure);
+}
+
+int tide_advance_consumer(struct tide *tide, const struct consume_batch *batch,
+	struct failure *failure)
+{
+	return consume_advance(&tide->transaction, batch, failure);
+}
+
+int tide_fail_consumer(struct tide *tide, const struct consume_batch *batch,
+	uint32_t largest_batch, struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : end(tide, consume_fail(&tide->transaction, batch, largest_batch,
+		failure), failure);
+}
+
+/* --- workers --- */
+
+static struct worker_id worker_of(const struct shard_owner *owner)
+{
+	struct worker_id id = { .number = owner->worker };
+
+	memcpy(id.opening, owner->opening, WORKER_OPENING_BYTES);
+	return id;
+}
+
+int tide_worker_join(struct tide *tide, uint32_t number, uint64_t consumer, uint64_t *slot,
+	struct failure *failure)
+{
+	struct shard_owner owner = { .worker = number };
+	struct worker_id id;
+
+	memcpy(owner.opening, tide->opening, WORKER_OPENING_BYTES);
+	id = worker_of(&owner);
+	return worker_join(store_shared_page(tide->store), &id, consumer, slot, failure);
+}
+
+void tide_worker_leave(struct tide *tide, uint64_t slot)
+{
+	worker_leave(store_shared_page(tide->store), slot);
+}
+
+void tide_worker_beat(struct tide *tide, uint64_t slot)
+{
+	worker_beat(store_shared_page(tide->store), slot);
+}
+
+void tide_worker_enter_handler(struct tide *tide, uint64_t slot)
+{
+	worker_enter_handler(store_shared_page(tide->store), slot);
+}
+
+void tide_worker_leave_handler(struct tide *tide, uint64_t slot)
+{
+	worker_leave_handler(store_shared_page(tide->store), slot);
+}
+
+bool tide_worker_is_alive(const struct tide *tide, const struct shard_owner *owner,
+	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms)
+{
+	struct worker_id id = worker_of(owner);
+
+	return worker_state(store_shared_page(tide->store), &id, consumer, lease_ms,
+		handler_limit_ms) == WORKER_LIVE;
+}
+
+/* --- reading --- */
+
+/* Copies the settings out of the snapshot. */
+static int keep_settings(struct tide *tide, struct consumer_row *row)
+{
+	buffer_clear(&tide->scratch);
+	buffer_put_slice(&tide->scratch, row->settings);
+	row->settings = buffer_slice(&tide->scratch);
+	return buffer_error(&tide->scratch);
+}
+
+int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_consumer *consumer,
+	struct failure *failure)
+{
+	struct read_view snapshot;
+	int err = tide_read_begin(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	consumer->last_sequence = snapshot.state->sequence;
+	err = consumer_read(&consumer->row, snapshot.txn, name);
+	if (!err)
+		err = keep_settings(tide, &consumer->row);
+	if (!err)
+		err = progress_read(&consumer->progress, snapshot.txn, consumer->row.id, 0);
+	else if (err == END)
+		fail_as(failure, ERR_NOT_FOUND,
+			"Requested resource not found: Consumer: %.*s not found",
+			name.len > CONSUMER_NAME_MAX ? CONSUMER_NAME_MAX : (int)name.len,
+			(const char *)name.data);
+	if (err && err != END)
+		fail_about(failure, err, "consumer %.*s", (int)name.len, (const char *)name.data);
+	return tide_read_end(tide, &snapshot, err == END ? ERR_NOT_FOUND : err, failure);
+}
+
+int tide_consumer_names(struct tide *tide, struct buffer *names, struct failure *failure)
+{
+	struct read_view snapshot;
+	int err = tide_read_begin(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	buffer_clear(names);
+	err = consumer_names(names, snapshot.txn);
+	return tide_read_end(tide, &snapshot, err ? fail(failure, err) : 0, failure);
+}

@@ -1,0 +1,132 @@
+/* consumers.c - checks consumers and the progress of their shards: invariant 40.
+ *
+ * The rows of all consumers precede those of their progress. The first pass notes the consumers and
+ * counts the shards that have progress; the second finds consumers of which shards are missing.
+ */
+#include "check/consumers.h"
+
+#include "check/problem.h"
+#include "check/rows.h"
+#include "codec/consumer.h"
+#include "codec/row.h"
+
+int check_consumer_row(struct slice key, struct slice payload)
+{
+	switch (key.data[0]) {
+	case META_CONSUMER:
+		return consumer_get(&(struct consumer_row){ 0 }, payload);
+	case META_PROGRESS:
+		return progress_get(&(struct progress_row){ 0 }, payload);
+	case META_FLOOR:
+		return payload.len == 8 ? 0 : ERR_CORRUPT;
+	default:
+		return 0;
+	}
+}
+
+/* Notes a consumer. In check->consumers a is the number of shards, b the number of those that have
+ * progress. */
+static int note_consumer(struct check *check, struct slice payload)
+{
+	struct u64_map_entry *entry;
+	struct consumer_row row;
+
+	if (consumer_get(&row, payload))
+		return 0;                        /* reported as a row that does not decode */
+	if (check->has_state && row.id > check->state.node)
+		problem(check, 2, "has an id that was never assigned");
+	if (u64_map_find(&check->consumers, row.id))
+		problem(check, 2, "has the id of another consumer");
+	entry = u64_map_make(&check->consumers, row.id);
+	if (!entry)
+		return ERR_NO_MEMORY;
+	entry->a = row.shards;
+	return 0;
+}
+
+static int check_progress(struct check *check, struct slice key, struct slice payload)
+{
+	struct u64_map_entry *entry = u64_map_find(&check->consumers, get_u64(key.data + 1));
+	struct progress_row row;
+
+	if (progress_get(&row, payload))
+		return 0;
+	row.first = get_u16(key.data + 9);
+	if (check->has_state && row.position > check->state.sequence)
+		problem(check, 40, "has a position after the last sequence number assigned");
+	if (!entry) {
+		if (!check->is_damaged[TREE_META])
+			problem(check, 40, "belongs to no consumer");
+		return 0;
+	}
+	if (row.first > row.last || row.last >= entry->a)
+		problem(check, 40, "is the progress of shards that do not exist");
+	else if (row.first != entry->b && !check->is_damaged[TREE_META])
+		problem(check, 40, "begins at shard %u; the shards before it end at %llu",
+			row.first, (unsigned long long)entry->b);
+	entry->b = row.last + 1u;
+	return 0;
+}
+
+static int check_floor(struct check *check, struct slice key)
+{
+	if (!u64_map_find(&check->consumers, get_u64(key.data + 1)) &&
+			!check->is_damaged[TREE_META])
+		problem(check, 40, "belongs to no consumer");
+	return 0;
+}
+
+/* Sets *payload and the subject. Returns false for a row that has been reported as damaged. */
+static bool open_row(struct check *check, struct slice key, struct slice value,
+	struct slice *payload)
+{
+	static const size_t lens[] = { [META_PROGRESS - META_CONSUMER] = 11,
+		[META_FLOOR - META_CONSUMER] = 13 };
+	size_t len = lens[key.data[0] - META_CONSUMER];
+
+	subject_set_row(check, TREE_META, key);
+	return (len == 0 || key.len == len) && row_open(key, value, payload) == 0;
+}
+
+static int take_row(struct check *check, enum tree tree, struct slice key, struct slice value)
+{
+	struct slice payload;
+
+	(void)tree;
+	if (key.data[0] > META_FLOOR)
+		return END;
+	if (key.data[0] < META_CONSUMER || !open_row(check, key, value, &payload))
+		return 0;
+	if (key.data[0] == META_CONSUMER)
+		return note_consumer(check, payload);
+	return key.data[0] == META_PROGRESS ? check_progress(check, key, payload) :
+		check_floor(check, key);
+}
+
+static int find_missing(struct check *check, enum tree tree, struct slice key, struct slice value)
+{
+	const struct u64_map_entry *entry;
+	struct consumer_row row;
+	struct slice payload;
+
+	(void)tree;
+	if (key.data[0] > META_CONSUMER)
+		return END;
+	if (key.data[0] < META_CONSUMER || row_open(key, value, &payload) ||
+			consumer_get(&row, payload))
+		return 0;
+	entry = u64_map_find(&check->consumers, row.id);
+	if (!entry || entry->b == entry->a || check->is_damaged[TREE_META])
+		return 0;
+	subject_set_row(check, TREE_META, key);
+	problem(check, 40, "has %llu shards, and progress of %llu",
+		(unsigned long long)entry->a, (unsigned long long)entry->b);
+	return 0;
+}
+
+int check_consumers(struct check *check)
+{
+	int err = check_each_row(check, TREE_META, take_row, NULL);
+
+	return err ? err : check_each_row(check, TREE_META, find_missing, NULL);
+}

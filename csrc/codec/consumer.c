@@ -1,0 +1,86 @@
+/* consumer.c - encoding and decoding of consumers and of the progress of their shards. */
+#include "codec/consumer.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "codec/state.h"
+
+#define FLAG_PAUSED 1
+
+bool is_consumer_name(struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		uint8_t c = name.data[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+				c == '_' || c == '.' || c == '-'))
+			return false;
+	}
+	return name.len > 0 && name.len <= CONSUMER_NAME_MAX;
+}
+
+void consumer_put(struct buffer *out, const struct consumer_row *row)
+{
+	buffer_put_u64(out, row->id);
+	buffer_put_u64(out, row->created_ms);
+	buffer_put_u8(out, row->is_paused ? FLAG_PAUSED : 0);
+	buffer_put_u16(out, row->shards);
+	buffer_put_u32(out, row->stream);
+	buffer_put_slice(out, row->settings);
+}
+
+int consumer_get(struct consumer_row *row, struct slice bytes)
+{
+	struct source source = source_of(bytes);
+	uint8_t flags;
+
+	row->id = source_u64(&source);
+	row->created_ms = source_u64(&source);
+	flags = source_u8(&source);
+	row->is_paused = flags == FLAG_PAUSED;
+	row->shards = source_u16(&source);
+	row->stream = source_u32(&source);
+	row->settings = source_take(&source, source_left(&source));
+	if (source.err || row->id == 0 || flags > FLAG_PAUSED || row->shards < 1 ||
+			row->shards > CONSUMER_SHARDS_MAX)
+		return ERR_CORRUPT;
+	return source_finish(&source);
+}
+
+void progress_put(struct buffer *out, const struct progress_row *row)
+{
+	buffer_put_u16(out, row->last);
+	buffer_put_u64(out, row->epoch);
+	buffer_put(out, row->owner.opening, WORKER_OPENING_BYTES);
+	buffer_put_u32(out, row->owner.worker);
+	buffer_put_u64(out, row->position);
+	buffer_put_u32(out, row->attempts);
+	buffer_put_u32(out, row->largest_batch);
+	buffer_put_u64(out, row->records);
+	buffer_put_u64(out, row->batches);
+	buffer_put_u64(out, row->failures);
+	buffer_put_u64(out, row->gaps);
+}
+
+int progress_get(struct progress_row *row, struct slice bytes)
+{
+	struct source source = source_of(bytes);
+	struct slice opening;
+
+	row->last = source_u16(&source);
+	row->epoch = source_u64(&source);
+	opening = source_take(&source, WORKER_OPENING_BYTES);
+	row->owner.worker = source_u32(&source);
+	row->position = source_u64(&source);
+	row->attempts = source_u32(&source);
+	row->largest_batch = source_u32(&source);
+	row->records = source_u64(&source);
+	row->batches = source_u64(&source);
+	row->failures = source_u64(&source);
+	row->gaps = source_u64(&source);
+	if (source.err || row->last >= CONSUMER_SHARDS_MAX || row->position > SEQUENCE_MAX)
+		return ERR_CORRUPT;
+	memcpy(row->owner.opening, opening.data, WORKER_OPENING_BYTES);
+	return source_finish(&source);
+}

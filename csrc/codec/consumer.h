@@ -1,0 +1,67 @@
+/* consumer.h - rows of `meta` that describe consumers and the progress of their shards.
+ *
+ * The functions encode and decode the payloads of these rows (codec/row.h). doc/format.md
+ * describes the layouts.
+ */
+#ifndef CODEC_CONSUMER_H
+#define CODEC_CONSUMER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+
+#define CONSUMER_NAME_MAX 255
+#define CONSUMER_SHARDS_MAX 4096
+#define WORKER_OPENING_BYTES 16
+
+struct consumer_row {
+	uint64_t id;
+	uint64_t created_ms;
+	bool is_paused;
+	uint16_t shards;
+	uint32_t stream;             /* 0: all streams */
+	struct slice settings;       /* a map (codec/value.h) */
+};
+
+/* The worker that handles the records of a shard. All bytes are 0 if there is none. */
+struct shard_owner {
+	uint8_t opening[WORKER_OPENING_BYTES];       /* random id of one opening of the file */
+	uint32_t worker;             /* its number in that opening, from 1 */
+};
+
+/* Progress of the shards `first` to `last` of a consumer. */
+struct progress_row {
+	uint16_t first;              /* from the row's key */
+	uint16_t last;
+	uint64_t epoch;
+	struct shard_owner owner;
+	uint64_t position;           /* sequence number of the last record that was passed */
+	uint32_t attempts;           /* failed attempts of the batch after the position */
+	uint32_t largest_batch;      /* 0: no limit */
+	uint64_t records;            /* statistics: records handled */
+	uint64_t batches;            /* batches committed */
+	uint64_t failures;           /* failed attempts */
+	uint64_t gaps;               /* number of times that records were lost */
+};
+
+/* A batch of records that a worker has handled. */
+struct consume_batch {
+	uint64_t consumer;           /* id */
+	uint64_t epoch;              /* of the worker */
+	uint64_t from;               /* position before its first record */
+	uint64_t to;                 /* position after its last record */
+	uint64_t records;
+};
+
+/* Returns true for 1 to 255 of a-z A-Z 0-9 _ . - */
+bool is_consumer_name(struct slice name);
+
+void consumer_put(struct buffer *out, const struct consumer_row *row);
+void progress_put(struct buffer *out, const struct progress_row *row);
+
+/* These functions decode a payload and return 0 or CORRUPT. Slices borrow from it. */
+int consumer_get(struct consumer_row *row, struct slice bytes);
+int progress_get(struct progress_row *row, struct slice bytes);
+
+#endif

@@ -1,0 +1,342 @@
+/* lua_consumer.c - consumers for Lua: definition, ownership and progress. Their records are read
+ * through a feed (lua_feed.c).
+ */
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "lua/lua_argument.h"
+#include "lua/lua_buffer.h"
+#include "lua/lua_failure.h"
+#include "lua/lua_field.h"
+#include "lua/lua_handle.h"
+#include "lua/lua_value.h"
+#include "tide_consumer.h"
+
+/* Returns true, or nil, err, code. */
+static int return_done(lua_State *L, int err, const struct failure *failure)
+{
+	if (err)
+		return return_failure(L, failure);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+static uint64_t check_number(lua_State *L, int index)
+{
+	return (uint64_t)check_choice(L, index, 0, INT64_MAX);
+}
+
+/* --- definition --- */
+
+/* consumer_create(db, name, stream id or 0, from, at, shards, settings) -> true; or nil, err,
+ * code */
+static int consumer_create(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct tide_consumer_spec spec = {
+		.name = check_slice(L, 2),
+		.stream = (uint32_t)check_choice(L, 3, 0, UINT32_MAX),
+		.from = (enum tide_from)check_choice(L, 4, TIDE_TRIM_HORIZON, TIDE_TIME),
+		.at = (uint64_t)luaL_checkinteger(L, 5),
+		.shards = (uint16_t)check_choice(L, 6, 0, UINT16_MAX),
+	};
+	struct failure failure;
+	int err = read_item(L, 7, &database->builder, &spec.settings, "settings", &failure);
+
+	if (!err)
+		err = tide_create_consumer(database->tide, &spec, &failure);
+	return return_done(L, err, &failure);
+}
+
+/* consumer_delete(db, name) -> true; or nil, err, code */
+static int consumer_delete(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	return return_done(L, tide_delete_consumer(database->tide, check_slice(L, 2), &failure),
+		&failure);
+}
+
+/* consumer_pause(db, name, true to pause it, false to resume it) -> true; or nil, err, code */
+static int consumer_pause(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	return return_done(L, tide_pause_consumer(database->tide, check_slice(L, 2),
+		lua_toboolean(L, 3), &failure), &failure);
+}
+
+/* consumer_set(db, name, settings) -> true; or nil, err, code */
+static int consumer_set(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct slice name = check_slice(L, 2), settings;
+	struct failure failure;
+	int err = read_item(L, 3, &database->builder, &settings, "settings", &failure);
+
+	if (!err)
+		err = tide_set_consumer(database->tide, name, settings, &failure);
+	return return_done(L, err, &failure);
+}
+
+/* consumer_move(db, name, from, at) -> true; or nil, err, code */
+static int consumer_move(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	enum tide_from from = (enum tide_from)check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_TIME);
+	struct failure failure;
+
+	return return_done(L, tide_move_consumer(database->tide, check_slice(L, 2), from,
+		(uint64_t)luaL_checkinteger(L, 4), &failure), &failure);
+}
+
+/* --- reading --- */
+
+static void set_progress(lua_State *L, const struct progress_row *progress,
+	const uint8_t opening[WORKER_OPENING_BYTES])
+{
+	set_integer(L, "epoch", progress->epoch);
+	set_integer(L, "position", progress->position);
+	set_integer(L, "attempts", progress->attempts);
+	set_integer(L, "largest_batch", progress->largest_batch);
+	set_integer(L, "records", progress->records);
+	set_integer(L, "batches", progress->batches);
+	set_integer(L, "failures", progress->failures);
+	set_integer(L, "gaps", progress->gaps);
+	if (progress->owner.worker == 0)
+		return;
+	lua_pushlstring(L, (const char *)progress->owner.opening, WORKER_OPENING_BYTES);
+	lua_setfield(L, -2, "opening");
+	set_integer(L, "worker", progress->owner.worker);
+	set_bool(L, "is_of_this_opening", memcmp(progress->owner.opening, opening,
+		WORKER_OPENING_BYTES) == 0);
+}
+
+/* consumer_describe(db, name) -> table with the fields of the consumer and of its progress; or nil,
+ * err, code. opening and worker name its owner; nil: none. */
+static int consumer_describe(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct slice name = check_slice(L, 2);
+	struct buffer *settings = &new_lua_buffer(L)->bytes;
+	uint8_t opening[WORKER_OPENING_BYTES];
+	struct tide_consumer consumer;
+	struct failure failure;
+
+	check_database(L, 1);
+	if (tide_describe_consumer(database->tide, name, &consumer, &failure))
+		return return_failure(L, &failure);
+	memcpy(opening, tide_opening(database->tide), WORKER_OPENING_BYTES);
+	buffer_put_slice(settings, consumer.row.settings);
+	if (buffer_error(settings)) {
+		fail(&failure, buffer_error(settings));
+		return return_failure(L, &failure);
+	}
+	lua_newtable(L);
+	set_integer(L, "id", consumer.row.id);
+	set_integer(L, "shards", consumer.row.shards);
+	set_integer(L, "stream", consumer.row.stream);
+	set_integer(L, "last_sequence", consumer.last_sequence);
+	set_seconds(L, "created_at", consumer.row.created_ms);
+	set_bool(L, "is_paused", consumer.row.is_paused);
+	set_progress(L, &consumer.progress, opening);
+	push_item(L, buffer_slice(settings));
+	lua_setfield(L, -2, "settings");
+	return 1;
+}
+
+/* consumer_names(db) -> array of the names of all consumers; or nil, err, code */
+static int list_names(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct buffer *names = &new_lua_buffer(L)->bytes;
+	struct failure failure;
+	struct source source;
+	lua_Integer n = 0;
+
+	check_database(L, 1);
+	if (tide_consumer_names(database->tide, names, &failure))
+		return return_failure(L, &failure);
+	source = source_of(buffer_slice(names));
+	lua_newtable(L);
+	while (source_left(&source) > 0) {
+		struct slice name = source_counted(&source);
+
+		lua_pushlstring(L, (const char *)name.data, name.len);
+		lua_rawseti(L, -2, ++n);
+	}
+	return 1;
+}
+
+/* --- progress --- */
+
+/* consumer_join(db, id, epoch seen, number of the worker) -> epoch, position; or nil, err, code */
+static int consumer_join(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint64_t id = check_number(L, 2), seen = check_number(L, 3);
+	struct shard_owner owner = { .worker = (uint32_t)check_choice(L, 4, 1, UINT32_MAX) };
+	struct progress_row progress;
+	struct failure failure;
+
+	memcpy(owner.opening, tide_opening(database->tide), WORKER_OPENING_BYTES);
+	if (tide_join_consumer(database->tide, id, seen, &owner, &progress, &failure))
+		return return_failure(L, &failure);
+	lua_pushinteger(L, (lua_Integer)progress.epoch);
+	lua_pushinteger(L, (lua_Integer)progress.position);
+	return 2;
+}
+
+/* consumer_leave(db, id, epoch) -> true; or nil, err, code */
+static int consumer_leave(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	return return_done(L, tide_leave_consumer(database->tide, check_number(L, 2),
+		check_number(L, 3), &failure), &failure);
+}
+
+/* Returns the batch of the arguments 2 to 6: id, epoch, position before it, position after it,
+ * number of records. */
+static struct consume_batch check_batch(lua_State *L)
+{
+	return (struct consume_batch){ .consumer = check_number(L, 2), .epoch = check_number(L, 3),
+		.from = check_number(L, 4), .to = check_number(L, 5),
+		.records = check_number(L, 6) };
+}
+
+/* consumer_advance(db, id, epoch, from, to, records) -> true; or nil, err, code. Only in a
+ * transaction. */
+static int consumer_advance(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct consume_batch batch = check_batch(L);
+	struct failure failure;
+
+	check_deadline(L, database);
+	return return_done(L, tide_advance_consumer(database->tide, &batch, &failure), &failure);
+}
+
+/* consumer_fail(db, id, epoch, from, to, records, size of the largest batch from now on or 0)
+ * -> true; or nil, err, code */
+static int consumer_fail(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct consume_batch batch = check_batch(L);
+	uint32_t largest = (uint32_t)check_choice(L, 7, 0, UINT32_MAX);
+	struct failure failure;
+
+	return return_done(L, tide_fail_consumer(database->tide, &batch, largest, &failure),
+		&failure);
+}
+
+/* --- workers --- */
+
+/* worker_join(db, number of the worker, consumer id) -> slot; or nil, err, code */
+static int join_worker(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint32_t number = (uint32_t)check_choice(L, 2, 1, UINT32_MAX);
+	struct failure failure;
+	uint64_t slot;
+
+	if (tide_worker_join(database->tide, number, check_number(L, 3), &slot, &failure))
+		return return_failure(L, &failure);
+	lua_pushinteger(L, (lua_Integer)slot);
+	return 1;
+}
+
+/* worker_leave(db, slot) */
+static int leave_worker(lua_State *L)
+{
+	tide_worker_leave(check_database(L, 1)->tide, (uint64_t)luaL_checkinteger(L, 2));
+	return 0;
+}
+
+/* worker_beat(db, slot) */
+static int beat_worker(lua_State *L)
+{
+	tide_worker_beat(check_database(L, 1)->tide, (uint64_t)luaL_checkinteger(L, 2));
+	return 0;
+}
+
+/* worker_handles(db, slot, true when it enters its handler, false when it leaves it) */
+static int worker_handles(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint64_t slot = (uint64_t)luaL_checkinteger(L, 2);
+
+	if (lua_toboolean(L, 3))
+		tide_worker_enter_handler(database->tide, slot);
+	else
+		tide_worker_leave_handler(database->tide, slot);
+	return 0;
+}
+
+/* worker_is_alive(db, opening, number of the worker, consumer id, lease, handler limit in seconds)
+ * -> boolean */
+static int worker_is_alive(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct slice opening = check_slice(L, 2);
+	struct shard_owner owner = { .worker = (uint32_t)check_choice(L, 3, 1, UINT32_MAX) };
+
+	luaL_argcheck(L, opening.len == WORKER_OPENING_BYTES, 2, "an opening expected");
+	memcpy(owner.opening, opening.data, WORKER_OPENING_BYTES);
+	lua_pushboolean(L, tide_worker_is_alive(database->tide, &owner, check_number(L, 4),
+		check_time_limit(L, 5), check_time_limit(L, 6)));
+	return 1;
+}
+
+/* wall_clock(db) -> seconds since 1970 */
+static int wall_clock(lua_State *L)
+{
+	lua_pushnumber(L, (lua_Number)tide_now_ms(check_database(L, 1)->tide) / 1000);
+	return 1;
+}
+
+/* consumer_failure(code, message) -> nil, err, code: for failures that only the Lua module can
+ * find */
+static int consumer_failure(lua_State *L)
+{
+	static const char *const names[] = { "CONSUMER_DIFFERS", "CONSUMER_GONE",
+		"SOURCE_GONE", "STREAM_GAP", "BATCH_FAILED", NULL };
+	static const int errors[] = { ERR_CONSUMER_DIFFERS, ERR_CONSUMER_GONE, ERR_SOURCE_GONE,
+		ERR_STREAM_GAP, ERR_BATCH_FAILED };
+	int which = luaL_checkoption(L, 1, NULL, names);
+	struct failure failure;
+
+	fail_as(&failure, errors[which], "%s", luaL_checkstring(L, 2));
+	return return_failure(L, &failure);
+}
+
+void open_consumers(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "consumer_create", consumer_create },
+		{ "consumer_delete", consumer_delete },
+		{ "consumer_pause", consumer_pause },
+		{ "consumer_set", consumer_set },
+		{ "consumer_move", consumer_move },
+		{ "consumer_describe", consumer_describe },
+		{ "consumer_names", list_names },
+		{ "consumer_join", consumer_join },
+		{ "consumer_leave", consumer_leave },
+		{ "consumer_advance", consumer_advance },
+		{ "consumer_fail", consumer_fail },
+		{ "consumer_failure", consumer_failure },
+		{ "worker_join", join_worker },
+		{ "worker_leave", leave_worker },
+		{ "worker_beat", beat_worker },
+		{ "worker_handles", worker_handles },
+		{ "worker_is_alive", worker_is_alive },
+		{ "wall_clock", wall_clock },
+		{ NULL, NULL },
+	};
+
+	luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,238 @@
+/* consumer.c - reads and writes the rows of consumers. */
+#include "stream/consumer.h"
+
+#include "base/memory.h"
+#include "codec/state.h"
+
+#define ROW_MAX 2028             /* of key and value, so that two rows fit in a page */
+#define ID_KEY 9                 /* kind and consumer id */
+#define PROGRESS_KEY (ID_KEY + 2)
+#define FLOOR_KEY (ID_KEY + 4)
+#define NAME_KEY (1 + CONSUMER_NAME_MAX)
+
+/* --- keys --- */
+
+static struct slice name_key(uint8_t bytes[NAME_KEY], struct slice name)
+{
+	bytes[0] = META_CONSUMER;
+	return slice_of(bytes, (size_t)(slice_write(bytes + 1, name) - bytes));
+}
+
+static void set_id_key(uint8_t *bytes, uint8_t kind, uint64_t id)
+{
+	bytes[0] = kind;
+	set_u64(bytes + 1, id);
+}
+
+static struct slice progress_key(uint8_t bytes[PROGRESS_KEY], uint64_t id, uint16_t shard)
+{
+	set_id_key(bytes, META_PROGRESS, id);
+	set_u16(bytes + ID_KEY, shard);
+	return slice_of(bytes, PROGRESS_KEY);
+}
+
+static struct slice floor_key(uint8_t bytes[FLOOR_KEY], uint64_t id, uint32_t stream)
+{
+	set_id_key(bytes, META_FLOOR, id);
+	set_u32(bytes + ID_KEY, stream);
+	return slice_of(bytes, FLOOR_KEY);
+}
+
+/* Removes all rows of this kind that a consumer has. */
+static int remove_rows(struct txn *txn, uint8_t kind, uint64_t id)
+{
+	uint8_t prefix[ID_KEY];
+	struct slice key, value;
+	struct cursor *cursor;
+	int err = txn_cursor(txn, TREE_META, &cursor);
+
+	set_id_key(prefix, kind, id);
+	while (!err) {
+		key = slice_of(prefix, ID_KEY);
+		err = cursor_move(cursor, MOVE_FROM, &key, &value);
+		if (!err && !slice_begins(key, slice_of(prefix, ID_KEY)))
+			return 0;
+		if (!err)
+			err = cursor_delete(cursor);
+	}
+	return err == END ? 0 : err;
+}
+
+/* --- consumers --- */
+
+int consumer_read(struct consumer_row *row, struct txn *txn, struct slice name)
+{
+	uint8_t bytes[NAME_KEY];
+	struct slice key, value, payload;
+	int err;
+
+	if (!is_consumer_name(name))
+		return END;
+	key = name_key(bytes, name);
+	err = txn_get(txn, TREE_META, key, &value);
+	if (!err)
+		err = row_open(key, value, &payload);
+	return err ? err : consumer_get(row, payload);
+}
+
+int consumer_write(struct txn *txn, struct slice name, const struct consumer_row *row)
+{
+	struct buffer value = { 0 };
+	uint8_t bytes[NAME_KEY];
+	struct slice key = name_key(bytes, name);
+
+	row_start(&value);
+	consumer_put(&value, row);
+	if (value.len + key.len > ROW_MAX) {
+		buffer_release(&value);
+		return ERR_TOO_BIG;
+	}
+	return meta_write(txn, key, &value);
+}
+
+int consumer_remove(struct txn *txn, struct slice name, uint64_t id)
+{
+	uint8_t bytes[NAME_KEY];
+	int err = txn_delete(txn, TREE_META, name_key(bytes, name));
+
+	if (!err)
+		err = remove_rows(txn, META_PROGRESS, id);
+	return err ? err : remove_rows(txn, META_FLOOR, id);
+}
+
+int consumer_names(struct buffer *names, struct txn *txn)
+{
+	const uint8_t kind = META_CONSUMER;
+	struct slice key = slice_of(&kind, 1), value;
+	struct cursor *cursor;
+	int err = txn_cursor(txn, TREE_META, &cursor);
+
+	if (!err)
+		err = cursor_move(cursor, MOVE_FROM, &key, &value);
+	while (!err && key.data[0] == META_CONSUMER) {
+		buffer_put_counted(names, slice_of(key.data + 1, key.len - 1));
+		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
+	}
+	return err < 0 ? err : buffer_error(names);
+}
+
+/* --- progress --- */
+
+/* Positions the cursor on the row that contains the shard: the last one that begins at most at
+ * it. */
+static int find_progress(struct cursor *cursor, struct slice wanted, struct slice *key,
+	struct slice *value)
+{
+	int err;
+
+	*key = wanted;
+	err = cursor_move(cursor, MOVE_FROM, key, value);
+	if (!err && slice_equal(*key, wanted))
+		return 0;
+	if (err < 0)
+		return err;
+	return cursor_move(cursor, err == END ? MOVE_LAST : MOVE_PREVIOUS, key, value);
+}
+
+int progress_read(struct progress_row *row, struct txn *txn, uint64_t id, uint16_t shard)
+{
+	uint8_t bytes[PROGRESS_KEY];
+	struct slice wanted = progress_key(bytes, id, shard), key, value, payload;
+	struct cursor *cursor;
+	int err = txn_get(txn, TREE_META, wanted, &value);
+
+	key = wanted;
+	if (err == END) {
+		err = txn_cursor(txn, TREE_META, &cursor);
+		if (!err)
+			err = find_progress(cursor, wanted, &key, &value);
+	}
+	if (err)
+		return err;
+	if (key.len != PROGRESS_KEY || !slice_begins(key, slice_of(bytes, ID_KEY)))
+		return END;
+	err = row_open(key, value, &payload);
+	if (!err)
+		err = progress_get(row, payload);
+	if (err)
+		return err;
+	row->first = get_u16(key.data + ID_KEY);
+	return row->first <= shard && shard <= row->last ? 0 : ERR_CORRUPT;
+}
+
+int progress_write(struct txn *txn, uint64_t id, const struct progress_row *row)
+{
+	struct buffer value = { 0 };
+	uint8_t bytes[PROGRESS_KEY];
+
+	row_start(&value);
+	progress_put(&value, row);
+	return meta_write(txn, progress_key(bytes, id, row->first), &value);
+}
+
+/* --- floors --- */
+
+static int write_floor(struct txn *txn, uint64_t id, uint32_t stream, uint64_t sequence)
+{
+	struct buffer value = { 0 };
+	uint8_t bytes[FLOOR_KEY];
+
+	row_start(&value);
+	buffer_put_u64(&value, sequence);
+	return meta_write(txn, floor_key(bytes, id, stream), &value);
+}
+
+int floors_write(struct txn *txn, uint64_t id, const struct feed *feed)
+{
+	int err = remove_rows(txn, META_FLOOR, id);
+
+	if (!err && feed->started > feed->position)
+		err = write_floor(txn, id, 0, feed->started);
+	for (size_t i = 0; i < feed->floor_count && !err; i++)
+		if (feed->floors[i].hidden > feed->position)
+			err = write_floor(txn, id, feed->floors[i].stream, feed->floors[i].hidden);
+	return err;
+}
+
+static int add_floor(struct feed *feed, size_t *cap, struct slice key, struct slice value)
+{
+	struct slice payload;
+	uint32_t stream;
+
+	if (key.len != FLOOR_KEY || row_open(key, value, &payload) || payload.len != 8)
+		return ERR_CORRUPT;
+	stream = get_u32(key.data + ID_KEY);
+	if (stream == 0) {
+		feed->started = get_u64(payload.data);
+		return 0;
+	}
+	if (feed->floor_count == *cap) {
+		struct floor *floors = memory_grow(feed->floors, cap, sizeof *floors);
+
+		if (!floors)
+			return ERR_NO_MEMORY;
+		feed->floors = floors;
+	}
+	feed->floors[feed->floor_count++] = (struct floor){ .stream = stream,
+		.hidden = get_u64(payload.data) };
+	return 0;
+}
+
+int floors_read(struct feed *feed, struct txn *txn, uint64_t id)
+{
+	uint8_t prefix[ID_KEY];
+	struct slice key = slice_of(prefix, ID_KEY), value;
+	struct cursor *cursor;
+	size_t cap = 0;
+	int err = txn_cursor(txn, TREE_META, &cursor);
+
+	set_id_key(prefix, META_FLOOR, id);
+	if (!err)
+		err = cursor_move(cursor, MOVE_FROM, &key, &value);
+	while (!err && slice_begins(key, slice_of(prefix, ID_KEY))) {
+		err = add_floor(feed, &cap, key, value);
+		if (!err)
+			err = cursor_move(cursor, MOVE_NEXT, &key, &value);
+	}
+	return err == END ? 0 : err;
+}

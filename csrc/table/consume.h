@@ -1,0 +1,64 @@
+/* consume.h - consumers in a write transaction: creation, ownership and progress.
+ *
+ * A consumer has a position in the records of a stream or of all streams. Only its owner moves it,
+ * with a batch: consume_advance verifies in the transaction of the batch's effects that the worker
+ * still is the owner and that the batch begins at the position. So of two workers that both believe
+ * to be the owner, one commits, and the other gets LEASE_LOST. Whether an owner is alive is for the
+ * caller to decide.
+ *
+ * All functions return NOT_FOUND if there is no such consumer, unless they say otherwise, and
+ * CORRUPT, NO_MEMORY, STORE.
+ */
+#ifndef TABLE_CONSUME_H
+#define TABLE_CONSUME_H
+
+#include "stream/consumer.h"
+#include "table/transaction.h"
+
+struct consume_spec {
+	struct slice name;
+	uint32_t stream;             /* 0: all streams */
+	struct position from;
+	uint16_t shards;             /* 1 to CONSUMER_SHARDS_MAX */
+	struct slice settings;       /* a map */
+};
+
+/* Creates a consumer and sets *id. Errors: IN_USE, VALIDATION (its name, the number of shards),
+ * AHEAD, NOT_FOUND (no such stream), LIMIT (the settings don't fit in a row). */
+int consume_create(struct transaction *transaction, const struct consume_spec *spec, uint64_t *id,
+	struct failure *failure);
+
+/* Removes a consumer. */
+int consume_delete(struct transaction *transaction, struct slice name, struct failure *failure);
+
+int consume_pause(struct transaction *transaction, struct slice name, bool is_paused,
+	struct failure *failure);
+
+/* Replaces the settings. Returns LIMIT if they don't fit in a row. */
+int consume_set(struct transaction *transaction, struct slice name, struct slice settings,
+	struct failure *failure);
+
+/* Sets the position and increases the epoch: a batch in hand can't commit. Returns AHEAD. */
+int consume_move(struct transaction *transaction, struct slice name, struct position to,
+	struct failure *failure);
+
+/* Makes a worker the owner and increases the epoch, if the consumer still has the epoch `seen`.
+ * Sets *row to the new progress. Returns CONSUMER_GONE or LEASE_LOST. */
+int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
+	const struct shard_owner *owner, struct progress_row *row, struct failure *failure);
+
+/* Makes the consumer have no owner. Returns CONSUMER_GONE or LEASE_LOST. */
+int consume_leave(struct transaction *transaction, uint64_t id, uint64_t epoch,
+	struct failure *failure);
+
+/* Moves the position after a batch. Returns CONSUMER_GONE; LEASE_LOST if the epoch or the position
+ * is another one. */
+int consume_advance(struct transaction *transaction, const struct consume_batch *batch,
+	struct failure *failure);
+
+/* Counts a failed attempt of the batch, which begins at batch->from, and limits the size of the
+ * next batches (0: no limit). Returns the errors of consume_advance. */
+int consume_fail(struct transaction *transaction, const struct consume_batch *batch,
+	uint32_t largest_batch, struct failure *failure);
+
+#endif

@@ -1,0 +1,301 @@
+-- consumer.lua - named consumers: they keep their position in a stream in the database's file.
+--
+-- A consumer is handled by one worker at a time (worker.lua). This file creates, finds and changes
+-- consumers, and gives their records to a handler.
+
+local batches = require "tidetable.consumer.batch"
+local core = require "tidetable.core"
+local members = require "tidetable.members"
+local options = require "tidetable.options"
+local positions = require "tidetable.stream.position"
+local settings = require "tidetable.consumer.settings"
+local wait = require "tidetable.wait"
+local workers = require "tidetable.consumer.worker"
+
+local misuse = options.misuse
+
+local consumers = {}
+
+--- Number of shards of a consumer, unless the options give another one.
+local SHARDS = 64
+
+--- A consumer. Its position, its settings and its statistics are in the file.
+---@class tidetable.Consumer
+---@field name string
+---@field package database tidetable.Database
+---@field package wait (fun(wakeup: tidetable.Wakeup, seconds: number|nil))|false  the option `wait`
+---@field package worker tidetable.Worker|false  from the first batch until close
+---@field package is_running boolean    run or step has not ended
+---@field package iteration table|false  identifies the last call of batches, if it is the last call
+---@field package is_stopping boolean   stop was called
+local Consumer = {}
+Consumer.__index = Consumer
+Consumer.__name = "tidetable.consumer"
+Consumer.wait, Consumer.worker = false, false
+Consumer.is_running, Consumer.is_stopping, Consumer.iteration = false, false, false
+
+function Consumer:__tostring()
+  return "tidetable.consumer: " .. self.name
+end
+
+-- Definition -----------------------------------------------------------------
+
+--- Returns the name of the source's table; "" for all tables.
+local function source_name(source)
+  if type(source) == "string" then
+    return source == "*" and "" or source
+  elseif type(rawget(source, "name")) == "string" then
+    return source.name
+  end
+  misuse('consumer: option "source": a table, its name, or "*" for all tables expected')
+end
+
+--- Returns the id of the stream to read; 0 for all tables.
+local function source_stream(database, name)
+  if name == "" then
+    return 0
+  end
+  return core.stream_of(database.core, name, "")
+end
+
+--- Creates the consumer, or compares its settings if it exists.
+local function ensure(self, opts)
+  local database, source = self.database, source_name(opts.source)
+  local kind, value = positions.of(opts, "consumer")
+  local wanted = settings.stored(opts, source)
+  local existing, err, code = core.consumer_describe(database.core, self.name)
+  if not existing and code == "NOT_FOUND" then
+    local stream
+    stream, err, code = source_stream(database, source)
+    if not stream then
+      return nil, err, code
+    end
+    local ok
+    ok, err, code = wait.try(database, core.consumer_create, database.core, self.name, stream,
+      kind, value, opts.shards or SHARDS, wanted)
+    if ok then
+      return true
+    elseif code ~= "IN_USE" then
+      return nil, err, code
+    end
+    existing, err, code = core.consumer_describe(database.core, self.name)
+  end
+  if not existing then
+    return nil, err, code
+  elseif opts.update and existing.settings.source == source then
+    return wait.write(database, core.consumer_set, database.core, self.name, wanted)
+  end
+  return settings.compare(self.name, existing.settings, wanted)
+end
+
+---@class tidetable.ConsumerOptions : tidetable.ConsumerSettings, tidetable.PositionOptions
+---@field source string|tidetable.Table|nil  the table whose stream is read; "*": all tables; nil:
+---                                  the consumer must exist
+---@field shards integer|nil         number of virtual shards; default 64. Counts at creation only
+---@field update boolean|nil         true: store these settings if the consumer has others
+
+--- Returns a consumer, and creates it if it does not exist. The start position (from, at, after,
+--- time) counts at creation only. Errors: NOT_FOUND (no such consumer, table or stream),
+--- CONSUMER_DIFFERS, VALIDATION, AHEAD, LIMIT, BUSY, NESTED, READ_ONLY, FULL, DISK_FULL.
+---@param database tidetable.Database
+---@param name string
+---@param opts tidetable.ConsumerOptions|nil
+---@return tidetable.Consumer|nil, tidetable.error|nil err, tidetable.code|nil code
+function consumers.open(database, name, opts)
+  if type(name) ~= "string" then
+    misuse("consumer: a name expected, got " .. type(name))
+  end
+  opts = options.check(opts, settings.options, "consumer")
+  local self = setmetatable({ name = name, database = database, wait = opts.wait or false },
+    Consumer)
+  local ok, err, code
+  if opts.source == nil then
+    if settings.are_given(opts) or positions.is_given(opts) or opts.shards then
+      misuse('consumer: the option "source" is missing')
+    end
+    ok, err, code = core.consumer_describe(database.core, name)
+  else
+    ok, err, code = ensure(self, opts)
+  end
+  if not ok then
+    return nil, err, code
+  end
+  return self
+end
+
+--- Returns the names of all consumers, in byte order.
+---@param database tidetable.Database
+---@return string[]|nil, tidetable.error|nil err, tidetable.code|nil code
+function consumers.list(database)
+  return core.consumer_names(database.core)
+end
+
+---@class tidetable.ConsumerDescription
+---@field name string
+---@field source string          name of the table; "*": all tables
+---@field settings tidetable.ConsumerSettings
+---@field position integer       sequence number of the last record that was passed
+---@field last_sequence_number integer  of the last change in the database
+---@field is_paused boolean
+---@field has_owner boolean      a worker has joined and not left; it may have died
+---@field attempts integer       failed attempts of the batch after the position
+---@field records integer        number of records handled
+---@field batches integer        number of batches committed
+---@field failures integer       number of failed attempts
+---@field shards integer
+---@field created_at number
+
+--- Describes the consumer. Returns NOT_FOUND if it was deleted.
+---@return tidetable.ConsumerDescription|nil, tidetable.error|nil err, tidetable.code|nil code
+function Consumer:describe()
+  local row, err, code = core.consumer_describe(self.database.core, self.name)
+  if not row then
+    return nil, err, code
+  end
+  local source = row.settings.source
+  return {
+    name = self.name, source = source == "" and "*" or source,
+    settings = settings.complete(row.settings), position = row.position,
+    last_sequence_number = row.last_sequence, is_paused = row.is_paused,
+    has_owner = row.opening ~= nil, attempts = row.attempts, records = row.records,
+    batches = row.batches, failures = row.failures, shards = row.shards,
+    created_at = row.created_at,
+  }
+end
+
+-- Commands -------------------------------------------------------------------
+
+--- Stops the delivery of records until `resume`, also for other programs and after a restart. A
+--- batch in hand is finished. Returns NOT_FOUND, BUSY, NESTED, READ_ONLY.
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+function Consumer:pause()
+  return wait.write(self.database, function()
+    return core.consumer_pause(self.database.core, self.name, true)
+  end)
+end
+
+--- Ends a pause.
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+function Consumer:resume()
+  return wait.write(self.database, function()
+    return core.consumer_pause(self.database.core, self.name, false)
+  end)
+end
+
+--- Sets the position, also of a consumer that is running: a batch in hand can't commit any more.
+local function move(self, opts, subject)
+  opts = options.check(opts, positions.with_options {}, subject)
+  if not positions.is_given(opts) then
+    misuse(subject .. ": one of the options from, at, after and time is missing")
+  end
+  local kind, value = positions.of(opts, subject)
+  return wait.try(self.database, core.consumer_move, self.database.core, self.name, kind, value)
+end
+
+--- Sets the position, to an earlier or a later one. A batch in hand can't commit any more, and
+--- delivery continues at the new position. Returns NOT_FOUND, AHEAD, BUSY, NESTED, READ_ONLY.
+---@param opts tidetable.PositionOptions
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+function Consumer:seek(opts)
+  return move(self, opts, "seek")
+end
+
+--- Deletes the consumer. A worker of it ends with CONSUMER_GONE. Returns NOT_FOUND, BUSY, NESTED,
+--- READ_ONLY.
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+function Consumer:delete()
+  return wait.write(self.database, core.consumer_delete, self.database.core, self.name)
+end
+
+-- Handling -------------------------------------------------------------------
+
+---@alias tidetable.Handler fun(records: tidetable.Record[], tx: tidetable.Transaction): any, any
+
+local function check_handler(handler, subject)
+  if type(handler) ~= "function" then
+    misuse(subject .. ": a function expected, got " .. type(handler))
+  end
+end
+
+--- Marks the consumer as running until the returned value is closed.
+local function begin(self, subject)
+  if self.is_running then
+    misuse(subject .. ": this consumer is already running; open it again for a second worker")
+  end
+  self.is_running, self.iteration = true, false
+  self.worker = self.worker or workers.new(self)
+  return setmetatable({}, { __close = function() self.is_running = false end }), self.worker
+end
+
+--- Gives the records to the handler, batch by batch, until `stop` is called. What the handler
+--- writes through tx and the new position are one commit: effects in this file happen exactly once.
+--- If another worker handles the consumer, waits until that one ends. Returns true after stop.
+--- Errors: CONSUMER_GONE, SOURCE_GONE, STREAM_GAP, TRIMMED, BATCH_FAILED, CORRUPT, and those of a
+--- wait.
+---@param handler tidetable.Handler
+---@return true|nil, tidetable.error|nil err, tidetable.code|nil code
+function Consumer:run(handler)
+  check_handler(handler, "run")
+  local _ <close>, worker = begin(self, "run")
+  local _ <close> = worker
+  while not self.is_stopping do
+    local count, err, code = worker:handle(handler, math.huge)
+    if not count then
+      return nil, err, code
+    end
+  end
+  return true
+end
+
+--- Gives one batch to the handler and returns the number of its records; 0 if there is none, if the
+--- consumer is paused, or if another worker handles it. A failed attempt returns BATCH_FAILED.
+--- Otherwise as run. It does not wait, and stays the worker of the consumer until `close`.
+---@param handler tidetable.Handler
+---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
+function Consumer:step(handler)
+  check_handler(handler, "step")
+  local _ <close>, worker = begin(self, "step")
+  return worker:handle(handler, 0)
+end
+
+--- Returns an iterator over batches, until `stop` is called. Each is committed by
+--- batch:commit(function(tx) ... end) before the next is asked for. Raises the errors of run.
+---@return fun(): tidetable.Batch|nil
+function Consumer:batches()
+  local iteration = {}
+  do
+    local _ <close> = begin(self, "batches")
+  end
+  self.iteration = iteration
+  return batches.iterate(self.worker, function()
+    if self.iteration ~= iteration or self.is_running then
+      misuse "batches: the iteration has ended, because run, step or batches was called"
+    end
+  end)
+end
+
+--- Ends run and batches after the batch in hand, and waits at once. May be called in a handler,
+--- from another coroutine, and before run.
+function Consumer:stop()
+  self.is_stopping = true
+  if self.worker then
+    self.worker:interrupt()
+  end
+end
+
+--- Leaves the consumer after calls of step, or after a loop over batches that ended early, so that
+--- another worker can join at once.
+function Consumer:close()
+  if self.is_running then
+    misuse("close: this consumer is running; call stop")
+  elseif self.worker then
+    self.worker:close()
+  end
+end
+
+Consumer.__close = Consumer.close
+
+options.methods(Consumer, "consumer")
+members.guard(Consumer, "consumer")
+
+return consumers

@@ -1,0 +1,127 @@
+-- batch_spec.lua - batches that a program takes itself.
+local helper = require "spec.tidetable.helper"
+
+describe("a loop over batches", function()
+  helper.setup(before_each, after_each)
+
+  local db, orders, counts, consumer
+
+  before_each(function()
+    db = helper.open()
+    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    counts = assert(db:create_table { name = "counts", partition_key = "id" })
+    for i = 1, 10 do assert(orders:put { id = tostring(i) }) end
+    consumer = assert(db:consumer("c", { source = "orders", batch_size = 4 }))
+  end)
+
+  it("commits each batch with its effects, until stop", function()
+    local sizes = {}
+    for batch in consumer:batches() do
+      sizes[#sizes + 1] = #batch
+      local ok, result = batch:commit(function(tx)
+        tx:table "counts":put { id = batch[1].keys.id, n = #batch }
+        return "done"
+      end)
+      assert.is_true(ok)
+      assert.equal("done", result)
+      if #sizes == 3 then consumer:stop() end
+    end
+    assert.same({ 4, 4, 2 }, sizes)
+    assert.same({ id = "5", n = 4 }, counts:get { id = "5" })
+    assert.equal(10, consumer:describe().position)
+    assert.is_false(consumer:describe().has_owner)
+  end)
+
+  it("can be left by break while closures use its variable, on every Lua 5.4", function()
+    for batch in consumer:batches() do
+      batch:commit(function(tx) tx:table "counts":put { id = batch[1].keys.id } end)
+      if batch[1].keys.id == "1" then break end
+    end
+    local text = table.concat({ "a", "b" }, "")
+    assert.equal("ab", text)
+    assert.equal(4, consumer:step(function() end))
+    consumer:close()
+    assert.is_false(consumer:describe().has_owner)
+  end)
+
+  it("delivers a batch again that was not committed", function()
+    local seen = {}
+    for batch in consumer:batches() do
+      seen[#seen + 1] = batch[1].keys.id
+      if #seen == 2 then assert(batch:commit()) end
+      if #seen == 3 then consumer:stop() end
+    end
+    assert.same({ "1", "1", "5" }, seen)
+  end)
+
+  it("stores nothing of a function that raises or refuses, which can be called again", function()
+    for batch in consumer:batches() do
+      local ok, err = pcall(batch.commit, batch, function(tx)
+        tx:table "counts":put { id = "x" }
+        error "bad"
+      end)
+      assert.is_false(ok)
+      assert.is_truthy(err:find "bad")
+      assert.same({ n = 3, nil, "no" }, table.pack(batch:commit(function(tx)
+        tx:table "counts":put { id = "x" }
+        return nil, "no"
+      end)))
+      assert.is_nil(counts:get { id = "x" })
+      assert.equal(0, consumer:describe().position)
+      assert(batch:commit())
+      consumer:stop()
+    end
+    assert.equal(4, consumer:describe().position)
+  end)
+
+  it("refuses a second commit, and one of an old batch", function()
+    local old
+    for batch in consumer:batches() do
+      assert(batch:commit())
+      helper.misuse("was committed", batch.commit, batch)
+      if old then
+        helper.misuse("was committed", old.commit, old)
+        consumer:stop()
+      end
+      old = batch
+    end
+    helper.misuse("was committed", old.commit, old)
+    helper.misuse("a function expected", old.commit, old, 1)
+    helper.misuse("call it with a colon", old.commit)
+  end)
+
+  it("loses a batch if a command sets the position, and continues there", function()
+    local other, first = assert(db:consumer "c"), true
+    local sizes = {}
+    for batch in consumer:batches() do
+      if first then
+        first = false
+        assert(other:seek { at = 9 })
+        helper.refused("LEASE_LOST", batch:commit(function(tx)
+          tx:table "counts":put { id = "lost" }
+        end))
+      else
+        sizes[#sizes + 1] = #batch
+        assert(batch:commit())
+        consumer:stop()
+      end
+    end
+    assert.same({ 2 }, sizes)
+    assert.is_nil(counts:get { id = "lost" })
+  end)
+
+  it("ends when another call of the consumer begins", function()
+    local iterate = consumer:batches()
+    assert(iterate():commit())
+    assert.equal(4, consumer:step(function() end))
+    helper.misuse("the iteration has ended", iterate)
+  end)
+
+  it("raises CONSUMER_GONE", function()
+    local iterate = consumer:batches()
+    local batch = iterate()
+    assert(consumer:delete())
+    helper.refused("CONSUMER_GONE", batch:commit())
+    helper.raises("CONSUMER_GONE", function() while true do iterate() end end)
+  end)
+end)

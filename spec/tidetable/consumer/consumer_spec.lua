@@ -1,0 +1,167 @@
+-- consumer_spec.lua - definition of consumers and the commands on them.
+local helper = require "spec.tidetable.helper"
+local tidetable = require "tidetable"
+
+describe("a consumer", function()
+  helper.setup(before_each, after_each)
+
+  local db, orders
+
+  before_each(function()
+    db = helper.open()
+    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    for i = 1, 10 do assert(orders:put { id = tostring(i) }) end
+  end)
+
+  local function ids_from(opts)
+    local consumer = assert(db:consumer("c", opts))
+    local ids = {}
+    while assert(consumer:step(function(records)
+      for _, record in ipairs(records) do ids[#ids + 1] = record.keys.id end
+    end)) > 0 do end
+    assert(consumer:delete())
+    return table.concat(ids, " ")
+  end
+
+  it("begins at each start position of streams", function()
+    local all = "1 2 3 4 5 6 7 8 9 10"
+    assert.equal(all, ids_from { source = "orders" })
+    assert.equal(all, ids_from { source = orders, from = "TRIM_HORIZON" })
+    assert.equal("", ids_from { source = "orders", from = "LATEST" })
+    assert.equal("9 10", ids_from { source = "orders", at = 9 })
+    assert.equal("10", ids_from { source = "orders", after = 9 })
+    assert.equal(all, ids_from { source = "orders", time = 0 })
+    helper.refused("AHEAD", db:consumer("c", { source = "orders", after = 11 }))
+  end)
+
+  it("has a start position that counts at creation only", function()
+    assert(db:consumer("c", { source = "orders", from = "LATEST" }))
+    assert(orders:put { id = "new" })
+    local again = assert(db:consumer("c", { source = "orders", from = "TRIM_HORIZON" }))
+    local ids
+    assert.equal(1, again:step(function(records) ids = records[1].keys.id end))
+    assert.equal("new", ids)
+  end)
+
+  it("reads all tables in their total order", function()
+    local others = assert(db:create_table { name = "others", partition_key = "id", stream = true })
+    assert(others:put { id = "x" })
+    assert(orders:put { id = "y" })
+    local consumer = assert(db:consumer("all", { source = "*", at = 10 }))
+    local seen = {}
+    consumer:step(function(records)
+      for _, record in ipairs(records) do
+        seen[#seen + 1] = record.table_name .. " " .. record.keys.id
+      end
+    end)
+    assert.same({ "orders 10", "others x", "orders y" }, seen)
+    assert.equal("*", consumer:describe().source)
+  end)
+
+  it("describes itself", function()
+    local consumer = assert(db:consumer("c", { source = "orders", batch_size = 4, window = 0.5 }))
+    assert.equal("tidetable.consumer: c", tostring(consumer))
+    assert.equal(0, assert(consumer:step(function() end)) - 4)
+    local about = assert(consumer:describe())
+    assert.equal(0.5, about.settings.window)
+    assert.equal(4, about.settings.batch_size)
+    assert.equal("optimistic", about.settings.mode)
+    about.settings, about.created_at = nil, nil
+    assert.same({ name = "c", source = "orders", position = 4, last_sequence_number = 10,
+      is_paused = false, has_owner = true, attempts = 0, records = 4, batches = 1, failures = 0,
+      shards = 64 }, about)
+    consumer:close()
+    assert.is_false(consumer:describe().has_owner)
+  end)
+
+  it("is listed by name until it is deleted", function()
+    for _, name in ipairs { "b", "a.1", "C" } do
+      assert(db:consumer(name, { source = "orders" }))
+    end
+    assert.same({ "C", "a.1", "b" }, db:list_consumers())
+    local consumer = assert(db:consumer "a.1")
+    assert.is_true(consumer:delete())
+    assert.same({ "C", "b" }, db:list_consumers())
+    helper.refused("NOT_FOUND", consumer:delete())
+    helper.refused("NOT_FOUND", consumer:describe())
+    helper.refused("NOT_FOUND", consumer:pause())
+    helper.refused("NOT_FOUND", consumer:seek { from = "LATEST" })
+    helper.refused("NOT_FOUND", consumer:step(function() end))
+    helper.refused("NOT_FOUND", db:consumer "a.1")
+  end)
+
+  it("names the settings that differ", function()
+    assert(db:consumer("c", { source = "orders", batch_size = 7 }))
+    local err = helper.refused("CONSUMER_DIFFERS", db:consumer("c", { source = "orders" }))
+    assert.is_truthy(err.message:find("batch_size", 1, true), err.message)
+    err = helper.refused("CONSUMER_DIFFERS", db:consumer("c", { source = "*", mode = "locked",
+      batch_size = 7 }))
+    assert.is_truthy(err.message:find("source, mode", 1, true), err.message)
+    assert(db:consumer("c", { source = "orders", batch_size = 7, from = "LATEST" }))
+    assert(db:consumer("c", { source = "orders", batch_size = 100 , update = true }))
+    assert(db:consumer("c", { source = "orders" }))
+    helper.refused("CONSUMER_DIFFERS", db:consumer("c", { source = "*", update = true }))
+  end)
+
+  it("is refused with a source, a name or options that are not valid", function()
+    helper.refused("NOT_FOUND", db:consumer("c", { source = "nothing" }))
+    assert(db:create_table { name = "plain", partition_key = "id" })
+    helper.refused("NOT_FOUND", db:consumer("c", { source = "plain" }))
+    helper.refused("VALIDATION", db:consumer("a b", { source = "orders" }))
+    helper.refused("VALIDATION", db:consumer("c", { source = "orders", shards = 4097 }))
+    helper.misuse("a name expected", db.consumer, db)
+    helper.misuse('"batchsize"', db.consumer, db, "c", { source = "orders", batchsize = 1 })
+    helper.misuse('"source" is missing', db.consumer, db, "c", { from = "LATEST" })
+    helper.misuse("only one of", db.consumer, db, "c", { source = "orders", at = 1, after = 1 })
+    helper.misuse("source", db.consumer, db, "c", { source = {} })
+    assert.same({}, db:list_consumers())
+  end)
+
+  it("stays paused until it is resumed, also for others and after a restart", function()
+    local consumer = assert(db:consumer("c", { source = "orders" }))
+    assert.is_true(consumer:pause())
+    assert.is_true(consumer:pause())
+    assert.equal(0, consumer:step(error))
+    db:close()
+    db = helper.open()
+    consumer = assert(db:consumer("c", { source = "orders" }))
+    assert.is_true(consumer:describe().is_paused)
+    assert.equal(0, consumer:step(error))
+    assert.is_true(consumer:resume())
+    assert.equal(10, consumer:step(function() end))
+  end)
+
+  it("continues at a position that a command has set", function()
+    local first = assert(db:consumer("c", { source = "orders" }))
+    local second = assert(db:consumer "c")
+    assert.equal(10, first:step(function() end))
+    assert.is_true(second:seek { at = 9 })
+    assert.equal(2, first:step(function() end))
+    assert.is_true(first:seek { from = "TRIM_HORIZON" })
+    assert.equal(10, first:step(function() end))
+    helper.refused("AHEAD", first:seek { after = 11 })
+    helper.misuse("one of the options", first.seek, first, {})
+  end)
+
+  it("of another database with the same name is another one", function()
+    local other = helper.open({}, helper.path "other.tide")
+    assert(other:create_table { name = "orders", partition_key = "id", stream = true })
+    assert(db:consumer("c", { source = "orders" }))
+    helper.refused("NOT_FOUND", other:consumer "c")
+  end)
+
+  it("is in a copy of the database, at its position", function()
+    local consumer = assert(db:consumer("c", { source = "orders", batch_size = 6 }))
+    consumer:step(function() end)
+    assert(db:backup(helper.path "copy.tide"))
+    local copy = helper.open({}, helper.path "copy.tide")
+    assert.equal(4, assert(copy:consumer "c"):step(function() end))
+    assert.same({}, assert(copy:check()).problems)
+  end)
+
+  it("can't be created where nothing can be written", function()
+    db:close()
+    local reader <close> = assert(tidetable.open(helper.path(), { read_only = true }))
+    helper.refused("READ_ONLY", reader:consumer("c", { source = "orders" }))
+  end)
+end)

@@ -1,0 +1,149 @@
+/* test_consumer.c - codec/consumer.h and stream/consumer.h: rows of consumers. */
+#include "stream/consumer.h"
+
+#include "unit/stores.h"
+
+static void names(void)
+{
+	static const char *const good[] = { "a", "A-9_.z", "totals" };
+	static const char *const bad[] = { "", "a b", "a/b", "\xc3\xa4", "a\n" };
+	char longest[CONSUMER_NAME_MAX + 1];
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		CHECK(is_consumer_name(slice_of_text(good[i])));
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		CHECK(!is_consumer_name(slice_of_text(bad[i])));
+	memset(longest, 'x', sizeof longest);
+	CHECK(is_consumer_name(slice_of(longest, CONSUMER_NAME_MAX)));
+	CHECK(!is_consumer_name(slice_of(longest, CONSUMER_NAME_MAX + 1)));
+}
+
+static struct progress_row random_progress(void)
+{
+	struct progress_row row = { .epoch = check_random(), .records = check_random(),
+		.batches = check_random(), .failures = check_random(), .gaps = check_random(),
+		.attempts = (uint32_t)check_random(), .largest_batch = (uint32_t)check_random() };
+
+	row.last = (uint16_t)check_random_below(CONSUMER_SHARDS_MAX);
+	row.position = check_random_below(SEQUENCE_MAX + 1);
+	row.owner.worker = (uint32_t)check_random();
+	check_random_bytes(row.owner.opening, sizeof row.owner.opening);
+	return row;
+}
+
+/* Every value decodes to itself, and no part of its bytes decodes. */
+static void progress_decodes(void)
+{
+	struct buffer bytes = { 0 }, again = { 0 };
+
+	for (int i = 0; i < 1000; i++) {
+		struct progress_row row = random_progress(), decoded;
+
+		buffer_clear(&bytes);
+		buffer_clear(&again);
+		progress_put(&bytes, &row);
+		CHECK_EQUAL_INT(progress_get(&decoded, buffer_slice(&bytes)), 0);
+		progress_put(&again, &decoded);
+		CHECK_BYTES(again.data, again.len, bytes.data, bytes.len);
+		CHECK_EQUAL_INT(progress_get(&decoded, slice_of(bytes.data,
+			(size_t)check_random_below(bytes.len))), ERR_CORRUPT);
+	}
+	buffer_release(&bytes);
+	buffer_release(&again);
+}
+
+static int decode(struct consumer_row row)
+{
+	struct buffer bytes = { 0 };
+	struct consumer_row decoded;
+	int err;
+
+	consumer_put(&bytes, &row);
+	err = consumer_get(&decoded, buffer_slice(&bytes));
+	if (!err) {
+		CHECK_EQUAL_UINT(decoded.id, row.id);
+		CHECK(decoded.is_paused == row.is_paused);
+		CHECK_EQUAL_INT(decoded.shards, row.shards);
+		CHECK_EQUAL_UINT(decoded.stream, row.stream);
+		CHECK(slice_equal(decoded.settings, row.settings));
+	}
+	buffer_release(&bytes);
+	return err;
+}
+
+static void consumers_decode(void)
+{
+	struct consumer_row row = { .id = 1, .created_ms = 2, .shards = 64, .stream = 3,
+		.settings = { (const uint8_t *)"map", 3 } };
+
+	CHECK_EQUAL_INT(decode(row), 0);
+	row.is_paused = true;
+	CHECK_EQUAL_INT(decode(row), 0);
+	row.shards = 0;
+	CHECK_EQUAL_INT(decode(row), ERR_CORRUPT);
+	row.shards = CONSUMER_SHARDS_MAX + 1;
+	CHECK_EQUAL_INT(decode(row), ERR_CORRUPT);
+	row.shards = 1;
+	row.id = 0;
+	CHECK_EQUAL_INT(decode(row), ERR_CORRUPT);
+}
+
+/* The progress of a shard is in the row that begins at it or before it. */
+static void shards_are_found(struct txn *txn)
+{
+	struct progress_row row = { .first = 0, .last = 9, .position = 1 }, found;
+
+	CHECK_EQUAL_INT(progress_read(&found, txn, 5, 0), END);
+	CHECK_EQUAL_INT(progress_write(txn, 5, &row), 0);
+	row = (struct progress_row){ .first = 10, .last = 63, .position = 2 };
+	CHECK_EQUAL_INT(progress_write(txn, 5, &row), 0);
+	for (uint16_t shard = 0; shard < 64; shard++) {
+		CHECK_EQUAL_INT(progress_read(&found, txn, 5, shard), 0);
+		CHECK_EQUAL_UINT(found.position, shard < 10 ? 1 : 2);
+		CHECK_EQUAL_INT(found.first, shard < 10 ? 0 : 10);
+	}
+	CHECK_EQUAL_INT(progress_read(&found, txn, 5, 64), ERR_CORRUPT);
+	CHECK_EQUAL_INT(progress_read(&found, txn, 4, 0), END);
+	CHECK_EQUAL_INT(progress_read(&found, txn, 6, 0), END);
+}
+
+/* Only floors after the position are kept, and a removed consumer leaves no row. */
+static void floors_are_kept(struct txn *txn)
+{
+	struct floor floors[] = { { 2, 5, 9 }, { 7, 20, 30 }, { 9, 21, 40 } };
+	struct feed feed = { .position = 10, .started = 50, .floors = floors, .floor_count = 3 };
+	struct feed again = { 0 };
+	struct slice name = slice_of_text("name");
+	struct consumer_row row = { .id = 5, .shards = 64 };
+
+	CHECK_EQUAL_INT(floors_write(txn, 5, &feed), 0);
+	CHECK_EQUAL_INT(floors_write(txn, 5, &feed), 0);
+	CHECK_EQUAL_INT(floors_read(&again, txn, 5), 0);
+	CHECK_EQUAL_UINT(again.started, 50);
+	CHECK_EQUAL_UINT(again.floor_count, 2);
+	CHECK(again.floors[0].stream == 7 && again.floors[0].hidden == 20);
+	CHECK(again.floors[1].stream == 9 && again.floors[1].hidden == 21);
+	feed_release(&again);
+	CHECK_EQUAL_INT(consumer_write(txn, name, &row), 0);
+	CHECK_EQUAL_INT(consumer_remove(txn, name, 5), 0);
+	CHECK_EQUAL_INT(floors_read(&again, txn, 5), 0);
+	CHECK(again.floor_count == 0 && again.started == 0);
+	CHECK_EQUAL_INT(progress_read(&(struct progress_row){ 0 }, txn, 5, 0), END);
+	CHECK_EQUAL_INT(consumer_read(&row, txn, name), END);
+	feed_release(&again);
+}
+
+int main(void)
+{
+	struct store *store = open_small(store_path("consumer.tide"));
+	struct txn *txn = begin_write(store);
+
+	names();
+	progress_decodes();
+	consumers_decode();
+	shards_are_found(txn);
+	floors_are_kept(txn);
+	cancel_write(txn);
+	store_close(store);
+	return 0;
+}
