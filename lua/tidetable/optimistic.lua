@@ -7,6 +7,7 @@
 -- function runs again.
 
 local core = require "tidetable.core"
+local deferred_update = require "tidetable.deferred_update"
 local item_operations = require "tidetable.item_operations"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
@@ -29,6 +30,8 @@ local optimistic = {}
 ---@field absent boolean     true: the item does not exist after it, or is expired
 ---@field number integer     position in the transaction's log, from 1
 ---@field older tidetable.PendingWrite[]|nil  earlier writes of the same key, in order
+---@field update tidetable.DeferredUpdate|nil  evaluated again if the item has changed
+---@field base table|nil     with update: key_bytes and version of the item in the snapshot
 
 --- The writes of a transaction to one table.
 ---@class tidetable.Writes
@@ -261,6 +264,8 @@ end
 ---@field package missing any                the NOT_FOUND error if it does not exist
 ---@field package versions table<string, any>  versions of the items read, by sortable key
 ---@field package key_bytes table<string, string>  the encoded keys of these items
+---@field package bases table<string, table>  key_bytes and version, in the snapshot, of items of
+---                                           which only deferred updates depend
 ---@field package writes tidetable.Writes
 local Table = {}
 Table.__index = Table
@@ -270,9 +275,14 @@ function Table:__tostring()
   return ("%s: %s"):format(Table.__name, self.name)
 end
 
---- Returns the encoded item with a key as the transaction sees it, nil if there is none. If the
---- transaction has not written it, records its version for the validation.
+--- Returns the encoded item with a key as the transaction sees it, nil if there is none. Records its
+--- version in the snapshot for the validation, unless the transaction wrote the item without reading
+--- it.
 local function read_bytes(self, key, bytes)
+  local base = self.bases[key]
+  if base then
+    self.key_bytes[key], self.versions[key] = bytes, base.version
+  end
   local own = self.writes.last[key]
   if own then
     return not own.absent and own.bytes or nil
@@ -281,6 +291,19 @@ local function read_bytes(self, key, bytes)
   self.key_bytes[key] = bytes
   self.versions[key] = version
   return item
+end
+
+--- Returns the same for a deferred update, which is no read, and the item's base; nil if the update
+--- depends on no version: the transaction has written the item before.
+local function read_base(self, key, bytes)
+  local own, base = self.writes.last[key], self.bases[key]
+  if own then
+    return not own.absent and own.bytes or nil, base
+  end
+  local version, item = or_raise(core.get_at(self.transaction.snapshot, self.core, bytes, true))
+  base = { key_bytes = bytes, version = version }
+  self.bases[key] = base
+  return item, base
 end
 
 --- Returns the item with a key as the transaction sees it.
@@ -307,13 +330,14 @@ end
 
 --- Adds a write to the transaction. If memory runs out in between, `unfinished` stays above 0 and
 --- the transaction cannot commit any more.
-local function add_write(self, key, bytes, deletes)
+local function add_write(self, key, bytes, deletes, update, base)
   local transaction = self.transaction
   local log = transaction.log
   local absent = deletes or self.has_ttl
     and or_raise(core.expired_at(transaction.snapshot, self.core, bytes)) or false
   local write = {
     table = self.core, bytes = bytes, deletes = deletes, absent = absent, number = #log + 1,
+    update = update, base = base,
   }
   transaction.unfinished = transaction.unfinished + 1
   self.writes:add(key, write)
@@ -328,13 +352,20 @@ local function write(self, operation, item, expression, opts, subject)
   local key, bytes =
     or_raise(core.key_at(transaction.snapshot, self.core, item, operation ~= request.PUT))
   local update, given, returns, wants_failed = request.arguments(expression, opts)
+  local deferred = operation == request.UPDATE and not self.versions[key]
+    and deferred_update.new(item, expression, opts) or nil
+  local old, base
+  if deferred then
+    old, base = read_base(self, key, bytes)
+  else
+    old = read_bytes(self, key, bytes)
+  end
   local new, returned = or_raise(request.results(subject, core.evaluate(self.core, operation,
-    bytes, update, given, returns, wants_failed, transaction.snapshot,
-    read_bytes(self, key, bytes))))
+    bytes, update, given, returns, wants_failed, transaction.snapshot, old)))
   if operation == request.DELETE then
     add_write(self, key, bytes, true)
   elseif #new > 0 then
-    add_write(self, key, new, false)
+    add_write(self, key, new, false, base and deferred, base)
   end
   if returned then
     return true, returned
@@ -618,7 +649,7 @@ local function open_table(transaction, name)
   return setmetatable({
     core = handle, name = name, transaction = transaction, id = id or 0,
     has_ttl = id and has_ttl, keys = { partition_key, sort_key }, missing = missing,
-    versions = {}, key_bytes = {}, writes = new_writes(),
+    versions = {}, key_bytes = {}, bases = {}, writes = new_writes(),
   }, Table)
 end
 
@@ -663,10 +694,30 @@ local function is_current(transaction)
   return true
 end
 
+--- Returns true if a write has to be evaluated again: the item has changed since the snapshot. The
+--- first write of each item tests it, before the transaction changes the item itself.
+local function has_moved(each)
+  local base = each.base
+  if base and base.moved == nil then
+    local moved, err = deferred_update.has_moved(each.table, base.key_bytes, base.version)
+    if moved == nil then
+      return nil, err
+    end
+    base.moved = moved
+  end
+  return base ~= nil and base.moved
+end
+
 --- Applies the writes in their order.
 local function apply(log)
   for _, each in ipairs(log) do
-    local ok, err = core.apply(each.table, each.bytes, each.deletes)
+    local moved, err = has_moved(each)
+    local ok = moved ~= nil
+    if moved then
+      each.update:apply(each.table)
+    elseif ok then
+      ok, err = core.apply(each.table, each.bytes, each.deletes)
+    end
     if not ok then
       return nil, err
     end
