@@ -49,7 +49,8 @@ struct tide_options {
 	bool alone;                  /* exclusive: fails with BUSY if another handle is
 	                              * open, and keeps others from opening until close */
 	enum durability durability;
-	uint64_t max_bytes;          /* maximum size of the file; 0: 64 GiB */
+	uint64_t max_bytes;          /* maximum size of the file, which opening for writing
+	                              * records in the file; 0: the recorded one, or 64 GiB */
 	struct clock *clock;         /* NULL: the system clock; must outlive the handle */
 };
 
@@ -69,11 +70,11 @@ struct tide_options {
  */
 int tide_open(struct tide **tide, const struct tide_options *options, struct failure *failure);
 
-/* Updates the boot id that the file has at durability levels below full, if tide_open could
- * not because another process held the write lock. Returns BUSY while a process still holds
- * it. Call it after tide_open; tide_begin also calls it. With this boot id no sequence number
- * is used again after a power cut. */
-int tide_mark_boot(struct tide *tide, struct failure *failure);
+/* Updates the boot id that the file has at durability levels below full, and its maximum size, if
+ * tide_open could not because another process held the write lock. Returns BUSY while a process
+ * still holds it. Call it after tide_open; tide_begin also calls it. With this boot id no sequence
+ * number is used again after a power cut. */
+int tide_mark_opening(struct tide *tide, struct failure *failure);
 
 /* Aborts an open transaction and closes the handle. Accepts NULL. */
 void tide_close(struct tide *tide);
@@ -94,8 +95,8 @@ struct tide_info {
 	uint64_t free_bytes;         /* of them in free pages */
 	uint64_t page_bytes;
 	uint64_t max_bytes;          /* size at which writes fail with FULL */
-	uint64_t max_size;           /* size asked for; more than max_bytes if the address
-	                              * space is smaller */
+	uint64_t max_size;           /* size asked for or recorded; more than max_bytes if the
+	                              * address space is smaller */
 	uint32_t readers;            /* reader slots in use, by all processes */
 	uint32_t readers_max;        /* all reader slots */
 	uint64_t oldest_reader_lag;  /* commits since the oldest snapshot in use */

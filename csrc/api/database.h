@@ -24,7 +24,8 @@ struct tide {
 	char *given_path;            /* path given to tide_open, made absolute; NULL if it is
 	                              * the store's path */
 	uint64_t name_checked_ms;    /* clock_elapsed_ms at the last check by tide_check_name */
-	bool mark_due;               /* tide_mark_boot has work to do */
+	bool mark_due;               /* tide_mark_opening has work to do */
+	uint64_t max_size;           /* maximum size given to tide_open; 0: none */
 	struct file_header header;
 	struct catalog catalog;
 	struct txn *reader;          /* kept open; renewed for a page, then reset */

@@ -44,7 +44,7 @@ static void take_finding(void *context, const struct finding *finding)
 static bool is_known_meta(struct slice key)
 {
 	switch (key.data[0]) {
-	case META_FILE_HEADER: case META_STATE: case META_WEAK_BOOT:
+	case META_FILE_HEADER: case META_STATE: case META_WEAK_BOOT: case META_MAX_SIZE:
 		return key.len == 1;
 	case META_TABLE:
 		return is_table_name(slice_of(key.data + 1, key.len - 1));

@@ -21,6 +21,7 @@
 #define META_FILE_HEADER 0x01
 #define META_STATE 0x02
 #define META_WEAK_BOOT 0x03
+#define META_MAX_SIZE 0x04
 #define META_TABLE 0x10
 #define META_DROPPED 0x11
 #define META_INDEX 0x12

@@ -143,7 +143,7 @@
 ---@field file_bytes integer       size of the file
 ---@field free_bytes integer       size of its free pages
 ---@field max_bytes integer  size at which writes fail: max_size, or less in a small address space
----@field max_size integer         as given to tidetable.open
+---@field max_size integer         as given to tidetable.open, or as recorded
 ---@field page_bytes integer       size of a page
 ---@field readers integer          reader slots in use
 ---@field readers_max integer      number of reader slots

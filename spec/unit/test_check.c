@@ -48,7 +48,7 @@ static void forge_orphan_rows(void)
 }
 
 static const uint8_t file_header_key[] = { META_FILE_HEADER }, state_key[] = { META_STATE },
-	boot_key[] = { META_WEAK_BOOT };
+	boot_key[] = { META_WEAK_BOOT }, max_size_key[] = { META_MAX_SIZE };
 
 static void forge_file_header(void)
 {
@@ -63,6 +63,12 @@ static void forge_no_state(void)
 static void ruin_boot(void)
 {
 	CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of(boot_key, 1), slice_of_text("ruin")), 0);
+}
+
+static void ruin_max_size(void)
+{
+	CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of(max_size_key, 1),
+		slice_of_text("ruin")), 0);
 }
 
 static void forge_number_key(void)
@@ -101,6 +107,9 @@ static const struct wrong wrongs[] = {
 	} },
 	{ "a ruined row", ruin_boot, {
 		"1\tmeta\t\tboot\t*)",
+	} },
+	{ "a ruined maximum size", ruin_max_size, {
+		"1\tmeta\t\tmaximum size\t*)",
 	} },
 	{ "an invalid number key", forge_number_key, {
 		"4\titems\tnumbers\tp = \"a\", s = 0xffffff\t*does not decode",
