@@ -163,6 +163,16 @@ int tide_set_retention(struct tide *tide, uint32_t stream, const struct retentio
 int tide_describe_table(struct tide *tide, struct tide_table *table,
 	const struct table_row **row, struct failure *failure);
 
+/* Sets *items to the number of items that tide_note_item_count stored last, and *counted_ms to the
+ * time of that call, 0 if there was none. Returns NOT_FOUND. */
+int tide_item_count(struct tide *tide, struct tide_table *table, uint64_t *items,
+	uint64_t *counted_ms, struct failure *failure);
+
+/* Stores the number of items of the table with this name and id, and the present time. Returns
+ * NOT_FOUND if it is another table. */
+int tide_note_item_count(struct tide *tide, struct tide_table *table, uint32_t id, uint64_t items,
+	struct failure *failure);
+
 /* Replaces the contents of names with the names of all tables (each a varint length and the
  * bytes), in byte order. */
 int tide_table_names(struct tide *tide, struct buffer *names, struct failure *failure);

@@ -11,6 +11,7 @@
 #include "table/define.h"
 #include "table/expire.h"
 #include "table/file_header.h"
+#include "table/item_count.h"
 #include "table/read.h"
 #include "table/sweep.h"
 #include "table/transaction.h"

@@ -278,6 +278,7 @@ static void name_meta_row(struct check *check, struct slice key)
 		break;
 	case META_DROPPED: put_format(&subject->key, "deleted table %u", id); break;
 	case META_INDEX: put_format(&subject->key, "index %u", id); break;
+	case META_ITEM_COUNT: put_format(&subject->key, "item count of table %u", id); break;
 	case META_STREAM: put_format(&subject->key, "stream %u", id); break;
 	case META_HORIZON: put_format(&subject->key, "horizon of stream %u", id); break;
 	default:

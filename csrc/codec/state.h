@@ -25,6 +25,7 @@
 #define META_TABLE 0x10
 #define META_DROPPED 0x11
 #define META_INDEX 0x12
+#define META_ITEM_COUNT 0x13
 #define META_STREAM 0x20
 #define META_HORIZON 0x21
 

@@ -170,6 +170,41 @@ static int describe_table(lua_State *L)
 	return 1;
 }
 
+/* item_count(table) -> number of items, time of the count in seconds; false if they were never
+ * counted; or nil, err, code */
+static int item_count(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	uint64_t items, counted_ms;
+	struct failure failure;
+
+	if (tide_item_count(database->tide, &table->table, &items, &counted_ms, &failure))
+		return return_failure(L, &failure);
+	if (!counted_ms) {
+		lua_pushboolean(L, 0);
+		return 1;
+	}
+	lua_pushinteger(L, (lua_Integer)items);
+	lua_pushnumber(L, (lua_Number)counted_ms / 1000);
+	return 2;
+}
+
+/* note_item_count(table, table id, items) -> true; or nil, err, code */
+static int note_item_count(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	uint32_t id = (uint32_t)luaL_checkinteger(L, 2);
+	uint64_t items = (uint64_t)luaL_checkinteger(L, 3);
+	struct failure failure;
+
+	if (tide_note_item_count(database->tide, &table->table, id, items, &failure))
+		return return_failure(L, &failure);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
 /* table_names(db) -> array of the names of all tables; or nil, err, code */
 static int table_names(lua_State *L)
 {
@@ -540,6 +575,8 @@ void open_tables(lua_State *L)
 		{ "set_retention", set_retention },
 		{ "set_ttl", set_ttl },
 		{ "describe_table", describe_table },
+		{ "item_count", item_count },
+		{ "note_item_count", note_item_count },
 		{ "table_names", table_names },
 		{ "stream_ids", stream_ids },
 		{ "stream_of", stream_of },

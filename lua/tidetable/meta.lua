@@ -126,6 +126,8 @@
 ---@field name string
 ---@field id integer
 ---@field created_at number        seconds since 1970
+---@field items integer?           number of items that count_items has counted; nil: never
+---@field items_counted_at number? time of that count, in seconds since 1970
 ---@field partition_key [string, "S"|"N"|"B"]
 ---@field sort_key [string, "S"|"N"|"B"]?
 ---@field ttl string?              the time-to-live attribute

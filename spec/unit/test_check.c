@@ -65,6 +65,15 @@ static void ruin_boot(void)
 	CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of(boot_key, 1), slice_of_text("ruin")), 0);
 }
 
+static void forge_item_counts(void)
+{
+	struct item_count count = { 3, 1 };
+	static const uint8_t key[] = { META_ITEM_COUNT, 0, 0, 0, 1 };
+
+	CHECK_EQUAL_INT(item_count_write(txn, 9, &count), 0);
+	forge_row(txn, TREE_META, slice_of(key, sizeof key), slice_of_text("short"));
+}
+
 static void ruin_max_size(void)
 {
 	CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of(max_size_key, 1),
@@ -107,6 +116,10 @@ static const struct wrong wrongs[] = {
 	} },
 	{ "a ruined row", ruin_boot, {
 		"1\tmeta\t\tboot\t*)",
+	} },
+	{ "item counts", forge_item_counts, {
+		"1\tmeta\t\titem count of table 1\t*does not decode",
+		"3\tmeta\t\titem count of table 9\t*belongs to no table",
 	} },
 	{ "a ruined maximum size", ruin_max_size, {
 		"1\tmeta\t\tmaximum size\t*)",

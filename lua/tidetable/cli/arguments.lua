@@ -122,6 +122,12 @@ arguments.MAX_SIZE = {
   value = "SIZE", convert = arguments.size,
 }
 
+--- For commands that show the number of items.
+---@type tidetable.cli.Option
+arguments.COUNT = {
+  "--count", "Count the items first. The number is kept in the file with its time.",
+}
+
 --- For commands that write.
 ---@type tidetable.cli.Option
 arguments.BUSY_TIMEOUT = {
