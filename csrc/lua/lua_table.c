@@ -14,6 +14,7 @@
 #include "lua/lua_failure.h"
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
+#include "lua/lua_item.h"
 #include "lua/lua_value.h"
 #include "lua/lua_write.h"
 
@@ -326,7 +327,7 @@ static int put_or_delete(lua_State *L, bool deletes)
 	struct slice item;
 	int err, place;
 
-	err = read_item(L, 2, &database->builder, &item, deletes ? "key" : "item", &failure);
+	err = read_item_of(L, 2, table, &item, deletes, &failure);
 	if (err)
 		return return_failure(L, &failure);
 	luaL_checkstack(L, 8, NULL);
@@ -372,7 +373,7 @@ static int read_projected(lua_State *L, struct database *database, struct table_
 	const struct table_row *row;
 	uint64_t sequence;
 	struct slice key;
-	int err = read_item(L, 2, &database->builder, &key, "key", failure);
+	int err = read_item_of(L, 2, table, &key, true, failure);
 
 	if (!err)
 		err = tide_describe_table(database->tide, &table->table, &row, failure);
@@ -485,7 +486,7 @@ static int push_item_of_key(lua_State *L, getter *read, struct failure *failure)
 	lua_getiuservalue(L, 1, 1);
 	buffer = take_lua_buffer(L, lua_gettop(L), 2, &database->buffer);
 	check_usable(L, database);
-	err = read_item(L, 2, &database->builder, &key, "key", failure);
+	err = read_item_of(L, 2, table, &key, true, failure);
 	if (!err)
 		err = read(database->tide, &table->table, key, &buffer->bytes, &sequence, failure);
 	if (err == 0)
@@ -522,7 +523,7 @@ static int tx_change(lua_State *L, bool deletes)
 	check_deadline(L, database);
 	if (lua_toboolean(L, 3))
 		old = &new_lua_buffer(L)->bytes;
-	err = read_item(L, 2, &database->builder, &item, deletes ? "key" : "item", &failure);
+	err = read_item_of(L, 2, table, &item, deletes, &failure);
 	if (!err)
 		err = deletes ? tide_delete(database->tide, &table->table, item, &change,
 			&failure) :
