@@ -49,7 +49,8 @@ struct tide_options {
 	bool alone;                  /* exclusive: fails with BUSY if another handle is
 	                              * open, and keeps others from opening until close */
 	enum durability durability;
-	uint64_t max_bytes;          /* maximum size of the file; 0: 64 GiB */
+	uint64_t max_bytes;          /* maximum size of the file, which opening for writing
+	                              * records in the file; 0: the recorded one, or 64 GiB */
 	struct clock *clock;         /* NULL: the process's clock; must outlive the handle */
 };
 
@@ -69,11 +70,11 @@ struct tide_options {
  */
 int tide_open(struct tide **tide, const struct tide_options *options, struct failure *failure);
 
-/* Updates the boot id that the file has at durability levels below full, if tide_open could
- * not because another process held the write lock. Returns BUSY while a process still holds
- * it. Call it after tide_open; tide_begin also calls it. With this boot id no sequence number
- * is used again after a power cut. */
-int tide_mark_boot(struct tide *tide, struct failure *failure);
+/* Updates the boot id that the file has at durability levels below full, and its maximum size, if
+ * tide_open could not because another process held the write lock. Returns BUSY while a process
+ * still holds it. Call it after tide_open; tide_begin also calls it. With this boot id no sequence
+ * number is used again after a power cut. */
+int tide_mark_opening(struct tide *tide, struct failure *failure);
 
 /* Aborts an open transaction and closes the handle. Accepts NULL. */
 void tide_close(struct tide *tide);
@@ -94,8 +95,8 @@ struct tide_info {
 	uint64_t free_bytes;         /* of them in free pages */
 	uint64_t page_bytes;
 	uint64_t max_bytes;          /* size at which writes fail with FULL */
-	uint64_t max_size;           /* size asked for; more than max_bytes if the address
-	                              * space is smaller */
+	uint64_t max_size;           /* size asked for or recorded; more than max_bytes if the
+	                              * address space is smaller */
 	uint32_t readers;            /* reader slots in use, by all processes */
 	uint32_t readers_max;        /* all reader slots */
 	uint64_t oldest_reader_lag;  /* commits since the oldest snapshot in use */
@@ -164,6 +165,16 @@ int tide_set_retention(struct tide *tide, uint32_t stream, const struct retentio
 /* Sets *row to the table's row in the catalog, which is lent. Returns NOT_FOUND. */
 int tide_describe_table(struct tide *tide, struct tide_table *table,
 	const struct table_row **row, struct failure *failure);
+
+/* Sets *items to the number of items that tide_note_item_count stored last, and *counted_ms to the
+ * time of that call, 0 if there was none. Returns NOT_FOUND. */
+int tide_item_count(struct tide *tide, struct tide_table *table, uint64_t *items,
+	uint64_t *counted_ms, struct failure *failure);
+
+/* Stores the number of items of the table with this name and id, and the present time. Returns
+ * NOT_FOUND if it is another table. */
+int tide_note_item_count(struct tide *tide, struct tide_table *table, uint32_t id, uint64_t items,
+	struct failure *failure);
 
 /* Replaces the contents of names with the names of all tables (each a varint length and the
  * bytes), in byte order. */

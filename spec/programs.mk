@@ -21,6 +21,7 @@ STORE_CALLS = txn_get txn_put txn_put_reserve txn_insert_reserve txn_append_rese
 	txn_count txn_cursor cursor_open cursor_move cursor_delete reader_open reader_renew \
 	writer_begin writer_commit writer_check_space store_usage store_clear_stale
 $(OUT)/unit/fault_tide_store: WRAPPED = $(STORE_CALLS)
+$(OUT)/unit/test_json_memory: WRAPPED = memory_realloc memory_grow memory_free
 $(OUT)/unit/test_lock_mutexes: WRAPPED = mdb_env_close
 
 # The dynamic linker finds these replacements of libc's functions first, for LMDB too.

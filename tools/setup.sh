@@ -15,7 +15,7 @@ packages_of() {
   tests="$build $tools lua-busted lua-dkjson lua-cqueues lua-luv lua-copas"
   lint="$tests lua-check clang luarocks"
   peers="$tests libsqlite3-dev librocksdb-dev redis-server libhiredis-dev lua-sql-sqlite3 \
-    lua-cjson jq"
+    lua-cjson jq sqlite3"
   case $1 in
   build) echo "$build" ;;
   tools) echo "$tools" ;;

@@ -39,13 +39,20 @@ static int put_first_state(struct txn *txn, const struct clock *clock)
 	return err;
 }
 
+struct new_file {
+	struct clock *clock;
+	uint64_t max_size;           /* 0: none to record */
+};
+
 static int fill_new_file(struct txn *txn, void *context, struct failure *failure)
 {
-	struct clock *clock = context;
-	int err = put_file_header(txn, clock_now_ms(clock), txn_page_bytes(txn));
+	const struct new_file *file = context;
+	int err = put_file_header(txn, clock_now_ms(file->clock), txn_page_bytes(txn));
 
 	if (!err)
-		err = put_first_state(txn, clock);
+		err = put_first_state(txn, file->clock);
+	if (!err && file->max_size)
+		err = max_size_write(txn, file->max_size);
 	return err ? fail_about(failure, err, "the initial rows of a new database") : 0;
 }
 
@@ -77,64 +84,101 @@ static int begin(struct tide *tide, struct tide_waiter *waiter, struct failure *
 	return err;
 }
 
+static bool is_weak(const struct tide *tide)
+{
+	return store_options(tide->store)->durability != DURABILITY_FULL;
+}
+
 /* At a durability level below full a power cut may undo commits whose sequence numbers readers
  * have seen. No sequence number may be used again, so the numbers skip forward if the file has the
- * mark of an earlier boot. */
-static int mark_boot(struct tide *tide, bool weak, struct failure *failure)
+ * mark of an earlier boot. Sets *flush to true if a new mark was written. */
+static int mark_boot(struct tide *tide, bool *flush)
 {
 	struct transaction *transaction = &tide->transaction;
-	struct tide_waiter *waiter = tide->waiter;
 	bool same;
+	int err = weak_boot_read(transaction->txn, &same);
+
+	if (err == ERR_CORRUPT || (!err && !same)) {
+		transaction->state.sequence += SEQUENCE_SKIP;
+		transaction->changed = true;
+		err = weak_boot_delete(transaction->txn);
+	}
+	*flush = err >= 0 && is_weak(tide) && !same;
+	if (*flush) {
+		err = weak_boot_write(transaction->txn);
+		transaction->changed = true;
+	}
+	return err < 0 ? err : 0;
+}
+
+/* Returns the maximum size that the file records, 0 if it has none or the row is damaged. */
+static uint64_t recorded_size(struct txn *txn)
+{
+	uint64_t recorded;
+
+	return max_size_read(txn, &recorded) ? 0 : recorded;
+}
+
+static int mark_size(struct tide *tide)
+{
+	struct transaction *transaction = &tide->transaction;
+
+	if (!tide->max_size || tide->max_size == recorded_size(transaction->txn))
+		return 0;
+	transaction->changed = true;
+	return max_size_write(transaction->txn, tide->max_size);
+}
+
+static int mark_opening(struct tide *tide, struct failure *failure)
+{
+	struct tide_waiter *waiter = tide->waiter;
+	bool flush = false;
 	int err;
 
 	tide->waiter = NULL;
 	err = begin(tide, waiter, failure);
 	if (err)
 		return err;
-	err = weak_boot_read(transaction->txn, &same);
-	if (err == ERR_CORRUPT || (!err && !same)) {
-		transaction->state.sequence += SEQUENCE_SKIP;
-		transaction->changed = true;
-		err = weak_boot_delete(transaction->txn);
-	}
-	if (err >= 0 && weak && !same) {
-		err = weak_boot_write(transaction->txn);
-		transaction->changed = true;
-	}
-	if (err < 0) {
+	err = mark_boot(tide, &flush);
+	if (!err)
+		err = mark_size(tide);
+	if (err) {
 		tide_abort(tide);
 		return fail(failure, err);
 	}
 	err = tide_commit(tide, failure);
-	return err || !weak || same ? err : store_sync(tide->store, failure);
+	return err || !flush ? err : store_sync(tide->store, failure);
 }
 
-/* Sets *due to true if the mark must be examined under the write lock. */
-static int mark_is_due(struct tide *tide, bool weak, bool *due, struct failure *failure)
+/* Uses the recorded maximum size if tide_open got none. Sets tide->mark_due if tide_mark_opening
+ * has something to write. */
+static int look_at_marks(struct tide *tide, struct failure *failure)
 {
 	bool same;
+	uint64_t recorded;
 	int err = reader_renew(tide->reader, failure);
 
 	if (err)
 		return err;
 	err = weak_boot_read(tide->reader, &same);
-	*due = err == END ? weak : !same;
+	tide->mark_due = err == END ? is_weak(tide) : !same;
+	recorded = recorded_size(tide->reader);
 	reader_reset(tide->reader);
+	if (tide->max_size && tide->max_size != recorded)
+		tide->mark_due = true;
+	if (tide->read_only)
+		tide->mark_due = false;
+	store_set_limit(tide->store, recorded ? recorded : STORE_DEFAULT_MAX_BYTES);
 	return 0;
 }
 
-static bool is_weak(const struct tide *tide)
-{
-	return store_options(tide->store)->durability != DURABILITY_FULL;
-}
-
-int tide_mark_boot(struct tide *tide, struct failure *failure)
+int tide_mark_opening(struct tide *tide, struct failure *failure)
 {
 	int err;
 
 	if (!tide->mark_due)
 		return 0;
-	err = mark_boot(tide, is_weak(tide), failure);
+	err = mark_opening(tide, failure);
 	if (!err)
 		tide->mark_due = false;
 	return err;
@@ -143,7 +187,10 @@ int tide_mark_boot(struct tide *tide, struct failure *failure)
 static int open_store(struct tide *tide, const struct tide_options *options,
 	struct failure *failure)
 {
-	struct clock *clock = options->clock ? options->clock : clock_process();
+	struct new_file file = {
+		.clock = options->clock ? options->clock : clock_process(),
+		.max_size = options->max_bytes,
+	};
 	struct store_options store_options = {
 		.path = options->path,
 		.in_memory = options->in_memory,
@@ -152,9 +199,9 @@ static int open_store(struct tide *tide, const struct tide_options *options,
 		.alone = options->alone,
 		.durability = options->durability,
 		.max_bytes = options->max_bytes,
-		.clock = clock,
+		.clock = file.clock,
 		.fill = fill_new_file,
-		.context = clock,
+		.context = &file,
 	};
 
 	return store_open(&tide->store, &store_options, failure);
@@ -195,6 +242,7 @@ int tide_open(struct tide **out, const struct tide_options *options, struct fail
 	if (!tide)
 		return fail(failure, ERR_NO_MEMORY);
 	tide->read_only = options->read_only;
+	tide->max_size = options->in_memory ? 0 : options->max_bytes;
 	err = draw_opening(tide, failure);
 	if (!err)
 		err = open_store(tide, options, failure);
@@ -209,11 +257,10 @@ int tide_open(struct tide **out, const struct tide_options *options, struct fail
 		tide->transaction.store = tide->store;
 		tide->transaction.catalog = &tide->catalog;
 		tide->transaction.secret = tide->header.secret;
-		if (!tide->read_only)
-			err = mark_is_due(tide, is_weak(tide), &tide->mark_due, failure);
+		err = look_at_marks(tide, failure);
 	}
 	if (!err)
-		err = tide_mark_boot(tide, failure);
+		err = tide_mark_opening(tide, failure);
 	if (err && !(err == ERR_BUSY && tide->mark_due)) {
 		tide_close(tide);
 		return err;
@@ -264,7 +311,7 @@ int tide_begin(struct tide *tide, struct failure *failure)
 		return fail(failure, ERR_READ_ONLY);
 	if (tide->transaction.txn)
 		return fail(failure, ERR_NESTED);
-	err = tide_mark_boot(tide, failure);
+	err = tide_mark_opening(tide, failure);
 	return err ? err : begin(tide, waiter, failure);
 }
 

@@ -12,6 +12,7 @@
 #include "table/define.h"
 #include "table/expire.h"
 #include "table/file_header.h"
+#include "table/item_count.h"
 #include "table/read.h"
 #include "table/sweep.h"
 #include "table/transaction.h"
@@ -25,7 +26,8 @@ struct tide {
 	char *given_path;            /* path given to tide_open, made absolute; NULL if it is
 	                              * the store's path */
 	uint64_t name_checked_ms;    /* clock_elapsed_ms at the last check by tide_check_name */
-	bool mark_due;               /* tide_mark_boot has work to do */
+	bool mark_due;               /* tide_mark_opening has work to do */
+	uint64_t max_size;           /* maximum size given to tide_open; 0: none */
 	struct file_header header;
 	uint8_t opening[WORKER_OPENING_BYTES];       /* random id of this opening of the file */
 	struct catalog catalog;

@@ -31,6 +31,55 @@ int tide_describe_table(struct tide *tide, struct tide_table *table,
 	return tide_read_end(tide, &snapshot, found ? 0 : ERR_NOT_FOUND, failure);
 }
 
+int tide_item_count(struct tide *tide, struct tide_table *table, uint64_t *items,
+	uint64_t *counted_ms, struct failure *failure)
+{
+	struct item_count count = { 0 };
+	struct read_view snapshot;
+	const struct table *found;
+	int err = tide_read_begin(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	found = tide_find(tide, table, failure);
+	err = found ? item_count_read(snapshot.txn, found->row.id, &count) : ERR_NOT_FOUND;
+	*items = count.items;
+	*counted_ms = count.counted_ms;
+	if (found && err)
+		fail_about(failure, err, "the item count of table %s", found->row.name);
+	return tide_read_end(tide, &snapshot, err, failure);
+}
+
+static int note_item_count(struct tide *tide, struct tide_table *table, uint32_t id,
+	uint64_t items, struct failure *failure)
+{
+	struct item_count count = { items, tide->transaction.now_ms };
+	const struct table *found = tide_find(tide, table, failure);
+	int err;
+
+	if (!found)
+		return ERR_NOT_FOUND;
+	if (found->row.id != id)
+		return fail_with(failure, ERR_NOT_FOUND, "table %s", found->row.name);
+	tide->transaction.changed = true;
+	err = item_count_write(tide->transaction.txn, id, &count);
+	return err ? fail(failure, err) : 0;
+}
+
+int tide_note_item_count(struct tide *tide, struct tide_table *table, uint32_t id, uint64_t items,
+	struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	if (err)
+		return err;
+	err = note_item_count(tide, table, id, items, failure);
+	if (!err)
+		return tide_commit(tide, failure);
+	tide_abort(tide);
+	return err;
+}
+
 int tide_table_names(struct tide *tide, struct buffer *names, struct failure *failure)
 {
 	struct read_view snapshot;

@@ -16,6 +16,7 @@
 #include "codec/consumer.h"
 #include "os/file.h"
 #include "table/expiry_index.h"
+#include "table/item_count.h"
 
 /* --- findings of the page audit --- */
 
@@ -46,11 +47,12 @@ static void take_finding(void *context, const struct finding *finding)
 static bool is_known_meta(struct slice key)
 {
 	switch (key.data[0]) {
-	case META_FILE_HEADER: case META_STATE: case META_WEAK_BOOT:
+	case META_FILE_HEADER: case META_STATE: case META_WEAK_BOOT: case META_MAX_SIZE:
 		return key.len == 1;
 	case META_TABLE:
 		return is_table_name(slice_of(key.data + 1, key.len - 1));
-	case META_DROPPED: case META_INDEX: case META_STREAM: case META_HORIZON:
+	case META_DROPPED: case META_INDEX: case META_ITEM_COUNT: case META_STREAM:
+	case META_HORIZON:
 		return key.len == 5;
 	case META_CONSUMER:
 		return is_consumer_name(slice_of(key.data + 1, key.len - 1));
@@ -312,6 +314,25 @@ static int check_index_row(struct check *check, enum tree tree, struct slice key
 	return 0;
 }
 
+static int check_item_count(struct check *check, enum tree tree, struct slice key,
+	struct slice value)
+{
+	struct item_count count;
+	struct slice payload;
+
+	if (key.data[0] > META_ITEM_COUNT)
+		return END;
+	if (key.data[0] != META_ITEM_COUNT || !is_known_meta(key) ||
+			row_open(key, value, &payload))
+		return 0;
+	subject_set_row(check, tree, key);
+	if (item_count_read(check->txn, get_u32(key.data + 1), &count))
+		problem(check, 1, "does not decode");
+	else if (!check_table_with_id(check, get_u32(key.data + 1)) && !check->is_damaged[tree])
+		problem(check, 3, "belongs to no table");
+	return 0;
+}
+
 static void check_stream_row(struct check *check, const struct stream_row *row)
 {
 	uint8_t key[5] = { META_STREAM };
@@ -326,6 +347,7 @@ static void check_stream_row(struct check *check, const struct stream_row *row)
 static int check_catalog(struct check *check)
 {
 	const struct catalog *catalog = &check->catalog;
+	int err;
 
 	subject_set_tree(check, TREE_META);
 	if (!check->is_damaged[TREE_META] && check->has_broken_meta)
@@ -336,7 +358,8 @@ static int check_catalog(struct check *check)
 		check_table(check, &catalog->tables[i]->row);
 	for (size_t i = 0; i < catalog->streams.count; i++)
 		check_stream_row(check, &catalog->streams.all[i].row);
-	return check_each_row(check, TREE_META, check_index_row, NULL);
+	err = check_each_row(check, TREE_META, check_index_row, NULL);
+	return err < 0 ? err : check_each_row(check, TREE_META, check_item_count, NULL);
 }
 
 /* --- the whole check --- */

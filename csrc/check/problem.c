@@ -268,6 +268,7 @@ static void name_meta_row(struct check *check, struct slice key)
 	case META_FILE_HEADER: put_format(&subject->key, "file header"); break;
 	case META_STATE: put_format(&subject->key, "state"); break;
 	case META_WEAK_BOOT: put_format(&subject->key, "boot"); break;
+	case META_MAX_SIZE: put_format(&subject->key, "maximum size"); break;
 	case META_TABLE:
 		snprintf(subject->table, sizeof subject->table, "%.*s", (int)key.len - 1,
 			is_table_name(slice_of(key.data + 1, key.len - 1)) ?
@@ -277,6 +278,7 @@ static void name_meta_row(struct check *check, struct slice key)
 		break;
 	case META_DROPPED: put_format(&subject->key, "deleted table %u", id); break;
 	case META_INDEX: put_format(&subject->key, "index %u", id); break;
+	case META_ITEM_COUNT: put_format(&subject->key, "item count of table %u", id); break;
 	case META_STREAM: put_format(&subject->key, "stream %u", id); break;
 	case META_HORIZON: put_format(&subject->key, "horizon of stream %u", id); break;
 	default:

@@ -14,10 +14,16 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "codec/body_order.h"
 
 #define HEADER_BYTES 5               /* a container's type and length */
 #define ENTRIES_MIN 32
 #define HIGH_BITS 0x8080808080808080u
+/* Maximum number of entries that are kept. A container with more is sorted by body_order, which
+ * takes twice the time but keeps the memory of a builder below four times the text of a large item,
+ * however short its names are. */
+#define ENTRIES_KEPT 2048
+#define ENTRIES_MOST (ENTRIES_KEPT + ENTRIES_KEPT / 2)     /* with the space for sorting */
 #define SORT_FEW 12                /* maximum number of entries for insertion sort */
 
 static inline void give_up(struct builder *builder, int err)
@@ -82,7 +88,7 @@ static bool grow_entries(struct builder *builder, size_t count)
 	struct builder_entry *entries;
 
 	while (cap < count)
-		cap *= 2;
+		cap = 2 * cap < ENTRIES_MOST ? 2 * cap : ENTRIES_MOST;
 	entries = memory_realloc(builder->entries, cap * sizeof *entries);
 	if (!entries) {
 		give_up(builder, ERR_NO_MEMORY);
@@ -134,6 +140,11 @@ static inline void add_entry(struct builder *builder, size_t start, size_t name_
 	struct builder_frame *frame = open_frame(builder);
 	struct builder_entry *entry;
 
+	if (builder->entry_count == ENTRIES_KEPT) {
+		frame->count++;
+		frame->sorted = false;   /* unknown */
+		return;
+	}
 	if (builder->entry_count == builder->entry_cap &&
 		!grow_entries(builder, builder->entry_count + 1))
 		return;
@@ -317,7 +328,16 @@ static void put_in_order(struct builder *builder, const struct builder_frame *fr
 	size_t count = frame->count, spare = builder->entry_count;
 	uint8_t *body = builder->bytes.data + frame->body + 1;
 	struct builder_entry *entries;
+	int err;
 
+	if (count > spare - frame->entry) {      /* not all were kept */
+		err = body_order(frame->type, body, (size_t)(builder->bytes.data +
+			builder->bytes.len - body), count, &builder->offsets,
+			&builder->scratch);
+		if (err)
+			give_up(builder, err);
+		return;
+	}
 	if (count > SORT_FEW && spare + count / 2 > builder->entry_cap &&
 		!grow_entries(builder, spare + count / 2))
 		return;
@@ -365,6 +385,7 @@ void builder_release(struct builder *builder)
 {
 	buffer_release(&builder->bytes);
 	buffer_release(&builder->scratch);
+	buffer_release(&builder->offsets);
 	memory_free(builder->entries);
 	*builder = (struct builder){ 0 };
 }

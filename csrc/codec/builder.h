@@ -64,6 +64,7 @@ struct builder_frame {
 struct builder {
 	struct buffer bytes;
 	struct buffer scratch;           /* for sorting entries */
+	struct buffer offsets;           /* the same, in large containers */
 	struct builder_entry *entries;
 	size_t entry_count, entry_cap;
 	struct builder_known known;

@@ -726,6 +726,15 @@ int env_grow_map(struct store *store)
 	return rc;
 }
 
+bool env_set_limits(struct store *store)
+{
+	MDB_envinfo info;
+
+	mdb_env_info(store->env, &info);
+	set_limits(store, info.me_mapsize);
+	return atomic_load(&store->limit_bytes) == store->options.max_bytes;
+}
+
 /* Sums the page counts of the free list. The free list has a row for each commit, with the number
  * of pages that the commit freed, followed by these pages. LMDB reuses the pages of commits before
  * the oldest snapshot. */

@@ -112,6 +112,7 @@ struct store {
 	MDB_dbi trees[TREE_COUNT];
 	enum tree missing_tree;  /* one that the file lacks; TREE_META: none */
 	uint32_t page_bytes;
+	bool limit_is_set;       /* true if options.max_bytes is no longer the default */
 	uint64_t max_pages;      /* limit for user writes, in pages */
 	_Atomic uint64_t limit_bytes;    /* the same limit in bytes: max_bytes or less */
 	uint64_t reserve_pages;
@@ -193,6 +194,10 @@ uint64_t env_page_count(const struct store *store);
  * LMDB's code. ENOMEM leaves the mapping unchanged; after another error store->failed is set. */
 int env_grow_map(struct store *store);
 
+/* Computes the limits for options.max_bytes with the present mapping. Returns false if a larger
+ * mapping is needed to reach max_bytes. */
+bool env_set_limits(struct store *store);
+
 /* Counts the pages in the free list; if `reusable` is true, only those that the next write
  * transaction may use. Stops when it has counted `enough` pages. Returns LMDB's code. */
 int env_free_pages(struct store *store, bool reusable, uint64_t enough, uint64_t *pages);
@@ -232,6 +237,10 @@ void reader_end(struct txn *txn);
 /* Reports why txn_begin failed with rc. Returns the error. */
 int txn_begin_failed(const struct store *store, int rc, struct failure *failure);
 void gate_leave(struct store *store);
+
+/* Maps the file at its current size, and for the limit of options.max_bytes, when no transaction is
+ * active. Returns LMDB's code. */
+int txn_grow_map(struct store *store);
 
 /* Reports that store->failed is set. Returns ERR_STORE. */
 int store_failed(const struct store *store, struct failure *failure);

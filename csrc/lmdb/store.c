@@ -146,7 +146,8 @@ static struct store *store_new(const struct store_options *options)
 	store->fd = store->meta_fd = -1;
 	store->lock.fd = store->data.fd = -1;
 	store->options = *options;
-	if (!store->options.max_bytes)
+	store->limit_is_set = options->max_bytes != 0;
+	if (!store->limit_is_set)
 		store->options.max_bytes = STORE_DEFAULT_MAX_BYTES;
 	store->options.clock = clock_share(options->clock ? options->clock : clock_process());
 	store->options.path = store->path;
@@ -497,6 +498,18 @@ void store_note_time(struct store *store, uint64_t elapsed_ms)
 }
 
 /* --- properties --- */
+
+void store_set_limit(struct store *store, uint64_t max_bytes)
+{
+	pthread_mutex_lock(&registry);
+	if (!store->limit_is_set && max_bytes != store->options.max_bytes) {
+		store->options.max_bytes = max_bytes;
+		if (!env_set_limits(store))
+			txn_grow_map(store);     /* if it fails, the limit is a lower one */
+	}
+	store->limit_is_set = true;
+	pthread_mutex_unlock(&registry);
+}
 
 const struct store_options *store_options(const struct store *store)
 {

@@ -37,8 +37,9 @@ struct store_options {
 	bool alone;                  /* exclusive: opening fails with BUSY if the database
 	                              * is open, and others can't open it until it is closed */
 	enum durability durability;
-	uint64_t max_bytes;          /* limit for user writes; 0: 64 GiB. The limit is lower if
-	                              * the address space is smaller */
+	uint64_t max_bytes;          /* limit for user writes; 0: 64 GiB, which
+	                              * store_set_limit may replace. The limit is lower if the
+	                              * address space is smaller */
 	struct clock *clock;
 	/* Fills a new file in its first transaction, before the file gets its name, so that
 	 * other processes see a complete file or none. */
@@ -74,6 +75,10 @@ bool store_is_foreign(const struct store *store);
  * anything in between. */
 void store_hold_forks(void);
 void store_release_forks(void);
+
+/* Sets max_bytes of a store that was opened without it. The first call decides; later calls have
+ * no effect, and neither has a call for a store that was opened with a max_bytes. */
+void store_set_limit(struct store *store, uint64_t max_bytes);
 
 const struct store_options *store_options(const struct store *store);
 struct shared_page *store_shared_page(struct store *store);

@@ -60,8 +60,7 @@ static bool wait_until_none_is_active(struct store *store)
 	return true;
 }
 
-/* Maps the file at its current size when no transaction is active. Returns LMDB's code. */
-static int grow_map(struct store *store)
+int txn_grow_map(struct store *store)
 {
 	int rc = MDB_MAP_RESIZED;
 
@@ -125,7 +124,7 @@ static int resolve(struct store *store, int rc)
 
 	gate_leave(store);
 	if (rc == MDB_MAP_RESIZED)
-		rc = grow_map(store);
+		rc = txn_grow_map(store);
 	else if (rc == MDB_READERS_FULL)
 		rc = readers_check(store, &cleared) || !cleared ? rc : 0;
 	if (rc == MDB_PANIC)

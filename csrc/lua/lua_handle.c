@@ -362,13 +362,13 @@ static int open_database(lua_State *L)
 	return 1;
 }
 
-/* mark_boot(db) -> true; or nil, err, code. The part of opening that needs the write lock. */
-static int mark_boot(lua_State *L)
+/* mark_opening(db) -> true; or nil, err, code. The part of opening that needs the write lock. */
+static int mark_opening(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct failure failure;
 
-	if (tide_mark_boot(database->tide, &failure))
+	if (tide_mark_opening(database->tide, &failure))
 		return return_failure(L, &failure);
 	lua_pushboolean(L, 1);
 	return 1;
@@ -524,7 +524,7 @@ void open_databases(lua_State *L)
 		{ "open", open_database },
 		{ "close", close_database },
 		{ "is_closed", is_closed },
-		{ "mark_boot", mark_boot },
+		{ "mark_opening", mark_opening },
 		{ "ready", ready },
 		{ "info", info },
 		{ "last_change", last_change },

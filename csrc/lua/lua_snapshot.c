@@ -8,6 +8,7 @@
 #include "lua/lua_argument.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_handle.h"
+#include "lua/lua_item.h"
 #include "lua/lua_value.h"
 #include "os/clock.h"
 
@@ -156,7 +157,7 @@ static int key_at(lua_State *L)
 	struct failure failure;
 	struct slice item;
 	struct key key;
-	int err = read_item(L, 3, &database->builder, &item, is_key ? "key" : "item", &failure);
+	int err = read_item_of(L, 3, table, &item, is_key, &failure);
 
 	if (!err)
 		err = tide_key_at(database->tide, held, &table->table, item, is_key, &key,

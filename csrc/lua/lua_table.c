@@ -14,6 +14,7 @@
 #include "lua/lua_failure.h"
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
+#include "lua/lua_item.h"
 #include "lua/lua_value.h"
 #include "lua/lua_write.h"
 
@@ -170,6 +171,41 @@ static int describe_table(lua_State *L)
 	return 1;
 }
 
+/* item_count(table) -> number of items, time of the count in seconds; false if they were never
+ * counted; or nil, err, code */
+static int item_count(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	uint64_t items, counted_ms;
+	struct failure failure;
+
+	if (tide_item_count(database->tide, &table->table, &items, &counted_ms, &failure))
+		return return_failure(L, &failure);
+	if (!counted_ms) {
+		lua_pushboolean(L, 0);
+		return 1;
+	}
+	lua_pushinteger(L, (lua_Integer)items);
+	lua_pushnumber(L, (lua_Number)counted_ms / 1000);
+	return 2;
+}
+
+/* note_item_count(table, table id, items) -> true; or nil, err, code */
+static int note_item_count(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	uint32_t id = (uint32_t)luaL_checkinteger(L, 2);
+	uint64_t items = (uint64_t)luaL_checkinteger(L, 3);
+	struct failure failure;
+
+	if (tide_note_item_count(database->tide, &table->table, id, items, &failure))
+		return return_failure(L, &failure);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
 /* table_names(db) -> array of the names of all tables; or nil, err, code */
 static int table_names(lua_State *L)
 {
@@ -291,7 +327,7 @@ static int put_or_delete(lua_State *L, bool deletes)
 	struct slice item;
 	int err, place;
 
-	err = read_item(L, 2, &database->builder, &item, deletes ? "key" : "item", &failure);
+	err = read_item_of(L, 2, table, &item, deletes, &failure);
 	if (err)
 		return return_failure(L, &failure);
 	luaL_checkstack(L, 8, NULL);
@@ -337,7 +373,7 @@ static int read_projected(lua_State *L, struct database *database, struct table_
 	const struct table_row *row;
 	uint64_t sequence;
 	struct slice key;
-	int err = read_item(L, 2, &database->builder, &key, "key", failure);
+	int err = read_item_of(L, 2, table, &key, true, failure);
 
 	if (!err)
 		err = tide_describe_table(database->tide, &table->table, &row, failure);
@@ -450,7 +486,7 @@ static int push_item_of_key(lua_State *L, getter *read, struct failure *failure)
 	lua_getiuservalue(L, 1, 1);
 	buffer = take_lua_buffer(L, lua_gettop(L), 2, &database->buffer);
 	check_usable(L, database);
-	err = read_item(L, 2, &database->builder, &key, "key", failure);
+	err = read_item_of(L, 2, table, &key, true, failure);
 	if (!err)
 		err = read(database->tide, &table->table, key, &buffer->bytes, &sequence, failure);
 	if (err == 0)
@@ -487,7 +523,7 @@ static int tx_change(lua_State *L, bool deletes)
 	check_deadline(L, database);
 	if (lua_toboolean(L, 3))
 		old = &new_lua_buffer(L)->bytes;
-	err = read_item(L, 2, &database->builder, &item, deletes ? "key" : "item", &failure);
+	err = read_item_of(L, 2, table, &item, deletes, &failure);
 	if (!err)
 		err = deletes ? tide_delete(database->tide, &table->table, item, &change,
 			&failure) :
@@ -540,6 +576,8 @@ void open_tables(lua_State *L)
 		{ "set_retention", set_retention },
 		{ "set_ttl", set_ttl },
 		{ "describe_table", describe_table },
+		{ "item_count", item_count },
+		{ "note_item_count", note_item_count },
 		{ "table_names", table_names },
 		{ "stream_ids", stream_ids },
 		{ "stream_of", stream_of },

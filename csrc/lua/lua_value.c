@@ -23,6 +23,8 @@
 /* Maximum number of stack slots that one level of reading or pushing uses. */
 #define LEVEL_SLOTS 6
 
+#define LIST_REFUSED "expected attributes by name, got a list"
+
 struct reader {
 	lua_State *L;
 	struct builder *builder;
@@ -229,8 +231,10 @@ static int read_attributes(struct reader *reader, int table)
 	while (lua_next(L, table)) {
 		if (lua_type(L, key) != LUA_TSTRING) {
 			reader->depth--;
-			return refuse_as(reader, ERR_VALIDATION,
-				"the keys of a table must be all strings, or 1 to n");
+			return refuse_as(reader, ERR_VALIDATION, reader->depth > 0 ?
+				"the keys of a table must be all strings, or 1 to n" :
+				is_list(L, table) ? LIST_REFUSED :
+				"the names of attributes must be strings");
 		}
 		name.data = (const uint8_t *)lua_tolstring(L, key, &name.len);
 		builder_name(reader->builder, name);
@@ -338,6 +342,11 @@ static int read_any(struct reader *reader, int index)
 	return err ? refuse(reader, err) : 0;
 }
 
+bool is_list(lua_State *L, int index)
+{
+	return table_type(L, index) == TYPE_L;
+}
+
 static int read_body(struct reader *reader, int table)
 {
 	enum kind kind;
@@ -346,6 +355,8 @@ static int read_body(struct reader *reader, int table)
 		return fail_as(reader->failure, ERR_VALIDATION, "%s: table expected, got %s",
 			reader->what, luaL_typename(reader->L, table));
 	kind = kind_at(reader->L, table);
+	if (kind == KIND_LIST)
+		return refuse_as(reader, ERR_VALIDATION, LIST_REFUSED);
 	if (kind != KIND_NONE && kind != KIND_MAP)
 		return refuse_as(reader, ERR_VALIDATION,
 			"a table with a metatable can't be stored here");

@@ -44,6 +44,9 @@ int open_values(lua_State *L);
 int read_item(lua_State *L, int index, struct builder *builder, struct slice *item,
 	const char *what, struct failure *failure);
 
+/* Returns true if the table at index is a list, which cannot be an item. */
+bool is_list(lua_State *L, int index);
+
 /* Encodes one value, for example a partition key, as the item { [name] = value }, in which *value
  * is then found. Otherwise like read_item. */
 int read_value(lua_State *L, int index, struct builder *builder, struct slice name,

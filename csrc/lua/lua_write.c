@@ -10,6 +10,7 @@
 #include "lua/lua_argument.h"
 #include "lua/lua_expression.h"
 #include "lua/lua_failure.h"
+#include "lua/lua_item.h"
 #include "lua/lua_value.h"
 
 /* In a protected call: an item as a table. */
@@ -74,8 +75,8 @@ static int prepare_write(lua_State *L, struct write_call *call, struct positions
 {
 	int err = prepare_request(L, call, positions, failure);
 
-	return err || positions->is_wrong ? err : read_item(L, 3, &call->database->builder,
-		&call->item, call->operation == TIDE_PUT ? "item" : "key", failure);
+	return err || positions->is_wrong ? err : read_item_of(L, 3, call->table, &call->item,
+		call->operation != TIDE_PUT, failure);
 }
 
 /* Sets *item to what the call returns of the change; no bytes: nothing. It is lent by the

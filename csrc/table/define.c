@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "table/item_count.h"
+
 static int find(struct transaction *transaction, struct slice name, struct table_row *row,
 	struct failure *failure)
 {
@@ -316,6 +318,8 @@ int define_delete(struct transaction *transaction, struct slice name, struct fai
 	err = catalog_delete_table(transaction->txn, name);
 	if (!err)
 		err = catalog_put_dropped(transaction->txn, table.id, name);
+	if (!err)
+		err = item_count_delete(transaction->txn, table.id);
 	if (!err)
 		err = transaction_catalog_changed(transaction);
 	return broken(transaction, err, failure);

@@ -6,6 +6,7 @@
 
 static const uint8_t file_header_key[] = { META_FILE_HEADER };
 static const uint8_t boot_key[] = { META_WEAK_BOOT };
+static const uint8_t max_size_key[] = { META_MAX_SIZE };
 
 int file_header_write(struct txn *txn, const struct file_header *header)
 {
@@ -64,4 +65,27 @@ int weak_boot_write(struct txn *txn)
 int weak_boot_delete(struct txn *txn)
 {
 	return txn_delete(txn, TREE_META, slice_of(boot_key, sizeof boot_key));
+}
+
+int max_size_read(struct txn *txn, uint64_t *bytes)
+{
+	struct slice key = slice_of(max_size_key, sizeof max_size_key), value, payload;
+	int err = txn_get(txn, TREE_META, key, &value);
+
+	if (!err)
+		err = row_open(key, value, &payload);
+	if (!err && payload.len != sizeof *bytes)
+		err = ERR_CORRUPT;
+	if (!err)
+		*bytes = get_u64(payload.data);
+	return err;
+}
+
+int max_size_write(struct txn *txn, uint64_t bytes)
+{
+	struct buffer row = { 0 };
+
+	row_start(&row);
+	buffer_put_u64(&row, bytes);
+	return meta_write(txn, slice_of(max_size_key, sizeof max_size_key), &row);
 }

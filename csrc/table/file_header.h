@@ -18,4 +18,9 @@ int weak_boot_read(struct txn *txn, bool *is_this);
 int weak_boot_write(struct txn *txn);
 int weak_boot_delete(struct txn *txn);
 
+/* The row with the maximum size of the file, in bytes. Reading sets *bytes, and returns END if the
+ * row does not exist, CORRUPT. */
+int max_size_read(struct txn *txn, uint64_t *bytes);
+int max_size_write(struct txn *txn, uint64_t bytes);
+
 #endif

@@ -63,7 +63,7 @@ local open_options = {
 ---@field read_only boolean|nil    open for reading; default false
 ---@field create boolean|nil       create the file if it does not exist; default true
 ---@field durability "full"|"one_flush"|"none"|nil  flushes at a commit; default "full"
----@field max_size integer|string|nil  bytes, or a string with KiB, MiB or GiB; default "64 GiB"
+---@field max_size integer|string|nil  bytes or text with a unit; default: the recorded one
 ---@field busy_timeout number|nil  seconds to wait for the write lock; default 5
 ---@field clock tidetable.Clock|nil  a clock of tidetable.manual_clock; default the system's clock
 ---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil  how to wait, see wait.lua
@@ -73,7 +73,7 @@ local DEFAULT_BUSY_TIMEOUT = 5    -- seconds
 --- Does the part of opening that needs the write lock. Closes the database on failure, and if the
 --- program's `wait` function raises an error.
 local function finish_open(opened)
-  local done, ready, err, code = pcall(wait.write, opened, core.mark_boot, opened.core)
+  local done, ready, err, code = pcall(wait.write, opened, core.mark_opening, opened.core)
   if done and ready then
     return opened
   end

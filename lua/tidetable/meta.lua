@@ -132,6 +132,8 @@
 ---@field name string
 ---@field id integer
 ---@field created_at number        seconds since 1970
+---@field items integer?           number of items that count_items has counted; nil: never
+---@field items_counted_at number? time of that count, in seconds since 1970
 ---@field partition_key [string, "S"|"N"|"B"]
 ---@field sort_key [string, "S"|"N"|"B"]?
 ---@field ttl string?              the time-to-live attribute
@@ -149,7 +151,7 @@
 ---@field file_bytes integer       size of the file
 ---@field free_bytes integer       size of its free pages
 ---@field max_bytes integer  size at which writes fail: max_size, or less in a small address space
----@field max_size integer         as given to tidetable.open
+---@field max_size integer         as given to tidetable.open, or as recorded
 ---@field page_bytes integer       size of a page
 ---@field readers integer          reader slots in use
 ---@field readers_max integer      number of reader slots

@@ -10,247 +10,15 @@ local core = require "tidetable.core"
 local deferred_update = require "tidetable.deferred_update"
 local item_operations = require "tidetable.item_operations"
 local members = require "tidetable.members"
+local merged_rows = require "tidetable.merged_rows"
 local options = require "tidetable.options"
 local request = require "tidetable.request"
-local sorted_keys = require "tidetable.sorted_keys"
 local wait = require "tidetable.wait"
 
 local or_raise = item_operations.or_raise
-local compare, decode = core.compare_bytes, core.values.decode
+local decode = core.values.decode
 
 local optimistic = {}
-
--- Writes of a transaction to a table ------------------------------------------
-
---- One write that is not applied yet.
----@class tidetable.PendingWrite
----@field table userdata     core's handle of the table
----@field bytes string       the encoded item, or the encoded key of a deletion
----@field deletes boolean    true: a deletion
----@field absent boolean     true: the item does not exist after it, or is expired
----@field number integer     position in the transaction's log, from 1
----@field older tidetable.PendingWrite[]|nil  earlier writes of the same key, in order
----@field update tidetable.DeferredUpdate|nil  evaluated again if the item has changed
----@field base table|nil     with update: key_bytes and version of the item in the snapshot
-
---- The writes of a transaction to one table.
----@class tidetable.Writes
----@field last table<string, tidetable.PendingWrite>  last write of each encoded key
----@field sorted tidetable.SortedKeys  the keys, without those in `fresh`
----@field fresh string[]    keys added since the last call of sort
-local Writes = {}
-Writes.__index = Writes
-
-local function new_writes()
-  return setmetatable({ last = {}, sorted = sorted_keys.new(), fresh = {} }, Writes)
-end
-
---- Adds a write.
-function Writes:add(key, write)
-  local before = self.last[key]
-  if before then
-    write.older, before.older = before.older or {}, nil
-    write.older[#write.older + 1] = before
-  else
-    self.fresh[#self.fresh + 1] = key
-  end
-  self.last[key] = write
-end
-
---- Returns the last write of a key among the first `count` writes of the transaction.
-function Writes:as_of(key, count)
-  local write = self.last[key]
-  local older = write.number > count and write.older
-  if not older then
-    return write.number <= count and write or nil
-  end
-  local low, high = 0, #older       -- older[low] is among them, those after older[high] are not
-  while low < high do
-    local middle = (low + high + 1) // 2
-    if older[middle].number <= count then
-      low = middle
-    else
-      high = middle - 1
-    end
-  end
-  return older[low]
-end
-
---- Moves the keys of `fresh` to `sorted`. A transaction that only writes sorts nothing.
-function Writes:sort()
-  local fresh = self.fresh
-  self.fresh = {}
-  for _, key in ipairs(fresh) do
-    self.sorted:add(key)
-  end
-end
-
--- Reading many ---------------------------------------------------------------
-
---- The rows of a query: a merge of the snapshot's rows and the transaction's writes; a write
---- replaces the row with its key. Writes made after the query began are not included. The versions
---- of the snapshot's rows are recorded for the validation.
----@class tidetable.Rows
----@field transaction tidetable.OptimisticTransaction
----@field query userdata       the core's query of the snapshot
----@field left number          number of items that may still be returned
----@field versions any[]       versions of the snapshot's rows read so far
----@field count integer        number of versions
----@field ended boolean        all rows of the snapshot were read
----@field item any             the snapshot's next item
----@field size integer         its size in bytes
----@field key string           its encoded key
----@field merges boolean       the range contains writes of the transaction
----@field has_segment boolean  only the items of one segment
----@field writes tidetable.Writes
----@field began integer        number of writes when the query began
----@field step integer         1: ascending, -1: descending
----@field onward any           field of a node that has the next one: 1, or "previous"
----@field own tidetable.PendingWrite|nil  the next write
----@field own_key string|nil   its encoded key
----@field node tidetable.SortedKey|nil  the node of the key after it
-local Rows = {}
-Rows.__index = Rows
-
---- Sets the node of the first write in the range.
-local function find_own(rows)
-  local query, is_ascending = rows.query, rows.step > 0
-  local node = rows.writes.sorted:last_before(function(key)
-    local place = core.place(query, key)
-    return place < 0 or place == 0 and not is_ascending
-  end)
-  if is_ascending then
-    node = node[1]
-  end
-  rows.node, rows.onward = node, is_ascending and 1 or "previous"
-end
-
---- Sets the next write; nil after the last one in the range.
-local function pull_own(rows)
-  rows.own = nil
-  while not rows.own do
-    local node = rows.node
-    local key = node and node.key
-    if not key or core.place(rows.query, key) * rows.step > 0 then
-      return
-    end
-    rows.node, rows.own_key = node[rows.onward], key
-    rows.own = rows.writes:as_of(key, rows.began)
-    if rows.own and rows.has_segment and not core.in_segment(rows.query, rows.own.bytes) then
-      rows.own = nil
-    end
-  end
-end
-
---- Begins a query or a scan, and records it for the validation.
----@param self tidetable.OptimisticTable
----@param partition any        nil: scan
----@param opts tidetable.QueryOptions|tidetable.ScanOptions
----@param limit integer|nil    maximum number of items
----@param page integer|nil     page size: rows per read of the snapshot
----@param subject string         name of the called function, for messages
----@return tidetable.Rows
-local function open_rows(self, partition, opts, limit, page, subject)
-  local transaction = self.transaction
-  local sort = opts.sort or { "all" }
-  local query = or_raise(request.results(subject, core.query(self.core, partition, sort[1],
-    sort[2], sort[3], opts.descending or false, opts.start_key, page, transaction.snapshot, false,
-    request.reads(opts), opts.segment, opts.total_segments)))
-  local rows = setmetatable({
-    transaction = transaction, query = query, left = limit or math.huge,
-    versions = {}, count = 0, ended = false, scanned = 0,
-    selects = (opts.filter or opts.projection) ~= nil, has_segment = opts.segment ~= nil,
-    writes = self.writes, began = #transaction.log, step = opts.descending and -1 or 1,
-  }, Rows)
-  if next(self.writes.last) then
-    transaction.unfinished = transaction.unfinished + 1
-    self.writes:sort()
-    transaction.unfinished = transaction.unfinished - 1
-    find_own(rows)
-    pull_own(rows)
-  end
-  rows.merges = rows.own ~= nil
-  local queries = transaction.queries
-  queries[#queries + 1] = rows
-  return rows
-end
-
---- Reads the snapshot's next row and records its version.
-local function pull(rows)
-  local version, item, size, key = core.next_versioned(rows.query, rows.merges, rows.selects)
-  if not version then
-    rows.ended = true
-    core.rewind(rows.query)
-    return
-  end
-  rows.count = rows.count + 1
-  rows.versions[rows.count] = version
-  rows.item, rows.size, rows.key = item, size, key
-end
-
---- Returns the next item, encoded if the query selects, and its size in bytes; nil at the end.
-local function merge(rows)
-  while true do
-    if not rows.item and not rows.ended then
-      pull(rows)
-    end
-    local own = rows.own
-    local order = not own and -1 or not rows.item and 1 or
-      compare(rows.key, rows.own_key) * rows.step
-    if order < 0 then
-      local item = rows.item
-      rows.item = nil
-      return item, rows.size
-    elseif order == 0 then
-      rows.item = nil
-    end
-    pull_own(rows)
-    if not own.absent then
-      return rows.selects and own.bytes or decode(own.bytes), #own.bytes
-    end
-  end
-end
-
---- Evaluates the next item. Returns its size in bytes, and what the filter and the projection give
---- of it (nil: nothing); nil at the end.
-local function step(rows)
-  local item, size = merge(rows)
-  if not item then
-    return nil
-  end
-  rows.scanned, rows.last = rows.scanned + 1, item
-  if rows.selects then
-    item = core.select(rows.query, item)
-  end
-  return size, item
-end
-
---- Returns the next item of an iteration; nil at the end or after `limit` items.
-local function next_row(rows)
-  rows.transaction:check()
-  if rows.left == 0 then
-    return nil
-  end
-  local size, item
-  repeat
-    size, item = step(rows)
-  until item or not size
-  rows.left = rows.left - 1
-  return item
-end
-
-function Rows:__close()
-  self.left, self.item = 0, nil
-  core.rewind(self.query)
-end
-
---- Returns true if the query, run again, returns the same versions; nil, err on failure.
-local function rows_are_current(rows)
-  if rows.count == 0 and not rows.ended then
-    return true
-  end
-  return core.follows(rows.query, rows.versions, rows.count, rows.ended)
-end
 
 -- A table ----------------------------------------------------------------------
 
@@ -275,9 +43,9 @@ function Table:__tostring()
   return ("%s: %s"):format(Table.__name, self.name)
 end
 
---- Returns the encoded item with a key as the transaction sees it, nil if there is none. Records its
---- version in the snapshot for the validation, unless the transaction wrote the item without reading
---- it.
+--- Returns the encoded item with a key as the transaction sees it, nil if there is none. Records
+--- its version in the snapshot for the validation, unless the transaction wrote the item without
+--- reading it.
 local function read_bytes(self, key, bytes)
   local base = self.bases[key]
   if base then
@@ -291,6 +59,13 @@ local function read_bytes(self, key, bytes)
   self.key_bytes[key] = bytes
   self.versions[key] = version
   return item
+end
+
+--- Records the versions of all items that deferred updates have changed: a query sees them.
+local function read_bases(self)
+  for key, base in next, self.bases do
+    self.key_bytes[key], self.versions[key] = base.key_bytes, base.version
+  end
 end
 
 --- Returns the same for a deferred update, which is no read, and the item's base; nil if the update
@@ -366,6 +141,8 @@ local function write(self, operation, item, expression, opts, subject)
     add_write(self, key, bytes, true)
   elseif #new > 0 then
     add_write(self, key, new, false, base and deferred, base)
+  elseif base then
+    self.key_bytes[key], self.versions[key] = bytes, base.version
   end
   if returned then
     return true, returned
@@ -469,17 +246,18 @@ end
 --- Returns the four values of a generic for over the items of a query or a scan; with the option
 --- count the number of items, and of those evaluated.
 local function iterate(self, partition, opts, subject)
-  local rows = open_rows(self, partition, opts, opts.limit, not opts.filter and opts.limit or nil,
-    subject)
+  read_bases(self)
+  local rows = merged_rows.open(self, partition, opts, opts.limit,
+    not opts.filter and opts.limit or nil, subject)
   if opts.count then
     local count = 0
-    while next_row(rows) do
+    while rows:next() do
       count = count + 1
     end
     return count, rows.scanned
   end
   return function()
-    return next_row(rows)
+    return rows:next()
   end, nil, nil, rows
 end
 
@@ -510,20 +288,21 @@ local PAGE_ITEMS, PAGE_BYTES = 1000, 1024 * 1024
 local function take_page(rows, max_items)
   local items, bytes = {}, 0
   while rows.scanned < max_items and bytes < PAGE_BYTES do
-    local size, item = step(rows)
+    local size, item = rows:take()
     if not size then
       return items, false
     end
     items[#items + 1], bytes = item, bytes + size
   end
-  return items, merge(rows) ~= nil
+  return items, rows:merge() ~= nil
 end
 
 --- Returns a page: its items (with the option count their number), the last key if there are more,
 --- and the number of items evaluated.
 local function read_page(self, partition, opts, subject)
   local max_items = math.min(opts.limit or PAGE_ITEMS, PAGE_ITEMS)
-  local rows <close> = open_rows(self, partition, opts, nil, max_items + 1, subject)
+  read_bases(self)
+  local rows <close> = merged_rows.open(self, partition, opts, nil, max_items + 1, subject)
   local items, more = take_page(rows, max_items)
   local result = opts.count and #items or items
   if not more then
@@ -649,7 +428,7 @@ local function open_table(transaction, name)
   return setmetatable({
     core = handle, name = name, transaction = transaction, id = id or 0,
     has_ttl = id and has_ttl, keys = { partition_key, sort_key }, missing = missing,
-    versions = {}, key_bytes = {}, bases = {}, writes = new_writes(),
+    versions = {}, key_bytes = {}, bases = {}, writes = merged_rows.new_writes(),
   }, Table)
 end
 
@@ -686,7 +465,7 @@ local function is_current(transaction)
     end
   end
   for _, rows in ipairs(transaction.queries) do
-    local current, err = rows_are_current(rows)
+    local current, err = merged_rows.are_current(rows)
     if not current then
       return current, err
     end

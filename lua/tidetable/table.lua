@@ -326,6 +326,28 @@ function Table:truncate()
   end
 end
 
+--- Counts the items and stores the number and the time in the file, where describe finds them; a
+--- database that is open read-only stores nothing. Reads the whole table, page by page.
+---@return integer|nil items, tidetable.error|nil err, tidetable.code|nil code
+function Table:count_items()
+  local description, err, code = core.describe_table(self.core)
+  if not description then
+    return nil, err, code
+  end
+  local items
+  items, err, code = self:scan { count = true }
+  if not items then
+    return nil, err, code
+  end
+  local stored
+  stored, err, code = wait.write(self.database, core.note_item_count, self.core, description.id,
+    items)
+  if not stored and code ~= "READ_ONLY" then
+    return nil, err, code
+  end
+  return items
+end
+
 -- Streams and descriptions ---------------------------------------------------
 
 --- Returns the table's newest stream, or that with the label in the options. NOT_FOUND if there is
@@ -358,6 +380,12 @@ function Table:describe()
   local description, err, code = core.describe_table(self.core)
   if not description then
     return nil, err, code
+  end
+  local items, counted_at, failed = core.item_count(self.core)
+  if items == nil then
+    return nil, counted_at, failed
+  elseif items then
+    description.items, description.items_counted_at = items, counted_at
   end
   if description.newest_stream_id then
     local newest

@@ -202,6 +202,35 @@ describe("a key with", function()
     check_unharmed()
   end)
 
+  -- The message was "the keys of a table must be all strings, or 1 to n", which a list satisfies.
+  it("values without names says that names are expected, and which", function()
+    local of_key = "key: expected attributes by name, { id = ..., at = ... }, got a list"
+    local of_item = "item: expected attributes by name, { id = ..., at = ..., ... }, got a list"
+    for _, list in ipairs { { "a", 1 }, tidetable.list { "a" }, { "a", n = 1 } } do
+      assert.equal(of_key, refused("VALIDATION", two:get(list)).message)
+      assert.equal(of_key, refused("VALIDATION", two:get(list, { projection = "id" })).message)
+      assert.equal(of_key, refused("VALIDATION", two:delete(list)).message)
+      assert.equal(of_key, refused("VALIDATION", two:update(list, "SET n = ?", { 1 })).message)
+      assert.equal(of_item, refused("VALIDATION", two:put(list)).message)
+      assert.equal(of_item, refused("VALIDATION", two:put(list, {
+        condition = "attribute_exists(id)" })).message)
+      for _, mode in ipairs { "locked", "optimistic" } do
+        local options = { mode = mode == "optimistic" and mode or nil }
+        local ok, err = pcall(db.transact, db, function(tx) tx:table("two"):get(list) end, options)
+        assert.same({ false, of_key }, { ok, err.message })
+        ok, err = pcall(db.transact, db, function(tx) tx:table("two"):put(list) end, options)
+        assert.same({ false, of_item }, { ok, err.message })
+      end
+    end
+    assert.equal("key: expected attributes by name, { id = ... }, got a list",
+      refused("VALIDATION", one:get { "a" }).message)
+    assert.equal("start_key: expected attributes by name, got a list",
+      refused("VALIDATION", two:scan_page { start_key = { "a" } }).message)
+    assert.equal("item: the names of attributes must be strings",
+      refused("VALIDATION", one:put { id = "a", [true] = 1 }).message)
+    check_unharmed()
+  end)
+
   it("of the maximum length is accepted", function()
     local key = { id = ("k"):rep(2048), at = tidetable.binary(("\255"):rep(1024)) }
     assert(two:put(key))

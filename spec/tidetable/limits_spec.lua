@@ -200,7 +200,7 @@ describe("an iterator over a snapshot", function()
     local next_item = items:scan { snapshot = true }
     for _ in next_item do end
     helper.child(([[
-      db = assert(tidetable.open(%q, { durability = "none" }))
+      db = assert(tidetable.open(%q, { durability = "none", max_size = "1 GiB" }))
       local items = assert(db:table "items")
       for i = 1, 400 do assert(items:put { id = "n" .. i, text = ("x"):rep(300000) }) end
     ]]):format(helper.path "small.tide")):close()

@@ -12,7 +12,7 @@ local FEW, MANY = 2000, 16000
 -- What n log n allows, and a fifth more.
 local GROWTH_MAX = MANY * math.log(MANY) / (FEW * math.log(FEW)) * 1.2
 local COUNTED = { "compare_bytes", "place" }
-local RELOADED = { "tidetable.sorted_keys", "tidetable.optimistic" }
+local RELOADED = { "tidetable.sorted_keys", "tidetable.merged_rows", "tidetable.optimistic" }
 
 --- Loads the module with functions of the core that count their calls. Returns the module, and a
 --- function that returns the number of calls and undoes this.

@@ -135,6 +135,70 @@ describe("open", function()
     assert.is_true(db:check().ok)
   end)
 
+  describe("records max_size", function()
+    local MIB = 1 << 20
+
+    local function limits(opts)
+      local db <close> = assert(tidetable.open(path(), opts))
+      local info = db:info()
+      return { info.max_size, info.max_bytes }
+    end
+
+    it("and uses it when none is given", function()
+      assert.same({ 32 * MIB, 32 * MIB }, limits { max_size = "32 MiB" })
+      assert.same({ 32 * MIB, 32 * MIB }, limits())
+      assert.same({ 32 * MIB, 32 * MIB }, limits { read_only = true })
+      assert.same({ 32 * MIB, 32 * MIB }, limits { durability = "none" })
+    end)
+
+    it("of the last handle that was opened for writing with one", function()
+      assert.same({ 64 << 30, 64 << 30 }, limits())
+      assert.same({ 32 * MIB, 32 * MIB }, limits { max_size = "32 MiB" })
+      assert.same({ 8 * MIB, 8 * MIB }, limits { max_size = "8 MiB", read_only = true })
+      assert.same({ 32 * MIB, 32 * MIB }, limits())
+      assert.same({ 96 << 30, 96 << 30 }, limits { max_size = "96 GiB", durability = "none" })
+      assert.same({ 96 << 30, 96 << 30 }, limits())
+      local db <close> = assert(tidetable.open(path()))
+      assert.is_true(db:check().ok)
+    end)
+
+    it("for all handles of a process", function()
+      limits { max_size = "32 MiB" }
+      local first <close> = assert(tidetable.open(path()))
+      assert.same({ 32 * MIB, 32 * MIB }, limits())
+      assert.same({ 32 * MIB, 32 * MIB }, limits { max_size = "32 MiB" })
+      refused("OPTIONS", tidetable.open(path(), { max_size = "64 MiB" }))
+      assert.equal(32 * MIB, first:info().max_size)
+    end)
+
+    it("in copies and compacted files", function()
+      limits { max_size = "32 MiB" }
+      local db = assert(tidetable.open(path()))
+      assert(db:backup(path "copy.tide"))
+      assert(db:backup(path "small.tide", { compact = true }))
+      db:close()
+      assert(tidetable.compact(path()))
+      for _, name in ipairs { "copy.tide", "small.tide" } do
+        local copy <close> = assert(tidetable.open(path(name)))
+        assert.equal(32 * MIB, copy:info().max_size)
+      end
+      assert.same({ 32 * MIB, 32 * MIB }, limits())
+    end)
+
+    it("so that a script does not let a service's file grow beyond it", function()
+      local service <close> = helper.open { max_size = "4 MiB" }
+      assert(service:create_table { name = "orders", partition_key = "id" })
+      local script = helper.child [[
+        local orders, text, ok, err = db:table "orders", ("x"):rep(100000)
+        for n = 1, 100 do
+          ok, err = orders:put { id = tostring(n), text = text }
+          if not ok then break end
+        end
+        print(err.code, err.message)]]
+      assert.match("^FULL\t.*maximum size of 4194304 bytes %(max_size%)$", script:line())
+    end)
+  end)
+
   it("has the defaults of the page", function()
     local db <close> = assert(tidetable.open(path()))
     assert.equal(64 << 30, db:info().max_size)

@@ -48,7 +48,7 @@ static void forge_orphan_rows(void)
 }
 
 static const uint8_t file_header_key[] = { META_FILE_HEADER }, state_key[] = { META_STATE },
-	boot_key[] = { META_WEAK_BOOT };
+	boot_key[] = { META_WEAK_BOOT }, max_size_key[] = { META_MAX_SIZE };
 
 static void forge_file_header(void)
 {
@@ -63,6 +63,21 @@ static void forge_no_state(void)
 static void ruin_boot(void)
 {
 	CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of(boot_key, 1), slice_of_text("ruin")), 0);
+}
+
+static void forge_item_counts(void)
+{
+	struct item_count count = { 3, 1 };
+	static const uint8_t key[] = { META_ITEM_COUNT, 0, 0, 0, 1 };
+
+	CHECK_EQUAL_INT(item_count_write(txn, 9, &count), 0);
+	forge_row(txn, TREE_META, slice_of(key, sizeof key), slice_of_text("short"));
+}
+
+static void ruin_max_size(void)
+{
+	CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of(max_size_key, 1),
+		slice_of_text("ruin")), 0);
 }
 
 static void forge_number_key(void)
@@ -101,6 +116,13 @@ static const struct wrong wrongs[] = {
 	} },
 	{ "a ruined row", ruin_boot, {
 		"1\tmeta\t\tboot\t*)",
+	} },
+	{ "item counts", forge_item_counts, {
+		"1\tmeta\t\titem count of table 1\t*does not decode",
+		"3\tmeta\t\titem count of table 9\t*belongs to no table",
+	} },
+	{ "a ruined maximum size", ruin_max_size, {
+		"1\tmeta\t\tmaximum size\t*)",
 	} },
 	{ "an invalid number key", forge_number_key, {
 		"4\titems\tnumbers\tp = \"a\", s = 0xffffff\t*does not decode",

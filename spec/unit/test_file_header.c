@@ -7,7 +7,8 @@
 #define SKIP (UINT64_C(1) << 32)
 
 static struct failure failure;
-static const uint8_t file_header_key[] = { META_FILE_HEADER }, mark_key[] = { META_WEAK_BOOT };
+static const uint8_t file_header_key[] = { META_FILE_HEADER }, mark_key[] = { META_WEAK_BOOT },
+	max_size_key[] = { META_MAX_SIZE };
 
 static struct tide *open_at(const char *path, enum durability durability)
 {
@@ -70,6 +71,38 @@ static void numbers_skip(void)
 	set_row(path, key, "damaged", 7, false);
 	CHECK_EQUAL_UINT(sequence_of(path, DURABILITY_ONE_FLUSH), sequence + 3 * SKIP);
 	CHECK_EQUAL_UINT(sequence_of(path, DURABILITY_ONE_FLUSH), sequence + 3 * SKIP);
+}
+
+static uint64_t max_size_of(const char *path, uint64_t wanted)
+{
+	struct tide_options options = weak_options(path);
+	struct tide *tide;
+	struct tide_info info;
+
+	options.max_bytes = wanted;
+	MUST(tide_open(&tide, &options, &failure), failure);
+	MUST(tide_info(tide, &info, &failure), failure);
+	tide_close(tide);
+	return info.max_size;
+}
+
+/* A damaged row does not prevent opening: the default is used, and the next size repairs it. */
+static void the_maximum_size_is_recorded(void)
+{
+	const char *path = tide_path("size.tide");
+	struct slice key = slice_of(max_size_key, sizeof max_size_key);
+	uint64_t mib = UINT64_C(1) << 20;
+
+	CHECK_EQUAL_UINT(max_size_of(path, 40 * mib), 40 * mib);
+	CHECK_EQUAL_UINT(max_size_of(path, 0), 40 * mib);
+	CHECK_EQUAL_UINT(max_size_of(path, 50 * mib), 50 * mib);
+	CHECK_EQUAL_UINT(max_size_of(path, 0), 50 * mib);
+	set_row(path, key, "damaged", 7, false);
+	CHECK_EQUAL_UINT(max_size_of(path, 0), UINT64_C(64) << 30);
+	set_row(path, key, "too short", 7, true);
+	CHECK_EQUAL_UINT(max_size_of(path, 0), UINT64_C(64) << 30);
+	CHECK_EQUAL_UINT(max_size_of(path, 60 * mib), 60 * mib);
+	CHECK_EQUAL_UINT(max_size_of(path, 0), 60 * mib);
 }
 
 static int try_open(const char *path)
@@ -135,5 +168,6 @@ int main(void)
 	numbers_skip();
 	invalid_headers_are_refused();
 	another_process_writes();
+	the_maximum_size_is_recorded();
 	return 0;
 }

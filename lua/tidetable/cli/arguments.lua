@@ -117,8 +117,15 @@ arguments.KEY = { "key", "NAME=VALUE for each key attribute, or the key as JSON.
 ---@type tidetable.cli.Option
 arguments.MAX_SIZE = {
   "--max-size", "Maximum size of the file, and address space to reserve: bytes, or a number with "
-    .. "KiB, MiB or GiB. Default: 64 GiB, or less if the address space is limited.",
+    .. "KiB, MiB or GiB; a command that writes records it. Default: the recorded size, 64 GiB in a "
+    .. "new file, or less if the address space is limited.",
   value = "SIZE", convert = arguments.size,
+}
+
+--- For commands that show the number of items.
+---@type tidetable.cli.Option
+arguments.COUNT = {
+  "--count", "Count the items first. The number is kept in the file with its time.",
 }
 
 --- For commands that write.

@@ -47,6 +47,13 @@ function open.database(args, given, missing)
   return db
 end
 
+--- Opens the database, for writing if item counts are to be stored in it.
+---@param args { database: string, count: boolean|nil }
+---@return tidetable.Database  to be closed
+function open.to_describe(args)
+  return open.database(args, args.count and {} or nil)
+end
+
 --- Ends the command because the table does not exist. The hint is the table with the most similar
 --- name.
 local function fail_unknown(db, name)
@@ -90,23 +97,30 @@ function open.described(db, name)
   return table, library_error.check(db.path, table:describe())
 end
 
-local function description_of(db, name)
+local function description_of(db, name, counts)
   local table, err, code = db:table(name)
   if not table then
     return nil, nil, err, code
   end
-  local description
+  local description, items
+  if counts then
+    items, err, code = table:count_items()
+    if not items then
+      return nil, nil, err, code
+    end
+  end
   description, err, code = table:describe()
   return table, description, err, code
 end
 
 --- Returns all tables. A table that is deleted during the call is left out.
 ---@param db tidetable.Database
+---@param counts boolean|nil  true: their items are counted first
 ---@return { table: tidetable.Table, description: tidetable.TableDescription }[]
-function open.tables(db)
+function open.tables(db, counts)
   local found = {}
   for _, name in ipairs(library_error.check(db.path, db:list_tables())) do
-    local table, description, err, code = description_of(db, name)
+    local table, description, err, code = description_of(db, name, counts)
     if description then
       found[#found + 1] = { table = table, description = description }
     elseif code ~= "NOT_FOUND" then

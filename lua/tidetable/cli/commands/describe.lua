@@ -10,9 +10,9 @@ local describe = {
   name = "describe",
   summary = "Describe a table and its streams.",
   description = [[
-Shows the keys of the table, and for each stream, also a disabled one, its label, view type,
-retention, records and trim position. A deleted table is shown as long as one of its streams can
-be read.]],
+Shows the keys of the table and the number of items that was counted last, and for each stream,
+also a disabled one, its label, view type, retention, records and trim position. A deleted table
+is shown as long as one of its streams can be read.]],
   examples = {
     { "tidetable describe shop.tide orders", "show keys, view type, retention and records" },
     { "tidetable describe shop.tide orders --json", "show the same as a JSON object" },
@@ -20,6 +20,7 @@ be read.]],
   arguments = { arguments.DATABASE, arguments.TABLE },
   options = {
     { "--json", "Show the description as a JSON object." },
+    arguments.COUNT,
     arguments.MAX_SIZE,
   },
 }
@@ -100,6 +101,8 @@ local function show_table(out, description)
   facts(out, {
     { "id", ("%d"):format(description.id) },
     { "created", time_of(description.created_at) },
+    { "items", description.items and ("%s (counted %s)"):format(
+      display.count(description.items), time_of(description.items_counted_at)) },
     { "keys", key_line(description.partition_key, "partition key") },
     { sort and "" or nil, sort and key_line(sort, "sort key") },
     { "expires", description.ttl and ("at the time in %s"):format(display.name(description.ttl)) },
@@ -117,15 +120,17 @@ end
 
 --- Returns the description of the table; nil if the table is deleted but has streams.
 local function description_of(db, args, streams)
-  local _, _, code = db:table(args.table)
+  local table, _, code = db:table(args.table)
   if code == "NOT_FOUND" and #streams > 0 then
     return nil
+  elseif table and args.count then
+    library_error.check(args.database, table:count_items())
   end
   return (select(2, open.described(db, args.table)))
 end
 
 function describe.run(args, out)
-  local db <close> = open.database(args)
+  local db <close> = open.to_describe(args)
   local streams = library_error.check(args.database, db:list_streams { table = args.table })
   table.sort(streams, newest_first)
   local description = description_of(db, args, streams)

@@ -15,8 +15,9 @@ local stats = {
   summary = "Show statistics of the file, its readers, tables and streams.",
   description = [[
 Shows how full the file is, how many reader slots are used, how many commits the oldest snapshot
-is behind the last one (pages that it uses cannot be reused, so the file grows), and the size of
-each stream. The streams of deleted tables are included as long as they can be read.]],
+is behind the last one (pages that it uses cannot be reused, so the file grows), the number of
+items of each table that was counted last, and the size of each stream. The streams of deleted
+tables are included as long as they can be read.]],
   examples = {
     { "tidetable stats shop.tide", "show the current statistics" },
     { "tidetable stats shop.tide --watch", "update them every second" },
@@ -30,6 +31,7 @@ each stream. The streams of deleted tables are included as long as they can be r
       value = "SECONDS", convert = arguments.seconds, shown_default = INTERVAL,
     },
     { "--json", "Show a JSON object; with '--watch' one per line." },
+    arguments.COUNT,
     arguments.MAX_SIZE,
   },
 }
@@ -46,16 +48,20 @@ end
 ---@class tidetable.cli.Stats
 ---@field info tidetable.Info
 ---@field tables string[]   names
+---@field items table<string, integer>  number of items of each table that was counted
 ---@field streams tidetable.StreamDescription[]  with oldest_created_at
 ---@field elapsed number    monotonic time of the statistics, in seconds
 
 ---@return tidetable.cli.Stats
 local function gather(db, path)
   local found = {
-    info = library_error.check(path, db:info()),
-    tables = library_error.check(path, db:list_tables()),
+    info = library_error.check(path, db:info()), tables = {}, items = {},
     streams = library_error.check(path, db:list_streams()), elapsed = core.elapsed(),
   }
+  for i, each in ipairs(open.tables(db)) do
+    local name = each.description.name
+    found.tables[i], found.items[name] = name, each.description.items
+  end
   for _, stream in ipairs(found.streams) do
     stream.oldest_created_at = oldest_of(db, stream)
   end
@@ -156,7 +162,11 @@ local function fact_lines(out, found, changes)
   return display.grid(rows)
 end
 
-local function stream_row(out, stream, is_there)
+local function items_of(found, name)
+  return found.items[name] and display.count(found.items[name]) or "-"
+end
+
+local function stream_row(out, found, stream, is_there)
   local name = display.safe(stream.table_name)
   local state = stream.view_type
   if not is_there then
@@ -166,15 +176,15 @@ local function stream_row(out, stream, is_there)
   end
   local oldest = stream.oldest_created_at
   return {
-    out:paint(is_there and "bold" or "dim", name), state, display.count(stream.count),
-    display.bytes(stream.bytes),
+    out:paint(is_there and "bold" or "dim", name), items_of(found, stream.table_name), state,
+    display.count(stream.count), display.bytes(stream.bytes),
     oldest and (display.ago(oldest) or "0s") or "-",
     describe.retention(stream.retention),
   }
 end
 
-local TITLES = { "TABLE", "STREAM", "RECORDS", "SIZE", "OLDEST", "RETENTION" }
-local AT_THE_RIGHT = { [3] = true, [4] = true, [5] = true }
+local TITLES = { "TABLE", "ITEMS", "STREAM", "RECORDS", "SIZE", "OLDEST", "RETENTION" }
+local AT_THE_RIGHT = { [2] = true, [4] = true, [5] = true, [6] = true }
 
 --- Returns the lines of the streams, and of the tables that have none.
 local function stream_lines(out, found)
@@ -187,11 +197,12 @@ local function stream_lines(out, found)
   end
   for _, stream in ipairs(found.streams) do
     has_stream[stream.table_name] = true
-    rows[#rows + 1] = stream_row(out, stream, there[stream.table_name])
+    rows[#rows + 1] = stream_row(out, found, stream, there[stream.table_name])
   end
   for _, name in ipairs(found.tables) do
     if not has_stream[name] then
-      rows[#rows + 1] = { out:paint("bold", name), out:paint("dim", "none") }
+      rows[#rows + 1] = { out:paint("bold", name), items_of(found, name),
+        out:paint("dim", "none") }
     end
   end
   if #rows == 1 then
@@ -212,11 +223,12 @@ local function lines_of(out, path, found, changes)
 end
 
 local function tree_of(found)
-  return { info = found.info, tables = found.tables, streams = found.streams }
+  return { info = found.info, tables = found.tables, streams = found.streams,
+    items = next(found.items) and found.items }
 end
 
 local ORDER = {
-  "info", "tables", "streams", "path", "database_id", "incarnation", "sequence_number",
+  "info", "tables", "items", "streams", "path", "database_id", "incarnation", "sequence_number",
   "table_name", "label", "status", "view_type", "retention", "count", "bytes",
 }
 
@@ -256,7 +268,10 @@ function stats.run(args, out)
   if args.interval and not args.watch then
     console.misused "--interval requires --watch"
   end
-  local db <close> = open.database(args)
+  local db <close> = open.to_describe(args)
+  if args.count then
+    open.tables(db, true)
+  end
   if args.watch then
     watch(db, args, out)
   elseif args.json then

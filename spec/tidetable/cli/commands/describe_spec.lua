@@ -19,6 +19,18 @@ local function make()
 end
 
 describe("describe", function()
+  it("counts the items with --count, and shows the number and its time later", function()
+    local db, orders = make()
+    assert.is_nil(must({ "describe", helper.path(), "orders" }):find("items", 1, true))
+    local said = must { "describe", helper.path(), "orders", "--count" }
+    assert.truthy(said:find("\n  items    3 %(counted [%d-]+ [%d:]+, %d+s ago%)\n"), said)
+    assert(orders:put { customer = "bob", placed_at = 1 })
+    db:close()
+    local tree = dkjson.decode(must { "describe", helper.path(), "orders", "--json" })
+    assert.equal(3, tree.items)
+    assert.is_true(math.abs(os.time() - tree.items_counted_at) < 600)
+  end)
+
   it("shows a table and its streams", function()
     local db, orders = make()
     orders:disable_stream()

@@ -289,8 +289,21 @@ describe("an import that is stopped", function()
     local count, last = ids()
     assert.same({ line - 1, line - 1 }, { count, last })
     assert.is_true(count >= 1000 and count < 6000)
-    assert.same(stored(6001 - line), import(text, "--from-record", tostring(line + 1)))
+    -- The size is recorded, so that an import without --max-size does not exceed it.
+    fails("maximum size of 4194304 bytes", text, "--from-record", tostring(line + 1))
+    assert.same(stored(6001 - line), import(text, "--from-record", tostring(line + 1),
+      "--max-size", "1 GiB"))
     assert.same({ 6000, 6000 }, { ids() })
+  end)
+
+  it("by the maximum size of the service whose file it is", function()
+    local db = helper.open { max_size = "4 MiB" }
+    assert(db:create_table { name = "items", partition_key = { "id", "N" } })
+    local _, err = full(export(6000, nil, ("x"):rep(1000)))
+    assert.is_truthy(err:find("its maximum size of 4194304 bytes (max_size)", 1, true), err)
+    assert.is_truthy(err:find("a larger --max-size lets it grow", 1, true), err)
+    assert.is_true(db:info().file_bytes <= 5 << 20)
+    db:close()
   end)
 
   it("by a full disk continues when there is space", function()

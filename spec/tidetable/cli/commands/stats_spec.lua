@@ -28,6 +28,7 @@ describe("stats", function()
 
   it("have the file, its readers and every stream", function()
     local db, orders = make()
+    assert.equal(3, orders:count_items())
     orders:disable_stream()
     local step, scan = orders:scan { snapshot = true }
     step(scan)
@@ -41,10 +42,10 @@ describe("stats", function()
       "\nreaders  %d of 1,024 slots; the oldest snapshot is 1 commit behind, held by process "
         .. pid .. "\n",
       "\nchanges  last sequence number 5\n\n",
-      "\nTABLE   STREAM         RECORDS   SIZE  OLDEST  RETENTION\n",
-      "\ngone    table deleted        1 +%d+ B +%w+  1d\n",
-      "\norders  disabled             3 +%d+ B +%w+  1d\n",
-      "\nplain   none\n$",
+      "\nTABLE   ITEMS  STREAM         RECORDS   SIZE  OLDEST  RETENTION\n",
+      "\ngone        %-  table deleted        1 +%d+ B +%w+  1d\n",
+      "\norders      3  disabled             3 +%d+ B +%w+  1d\n",
+      "\nplain       %-  none\n$",
     } do
       assert.truthy(said:find(line), line .. " in\n" .. said)
     end
@@ -59,6 +60,16 @@ describe("stats", function()
     assert.equal("orders", tree.streams[2].table_name)
     assert.equal(3, tree.streams[2].count)
     assert.equal("number", type(tree.streams[2].oldest_created_at))
+  end)
+
+  it("count the items of all tables with --count, and remember them", function()
+    make():close()
+    local function items(...)
+      return dkjson.decode(must { "stats", helper.path(), "--json", ... }).items
+    end
+    assert.is_nil(items())
+    assert.same({ orders = 3, plain = 0 }, items "--count")
+    assert.same({ orders = 3, plain = 0 }, items())
   end)
 
   it("of an empty database have no tables", function()

@@ -31,15 +31,22 @@ describe("tables", function()
     assert.equal("files", lines[1].name)
     assert.are.same({ "placed_at", "N" }, lines[2].sort_key)
     assert.equal("NEW_AND_OLD_IMAGES", lines[2].stream.view_type)
+    assert.is_nil(lines[2].items)
+    local line = command.must({ "tables", helper.path(), "--json", "--count" }):match "[^\n]+"
+    assert.equal(0, dkjson.decode(line).items)
   end)
 
   on_terminal("are shown in columns on a terminal", function()
-    local screen = command.terminal { "tables", make() }
+    local path = make()
+    local db = helper.open()
+    assert(db:table("orders"):count_items())
+    db:close()
+    local screen = command.terminal { "tables", path }
     assert.truthy(screen:find("\27[1morders\27[0m", 1, true))
     assert.equal([[
-TABLE   PARTITION KEY   SORT KEY     STREAM
-files   "odd \ename" B               no stream
-orders  customer S      placed_at N  NEW_AND_OLD_IMAGES
+TABLE   PARTITION KEY   SORT KEY     ITEMS  STREAM
+files   "odd \ename" B                   -  no stream
+orders  customer S      placed_at N      0  NEW_AND_OLD_IMAGES
 ]], command.plain(screen))
     assert.truthy(command.terminal({ "tables", helper.path() }, { columns = 30 })
       :find("placed_at…", 1, true) == nil)

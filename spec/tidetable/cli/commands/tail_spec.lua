@@ -205,6 +205,21 @@ describe("tail", function()
     refuses(1, "--from LATEST starts after the last record", { "tail", path, "--after", "1000" })
   end)
 
+  it("starts after any record up to the last one of the file, and not after a later one", function()
+    local path = fifteen()
+    local function after(n, ...)
+      return command.run { "tail", path, "--after", n, ... }
+    end
+    assert.are.same({ 15 }, numbers(after("14").out))
+    assert.are.same({ status = 0, out = "", err = "" }, after "15")
+    for _, words in ipairs { { "16" }, { "16", "-f" }, { ("0"):rep(19) .. "16" },
+      { "9223372036854775807" } } do
+      local ran = after(table.unpack(words))
+      assert.are.same({ 1, "" }, { ran.status, ran.out }, words[1])
+      assert.is_truthy(ran.err:find("--from LATEST starts after the last record", 1, true), ran.err)
+    end
+  end)
+
   it("shows how to continue in an older stream, with its label", function()
     local db = open()
     local items = table_of(db, "items", { retention = { count = 3 } })
