@@ -125,12 +125,14 @@ const char *tide_engine(void);
 
 /* --- tables --- */
 
-/* A table, identified by its name, with its position in the handle's catalog as a cache.
+struct table;
+
+/* A table, identified by its name, with what the handle's catalog has found for it as a cache.
  * It remains valid when the table is deleted and created again. */
 struct tide_table {
 	uint16_t len;                /* of the name */
-	uint64_t version;            /* version of the catalog that `at` refers to; 0: none */
-	size_t at;                   /* index in catalog->tables */
+	uint64_t generation;         /* that of the catalog for which `found` is valid */
+	const struct table *found;   /* NULL: none */
 	char name[TABLE_NAME_MAX + 1];
 };
 

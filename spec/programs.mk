@@ -23,6 +23,8 @@ STORE_CALLS = txn_get txn_put txn_put_reserve txn_insert_reserve txn_append_rese
 $(OUT)/unit/fault_tide_store: WRAPPED = $(STORE_CALLS)
 $(OUT)/unit/test_json_memory: WRAPPED = memory_realloc memory_grow memory_free
 $(OUT)/unit/test_lock_mutexes: WRAPPED = mdb_env_close
+$(OUT)/unit/test_catalog: WRAPPED = memory_alloc memory_alloc_zeroed memory_realloc memory_grow \
+	memory_free
 
 # The dynamic linker finds these replacements of libc's functions first, for LMDB too.
 CALLS := $(call objects,spec/calls/*.c)

@@ -456,8 +456,8 @@ int tide_next_expiry(struct tide *tide, bool *expires, int64_t *due_ms,
 	err = tide_read_committed_begin(tide, &snapshot, failure);
 	if (err)
 		return err;
-	*expires = catalog->expiring_count > 0 || catalog->index;
-	err = expire_next(catalog, snapshot.txn, now_ms, &next_ms);
+	*expires = catalog->expiring || catalog->index;
+	err = expire_next(snapshot.txn, now_ms, &next_ms);
 	*due_ms = due_in(catalog, next_ms, now_ms);
 	return tide_read_end(tide, &snapshot, err ? fail(failure, err) : 0, failure);
 }
@@ -466,9 +466,10 @@ int tide_next_expiry(struct tide *tide, bool *expires, int64_t *due_ms,
 static int begin_truncation(struct tide *tide, struct tide_table *table,
 	struct tide_truncation *progress, const struct table **found, struct failure *failure)
 {
-	*found = tide_find(tide, table, failure);
-	if (!*found)
-		return ERR_NOT_FOUND;
+	int err = tide_find(tide, tide->transaction.txn, table, found, failure);
+
+	if (err)
+		return err;
 	if (progress->table == 0) {
 		progress->table = (*found)->row.id;
 		progress->sequence = tide->transaction.state.sequence;
@@ -506,11 +507,10 @@ static int change_item(struct tide *tide, struct tide_table *table,
 	struct write_request *request, struct tide_change *change, struct failure *failure)
 {
 	struct write_result result;
-	int err;
+	int err = tide_find(tide, tide->transaction.txn, table, &request->table, failure);
 
-	request->table = tide_find(tide, table, failure);
-	if (!request->table)
-		return ERR_NOT_FOUND;
+	if (err)
+		return err;
 	err = write_item(&tide->transaction, request, &result, failure);
 	if (!err || err == ERR_CONDITION_FAILED)
 		*change = (struct tide_change){ result.sequence, result.old_item, result.new_item };
@@ -588,11 +588,12 @@ int tide_read_begin(struct tide *tide, struct read_view *snapshot, struct failur
 int tide_read_committed_begin(struct tide *tide, struct read_view *snapshot,
 	struct failure *failure)
 {
-	int err;
+	int err = reader_renew(tide->reader, failure);
 
-	err = reader_renew(tide->reader, failure);
 	if (err)
 		return err;
+	if (!tide->transaction.txn)
+		catalog_limit(&tide->catalog);
 	snapshot->txn = tide->reader;
 	snapshot->state = &tide->state;
 	if (tide->state_at != txn_id(tide->reader)) {
@@ -620,6 +621,7 @@ int tide_read_end(struct tide *tide, const struct read_view *snapshot, int err,
 	if (!lost)
 		return err;
 	tide->state_at = 0;      /* state and catalog may mix two snapshots */
+	tide->transaction.written = NULL;
 	catalog_release(&tide->catalog);
 	return lost;
 }
@@ -633,23 +635,32 @@ struct keyspace tide_keyspace(const struct tide *tide, const struct read_view *s
 		tide->transaction.now_ms : clock_now_ms(store_clock(tide->store)));
 }
 
-const struct table *tide_find(struct tide *tide, struct tide_table *table,
-	struct failure *failure)
+const struct table *tide_find_cached(const struct tide *tide, struct tide_table *table)
 {
 	const struct catalog *catalog = &tide->catalog;
 
-	if (table->version != catalog->version || catalog->version == 0) {
-		size_t at = catalog_position(catalog, slice_of(table->name, table->len));
-
-		if (at == catalog->count) {
-			fail_as(failure, ERR_NOT_FOUND,
-				"Requested resource not found: Table: %s not found", table->name);
-			return NULL;
-		}
-		table->version = catalog->version;
-		table->at = at;
+	if (catalog->version == 0)
+		return NULL;
+	if (!table->found || table->generation != catalog->generation) {
+		table->found = catalog_cached(catalog, slice_of(table->name, table->len));
+		table->generation = catalog->generation;
 	}
-	return catalog->tables[table->at];
+	return table->found;
+}
+
+int tide_find(struct tide *tide, struct txn *txn, struct tide_table *table,
+	const struct table **found, struct failure *failure)
+{
+	int err;
+
+	*found = tide_find_cached(tide, table);
+	if (*found)
+		return 0;
+	err = catalog_find(&tide->catalog, txn, slice_of(table->name, table->len), found);
+	if (err == END)
+		return fail_as(failure, ERR_NOT_FOUND,
+			"Requested resource not found: Table: %s not found", table->name);
+	return err ? fail_about(failure, err, "the row of table %s", table->name) : 0;
 }
 
 /* --- information --- */

@@ -88,10 +88,13 @@ int tide_read_end(struct tide *tide, const struct read_view *snapshot, int err,
 struct keyspace tide_keyspace(const struct tide *tide, const struct read_view *snapshot,
 	const struct table *table);
 
-/* Returns the table in the handle's catalog, valid until the catalog is refreshed; NULL, with
- * NOT_FOUND in *failure, if there is none. */
-const struct table *tide_find(struct tide *tide, struct tide_table *table,
-	struct failure *failure);
+/* Sets *found to the table in the handle's catalog, which is read from txn if it is not cached. It
+ * is valid until the next read call or transaction begins. Returns NOT_FOUND. */
+int tide_find(struct tide *tide, struct txn *txn, struct tide_table *table,
+	const struct table **found, struct failure *failure);
+
+/* The same for a caller that can't read: returns NULL if the table is not cached. */
+const struct table *tide_find_cached(const struct tide *tide, struct tide_table *table);
 
 /* --- snapshot.c --- */
 

@@ -25,10 +25,16 @@ int tide_describe_table(struct tide *tide, struct tide_table *table,
 
 	if (err)
 		return err;
-	found = tide_find(tide, table, failure);
-	if (found)
+	err = tide_find(tide, snapshot.txn, table, &found, failure);
+	if (!err)
 		*row = &found->row;
-	return tide_read_end(tide, &snapshot, found ? 0 : ERR_NOT_FOUND, failure);
+	return tide_read_end(tide, &snapshot, err, failure);
+}
+
+static int put_name(void *context, struct slice name)
+{
+	buffer_put_counted(context, name);
+	return buffer_error(context);
 }
 
 int tide_item_count(struct tide *tide, struct tide_table *table, uint64_t *items,
@@ -41,12 +47,14 @@ int tide_item_count(struct tide *tide, struct tide_table *table, uint64_t *items
 
 	if (err)
 		return err;
-	found = tide_find(tide, table, failure);
-	err = found ? item_count_read(snapshot.txn, found->row.id, &count) : ERR_NOT_FOUND;
+	err = tide_find(tide, snapshot.txn, table, &found, failure);
+	if (!err) {
+		err = item_count_read(snapshot.txn, found->row.id, &count);
+		if (err)
+			fail_about(failure, err, "the item count of table %s", found->row.name);
+	}
 	*items = count.items;
 	*counted_ms = count.counted_ms;
-	if (found && err)
-		fail_about(failure, err, "the item count of table %s", found->row.name);
 	return tide_read_end(tide, &snapshot, err, failure);
 }
 
@@ -54,15 +62,16 @@ static int note_item_count(struct tide *tide, struct tide_table *table, uint32_t
 	uint64_t items, struct failure *failure)
 {
 	struct item_count count = { items, tide->transaction.now_ms };
-	const struct table *found = tide_find(tide, table, failure);
-	int err;
+	struct txn *txn = tide->transaction.txn;
+	const struct table *found;
+	int err = tide_find(tide, txn, table, &found, failure);
 
-	if (!found)
-		return ERR_NOT_FOUND;
+	if (err)
+		return err;
 	if (found->row.id != id)
 		return fail_with(failure, ERR_NOT_FOUND, "table %s", found->row.name);
 	tide->transaction.changed = true;
-	err = item_count_write(tide->transaction.txn, id, &count);
+	err = item_count_write(txn, id, &count);
 	return err ? fail(failure, err) : 0;
 }
 
@@ -88,12 +97,24 @@ int tide_table_names(struct tide *tide, struct buffer *names, struct failure *fa
 	if (err)
 		return err;
 	buffer_clear(names);
-	for (size_t i = 0; i < tide->catalog.count; i++)
-		buffer_put_counted(names, slice_of_text(tide->catalog.tables[i]->row.name));
-	err = tide_read_end(tide, &snapshot, 0, failure);
-	if (err)
-		return err;
-	return buffer_error(names) ? fail(failure, buffer_error(names)) : 0;
+	err = catalog_each_name(snapshot.txn, put_name, names);
+	return tide_read_end(tide, &snapshot, err ? fail_about(failure, err,
+		"a row of a table") : 0, failure);
+}
+
+static int put_stream_ids(struct txn *txn, struct buffer *ids)
+{
+	struct stream_row row;
+	uint32_t id = 0;
+	int err;
+
+	while ((err = stream_next_id(txn, &id)) == 0) {
+		err = stream_read_row(txn, id, &row);
+		if (err)
+			return err;
+		buffer_put_u32(ids, id);
+	}
+	return err == END ? buffer_error(ids) : err;
 }
 
 int tide_stream_ids(struct tide *tide, struct buffer *ids, struct failure *failure)
@@ -104,12 +125,9 @@ int tide_stream_ids(struct tide *tide, struct buffer *ids, struct failure *failu
 	if (err)
 		return err;
 	buffer_clear(ids);
-	for (size_t i = 0; i < tide->catalog.streams.count; i++)
-		buffer_put_u32(ids, tide->catalog.streams.all[i].row.id);
-	err = tide_read_end(tide, &snapshot, 0, failure);
-	if (err)
-		return err;
-	return buffer_error(ids) ? fail(failure, buffer_error(ids)) : 0;
+	err = put_stream_ids(snapshot.txn, ids);
+	return tide_read_end(tide, &snapshot, err ? fail_about(failure, err,
+		"a row of a stream") : 0, failure);
 }
 
 /* --- items --- */
@@ -138,10 +156,11 @@ static int get(struct tide *tide, const struct read_view *snapshot, const struct
 static int get_in(struct tide *tide, const struct read_view *snapshot, struct tide_table *table,
 	struct slice key, struct buffer *out, uint64_t *sequence, struct failure *failure)
 {
-	const struct table *found = tide_find(tide, table, failure);
-	int err = found ? get(tide, snapshot, found, key, out, sequence, failure) :
-		ERR_NOT_FOUND;
+	const struct table *found;
+	int err = tide_find(tide, snapshot->txn, table, &found, failure);
 
+	if (!err)
+		err = get(tide, snapshot, found, key, out, sequence, failure);
 	return tide_read_end(tide, snapshot, err, failure);
 }
 

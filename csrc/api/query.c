@@ -152,8 +152,9 @@ static int start_now(struct tide_query *query, struct tide *tide, struct tide_ta
 
 	if (err)
 		return err;
-	found = tide_find(tide, table, failure);
-	err = found ? start_range(query, tide, found, spec, failure) : ERR_NOT_FOUND;
+	err = tide_find(tide, snapshot.txn, table, &found, failure);
+	if (!err)
+		err = start_range(query, tide, found, spec, failure);
 	return tide_read_end(tide, &snapshot, err, failure);
 }
 
@@ -235,10 +236,11 @@ static int fill_now(struct tide_query *query, struct tide *tide, uint32_t max,
 
 	if (err)
 		return err;
-	found = tide_find(tide, &query->table, failure);
-	if (found)
+	err = tide_find(tide, snapshot.txn, &query->table, &found, failure);
+	if (!err) {
 		keyspace = tide_keyspace(tide, &snapshot, found);
-	err = found ? fill(query, max, snapshot.txn, found, &keyspace, failure) : ERR_NOT_FOUND;
+		err = fill(query, max, snapshot.txn, found, &keyspace, failure);
+	}
 	return tide_read_end(tide, &snapshot, err, failure);
 }
 

@@ -3,7 +3,7 @@
 #include "base/memory.h"
 
 /* Refreshes the handle's catalog to the snapshot's version. It usually keeps this version, and
- * then tide_find_at reads no row. */
+ * then tide_find_at finds cached tables. */
 static int take(struct tide_snapshot *snapshot, struct tide *tide, struct failure *failure)
 {
 	int err = reader_open(&snapshot->reader, tide->store, failure);
@@ -15,6 +15,8 @@ static int take(struct tide_snapshot *snapshot, struct tide *tide, struct failur
 	snapshot->commit = txn_id(snapshot->reader);
 	snapshot->now_ms = clock_now_ms(store_clock(tide->store));
 	err = state_read(snapshot->reader, &snapshot->state);
+	if (!tide->transaction.txn)
+		catalog_limit(&tide->catalog);
 	if (!err)
 		err = catalog_refresh(&tide->catalog, snapshot->reader, &snapshot->state);
 	return err ? fail_about(failure, err, "a row of the state or of the catalog") : 0;
@@ -86,26 +88,40 @@ uint64_t tide_last_commit(const struct tide *tide)
 
 /* --- tables and items in a snapshot --- */
 
-int tide_find_at(struct tide *tide, const struct tide_snapshot *snapshot,
-	struct tide_table *table, struct table *buf, const struct table **found,
-	struct failure *failure)
+/* Reads the table from the snapshot into *buf. */
+static int read_table(const struct tide_snapshot *snapshot, const struct tide_table *table,
+	struct table *buf, struct failure *failure)
 {
-	int err;
+	int err = snapshot_enter(snapshot, failure), lost;
 
-	if (tide->catalog.version == snapshot->state.catalog_version) {
-		*found = tide_find(tide, table, failure);
-		return *found ? 0 : ERR_NOT_FOUND;
-	}
-	err = snapshot_enter(snapshot, failure);
 	if (err)
 		return err;
 	err = catalog_read_table(snapshot->reader, slice_of(table->name, table->len), buf);
+	lost = reader_verify(snapshot->reader, failure);
 	snapshot_leave(snapshot);
-	*found = buf;
+	if (lost)
+		return lost;
 	if (err == END)
 		return fail_as(failure, ERR_NOT_FOUND,
 			"Requested resource not found: Table: %s not found", table->name);
 	return err ? fail_about(failure, err, "the row of table %s", table->name) : 0;
+}
+
+int tide_find_at(struct tide *tide, const struct tide_snapshot *snapshot,
+	struct tide_table *table, struct table *buf, const struct table **found,
+	struct failure *failure)
+{
+	bool is_same = tide->catalog.version == snapshot->state.catalog_version;
+	int err;
+
+	*found = is_same ? tide_find_cached(tide, table) : NULL;
+	if (*found)
+		return 0;
+	err = read_table(snapshot, table, buf, failure);
+	*found = buf;
+	if (!err && is_same && catalog_enter(&tide->catalog, buf, found))
+		err = fail(failure, ERR_NO_MEMORY);
+	return err;
 }
 
 int tide_describe_table_at(struct tide *tide, const struct tide_snapshot *snapshot,
@@ -208,11 +224,11 @@ int tide_version(struct tide *tide, struct tide_table *table, struct slice item,
 	*sequence = 0;
 	if (err)
 		return err;
-	found = tide_find(tide, table, failure);
-	if (found)
+	err = tide_find(tide, snapshot.txn, table, &found, failure);
+	if (!err) {
 		keyspace = tide_keyspace(tide, &snapshot, found);
-	err = found ? read_stored(tide, snapshot.txn, &keyspace, item, &stored, failure) :
-		ERR_NOT_FOUND;
+		err = read_stored(tide, snapshot.txn, &keyspace, item, &stored, failure);
+	}
 	if (!err)
 		*sequence = stored.sequence;
 	err = tide_read_end(tide, &snapshot, err, failure);

@@ -4,48 +4,49 @@
 #include "base/memory.h"
 #include "stream/consumer.h"
 
-/* Returns the id of the newest stream with this label and table name, 0 if there is none. The
- * table may have been deleted. */
-static uint32_t stream_labelled(const struct streams *streams, struct slice table,
-	struct slice label)
+/* Sets *id to the stream with this label, or to the newest stream of the table. Returns END if
+ * there is no such stream; *has_table is then whether there is such a table. */
+static int find_stream(struct tide *tide, struct txn *txn, struct slice name,
+	struct slice label, uint32_t *id, bool *has_table)
 {
-	for (size_t i = streams->count; i-- > 0;) {
-		const struct stream_row *row = &streams->all[i].row;
+	const struct table *table;
+	struct stream *stream;
+	int err;
 
-		if (slice_equal(table, slice_of_text(row->table_name)) &&
-				slice_equal(label, slice_of_text(row->label)))
-			return row->id;
+	*has_table = false;
+	if (label.len) {
+		err = stream_id_of_label(txn, name, label, id);
+	} else {
+		err = catalog_find(&tide->catalog, txn, name, &table);
+		*has_table = err == 0;
+		*id = err ? 0 : table->row.newest_stream;
 	}
-	return 0;
+	return err ? err : streams_find(&tide->catalog.streams, txn, *id, &stream);
 }
 
 int tide_stream_of(struct tide *tide, struct slice name, struct slice label, uint32_t *stream,
 	struct failure *failure)
 {
-	const struct catalog *catalog = &tide->catalog;
-	const struct table *table;
 	struct read_view snapshot;
+	bool has_table;
 	int err = tide_read_begin(tide, &snapshot, failure);
 
 	if (err)
 		return err;
-	table = catalog_find(catalog, name);
-	*stream = label.len ? stream_labelled(&catalog->streams, name, label) :
-		table ? table->row.newest_stream : 0;
-	if (*stream && !streams_find(&catalog->streams, *stream))
-		*stream = 0;
-	err = tide_read_end(tide, &snapshot, 0, failure);
-	if (err)
+	err = find_stream(tide, snapshot.txn, name, label, stream, &has_table);
+	if (err < 0)
+		fail_about(failure, err, "the stream of table %.*s", (int)name.len,
+			(const char *)name.data);
+	err = tide_read_end(tide, &snapshot, err, failure);
+	if (err <= 0)
 		return err;
-	if (*stream)
-		return 0;
 	if (label.len)
 		return fail_as(failure, ERR_NOT_FOUND,
 			"Requested resource not found: Stream: %.*s of table %.*s not found",
 			label.len > LABEL_MAX ? LABEL_MAX : (int)label.len,
 			(const char *)label.data, (int)name.len, (const char *)name.data);
 	return fail_as(failure, ERR_NOT_FOUND, "Requested resource not found: Table: %.*s %s",
-		(int)name.len, (const char *)name.data, table ? "has no stream" : "not found");
+		(int)name.len, (const char *)name.data, has_table ? "has no stream" : "not found");
 }
 
 /* Fills *view from the snapshot. Returns the wall clock, in ms, from which the view's retention
@@ -63,10 +64,10 @@ static uint64_t make_view(struct tide *tide, const struct read_view *snapshot,
 	return sample.now_ms;
 }
 
-static int describe(struct tide *tide, const struct view_of_streams *view, uint32_t id,
+static int describe(const struct view_of_streams *view, const struct stream *stream,
 	struct tide_stream_state *state)
 {
-	const struct stream *stream = streams_find(&tide->catalog.streams, id);
+	uint32_t id = stream->row.id;
 	struct bounds bounds;
 	struct record first;
 	struct cursor *cursor;
@@ -92,21 +93,32 @@ static int describe(struct tide *tide, const struct view_of_streams *view, uint3
 	return 0;
 }
 
+/* Finds a stream for a call that has its id. Returns NOT_FOUND. */
+static int find_by_id(struct tide *tide, struct txn *txn, uint32_t id, struct stream **stream,
+	struct failure *failure)
+{
+	int err = streams_find(&tide->catalog.streams, txn, id, stream);
+
+	if (err == END)
+		return fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists", id);
+	return err ? fail_about(failure, err, "the row of stream %u", id) : 0;
+}
+
 int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_state *state,
 	struct failure *failure)
 {
 	struct view_of_streams view;
 	struct read_view snapshot;
+	struct stream *found;
 	uint64_t now_ms;
 	int err = tide_read_committed_begin(tide, &snapshot, failure);
 
 	if (err)
 		return err;
 	now_ms = make_view(tide, &snapshot, &view);
-	if (!streams_find(&tide->catalog.streams, stream))
-		err = fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists", stream);
+	err = find_by_id(tide, snapshot.txn, stream, &found, failure);
 	if (!err) {
-		err = describe(tide, &view, stream, state);
+		err = describe(&view, found, state);
 		state->retention_lead_ms = retention_lead(view.clock_ms, now_ms);
 		if (err)
 			fail(failure, err);
@@ -117,19 +129,16 @@ int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_
 int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row **row,
 	struct failure *failure)
 {
-	const struct stream *found;
 	struct read_view snapshot;
+	struct stream *found;
 	int err = tide_read_committed_begin(tide, &snapshot, failure);
 
 	if (err)
 		return err;
-	found = streams_find(&tide->catalog.streams, stream);
-	if (found)
+	err = find_by_id(tide, snapshot.txn, stream, &found, failure);
+	if (!err)
 		*row = &found->row;
-	err = tide_read_end(tide, &snapshot, 0, failure);
-	if (err)
-		return err;
-	return found ? 0 : fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists", stream);
+	return tide_read_end(tide, &snapshot, err, failure);
 }
 
 /* Interval after which a feed that was not notified checks for commits. */
@@ -302,23 +311,21 @@ bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide)
 
 /* --- the end of a stream --- */
 
-static const struct table_row *table_by_id(const struct catalog *catalog, uint32_t id)
-{
-	for (size_t i = 0; i < catalog->count; i++)
-		if (catalog->tables[i]->row.id == id)
-			return &catalog->tables[i]->row;
-	return NULL;
-}
-
-/* Returns STREAM_ENDED with the reason in the message. */
-static int fail_ended(const struct catalog *catalog, const struct stream_row *row,
+/* Returns STREAM_ENDED with the reason in the message. A table keeps its name as long as it
+ * exists. */
+static int fail_ended(struct catalog *catalog, struct txn *txn, const struct stream_row *row,
 	struct failure *failure)
 {
-	const struct table_row *table = table_by_id(catalog, row->table);
-	const struct stream *now = table && table->stream ?
-		streams_find(&catalog->streams, table->stream) : NULL;
+	const struct table *table;
+	struct stream *now = NULL;
+	int err = catalog_find(catalog, txn, slice_of_text(row->table_name), &table);
+	bool is_gone = err == END || (!err && table->row.id != row->table);
 
-	if (!table)
+	if (!err && !is_gone)
+		err = streams_find(&catalog->streams, txn, table->row.stream, &now);
+	if (err < 0)
+		return fail_about(failure, err, "the rows of table %s", row->table_name);
+	if (is_gone)
 		return fail_as(failure, ERR_STREAM_ENDED,
 			"%s/%s: the stream has ended: its table was deleted", row->table_name,
 			row->label);
@@ -330,8 +337,8 @@ static int fail_ended(const struct catalog *catalog, const struct stream_row *ro
 int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
 	struct failure *failure)
 {
-	const struct stream *stream;
 	struct read_view snapshot;
+	struct stream *stream;
 	int err;
 
 	if (!feed_has_ended(&feed->feed))
@@ -339,9 +346,9 @@ int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
 	err = tide_read_committed_begin(tide, &snapshot, failure);
 	if (err)
 		return err;
-	stream = streams_find(&tide->catalog.streams, feed->feed.stream);
-	err = stream ? fail_ended(&tide->catalog, &stream->row, failure) :
-		fail(failure, ERR_STREAM_ENDED);
+	err = streams_find(&tide->catalog.streams, snapshot.txn, feed->feed.stream, &stream);
+	err = !err ? fail_ended(&tide->catalog, snapshot.txn, &stream->row, failure) :
+		fail(failure, err == END ? ERR_STREAM_ENDED : err);
 	return tide_read_end(tide, &snapshot, err, failure);
 }
 
@@ -360,6 +367,6 @@ size_t tide_feed_bytes(const struct tide_feed *feed)
 {
 	return sizeof *feed + feed->feed.page.cap +
 		(feed->filter ? sizeof *feed->filter + feed_filter_bytes(feed->filter) : 0) +
-		feed->feed.floor_count * sizeof *feed->feed.floors +
+		feed->feed.floor_cap * sizeof *feed->feed.floors +
 		feed->feed.merge.cap * sizeof *feed->feed.merge.all;
 }

@@ -49,10 +49,7 @@ static bool is_known_meta(struct slice key)
 	switch (key.data[0]) {
 	case META_FILE_HEADER: case META_STATE: case META_WEAK_BOOT: case META_MAX_SIZE:
 		return key.len == 1;
-	case META_TABLE:
-		return is_table_name(slice_of(key.data + 1, key.len - 1));
-	case META_DROPPED: case META_INDEX: case META_ITEM_COUNT: case META_STREAM:
-	case META_HORIZON:
+	case META_ITEM_COUNT:
 		return key.len == 5;
 	case META_CONSUMER:
 		return is_consumer_name(slice_of(key.data + 1, key.len - 1));
@@ -60,6 +57,23 @@ static bool is_known_meta(struct slice key)
 		return key.len == 11;
 	case META_FLOOR:
 		return key.len == 13;
+	default:
+		return false;
+	}
+}
+
+static bool is_known_catalog(struct slice key)
+{
+	struct slice table_name, label;
+
+	switch (key.data[0]) {
+	case CATALOG_TABLE:
+		return is_table_name(slice_of(key.data + 1, key.len - 1));
+	case CATALOG_DROPPED: case CATALOG_INDEX: case CATALOG_EXPIRY: case CATALOG_STREAM:
+	case CATALOG_HORIZON:
+		return key.len == 5;
+	case CATALOG_LABEL:
+		return stream_label_key(key, &table_name, &label);
 	default:
 		return false;
 	}
@@ -75,7 +89,7 @@ static void end_orphans(struct check *check, enum tree tree)
 	if (rows == 0)
 		return;
 	subject_set_tree(check, (int)tree);
-	problem(check, 3, "holds %llu rows of %s %u, which is not in meta",
+	problem(check, 3, "holds %llu rows of %s %u, which is not in the catalog",
 		(unsigned long long)rows, tree == TREE_ITEMS ? "table" : tree == TREE_LOG ? "stream"
 		: "index", check->orphan_id);
 }
@@ -95,6 +109,7 @@ static void check_place(struct check *check, enum tree tree, struct slice key)
 	struct expiry_row expiry;
 	uint32_t id = get_id(key);
 	bool fits = tree == TREE_META ? is_known_meta(key)
+		: tree == TREE_CATALOG ? is_known_catalog(key)
 		: tree == TREE_ITEMS ? id && key.len > id_width(key.data[0])
 		: tree == TREE_TAILS ? key.len > 8
 		: tree == TREE_PARTS ? key.len == PART_KEY
@@ -103,11 +118,11 @@ static void check_place(struct check *check, enum tree tree, struct slice key)
 
 	if (!fits) {
 		subject_set_row(check, tree, key);
-		problem(check, tree == TREE_META ? 1 : 3, "has an invalid key");
+		problem(check, tree <= TREE_CATALOG ? 1 : 3, "has an invalid key");
 	} else if (tree == TREE_ITEMS && !check_table_with_id(check, id) &&
 			!u64_map_find(&check->dropped, id)) {
 		take_orphan(check, tree, id);
-	} else if (tree == TREE_LOG && !streams_find(&check->catalog.streams, id)) {
+	} else if (tree == TREE_LOG && !streams_cached(&check->catalog.streams, id)) {
 		take_orphan(check, tree, id);
 	} else if (tree == TREE_INDEXES && !u64_map_find(&check->indexes, id)) {
 		take_orphan(check, tree, id);
@@ -179,7 +194,7 @@ static int check_pages(struct check *check)
 	return err == ERR_CORRUPT ? 0 : err;
 }
 
-/* --- the readable rows of the catalog --- */
+/* --- the readable rows of meta and of the catalog --- */
 
 static int take_file_header(struct check *check, struct slice payload)
 {
@@ -193,11 +208,44 @@ static int take_file_header(struct check *check, struct slice payload)
 	return err;
 }
 
+/* Reports a row that does not decode. Returns other errors. */
+static int report_row(struct check *check, enum tree tree, struct slice key, int err)
+{
+	if (err != ERR_CORRUPT && err != ERR_NOT_DATABASE)
+		return err;
+	subject_set_row(check, tree, key);
+	problem(check, 1, "does not decode");
+	return 0;
+}
+
+/* The rows from TREE_META_END on belong to LMDB, which stores the roots of the trees there. */
+static int take_meta(struct check *check, enum tree tree, struct slice key, struct slice value)
+{
+	struct slice payload;
+	int err = 0;
+
+	if (key.data[0] >= TREE_META_END)
+		return END;
+	if (row_open(key, value, &payload) || !is_known_meta(key))
+		return 0;                /* reported by the page audit */
+	if (key.data[0] == META_FILE_HEADER)
+		err = take_file_header(check, payload);
+	if (key.data[0] == META_STATE) {
+		err = state_get(&check->state, payload);
+		check->has_state = err == 0;
+	}
+	if (key.data[0] == META_MAX_SIZE)
+		err = payload.len == 8 ? 0 : ERR_CORRUPT;
+	if (key.data[0] >= META_CONSUMER)
+		err = check_consumer_row(key, payload);
+	return report_row(check, tree, key, err);
+}
+
 static int take_table(struct check *check, struct slice key, struct slice value)
 {
-	const struct catalog *catalog = &check->catalog;
-	int err = catalog_add_row(&check->catalog, key, value);
-	uint32_t index = err ? 0 : catalog->tables[catalog->count - 1]->row.ttl.index;
+	const struct table *table;
+	int err = catalog_add_row(&check->catalog, key, value, &table);
+	uint32_t index = err ? 0 : table->row.ttl.index;
 
 	return !index || u64_map_make(&check->indexes, index) ? err : ERR_NO_MEMORY;
 }
@@ -213,69 +261,82 @@ static int take_index(struct check *check, uint32_t id, struct slice payload)
 	return err || entry ? err : ERR_NO_MEMORY;
 }
 
-/* Reads a row of the catalog. The rows from TREE_META_END on belong to LMDB, which stores the
- * roots of the trees there. */
-static int take_meta(struct check *check, enum tree tree, struct slice key, struct slice value)
+static int take_catalog(struct check *check, enum tree tree, struct slice key, struct slice value)
 {
 	struct slice payload;
 	int err = 0;
 
-	if (key.data[0] >= TREE_META_END)
-		return END;
-	if (row_open(key, value, &payload) || !is_known_meta(key))
+	if (row_open(key, value, &payload) || !is_known_catalog(key))
 		return 0;                /* reported by the page audit */
 	switch (key.data[0]) {
-	case META_FILE_HEADER:
-		err = take_file_header(check, payload);
-		break;
-	case META_STATE:
-		err = state_get(&check->state, payload);
-		check->has_state = err == 0;
-		break;
-	case META_TABLE:
+	case CATALOG_TABLE:
 		err = take_table(check, key, value);
 		break;
-	case META_DROPPED:
+	case CATALOG_DROPPED:
 		err = u64_map_make(&check->dropped, get_u32(key.data + 1)) ? 0 : ERR_NO_MEMORY;
 		break;
-	case META_INDEX:
+	case CATALOG_INDEX:
 		err = take_index(check, get_u32(key.data + 1), payload);
 		break;
-	case META_STREAM:
+	case CATALOG_STREAM:
 		err = streams_add_row(&check->catalog.streams, key, value);
 		break;
-	case META_HORIZON:
+	case CATALOG_HORIZON:
 		err = horizon_get(&(struct horizon){ 0 }, payload);
 		break;
 	default:
 		err = check_consumer_row(key, payload);
 	}
-	if (err == ERR_CORRUPT || err == ERR_NOT_DATABASE) {
-		subject_set_row(check, tree, key);
-		problem(check, 1, "does not decode");
-		/* Its index may be incomplete. */
-		check->is_damaged[tree] |= key.data[0] == META_INDEX;
-		err = 0;
-	}
-	return err;
+	check->lacks_rows |= err == ERR_CORRUPT;
+	/* An index with such a row may be incomplete. */
+	check->is_damaged[tree] |= err == ERR_CORRUPT && key.data[0] == CATALOG_INDEX;
+	return report_row(check, tree, key, err);
 }
 
-static void check_table(struct check *check, const struct table_row *row)
+/* --- the catalog --- */
+
+/* Returns true if every row of the catalog was read, so that a missing one does not exist. */
+static bool has_whole_catalog(const struct check *check)
 {
-	const struct stream *stream = streams_find(&check->catalog.streams, row->stream);
+	return !check->is_damaged[TREE_CATALOG] && !check->has_broken_catalog &&
+		!check->lacks_rows;
+}
+
+/* Returns an error of reading that is no property of the file. */
+static int only_failure(int err)
+{
+	return err == END || err == ERR_CORRUPT ? 0 : err;
+}
+
+/* Checks that the index of a table has a row with the table's name. */
+static int check_expiry_name(struct check *check, const struct table_row *row)
+{
+	struct slice name;
+	int err = row->ttl.index && has_whole_catalog(check) ?
+		catalog_read_expiry(check->txn, row->ttl.index, &name) : 0;
+
+	if (err == END)
+		problem(check, 45, "has an expiry index without a row");
+	return only_failure(err);
+}
+
+static int check_table(struct check *check, const struct table_row *row)
+{
+	const struct stream *stream = streams_cached(&check->catalog.streams, row->stream);
 	struct slice name = slice_of_text(row->name);
-	uint8_t key[1 + TABLE_NAME_MAX] = { META_TABLE };
+	uint8_t key[1 + TABLE_NAME_MAX] = { CATALOG_TABLE };
 
 	memcpy(key + 1, name.data, name.len);
-	subject_set_row(check, TREE_META, slice_of(key, 1 + name.len));
+	subject_set_row(check, TREE_CATALOG, slice_of(key, 1 + name.len));
 	check->report->tables++;
 	if (check->has_state && (row->id > check->state.table ||
 			row->stream > check->state.stream || row->ttl.index > check->state.index))
 		problem(check, 2, "has an id that was never assigned");
-	if (row->stream && (stream || !check->is_damaged[TREE_META]) &&
+	if (row->stream && (stream || !check->is_damaged[TREE_CATALOG]) &&
 			(!stream || stream->row.status != STREAM_ENABLED ||
 			stream->row.table != row->id))
 		problem(check, 3, "refers to a stream that is not an enabled stream of this table");
+	return check_expiry_name(check, row);
 }
 
 /* Returns true if an index in progress is that of its table; if it is being removed, of any. */
@@ -291,26 +352,74 @@ static bool is_index_of(const struct check *check, const struct index_row *row)
 	return false;
 }
 
-static int check_index_row(struct check *check, enum tree tree, struct slice key,
+static void check_index_row(struct check *check, struct index_row *row, struct slice payload)
+{
+	if (index_get(row, payload))
+		return;
+	if (check->has_state && row->id > check->state.index)
+		problem(check, 2, "has an id that was never assigned");
+	if (row->work == INDEX_REMOVES && is_index_of(check, row))
+		problem(check, 3, "is being removed, but is the index of a table");
+	if (row->work == INDEX_BUILDS && !check->is_damaged[TREE_CATALOG] &&
+			!is_index_of(check, row))
+		problem(check, 3, "is being built, but is not the index of its table");
+}
+
+/* Checks that the table that the row of an expiry index names has this index. */
+static int check_expiry_owner(struct check *check, uint32_t index)
+{
+	const struct table *table;
+	struct slice name;
+	int err = catalog_read_expiry(check->txn, index, &name);
+
+	table = err ? NULL : catalog_cached(&check->catalog, name);
+	if (err == ERR_CORRUPT)
+		problem(check, 1, "does not decode");
+	else if (!err && has_whole_catalog(check) && (!table || table->row.ttl.index != index))
+		problem(check, 45, "names a table that does not have this expiry index");
+	return only_failure(err);
+}
+
+/* Checks that the row of a label has the id of the stream with this label. */
+static int check_label(struct check *check, struct slice key)
+{
+	const struct stream *stream;
+	struct slice table_name, label;
+	uint32_t id;
+	int err;
+
+	stream_label_key(key, &table_name, &label);
+	err = stream_id_of_label(check->txn, table_name, label, &id);
+	stream = err ? NULL : streams_cached(&check->catalog.streams, id);
+	if (err == ERR_CORRUPT)
+		problem(check, 1, "does not decode");
+	else if (!err && has_whole_catalog(check) && (!stream ||
+			!slice_equal(slice_of_text(stream->row.label), label) ||
+			!slice_equal(slice_of_text(stream->row.table_name), table_name)))
+		problem(check, 45, "names a stream that does not have this label");
+	return only_failure(err);
+}
+
+/* Checks rows that refer to a table or a stream. */
+static int check_reference(struct check *check, enum tree tree, struct slice key,
 	struct slice value)
 {
-	struct slice payload;
 	struct index_row row;
+	struct slice payload;
 
-	if (key.data[0] > META_INDEX)
-		return END;
-	if (key.data[0] != META_INDEX || !is_known_meta(key) || row_open(key, value, &payload) ||
-			index_get(&row, payload))
+	if (!is_known_catalog(key) || row_open(key, value, &payload))
 		return 0;
-	row.id = get_u32(key.data + 1);
 	subject_set_row(check, tree, key);
-	if (check->has_state && row.id > check->state.index)
-		problem(check, 2, "has an id that was never assigned");
-	if (row.work == INDEX_REMOVES && is_index_of(check, &row))
-		problem(check, 3, "is being removed, but is the index of a table");
-	if (row.work == INDEX_BUILDS && !check->is_damaged[tree] &&
-			!is_index_of(check, &row))
-		problem(check, 3, "is being built, but is not the index of its table");
+	switch (key.data[0]) {
+	case CATALOG_INDEX:
+		row.id = get_u32(key.data + 1);
+		check_index_row(check, &row, payload);
+		break;
+	case CATALOG_EXPIRY:
+		return check_expiry_owner(check, get_u32(key.data + 1));
+	case CATALOG_LABEL:
+		return check_label(check, key);
+	}
 	return 0;
 }
 
@@ -328,38 +437,63 @@ static int check_item_count(struct check *check, enum tree tree, struct slice ke
 	subject_set_row(check, tree, key);
 	if (item_count_read(check->txn, get_u32(key.data + 1), &count))
 		problem(check, 1, "does not decode");
-	else if (!check_table_with_id(check, get_u32(key.data + 1)) && !check->is_damaged[tree])
+	else if (!check_table_with_id(check, get_u32(key.data + 1)) && !check->is_damaged[tree] &&
+			has_whole_catalog(check))
 		problem(check, 3, "belongs to no table");
 	return 0;
 }
 
-static void check_stream_row(struct check *check, const struct stream_row *row)
+static int check_stream_row(struct check *check, const struct stream_row *row)
 {
-	uint8_t key[5] = { META_STREAM };
+	uint8_t key[5] = { CATALOG_STREAM };
+	uint32_t id;
+	int err = 0;
 
 	set_u32(key + 1, row->id);
-	subject_set_row(check, TREE_META, slice_of(key, sizeof key));
+	subject_set_row(check, TREE_CATALOG, slice_of(key, sizeof key));
 	check->report->streams++;
 	if (check->has_state && row->id > check->state.stream)
 		problem(check, 2, "has an id that was never assigned");
+	if (has_whole_catalog(check))
+		err = stream_id_of_label(check->txn, slice_of_text(row->table_name),
+			slice_of_text(row->label), &id);
+	if (err == END)
+		problem(check, 45, "has a label without a row");
+	return only_failure(err);
+}
+
+static void check_count(struct check *check, const char *what, size_t found, uint32_t counted)
+{
+	const uint8_t key = META_STATE;
+
+	if (!check->has_state || !has_whole_catalog(check) || found == counted)
+		return;
+	subject_set_row(check, TREE_META, slice_of(&key, 1));
+	problem(check, 44, "counts %u %s, but there are %zu", counted, what, found);
 }
 
 static int check_catalog(struct check *check)
 {
 	const struct catalog *catalog = &check->catalog;
-	int err;
+	int err = 0;
 
 	subject_set_tree(check, TREE_META);
 	if (!check->is_damaged[TREE_META] && check->has_broken_meta)
 		problem(check, INVARIANT_PAGES, "has rows that can't be read");
 	else if (!check->is_damaged[TREE_META] && !(check->has_file_header && check->has_state))
 		problem(check, 1, "lacks the file header or the state");
-	for (size_t i = 0; i < catalog->count; i++)
-		check_table(check, &catalog->tables[i]->row);
-	for (size_t i = 0; i < catalog->streams.count; i++)
-		check_stream_row(check, &catalog->streams.all[i].row);
-	err = check_each_row(check, TREE_META, check_index_row, NULL);
-	return err < 0 ? err : check_each_row(check, TREE_META, check_item_count, NULL);
+	subject_set_tree(check, TREE_CATALOG);
+	if (!check->is_damaged[TREE_CATALOG] && check->has_broken_catalog)
+		problem(check, INVARIANT_PAGES, "has rows that can't be read");
+	for (size_t i = 0; i < catalog->count && !err; i++)
+		err = check_table(check, &catalog->tables[i]->row);
+	for (size_t i = 0; i < catalog->streams.count && !err; i++)
+		err = check_stream_row(check, &catalog->streams.all[i]->row);
+	check_count(check, "tables", catalog->count, check->state.tables);
+	check_count(check, "streams", catalog->streams.count, check->state.streams);
+	if (!err)
+		err = check_each_row(check, TREE_CATALOG, check_reference, NULL);
+	return err ? err : check_each_row(check, TREE_META, check_item_count, NULL);
 }
 
 /* --- the whole check --- */
@@ -386,6 +520,9 @@ static int check_all(struct check *check)
 	/* The page audit reports unreadable rows. */
 	int err = check_each_row(check, TREE_META, take_meta, &check->has_broken_meta);
 
+	if (!err)
+		err = check_each_row(check, TREE_CATALOG, take_catalog,
+			&check->has_broken_catalog);
 	if (!err)
 		err = check_pages(check);
 	if (!err && !check->has_file_header && !check->has_state && !check->is_damaged[TREE_META] &&

@@ -51,7 +51,9 @@ struct check {
 
 	bool is_damaged[TREE_COUNT]; /* true if damage in the tree was reported */
 	bool is_abandoned[TREE_COUNT];       /* true if reading ended at too many unreadable rows */
-	bool has_broken_items, has_broken_meta;      /* true if unreadable rows were skipped */
+	bool has_broken_items, has_broken_meta, has_broken_catalog;  /* true if unreadable rows were
+	                              * skipped */
+	bool lacks_rows;             /* true if a row of the catalog does not decode */
 	uint64_t breaks;             /* consecutive rows that a cursor could not read */
 	enum tree tree_of_rows;      /* tree that the page audit is in */
 	uint32_t orphan_id;          /* id of the missing table, stream or index of the last rows */

@@ -41,7 +41,7 @@ int check_expiry_row(struct check *check, const struct table *table, const struc
 		return 0;
 	err = read_row(check, slice_of(bytes, expiry_row_key(bytes, ttl->index, expiry_ms,
 		stored->sequence)), &found);
-	if (err == END && !check->is_damaged[TREE_INDEXES] && !check->is_damaged[TREE_META] &&
+	if (err == END && !check->is_damaged[TREE_INDEXES] && !check->is_damaged[TREE_CATALOG] &&
 			work_on(check, ttl->index) != INDEX_BUILDS)
 		problem(check, 33, "expires, but is not in the expiry index");
 	if (err)
@@ -121,7 +121,7 @@ int check_expiry_indexes(struct check *check)
 	/* Rows whose items were not reached because of reported damage are not reported. */
 	if (err || rows == rows_found(check) || check->has_broken_items ||
 			check->is_damaged[TREE_ITEMS] || check->is_damaged[TREE_TAILS] ||
-			check->is_damaged[TREE_PARTS] || check->is_damaged[TREE_META])
+			check->is_damaged[TREE_PARTS] || check->is_damaged[TREE_CATALOG])
 		return err;
 	return check_each_row(check, TREE_INDEXES, take_row, NULL);
 }

@@ -29,7 +29,7 @@ static int check_last_record(struct check *check, const struct table *table,
 	const struct stored *stored)
 {
 	const struct stream *stream =
-		streams_find(&check->catalog.streams, table->row.stream);
+		streams_cached(&check->catalog.streams, table->row.stream);
 	struct horizon horizon;
 	struct cursor *cursor;
 	struct record record;

@@ -262,29 +262,60 @@ void subject_set_record(struct check *check, const struct stream_row *row, uint6
 static void name_meta_row(struct check *check, struct slice key)
 {
 	struct subject *subject = &check->subject;
-	uint32_t id = key.len == 5 ? get_u32(key.data + 1) : 0;
 
 	switch (key.len ? key.data[0] : 0) {
 	case META_FILE_HEADER: put_format(&subject->key, "file header"); break;
 	case META_STATE: put_format(&subject->key, "state"); break;
 	case META_WEAK_BOOT: put_format(&subject->key, "boot"); break;
 	case META_MAX_SIZE: put_format(&subject->key, "maximum size"); break;
-	case META_TABLE:
+	case META_ITEM_COUNT:
+		put_format(&subject->key, "item count of table %u",
+			key.len == 5 ? get_u32(key.data + 1) : 0);
+		break;
+	default:
+		put_bytes(&subject->key, key);
+	}
+	put_format(&subject->name, "meta, the row of ");
+	put_buffer(&subject->name, &subject->key);
+}
+
+static void name_label_row(struct subject *subject, struct slice key)
+{
+	struct slice table, label;
+
+	if (!stream_label_key(key, &table, &label)) {
+		put_bytes(&subject->key, key);
+		return;
+	}
+	snprintf(subject->table, sizeof subject->table, "%.*s", (int)table.len,
+		(const char *)table.data);
+	put_format(&subject->key, "label ");
+	put_shown(&subject->key, slice_of(key.data + 1, key.len - 1));
+}
+
+static void name_catalog_row(struct check *check, struct slice key)
+{
+	struct subject *subject = &check->subject;
+	uint32_t id = key.len == 5 ? get_u32(key.data + 1) : 0;
+
+	switch (key.len ? key.data[0] : 0) {
+	case CATALOG_TABLE:
 		snprintf(subject->table, sizeof subject->table, "%.*s", (int)key.len - 1,
 			is_table_name(slice_of(key.data + 1, key.len - 1)) ?
 			(const char *)key.data + 1 : "");
 		put_format(&subject->key, "table ");
 		put_shown(&subject->key, slice_of(key.data + 1, key.len - 1));
 		break;
-	case META_DROPPED: put_format(&subject->key, "deleted table %u", id); break;
-	case META_INDEX: put_format(&subject->key, "index %u", id); break;
-	case META_ITEM_COUNT: put_format(&subject->key, "item count of table %u", id); break;
-	case META_STREAM: put_format(&subject->key, "stream %u", id); break;
-	case META_HORIZON: put_format(&subject->key, "horizon of stream %u", id); break;
+	case CATALOG_DROPPED: put_format(&subject->key, "deleted table %u", id); break;
+	case CATALOG_INDEX: put_format(&subject->key, "index %u", id); break;
+	case CATALOG_EXPIRY: put_format(&subject->key, "the table of index %u", id); break;
+	case CATALOG_STREAM: put_format(&subject->key, "stream %u", id); break;
+	case CATALOG_HORIZON: put_format(&subject->key, "horizon of stream %u", id); break;
+	case CATALOG_LABEL: name_label_row(subject, key); break;
 	default:
 		put_bytes(&subject->key, key);
 	}
-	put_format(&subject->name, "meta, the row of ");
+	put_format(&subject->name, "catalog, the row of ");
 	put_buffer(&subject->name, &subject->key);
 }
 
@@ -304,7 +335,7 @@ static void name_log_row(struct check *check, struct slice key)
 	struct subject *subject = &check->subject;
 	struct record_place place;
 	const struct stream *stream = !record_get_key(&place, key) ? NULL
-		: streams_find(&check->catalog.streams, place.stream);
+		: streams_cached(&check->catalog.streams, place.stream);
 
 	if (stream) {
 		subject_set_record(check, &stream->row, place.sequence);
@@ -350,6 +381,9 @@ void subject_set_row(struct check *check, enum tree tree, struct slice key)
 	switch (tree) {
 	case TREE_META:
 		name_meta_row(check, key);
+		break;
+	case TREE_CATALOG:
+		name_catalog_row(check, key);
 		break;
 	case TREE_ITEMS:
 		subject_set_item(check, slice_of(key.data, key.len - (key.len == STORE_KEY_MAX)));

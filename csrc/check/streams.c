@@ -224,7 +224,7 @@ static int check_item_of(struct stream_walk *walk, const struct key *key)
 static int report_overdue(struct check *check, const struct u64_map_entry *entry)
 {
 	const struct stream *stream =
-		streams_find(&check->catalog.streams, (uint32_t)entry->b);
+		streams_cached(&check->catalog.streams, (uint32_t)entry->b);
 	struct cursor *cursor;
 	struct record record;
 	struct key key;
@@ -395,7 +395,7 @@ int check_streams(struct check *check)
 	int err = 0;
 
 	for (size_t i = 0; i < streams->count && !err; i++)
-		err = check_stream(check, &streams->all[i]);
+		err = check_stream(check, streams->all[i]);
 	return err ? err : check_overdue(check);
 }
 
@@ -412,7 +412,7 @@ static int last_lost(struct check *check, uint64_t *lost)
 	for (size_t i = 0; i < streams->count && !err; i++) {
 		struct horizon horizon;
 
-		err = stream_horizon(check->txn, streams->all[i].row.id, &horizon);
+		err = stream_horizon(check->txn, streams->all[i]->row.id, &horizon);
 		if (!err && horizon.hidden > *lost)
 			*lost = horizon.hidden;
 	}
@@ -438,7 +438,8 @@ int check_transactions(struct check *check)
 	uint64_t lost;
 	int err;
 
-	if (check->is_damaged[TREE_LOG] || check->is_damaged[TREE_META])
+	if (check->is_damaged[TREE_LOG] || check->is_damaged[TREE_META] ||
+			check->is_damaged[TREE_CATALOG])
 		return 0;
 	err = last_lost(check, &lost);
 	for (size_t i = 0; i < check->transactions.cap && !err; i++) {

@@ -1,4 +1,4 @@
-/* schema.h - rows of `meta` that describe tables, streams and trim horizons.
+/* schema.h - rows of `catalog` that describe tables, streams and trim horizons.
  *
  * The functions encode and decode the payloads of these rows (codec/row.h). doc/format.md
  * describes the layouts.
@@ -10,6 +10,15 @@
 
 #include "base/buffer.h"
 #include "codec/key.h"
+
+/* First byte of the key of a row in `catalog`. */
+#define CATALOG_TABLE 0x10
+#define CATALOG_DROPPED 0x11
+#define CATALOG_INDEX 0x12
+#define CATALOG_EXPIRY 0x13
+#define CATALOG_STREAM 0x20
+#define CATALOG_HORIZON 0x21
+#define CATALOG_LABEL 0x22
 
 #define TABLE_NAME_MIN 3
 #define TABLE_NAME_MAX 255

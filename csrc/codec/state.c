@@ -145,6 +145,8 @@ void state_put(struct buffer *out, const struct state *state)
 	buffer_put_u32(out, state->table);
 	buffer_put_u32(out, state->stream);
 	buffer_put_u32(out, state->index);
+	buffer_put_u32(out, state->tables);
+	buffer_put_u32(out, state->streams);
 	buffer_put_u64(out, state->catalog_version);
 	buffer_put_u64(out, state->created_ms);
 	buffer_put_u64(out, state->stepped_back);
@@ -168,6 +170,8 @@ int state_get(struct state *state, struct slice bytes)
 	state->table = source_u32(&source);
 	state->stream = source_u32(&source);
 	state->index = source_u32(&source);
+	state->tables = source_u32(&source);
+	state->streams = source_u32(&source);
 	state->catalog_version = source_u64(&source);
 	state->created_ms = source_u64(&source);
 	state->stepped_back = source_u64(&source);

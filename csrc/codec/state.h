@@ -11,8 +11,8 @@
 #include "base/buffer.h"
 #include "base/hash.h"
 
-#define FILE_FORMAT 5
-#define FILE_FORMAT_OLDEST 5    /* oldest format that can be read */
+#define FILE_FORMAT 6
+#define FILE_FORMAT_OLDEST 6    /* oldest format that can be read */
 #define FILE_MAGIC "tidetabl"
 #define FILE_ID_BYTES 16
 #define BOOT_BYTES 16
@@ -22,12 +22,7 @@
 #define META_STATE 0x02
 #define META_WEAK_BOOT 0x03
 #define META_MAX_SIZE 0x04
-#define META_TABLE 0x10
-#define META_DROPPED 0x11
-#define META_INDEX 0x12
 #define META_ITEM_COUNT 0x13
-#define META_STREAM 0x20
-#define META_HORIZON 0x21
 #define META_CONSUMER 0x30
 #define META_PROGRESS 0x31
 #define META_FLOOR 0x32
@@ -72,6 +67,8 @@ struct state {
 	uint32_t table;              /* last table id assigned */
 	uint32_t stream;             /* last stream id assigned */
 	uint32_t index;              /* last index id assigned */
+	uint32_t tables;             /* number of tables, without deleted ones */
+	uint32_t streams;            /* number of streams, with disabled ones */
 	uint64_t catalog_version;
 	uint64_t created_ms;         /* creation time of the last change */
 	uint64_t stepped_back;       /* sequence number; 0 if never */

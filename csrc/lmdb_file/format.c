@@ -136,6 +136,7 @@ const char *tree_name(enum tree tree)
 {
 	static const char *const names[TREE_COUNT] = {
 		[TREE_META] = "meta",
+		[TREE_CATALOG] = "catalog",
 		[TREE_ITEMS] = "items",
 		[TREE_TAILS] = "tails",
 		[TREE_PARTS] = "parts",

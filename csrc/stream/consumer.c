@@ -87,7 +87,7 @@ int consumer_write(struct txn *txn, struct slice name, const struct consumer_row
 		buffer_release(&value);
 		return ERR_TOO_BIG;
 	}
-	return meta_write(txn, key, &value);
+	return row_write(txn, TREE_META, key, &value);
 }
 
 int consumer_remove(struct txn *txn, struct slice name, uint64_t id)
@@ -167,7 +167,7 @@ int progress_write(struct txn *txn, uint64_t id, const struct progress_row *row)
 
 	row_start(&value);
 	progress_put(&value, row);
-	return meta_write(txn, progress_key(bytes, id, row->first), &value);
+	return row_write(txn, TREE_META, progress_key(bytes, id, row->first), &value);
 }
 
 /* --- floors --- */
@@ -179,7 +179,7 @@ static int write_floor(struct txn *txn, uint64_t id, uint32_t stream, uint64_t s
 
 	row_start(&value);
 	buffer_put_u64(&value, sequence);
-	return meta_write(txn, floor_key(bytes, id, stream), &value);
+	return row_write(txn, TREE_META, floor_key(bytes, id, stream), &value);
 }
 
 int floors_write(struct txn *txn, uint64_t id, const struct feed *feed)

@@ -58,10 +58,16 @@ static int check_removed(const struct feed *feed, const struct view_of_streams *
 	int err = check_lost(floor, view->state->lost, failure);
 
 	/* The floors have the last records of the streams that existed at the start. */
-	for (size_t i = 0; i < feed->floor_count && !err && view->state->lost > feed->position; i++)
-		if (!streams_find(view->streams, feed->floors[i].stream))
-			err = check_lost(floor_of(feed, feed->floors[i].stream),
-				feed->floors[i].last, failure);
+	for (size_t i = 0; i < feed->floor_count && !err && view->state->lost > feed->position;
+			i++) {
+		uint32_t id = feed->floors[i].stream, found = id - 1;
+
+		err = stream_next_id(view->txn, &found);
+		if (err < 0)
+			return fail(failure, err);
+		err = err || found != id ? check_lost(floor_of(feed, id), feed->floors[i].last,
+			failure) : 0;
+	}
 	return err;
 }
 
@@ -103,28 +109,38 @@ static int seek(const struct feed *feed, const struct view_of_streams *view,
 
 /* --- starting --- */
 
+static int keep_floor(struct feed *feed, const struct view_of_streams *view,
+	const struct stream_row *row, struct cursor *cursor)
+{
+	struct floor *floors = feed->floors, *floor;
+
+	if (feed->floor_count == feed->floor_cap) {
+		floors = memory_grow(feed->floors, &feed->floor_cap, sizeof *floors);
+		if (!floors)
+			return ERR_NO_MEMORY;
+		feed->floors = floors;
+	}
+	floor = &floors[feed->floor_count++];
+	*floor = (struct floor){ .stream = row->id };
+	return read_bounds(view, row, cursor, &floor->hidden, &floor->last);
+}
+
 static int keep_floors(struct feed *feed, const struct view_of_streams *view)
 {
+	uint32_t id = feed->stream ? feed->stream - 1 : 0;
 	struct cursor *cursor;
 	int err = txn_cursor(view->txn, TREE_LOG, &cursor);
 
 	feed->started = view->state->sequence;
-	if (err || view->streams->count == 0)
-		return err;
-	feed->floors = memory_alloc(view->streams->count * sizeof *feed->floors);
-	if (!feed->floors)
-		return ERR_NO_MEMORY;
-	for (size_t i = 0; i < view->streams->count && !err; i++) {
-		const struct stream_row *row = &view->streams->all[i].row;
-		struct floor *floor = &feed->floors[feed->floor_count];
+	while (!err && (err = stream_next_id(view->txn, &id)) == 0 &&
+			(!feed->stream || id == feed->stream)) {
+		struct stream_row row;
 
-		if (feed->stream && feed->stream != row->id)
-			continue;
-		floor->stream = row->id;
-		err = read_bounds(view, row, cursor, &floor->hidden, &floor->last);
-		feed->floor_count++;
+		err = stream_read_row(view->txn, id, &row);
+		if (!err)
+			err = keep_floor(feed, view, &row, cursor);
 	}
-	return err;
+	return err < 0 ? err : 0;
 }
 
 /* Sets *position to the sequence number before the first record created at or after `ms`;
@@ -227,11 +243,13 @@ static int set_position(struct feed *feed, struct position position,
 int feed_start(struct feed *feed, uint32_t stream, struct position position,
 	const struct view_of_streams *view, struct failure *failure)
 {
-	int err;
+	struct stream *found;
+	int err = stream ? streams_find(view->streams, view->txn, stream, &found) : 0;
 
 	feed->stream = stream;
-	if (stream && !streams_find(view->streams, stream))
-		return fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists", stream);
+	if (err)
+		return err == END ? fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists",
+			stream) : fail_about(failure, err, "the row of stream %u", stream);
 	err = set_position(feed, position, view, failure);
 	feed->filled_to = feed->position;
 	return err;
@@ -282,9 +300,10 @@ static int filter_last(struct feed *feed, const struct stream_row *row,
 	return err;
 }
 
-/* Appends the record under the cursor to the page if it passes the filter. */
-static int take(struct feed *feed, struct cursor *cursor, const struct stream_row *row,
-	const struct record *head)
+/* Appends the record under the cursor to the page if it passes the filter. row may be NULL if there
+ * is no filter. */
+static int take(struct feed *feed, struct cursor *cursor, uint32_t stream,
+	const struct stream_row *row, const struct record *head)
 {
 	const struct record_filter *filter = feed->filter;
 	size_t start = feed->page.len;
@@ -294,9 +313,9 @@ static int take(struct feed *feed, struct cursor *cursor, const struct stream_ro
 		note_read(feed, head, false, RECORD_PREFIX + record_len(head));
 		return 0;
 	}
-	buffer_put_u32(&feed->page, row->id);
+	buffer_put_u32(&feed->page, stream);
 	buffer_put_u32(&feed->page, (uint32_t)(RECORD_PREFIX + record_len(head)));
-	err = log_copy(cursor, row->id, head, &feed->page);
+	err = log_copy(cursor, stream, head, &feed->page);
 	if (err) {
 		feed->page.len = start;
 		return err;
@@ -314,7 +333,7 @@ static int take_next(struct feed *feed, struct cursor *cursor, const struct stre
 
 	if (feed->filter && feed->filter->has_hash) {
 		err = log_next(cursor, row->id, &head);
-		return err ? err : take(feed, cursor, row, &head);
+		return err ? err : take(feed, cursor, row->id, row, &head);
 	}
 	buffer_put_u32(&feed->page, row->id);
 	buffer_put_u32(&feed->page, 0);
@@ -360,7 +379,7 @@ static int fill_one(struct feed *feed, uint32_t max, const struct view_of_stream
 	if (err == ERR_TRIMMED)
 		return err;
 	if (!err && max)
-		err = take(feed, cursor, row, &head);
+		err = take(feed, cursor, row->id, row, &head);
 	while (!err && !is_full(feed, max))
 		err = take_next(feed, cursor, row);
 	feed->caught_up = err == END;
@@ -375,7 +394,8 @@ static int fill_one(struct feed *feed, uint32_t max, const struct view_of_stream
 static int add_input(struct feed *feed, const struct view_of_streams *view,
 	const struct stream_row *row, struct cursor *cursor, struct failure *failure)
 {
-	struct merge_input input = { .stream = row->id, .checked_in = feed->merge.fills };
+	struct merge_input input = { .stream = row->id, .checked_at = txn_id(view->txn),
+		.age_ms = row->retention.age_ms };
 	struct record head;
 	int err = seek(feed, view, row, cursor, &head, failure);
 
@@ -384,7 +404,7 @@ static int add_input(struct feed *feed, const struct view_of_streams *view,
 	input.sequence = head.sequence;
 	if (err == ERR_CORRUPT) {
 		input.sequence = log_sequence_here(cursor, row->id);
-		input.checked_in = 0;
+		input.checked_at = 0;
 		err = 0;
 	}
 	if (!err)
@@ -395,11 +415,20 @@ static int add_input(struct feed *feed, const struct view_of_streams *view,
 static int add_all(struct feed *feed, const struct view_of_streams *view, struct cursor *cursor,
 	struct failure *failure)
 {
-	int err = 0;
+	uint32_t id = 0;
+	int err;
 
-	for (size_t i = 0; i < view->streams->count && !err; i++)
-		err = add_input(feed, view, &view->streams->all[i].row, cursor, failure);
-	return err;
+	while ((err = stream_next_id(view->txn, &id)) == 0) {
+		struct stream_row row;
+
+		err = stream_read_row(view->txn, id, &row);
+		if (err)
+			return fail_about(failure, err, "the row of stream %u", id);
+		err = add_input(feed, view, &row, cursor, failure);
+		if (err)
+			return err;
+	}
+	return err == END ? 0 : fail(failure, err);
 }
 
 /* Adds only streams that got records last. There must be no others with records to return. */
@@ -411,13 +440,14 @@ static int add_touched(struct feed *feed, const struct view_of_streams *view,
 
 	for (unsigned i = state->touched_count; i > 0 && !err; i--) {
 		const struct touched_stream *touched = &state->touched[i - 1];
-		const struct stream *stream;
+		struct stream *stream;
 
 		if (touched->sequence <= feed->position)
 			break;
-		stream = streams_find(view->streams, touched->stream);
-		if (stream)
-			err = add_input(feed, view, &stream->row, cursor, failure);
+		err = streams_find(view->streams, view->txn, touched->stream, &stream);
+		if (err < 0)
+			return fail_about(failure, err, "the row of stream %u", touched->stream);
+		err = err ? 0 : add_input(feed, view, &stream->row, cursor, failure);
 	}
 	return err;
 }
@@ -435,22 +465,43 @@ static int start_merge(struct feed *feed, const struct view_of_streams *view,
 	return err;
 }
 
+/* Positions the cursor on the next record of an input that was found not expired in this snapshot,
+ * where it can expire only by its age. Sets *expired if it has. */
+static int open_checked(const struct merge_input *input, const struct view_of_streams *view,
+	struct cursor *cursor, struct record *head, bool *expired)
+{
+	static const struct stream_head nowhere;
+	const struct retention age = { .age_ms = input->age_ms };
+	int err = log_seek(cursor, input->stream, input->sequence, head);
+
+	*expired = !err && retention_expired(&age, &nowhere, head, view->clock_ms);
+	return err;
+}
+
 /* Positions the cursor on the next record of the first input. Returns END if there is none, also
- * if its stream was removed: check_removed has then found that nothing was lost. */
+ * if its stream was removed: check_removed has then found that nothing was lost. Sets *row to the
+ * stream's row, or to NULL if it is not needed. */
 static int open_input(struct feed *feed, const struct view_of_streams *view,
-	const struct stream **stream, struct cursor *cursor, struct record *head,
+	const struct stream_row **row, struct cursor *cursor, struct record *head,
 	struct failure *failure)
 {
 	struct merge_input *input = &feed->merge.all[0];
-	int err;
+	bool is_checked = input->checked_at == txn_id(view->txn), expired = false;
+	struct stream *stream;
+	int err = is_checked ? open_checked(input, view, cursor, head, &expired) : 0;
 
-	*stream = streams_find(view->streams, input->stream);
-	if (!*stream)
-		return END;
-	if (input->checked_in == feed->merge.fills)
-		return log_seek(cursor, input->stream, input->sequence, head);
-	err = seek(feed, view, &(*stream)->row, cursor, head, failure);
-	input->checked_in = feed->merge.fills;
+	*row = NULL;
+	if (err || (is_checked && !expired && !feed->filter))
+		return err;
+	err = streams_find(view->streams, view->txn, input->stream, &stream);
+	if (err)
+		return err;
+	*row = &stream->row;
+	if (is_checked && !expired)
+		return 0;
+	err = seek(feed, view, *row, cursor, head, failure);
+	input->checked_at = txn_id(view->txn);
+	input->age_ms = stream->row.retention.age_ms;
 	return err;
 }
 
@@ -458,15 +509,16 @@ static int open_input(struct feed *feed, const struct view_of_streams *view,
 static int take_run(struct feed *feed, uint32_t max, struct cursor *cursor,
 	const struct stream_row *row, struct record *head)
 {
+	uint32_t stream = feed->merge.all[0].stream;
 	uint64_t until = merge_until(&feed->merge);
 	int err = 0;
 
 	if (until > feed->merge.complete_to)
 		until = feed->merge.complete_to;
 	while (!err && head->sequence <= until && !is_full(feed, max)) {
-		err = take(feed, cursor, row, head);
+		err = take(feed, cursor, stream, row, head);
 		if (!err)
-			err = log_step(cursor, row->id, head);
+			err = log_step(cursor, stream, head);
 	}
 	return err;
 }
@@ -477,12 +529,12 @@ static int merge_step(struct feed *feed, uint32_t max, const struct view_of_stre
 {
 	struct merge_input *input = &feed->merge.all[0];
 	uint64_t before = feed->filled_to;
-	const struct stream *stream;
+	const struct stream_row *row;
 	struct record head;
-	int err = open_input(feed, view, &stream, cursor, &head, failure);
+	int err = open_input(feed, view, &row, cursor, &head, failure);
 
 	if (!err)
-		err = take_run(feed, max, cursor, &stream->row, &head);
+		err = take_run(feed, max, cursor, row, &head);
 	if (err == ERR_TRIMMED)
 		return err;
 	if (err == END) {
@@ -536,7 +588,6 @@ static int fill_all(struct feed *feed, uint32_t max, const struct view_of_stream
 	err = txn_cursor(view->txn, TREE_LOG, &cursor);
 	if (err)
 		return fail(failure, err);
-	merge->fills++;
 	if (merge->count == 0 || merge->position != feed->position ||
 			merge->all[0].sequence > merge->complete_to)
 		err = start_merge(feed, view, cursor, failure);
@@ -578,6 +629,7 @@ int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *vie
 	struct failure *failure)
 {
 	struct stream *stream;
+	int err;
 
 	assert(feed->stream || !feed->filter || !feed->filter->has_hash);
 	feed->position = feed_position(feed);
@@ -587,9 +639,11 @@ int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *vie
 		max = FEED_PAGE_RECORDS;
 	if (!feed->stream)
 		return fill_all(feed, max, view, failure);
-	stream = streams_find(view->streams, feed->stream);
-	if (!stream)
+	err = streams_find(view->streams, view->txn, feed->stream, &stream);
+	if (err == END)
 		return fill_removed(feed, view, failure);
+	if (err)
+		return fail_about(failure, err, "the row of stream %u", feed->stream);
 	return fill_one(feed, max, view, &stream->row, failure);
 }
 

@@ -65,7 +65,7 @@ struct feed {
 	bool ended;                  /* and the stream is disabled: no record will follow */
 	uint64_t started;            /* sequence number of the last change when floors were set */
 	struct floor *floors;        /* ascending by stream */
-	size_t floor_count;
+	size_t floor_count, floor_cap;
 	struct merge merge;          /* of all streams */
 	struct buffer page;
 	size_t at;                   /* offset of the next record in the page */

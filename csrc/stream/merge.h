@@ -11,7 +11,8 @@
 
 struct merge_input {
 	uint64_t sequence;           /* of its next record */
-	uint64_t checked_in;         /* number of the fill that found it not expired; 0: none */
+	uint64_t checked_at;         /* snapshot in which it was found not expired; 0: none */
+	uint64_t age_ms;             /* the stream's retention in that snapshot */
 	uint32_t stream;
 };
 
@@ -19,7 +20,6 @@ struct merge {
 	struct merge_input *all;     /* a binary heap */
 	size_t count;
 	size_t cap;
-	uint64_t fills;              /* number of fills so far */
 	uint64_t position;           /* position of the feed for which the inputs are valid */
 	uint64_t complete_to;        /* inputs with a record up to here are in the heap */
 };

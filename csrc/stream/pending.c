@@ -60,10 +60,10 @@ int pending_flush(struct pending_records *pending, struct txn *txn, struct strea
 		return err;
 	for (uint32_t i = 0; i < pending->count; i++) {
 		struct pending_record *one = &pending->all[i];
-		struct stream *stream = streams_find(streams, one->stream);
+		struct stream *stream = streams_cached(streams, one->stream);
 		struct record *record = &one->record;
 
-		assert(stream);  /* the stream existed when the record was added */
+		assert(stream);  /* stream_load_bounds was called for it */
 		record->transaction = transaction;
 		record->position = i;
 		record->count = pending->count;

@@ -1,7 +1,11 @@
 /* stream.h - the streams of a database and their bounds.
  *
+ *     catalog   0x20, stream id (u32)              a stream              codec/schema.h
+ *     catalog   0x21, stream id (u32)              its trim horizon
+ *     catalog   0x22, table name, '/', label       its id (u32)
+ *
  * A stream stores the name, id and key schema of its table, so that it can be
- * read after the table was deleted.
+ * read after the table was deleted. Rows are read when a stream is used, and cached.
  */
 #ifndef STREAM_STREAM_H
 #define STREAM_STREAM_H
@@ -38,27 +42,46 @@ struct stream {
 	struct trim_hint hint;
 };
 
-/* All streams, ascending by id. */
+/* Cache of the streams that were used, ascending by id. Its rows are those of one catalog
+ * version. */
 struct streams {
-	struct stream *all;
+	struct stream **all;
 	size_t count;
 	size_t cap;
-	bool is_unordered;           /* a stream was created before one with a lower id */
 	uint64_t epoch;              /* bounds of an earlier epoch are not valid any more */
 };
 
-/* Reads the rows of all streams and replaces the set. CORRUPT, NO_MEMORY. */
-int streams_load(struct streams *streams, struct txn *txn);
-void streams_release(struct streams *streams);
+/* Sets *stream to the stream with this id, which is read from the transaction if it is not cached.
+ * It is valid until streams_clear. Returns 0, END if there is none, CORRUPT, NO_MEMORY, STORE. */
+int streams_find(struct streams *streams, struct txn *txn, uint32_t id, struct stream **stream);
 
-/* Adds a stream from its row. Rows must be added in ascending key order. */
+/* Returns the stream with this id if it is cached, otherwise NULL. */
+struct stream *streams_cached(const struct streams *streams, uint32_t id);
+
+/* Caches a stream from its row. Returns CORRUPT, NO_MEMORY. */
 int streams_add_row(struct streams *streams, struct slice key, struct slice value);
 
-/* Adds a stream that was just created: its id is the highest. Returns NO_MEMORY. */
-int streams_enter(struct streams *streams, const struct stream_row *row);
+/* Removes all streams from the cache; streams_release frees its memory too. */
+void streams_clear(struct streams *streams);
+void streams_release(struct streams *streams);
 
-/* Returns a stream, NULL if there is none. Valid until the set changes. */
-struct stream *streams_find(const struct streams *streams, uint32_t id);
+/* Reads the row of a stream. Returns 0, END or an error. */
+int stream_read_row(struct txn *txn, uint32_t id, struct stream_row *row);
+
+/* Sets *id to the lowest id greater than *id in the key of a row of `catalog` of this kind.
+ * Returns END if there is none, or STORE. Reads no row, so it also finds the ids of damaged
+ * ones. */
+int row_next_id(struct txn *txn, uint8_t kind, uint32_t *id);
+
+static inline int stream_next_id(struct txn *txn, uint32_t *id)
+{
+	return row_next_id(txn, CATALOG_STREAM, id);
+}
+
+/* Sets *id to the id of the stream of the table with this name that has this label. Returns 0, END
+ * or an error. */
+int stream_id_of_label(struct txn *txn, struct slice table_name, struct slice label,
+	uint32_t *id);
 
 /* Read the bounds of a stream from the database. */
 int stream_bounds(struct txn *txn, uint32_t id, struct bounds *bounds);
@@ -79,13 +102,18 @@ static inline void streams_forget_bounds(struct streams *streams)
 /* Reads the bounds into stream->bounds unless they are valid. */
 int stream_load_bounds(struct streams *streams, struct stream *stream, struct txn *txn);
 
-/* Seals a row of `meta` (codec/row.h) and writes it; releases the value. */
-int meta_write(struct txn *txn, struct slice key, struct buffer *value);
+/* Seals a row (codec/row.h) and writes it; releases the value. */
+int row_write(struct txn *txn, enum tree tree, struct slice key, struct buffer *value);
 
 int stream_write_row(struct txn *txn, const struct stream_row *row);
+int stream_write_label(struct txn *txn, const struct stream_row *row);
 int stream_write_horizon(struct txn *txn, uint32_t id, const struct horizon *horizon);
 
+/* Sets *table_name and *label to what the key of a row of a label contains. Returns false for
+ * another key. */
+bool stream_label_key(struct slice key, struct slice *table_name, struct slice *label);
+
 /* Removes the rows of a stream that has no records left. */
-int stream_remove(struct txn *txn, uint32_t id);
+int stream_remove(struct txn *txn, const struct stream_row *row);
 
 #endif

@@ -1,6 +1,7 @@
-/* catalog.c - the tables and streams of a file, cached in memory. */
+/* catalog.c - reads and writes the rows that describe tables, and caches them. */
 #include "table/catalog.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -35,11 +36,11 @@ int state_write(struct txn *txn, const struct state *state, struct buffer *scrat
 	return err ? err : txn_put(txn, TREE_META, key, buffer_slice(scratch));
 }
 
-/* --- tables --- */
+/* --- rows --- */
 
 static struct slice name_key(uint8_t bytes[NAME_KEY_MAX], struct slice name)
 {
-	bytes[0] = META_TABLE;
+	bytes[0] = CATALOG_TABLE;
 	memcpy(bytes + 1, name.data, name.len);
 	return slice_of(bytes, 1 + name.len);
 }
@@ -51,6 +52,25 @@ static struct slice id_key(uint8_t bytes[ID_KEY], uint8_t kind, uint32_t id)
 	return slice_of(bytes, ID_KEY);
 }
 
+static int delete_row(struct txn *txn, uint8_t kind, uint32_t id)
+{
+	uint8_t bytes[ID_KEY];
+	int err = txn_delete(txn, TREE_CATALOG, id_key(bytes, kind, id));
+
+	return err == END ? ERR_CORRUPT : err;
+}
+
+/* Writes a row that contains a table name. */
+static int put_name(struct txn *txn, uint8_t kind, uint32_t id, struct slice name)
+{
+	uint8_t bytes[ID_KEY];
+	struct buffer value = { 0 };
+
+	row_start(&value);
+	buffer_put_counted(&value, name);
+	return row_write(txn, TREE_CATALOG, id_key(bytes, kind, id), &value);
+}
+
 int catalog_put_table(struct txn *txn, const struct table_row *row)
 {
 	uint8_t bytes[NAME_KEY_MAX];
@@ -58,33 +78,25 @@ int catalog_put_table(struct txn *txn, const struct table_row *row)
 
 	row_start(&value);
 	table_put(&value, row);
-	return meta_write(txn, name_key(bytes, slice_of_text(row->name)), &value);
+	return row_write(txn, TREE_CATALOG, name_key(bytes, slice_of_text(row->name)), &value);
 }
 
 int catalog_delete_table(struct txn *txn, struct slice name)
 {
 	uint8_t bytes[NAME_KEY_MAX];
-	int err = txn_delete(txn, TREE_META, name_key(bytes, name));
+	int err = txn_delete(txn, TREE_CATALOG, name_key(bytes, name));
 
 	return err == END ? ERR_CORRUPT : err;
 }
 
 int catalog_put_dropped(struct txn *txn, uint32_t table, struct slice name)
 {
-	uint8_t bytes[ID_KEY];
-	struct buffer value = { 0 };
-
-	row_start(&value);
-	buffer_put_counted(&value, name);
-	return meta_write(txn, id_key(bytes, META_DROPPED, table), &value);
+	return put_name(txn, CATALOG_DROPPED, table, name);
 }
 
 int catalog_delete_dropped(struct txn *txn, uint32_t table)
 {
-	uint8_t bytes[ID_KEY];
-	int err = txn_delete(txn, TREE_META, id_key(bytes, META_DROPPED, table));
-
-	return err == END ? ERR_CORRUPT : err;
+	return delete_row(txn, CATALOG_DROPPED, table);
 }
 
 int catalog_put_index(struct txn *txn, const struct index_row *row)
@@ -94,22 +106,19 @@ int catalog_put_index(struct txn *txn, const struct index_row *row)
 
 	row_start(&value);
 	index_put(&value, row);
-	return meta_write(txn, id_key(bytes, META_INDEX, row->id), &value);
+	return row_write(txn, TREE_CATALOG, id_key(bytes, CATALOG_INDEX, row->id), &value);
 }
 
 int catalog_delete_index(struct txn *txn, uint32_t index)
 {
-	uint8_t bytes[ID_KEY];
-	int err = txn_delete(txn, TREE_META, id_key(bytes, META_INDEX, index));
-
-	return err == END ? ERR_CORRUPT : err;
+	return delete_row(txn, CATALOG_INDEX, index);
 }
 
 int catalog_read_index(struct txn *txn, uint32_t index, struct index_row *row)
 {
 	uint8_t bytes[ID_KEY];
-	struct slice key = id_key(bytes, META_INDEX, index), value, payload;
-	int err = txn_get(txn, TREE_META, key, &value);
+	struct slice key = id_key(bytes, CATALOG_INDEX, index), value, payload;
+	int err = txn_get(txn, TREE_CATALOG, key, &value);
 
 	if (!err)
 		err = row_open(key, value, &payload);
@@ -117,51 +126,33 @@ int catalog_read_index(struct txn *txn, uint32_t index, struct index_row *row)
 	return err ? err : index_get(row, payload);
 }
 
-/* --- loading --- */
-
-/* Returns the memory of a new table, which is tables[count]; NULL if there is none. */
-static struct table *make_room(struct catalog *catalog)
+int catalog_put_expiry(struct txn *txn, uint32_t index, struct slice name)
 {
-	struct table *table;
-
-	if (catalog->count < catalog->allocated)
-		return catalog->tables[catalog->count];
-	if (catalog->count == catalog->cap) {
-		struct table **tables = memory_grow(catalog->tables, &catalog->cap, sizeof *tables);
-
-		if (!tables)
-			return NULL;
-		catalog->tables = tables;
-	}
-	table = memory_alloc(sizeof *table);
-	if (table)
-		catalog->tables[catalog->allocated++] = table;
-	return table;
+	return put_name(txn, CATALOG_EXPIRY, index, name);
 }
 
-/* Enters the new table, which is tables[count], at its place by name. */
-static int enter(struct catalog *catalog, size_t place)
+int catalog_delete_expiry(struct txn *txn, uint32_t index)
 {
-	struct table *table = catalog->tables[catalog->count];
-
-	if (table->row.ttl.index && catalog->expiring_count == catalog->expiring_cap) {
-		struct table **expiring = memory_grow(catalog->expiring, &catalog->expiring_cap,
-			sizeof *expiring);
-
-		if (!expiring)
-			return ERR_NO_MEMORY;
-		catalog->expiring = expiring;
-	}
-	if (table->row.ttl.index)
-		catalog->expiring[catalog->expiring_count++] = table;
-	memmove(catalog->tables + place + 1, catalog->tables + place,
-		(catalog->count - place) * sizeof *catalog->tables);
-	catalog->tables[place] = table;
-	catalog->count++;
-	return 0;
+	return delete_row(txn, CATALOG_EXPIRY, index);
 }
 
-static int read_row(struct table *table, struct slice key, struct slice value)
+int catalog_read_expiry(struct txn *txn, uint32_t index, struct slice *name)
+{
+	uint8_t bytes[ID_KEY];
+	struct slice key = id_key(bytes, CATALOG_EXPIRY, index), value, payload;
+	int err = txn_get(txn, TREE_CATALOG, key, &value);
+	struct source source;
+
+	if (!err)
+		err = row_open(key, value, &payload);
+	if (err)
+		return err;
+	source = source_of(payload);
+	*name = source_counted(&source);
+	return source_finish(&source);
+}
+
+static int read_table(struct table *table, struct slice key, struct slice value)
 {
 	struct slice name = slice_of(key.data + 1, key.len - 1), payload;
 	int err = row_open(key, value, &payload);
@@ -176,76 +167,44 @@ static int read_row(struct table *table, struct slice key, struct slice value)
 	return err;
 }
 
-int catalog_add_row(struct catalog *catalog, struct slice key, struct slice value)
-{
-	struct table *table = make_room(catalog);
-	int err = table ? read_row(table, key, value) : ERR_NO_MEMORY;
-
-	return err ? err : enter(catalog, catalog->count);
-}
-
 int catalog_read_table(struct txn *txn, struct slice name, struct table *table)
 {
 	uint8_t bytes[NAME_KEY_MAX];
-	struct slice key = name_key(bytes, name), value;
-	int err = txn_get(txn, TREE_META, key, &value);
+	struct slice key, value;
+	int err;
 
-	return err ? err : read_row(table, key, value);
+	if (name.len > TABLE_NAME_MAX)
+		return END;
+	key = name_key(bytes, name);
+	err = txn_get(txn, TREE_CATALOG, key, &value);
+	return err ? err : read_table(table, key, value);
 }
 
-static int load_tables(struct catalog *catalog, struct txn *txn)
+int catalog_each_name(struct txn *txn, catalog_take_name *take, void *context)
 {
-	uint8_t start = META_TABLE;
-	struct slice key = slice_of(&start, 1), value;
+	uint8_t start = CATALOG_TABLE;
+	struct slice key = slice_of(&start, 1), value, payload;
 	struct cursor *cursor;
-	int err = txn_cursor(txn, TREE_META, &cursor);
+	int err = txn_cursor(txn, TREE_CATALOG, &cursor);
 
-	catalog->count = 0;
-	catalog->expiring_count = 0;
 	if (!err)
 		err = cursor_move(cursor, MOVE_FROM, &key, &value);
-	while (!err && key.len > 1 && key.data[0] == META_TABLE) {
-		err = catalog_add_row(catalog, key, value);
+	while (!err && key.data[0] == CATALOG_TABLE) {
+		err = row_open(key, value, &payload);
+		if (!err)
+			err = take(context, slice_of(key.data + 1, key.len - 1));
 		if (!err)
 			err = cursor_move(cursor, MOVE_NEXT, &key, &value);
 	}
 	return err < 0 ? err : 0;
 }
 
-/* Sets *id to the id of the first row of this kind; 0: there is none. */
-static int load_first(struct txn *txn, uint8_t kind, uint32_t *id)
+int catalog_next_expiry(struct txn *txn, uint32_t *index)
 {
-	uint8_t bytes[ID_KEY];
-	struct slice key = id_key(bytes, kind, 0), value;
-	struct cursor *cursor;
-	int err = txn_cursor(txn, TREE_META, &cursor);
-
-	*id = 0;
-	if (!err)
-		err = cursor_move(cursor, MOVE_FROM, &key, &value);
-	if (!err && key.len == ID_KEY && key.data[0] == kind)
-		*id = get_u32(key.data + 1);
-	return err < 0 ? err : 0;
+	return row_next_id(txn, CATALOG_EXPIRY, index);
 }
 
-int catalog_refresh(struct catalog *catalog, struct txn *txn, const struct state *state)
-{
-	int err;
-
-	if (catalog->version == state->catalog_version)
-		return 0;
-	catalog->version = 0;
-	err = load_tables(catalog, txn);
-	if (!err)
-		err = load_first(txn, META_DROPPED, &catalog->dropped);
-	if (!err)
-		err = load_first(txn, META_INDEX, &catalog->index);
-	if (!err)
-		err = streams_load(&catalog->streams, txn);
-	if (!err)
-		catalog->version = state->catalog_version;
-	return err;
-}
+/* --- the cache --- */
 
 /* Returns the position of the first table whose name is not less. */
 static size_t position_of(const struct catalog *catalog, struct slice name)
@@ -264,71 +223,165 @@ static size_t position_of(const struct catalog *catalog, struct slice name)
 	return low;
 }
 
-size_t catalog_position(const struct catalog *catalog, struct slice name)
+static struct table *cached(const struct catalog *catalog, struct slice name)
 {
 	size_t at = position_of(catalog, name);
 
 	return at < catalog->count && slice_equal(name,
-		slice_of_text(catalog->tables[at]->row.name)) ? at : catalog->count;
+		slice_of_text(catalog->tables[at]->row.name)) ? catalog->tables[at] : NULL;
 }
 
-static struct table *find(const struct catalog *catalog, struct slice name)
+static int make_room(struct catalog *catalog)
 {
-	size_t at = catalog_position(catalog, name);
+	struct table **tables;
 
-	return at < catalog->count ? catalog->tables[at] : NULL;
+	if (catalog->count < catalog->cap)
+		return 0;
+	tables = memory_grow(catalog->tables, &catalog->cap, sizeof *tables);
+	if (!tables)
+		return ERR_NO_MEMORY;
+	catalog->tables = tables;
+	return 0;
 }
 
-const struct table *catalog_find(const struct catalog *catalog, struct slice name)
+int catalog_enter(struct catalog *catalog, const struct table *table,
+	const struct table **entered)
 {
-	return find(catalog, name);
+	size_t at = position_of(catalog, slice_of_text(table->row.name));
+	struct table *own = make_room(catalog) ? NULL : memory_alloc(sizeof *own);
+
+	if (!own)
+		return ERR_NO_MEMORY;
+	*own = *table;
+	memmove(catalog->tables + at + 1, catalog->tables + at,
+		(catalog->count - at) * sizeof *catalog->tables);
+	catalog->tables[at] = own;
+	catalog->count++;
+	*entered = own;
+	return 0;
 }
 
-int catalog_enter(struct catalog *catalog, const struct table_row *row,
-	const struct stream_row *stream)
+int catalog_add_row(struct catalog *catalog, struct slice key, struct slice value,
+	const struct table **entered)
 {
-	struct table *table = make_room(catalog);
-	int err = !table ? ERR_NO_MEMORY : stream ? streams_enter(&catalog->streams, stream) : 0;
+	struct table table;
+	int err = read_table(&table, key, value);
 
+	return err ? err : catalog_enter(catalog, &table, entered);
+}
+
+const struct table *catalog_cached(const struct catalog *catalog, struct slice name)
+{
+	return cached(catalog, name);
+}
+
+int catalog_find(struct catalog *catalog, struct txn *txn, struct slice name,
+	const struct table **table)
+{
+	struct table read;
+	int err;
+
+	*table = cached(catalog, name);
+	if (*table)
+		return 0;
+	err = catalog_read_table(txn, name, &read);
+	return err ? err : catalog_enter(catalog, &read, table);
+}
+
+int catalog_find_expiring(struct catalog *catalog, struct txn *txn, uint32_t index,
+	const struct table **table)
+{
+	struct slice name;
+	int err = catalog_read_expiry(txn, index, &name);
+
+	if (!err)
+		err = catalog_find(catalog, txn, name, table);
 	if (err)
-		return err;
-	*table = (struct table){ .row = *row };
-	return enter(catalog, position_of(catalog, slice_of_text(row->name)));
+		return err == END ? ERR_CORRUPT : err;
+	return (*table)->row.ttl.index == index ? 0 : ERR_CORRUPT;
 }
 
-const struct table *catalog_with_id(const struct catalog *catalog, uint32_t id)
+/* Returns a number that no catalog of this process has had. */
+static uint64_t new_generation(void)
+{
+	static atomic_uint_least64_t last;
+
+	return atomic_fetch_add(&last, 1) + 1;
+}
+
+static void clear(struct catalog *catalog)
 {
 	for (size_t i = 0; i < catalog->count; i++)
-		if (catalog->tables[i]->row.id == id)
-			return catalog->tables[i];
-	return NULL;
+		memory_free(catalog->tables[i]);
+	catalog->count = 0;
+	catalog->generation = new_generation();
+	streams_clear(&catalog->streams);
 }
 
-void catalog_forget_expiries(struct catalog *catalog)
+/* Sets *id to the lowest id of a row of this kind; 0: there is none. */
+static int first_id(struct txn *txn, uint8_t kind, uint32_t *id)
 {
-	for (size_t i = 0; i < catalog->expiring_count; i++)
-		catalog->expiring[i]->next_expiry_ms = 0;
+	int err;
+
+	*id = 0;
+	err = row_next_id(txn, kind, id);
+	return err < 0 ? err : 0;
 }
 
-void catalog_set_expiry(struct catalog *catalog, const struct table *table, uint64_t expiry_ms)
+int catalog_refresh(struct catalog *catalog, struct txn *txn, const struct state *state)
 {
-	find(catalog, slice_of_text(table->row.name))->next_expiry_ms = expiry_ms;
+	int err;
+
+	if (catalog->version == state->catalog_version)
+		return 0;
+	catalog->version = 0;
+	clear(catalog);
+	err = first_id(txn, CATALOG_DROPPED, &catalog->dropped);
+	if (!err)
+		err = first_id(txn, CATALOG_INDEX, &catalog->index);
+	if (!err)
+		err = first_id(txn, CATALOG_EXPIRY, &catalog->expiring);
+	if (!err)
+		catalog->version = state->catalog_version;
+	return err;
 }
 
-void catalog_lower_expiry(struct catalog *catalog, const struct table *table, uint64_t expiry_ms)
+void catalog_limit(struct catalog *catalog)
 {
-	struct table *own = find(catalog, slice_of_text(table->row.name));
-
-	if (own->next_expiry_ms > expiry_ms)
-		own->next_expiry_ms = expiry_ms;
+	if (catalog->count > CATALOG_CACHED_MAX || catalog->streams.count > CATALOG_CACHED_MAX)
+		clear(catalog);
 }
 
 void catalog_release(struct catalog *catalog)
 {
-	for (size_t i = 0; i < catalog->allocated; i++)
-		memory_free(catalog->tables[i]);
+	clear(catalog);
 	memory_free(catalog->tables);
-	memory_free(catalog->expiring);
 	streams_release(&catalog->streams);
 	*catalog = (struct catalog){ 0 };
+}
+
+/* --- expiry --- */
+
+void catalog_forget_expiries(struct catalog *catalog)
+{
+	catalog->epoch++;
+}
+
+uint64_t catalog_expiry(const struct catalog *catalog, const struct table *table)
+{
+	return table->epoch == catalog->epoch ? table->next_expiry_ms : 0;
+}
+
+void catalog_set_expiry(struct catalog *catalog, const struct table *table, uint64_t expiry_ms)
+{
+	struct table *own = cached(catalog, slice_of_text(table->row.name));
+
+	own->next_expiry_ms = expiry_ms;
+	own->epoch = catalog->epoch;
+}
+
+void catalog_lower_expiry(struct catalog *catalog, const struct table *table, uint64_t expiry_ms)
+{
+	if (catalog_expiry(catalog, table) > expiry_ms)
+		catalog_set_expiry(catalog, table, expiry_ms);
 }

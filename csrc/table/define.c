@@ -5,16 +5,25 @@
 
 #include "table/item_count.h"
 
+static int fail_row(struct failure *failure, int err, struct slice name)
+{
+	return fail_about(failure, err, "the row of table %.*s", (int)name.len,
+		(const char *)name.data);
+}
+
 static int find(struct transaction *transaction, struct slice name, struct table_row *row,
 	struct failure *failure)
 {
-	const struct table *table = catalog_find(transaction->catalog, name);
+	const struct table *table;
+	int err = catalog_find(transaction->catalog, transaction->txn, name, &table);
 
-	if (!table)
+	if (err == END)
 		return fail_as(failure, ERR_NOT_FOUND,
 			"Requested resource not found: Table: %.*s not found",
 			name.len > TABLE_NAME_MAX ? TABLE_NAME_MAX : (int)name.len,
 			(const char *)name.data);
+	if (err)
+		return fail_row(failure, err, name);
 	*row = table->row;
 	return 0;
 }
@@ -27,18 +36,20 @@ static int broken(struct transaction *transaction, int err, struct failure *fail
 
 /* --- streams --- */
 
-static bool label_is_taken(const struct streams *streams, const struct stream_row *row)
+/* Gives the new stream the label of its creation time, which is moved if another stream of a table
+ * with this name has it. */
+static int choose_label(struct txn *txn, struct stream_row *row)
 {
-	for (size_t i = streams->count; i > 0; i--) {
-		const struct stream_row *other = &streams->all[i - 1].row;
+	uint32_t other;
+	int err;
 
-		if (!streams->is_unordered && other->created_ms < row->created_ms)
-			return false;    /* so are those before it */
-		if (strcmp(other->label, row->label) == 0 &&
-				strcmp(other->table_name, row->table_name) == 0)
-			return true;
+	for (;; row->created_ms++) {
+		clock_text(row->label, sizeof row->label, row->created_ms);
+		err = stream_id_of_label(txn, slice_of_text(row->table_name),
+			slice_of_text(row->label), &other);
+		if (err)
+			return err == END ? 0 : err;
 	}
-	return false;
 }
 
 static int check_retention(const struct retention *retention, struct failure *failure)
@@ -47,22 +58,36 @@ static int check_retention(const struct retention *retention, struct failure *fa
 		fail_as(failure, ERR_VALIDATION, "retention age must be at least 1 ms");
 }
 
-static int check_stream(uint8_t view, const struct retention *retention,
-	struct failure *failure)
+/* Checks that a stream can be created. */
+static int check_stream(const struct state *state, uint8_t view,
+	const struct retention *retention, struct failure *failure)
 {
+	int err;
+
 	if (!view_name(view))
 		return fail_as(failure, ERR_VALIDATION, "view type must be KEYS_ONLY, NEW_IMAGE,"
 			" OLD_IMAGE or NEW_AND_OLD_IMAGES");
-	return check_retention(retention, failure);
+	err = check_retention(retention, failure);
+	if (!err && (state->streams >= STREAMS_MAX || state->stream == UINT32_MAX - 1))
+		err = fail_with(failure, ERR_LIMIT, "%d streams", STREAMS_MAX);
+	return err;
 }
 
-/* Creates a stream for a table and enters it in the table's row, which the caller writes. Sets
- * *made to its row. */
+static int write_stream(struct txn *txn, struct stream_row *row)
+{
+	int err = choose_label(txn, row);
+
+	if (!err)
+		err = stream_write_row(txn, row);
+	return err ? err : stream_write_label(txn, row);
+}
+
+/* Creates a stream, for which check_stream was called, and enters it in the row of its table, which
+ * the caller writes. */
 static int begin_stream(struct transaction *transaction, struct table_row *table, uint8_t view,
-	const struct retention *retention, struct stream_row *made, struct failure *failure)
+	const struct retention *retention, struct failure *failure)
 {
 	struct state *state = &transaction->state;
-	const struct streams *streams = &transaction->catalog->streams;
 	struct stream_row row = {
 		.table = table->id,
 		.view = view,
@@ -72,32 +97,32 @@ static int begin_stream(struct transaction *transaction, struct table_row *table
 		.first_sequence = state->sequence,
 		.schema = table->schema,
 	};
-	int err = check_stream(view, retention, failure);
 
-	if (err)
-		return err;
-	if (streams->count >= STREAMS_MAX || state->stream == UINT32_MAX - 1)
-		return fail_with(failure, ERR_LIMIT, "%d streams", STREAMS_MAX);
 	row.id = ++state->stream;
+	state->streams++;
 	memcpy(row.table_name, table->name, sizeof row.table_name);
-	do {
-		clock_text(row.label, sizeof row.label, row.created_ms);
-	} while (label_is_taken(streams, &row) && ++row.created_ms);
 	table->stream = row.id;
 	table->newest_stream = row.id;
-	*made = row;
-	return broken(transaction, stream_write_row(transaction->txn, &row), failure);
+	return broken(transaction, write_stream(transaction->txn, &row), failure);
+}
+
+static int find_stream(struct transaction *transaction, uint32_t id, struct stream **stream)
+{
+	return streams_find(&transaction->catalog->streams, transaction->txn, id, stream);
 }
 
 /* Disables the table's stream. Its records stay until they expire. */
 static int end_stream(struct transaction *transaction, struct table_row *table,
 	struct failure *failure)
 {
-	struct stream *stream = streams_find(&transaction->catalog->streams, table->stream);
+	struct stream *stream;
+	int err = find_stream(transaction, table->stream, &stream);
 
-	if (!stream)
+	if (err == END)
 		return fail_with(failure, ERR_CORRUPT, "table %s: its stream does not exist",
 			table->name);
+	if (err)
+		return fail_about(failure, err, "the row of stream %u", table->stream);
 	stream->row.status = STREAM_DISABLED;
 	stream->row.disabled_ms = transaction->clock_ms;
 	table->stream = 0;
@@ -107,7 +132,6 @@ static int end_stream(struct transaction *transaction, struct table_row *table,
 int define_stream(struct transaction *transaction, struct slice name, uint8_t view,
 	const struct retention *retention, struct failure *failure)
 {
-	struct stream_row made;
 	struct table_row table;
 	int err = find(transaction, name, &table, failure);
 
@@ -116,7 +140,9 @@ int define_stream(struct transaction *transaction, struct slice name, uint8_t vi
 	if (table.stream)
 		return fail_as(failure, ERR_VALIDATION,
 			"Table already has an enabled stream: Table: %s", table.name);
-	err = begin_stream(transaction, &table, view, retention, &made, failure);
+	err = check_stream(&transaction->state, view, retention, failure);
+	if (!err)
+		err = begin_stream(transaction, &table, view, retention, failure);
 	if (!err)
 		err = broken(transaction, catalog_put_table(transaction->txn, &table), failure);
 	return err ? err : broken(transaction, transaction_catalog_changed(transaction), failure);
@@ -142,13 +168,16 @@ int define_no_stream(struct transaction *transaction, struct slice name,
 int define_retention(struct transaction *transaction, uint32_t id,
 	const struct retention *retention, struct failure *failure)
 {
-	struct stream *stream = streams_find(&transaction->catalog->streams, id);
+	struct stream *stream;
 	int err = check_retention(retention, failure);
 
 	if (err)
 		return err;
-	if (!stream)
+	err = find_stream(transaction, id, &stream);
+	if (err == END)
 		return fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists", id);
+	if (err)
+		return fail_about(failure, err, "the row of stream %u", id);
 	err = stream_load_bounds(&transaction->catalog->streams, stream, transaction->txn);
 	if (!err)
 		err = retention_hide(transaction->txn, stream, transaction->clock_ms);
@@ -163,7 +192,9 @@ int define_retention(struct transaction *transaction, uint32_t id,
 
 /* --- time to live --- */
 
-static int check_ttl(struct slice attribute, struct failure *failure)
+/* Checks that an expiry index for this attribute can be created. */
+static int check_index(const struct state *state, struct slice attribute,
+	struct failure *failure)
 {
 	if (attribute.len > 255)
 		return fail_as(failure, ERR_VALIDATION,
@@ -171,25 +202,21 @@ static int check_ttl(struct slice attribute, struct failure *failure)
 	if (!is_utf8(attribute))
 		return fail_as(failure, ERR_VALIDATION,
 			"the name of the time-to-live attribute must be UTF-8");
-	return 0;
+	return attribute.len && state->index == UINT32_MAX - 1 ?
+		fail_with(failure, ERR_LIMIT, "no index id is left") : 0;
 }
 
-/* Gives the table a new expiry index for an attribute; the caller writes its row. */
+/* Gives the table a new expiry index for an attribute, for which check_index was called; the
+ * caller writes the table's row. */
 static int begin_index(struct transaction *transaction, struct table_row *table,
 	struct slice attribute, struct failure *failure)
 {
-	struct state *state = &transaction->state;
-	int err = check_ttl(attribute, failure);
-
-	if (err)
-		return err;
-	if (state->index == UINT32_MAX - 1)
-		return fail_with(failure, ERR_LIMIT, "no index id is left");
 	memset(&table->ttl, 0, sizeof table->ttl);
-	table->ttl.index = ++state->index;
+	table->ttl.index = ++transaction->state.index;
 	table->ttl.len = (uint8_t)attribute.len;
 	memcpy(table->ttl.name, attribute.data, attribute.len);
-	return 0;
+	return broken(transaction, catalog_put_expiry(transaction->txn, table->ttl.index,
+		slice_of_text(table->name)), failure);
 }
 
 /* Begins the removal of the table's expiry index. An index that is still being built has a row,
@@ -199,9 +226,12 @@ static int end_index(struct transaction *transaction, struct table_row *table,
 {
 	struct index_row row = { .id = table->ttl.index, .work = INDEX_REMOVES,
 		.table = table->id };
+	int err = catalog_delete_expiry(transaction->txn, row.id);
 
 	memset(&table->ttl, 0, sizeof table->ttl);
-	return broken(transaction, catalog_put_index(transaction->txn, &row), failure);
+	if (!err)
+		err = catalog_put_index(transaction->txn, &row);
+	return broken(transaction, err, failure);
 }
 
 static int build_index(struct transaction *transaction, const struct table_row *table,
@@ -219,11 +249,10 @@ int define_ttl(struct transaction *transaction, struct slice name, struct slice 
 	struct table_row table;
 	int err = find(transaction, name, &table, failure);
 
-	if (!err)
-		err = check_ttl(attribute, failure);
 	if (err || slice_equal(time_to_live_name(&table.ttl), attribute))
 		return err;
-	if (table.ttl.index)
+	err = check_index(&transaction->state, attribute, failure);
+	if (!err && table.ttl.index)
 		err = end_index(transaction, &table, failure);
 	if (!err && attribute.len)
 		err = begin_index(transaction, &table, attribute, failure);
@@ -274,34 +303,50 @@ static int check_spec(const struct table_spec *spec, struct failure *failure)
 	return 0;
 }
 
+/* Returns IN_USE, LIMIT or FULL if no table can be created with this name. */
+static int check_free(struct transaction *transaction, struct slice name,
+	struct failure *failure)
+{
+	const struct state *state = &transaction->state;
+	const struct table *table;
+	int err = catalog_find(transaction->catalog, transaction->txn, name, &table);
+
+	if (!err)
+		return fail_as(failure, ERR_IN_USE, "Table already exists: %s", table->row.name);
+	if (err != END)
+		return fail_row(failure, err, name);
+	if (state->tables >= TABLES_MAX || state->table == UINT32_MAX - 1)
+		return fail_with(failure, ERR_LIMIT, "%d tables", TABLES_MAX);
+	return writer_check_space(transaction->txn, failure);
+}
+
 int define_table(struct transaction *transaction, const struct table_spec *spec,
 	struct failure *failure)
 {
-	struct state *state = &transaction->state;
-	struct stream_row stream;
 	struct table_row row = { .created_ms = transaction->now_ms, .schema = spec->schema };
+	struct state *state = &transaction->state;
 	int err = check_spec(spec, failure);
 
+	if (!err)
+		err = check_free(transaction, spec->name, failure);
+	if (!err && spec->ttl.len)
+		err = check_index(state, spec->ttl, failure);
+	if (!err && spec->view)
+		err = check_stream(state, spec->view, &spec->retention, failure);
 	if (err)
 		return err;
 	memcpy(row.name, spec->name.data, spec->name.len);
-	if (catalog_find(transaction->catalog, spec->name))
-		return fail_as(failure, ERR_IN_USE, "Table already exists: %s", row.name);
-	if (transaction->catalog->count >= TABLES_MAX || state->table == UINT32_MAX - 1)
-		return fail_with(failure, ERR_LIMIT, "%d tables", TABLES_MAX);
-	err = writer_check_space(transaction->txn, failure);
-	if (err)
-		return err;
 	row.id = ++state->table;
+	state->tables++;
 	if (spec->ttl.len)
 		err = begin_index(transaction, &row, spec->ttl, failure);
 	if (!err && spec->view)
-		err = begin_stream(transaction, &row, spec->view, &spec->retention, &stream,
-			failure);
+		err = begin_stream(transaction, &row, spec->view, &spec->retention, failure);
 	if (!err)
 		err = broken(transaction, catalog_put_table(transaction->txn, &row), failure);
-	return err ? err : broken(transaction, transaction_table_created(transaction, &row,
-		spec->view ? &stream : NULL), failure);
+	if (!err)
+		transaction_table_created(transaction, &row);
+	return err;
 }
 
 int define_delete(struct transaction *transaction, struct slice name, struct failure *failure)
@@ -315,6 +360,8 @@ int define_delete(struct transaction *transaction, struct slice name, struct fai
 		err = end_index(transaction, &table, failure);
 	if (err)
 		return err;
+	if (transaction->state.tables)
+		transaction->state.tables--;
 	err = catalog_delete_table(transaction->txn, name);
 	if (!err)
 		err = catalog_put_dropped(transaction->txn, table.id, name);

@@ -1,14 +1,14 @@
 /* define.h - creates, changes and deletes tables and their streams.
  *
- * Each function works in an open transaction and refreshes the catalog.
+ * Each function works in an open transaction and leaves the catalog valid.
  */
 #ifndef TABLE_DEFINE_H
 #define TABLE_DEFINE_H
 
 #include "table/transaction.h"
 
-/* Maximum numbers of tables and streams in a file, limited because the catalog is kept in
- * memory. */
+/* Maximum numbers of tables and streams in a file, limited because some functions look at all of
+ * them. */
 #define TABLES_MAX 10000
 #define STREAMS_MAX 20000
 

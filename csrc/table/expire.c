@@ -97,12 +97,14 @@ static int load_stream(const struct transaction *transaction, const struct table
 {
 	struct streams *streams = &transaction->catalog->streams;
 	struct stream *stream;
+	int err;
 
 	if (!table->row.stream)
 		return 0;
-	stream = streams_find(streams, table->row.stream);
-	return !stream ? ERR_CORRUPT :
-		stream_load_bounds(streams, stream, transaction->txn);
+	err = streams_find(streams, transaction->txn, table->row.stream, &stream);
+	if (err)
+		return err == END ? ERR_CORRUPT : err;
+	return stream_load_bounds(streams, stream, transaction->txn);
 }
 
 int expire_items(struct transaction *transaction, const struct table *table, uint64_t max_items,
@@ -114,7 +116,7 @@ int expire_items(struct transaction *transaction, const struct table *table, uin
 	};
 	int err;
 
-	if (table->next_expiry_ms >= transaction->removal_ms)
+	if (catalog_expiry(transaction->catalog, table) >= transaction->removal_ms)
 		return 0;
 	err = load_stream(transaction, table);
 	if (err)
@@ -135,21 +137,33 @@ int expire_items(struct transaction *transaction, const struct table *table, uin
 	return walk.skipped && !walk.removed ? ERR_CORRUPT : 0;
 }
 
-int expire_next(const struct catalog *catalog, struct txn *txn, uint64_t now_ms,
-	uint64_t *expiry_ms)
+/* Sets *expiry_ms to the first expiry in an index after the oldest one at which items can be
+ * removed. Returns 0, END or an error. */
+static int first_expiry(struct txn *txn, uint32_t index, uint64_t now_ms, uint64_t *expiry_ms)
 {
-	*expiry_ms = UINT64_MAX;
-	for (size_t i = 0; i < catalog->expiring_count; i++) {
-		uint32_t index = catalog->expiring[i]->row.ttl.index;
-		struct expiry_row row = { .expiry_ms = oldest_expiry(now_ms) };
-		int err = expiry_row_after(txn, index, &row);
+	struct expiry_row row = { .expiry_ms = oldest_expiry(now_ms) };
+	int err = expiry_row_after(txn, index, &row);
 
-		if (!err && row.expiry_ms < *expiry_ms)
-			*expiry_ms = row.expiry_ms;
+	*expiry_ms = row.expiry_ms;
+	return err;
+}
+
+int expire_next(struct txn *txn, uint64_t now_ms, uint64_t *expiry_ms)
+{
+	uint32_t index = 0;
+	int err;
+
+	*expiry_ms = UINT64_MAX;
+	while ((err = catalog_next_expiry(txn, &index)) == 0) {
+		uint64_t first_ms;
+
+		err = first_expiry(txn, index, now_ms, &first_ms);
+		if (!err && first_ms < *expiry_ms)
+			*expiry_ms = first_ms;
 		if (err < 0 && err != ERR_CORRUPT)
 			return err;
 	}
-	return 0;
+	return err == END ? 0 : err;
 }
 
 /* --- steps --- */
@@ -168,7 +182,7 @@ static int expire_apart(struct transaction *transaction, const struct table *tab
 	struct failure failure;
 	int err;
 
-	if (table->next_expiry_ms >= transaction->removal_ms ||
+	if (catalog_expiry(transaction->catalog, table) >= transaction->removal_ms ||
 			writer_check_space(transaction->txn, &failure))
 		return 0;
 	transaction->bytes = 0;
@@ -177,39 +191,72 @@ static int expire_apart(struct transaction *transaction, const struct table *tab
 	return err;
 }
 
+/* Sets *table to the table whose turn it is; NULL if its rows are damaged or there is none. */
+static int next_table(struct transaction *transaction, const struct table **table)
+{
+	struct txn *txn = transaction->txn;
+	int err = catalog_next_expiry(txn, &transaction->last_expired);
+
+	*table = NULL;
+	if (err == END) {
+		transaction->last_expired = 0;
+		err = catalog_next_expiry(txn, &transaction->last_expired);
+	}
+	if (!err)
+		err = catalog_find_expiring(transaction->catalog, txn,
+			transaction->last_expired, table);
+	if (err)
+		*table = NULL;
+	return err == END || err == ERR_CORRUPT ? 0 : err;
+}
+
 int expire_a_little(struct transaction *transaction)
 {
-	const struct catalog *catalog = transaction->catalog;
 	const struct table *written = transaction->written, *other;
 	uint64_t twice = transaction->changes * 2;
 	int err = 0;
 
-	if (catalog->expiring_count == 0)
+	if (!transaction->catalog->expiring)
 		return 0;
 	if (written)
 		err = expire_apart(transaction, written,
 			twice > EXPIRE_ITEMS ? twice : EXPIRE_ITEMS);
-	other = catalog->expiring[transaction->next_expiring++ % catalog->expiring_count];
-	if (!err && other != written)
+	if (!err)
+		err = next_table(transaction, &other);
+	if (!err && other && other != written)
 		err = expire_apart(transaction, other, EXPIRE_ITEMS);
 	return err ? err : transaction_flush(transaction);
 }
 
+/* Removes items of the table with this expiry index. Its row is read only if there are any. */
+static int expire_indexed(struct transaction *transaction, uint32_t index, uint64_t *removed)
+{
+	const struct table *table;
+	uint64_t first_ms;
+	int err = first_expiry(transaction->txn, index, transaction->now_ms, &first_ms);
+
+	if (err == END || (!err && first_ms >= transaction->removal_ms))
+		return 0;
+	if (!err || err == ERR_CORRUPT)
+		err = catalog_find_expiring(transaction->catalog, transaction->txn, index, &table);
+	return err ? err : expire_items(transaction, table, EXPIRE_ITEMS * 8, removed);
+}
+
 int expire_step(struct transaction *transaction, uint64_t *removed)
 {
-	const struct catalog *catalog = transaction->catalog;
 	uint64_t before = *removed;
-	int damaged = 0;
+	uint32_t index = 0;
+	int damaged = 0, err;
 
-	for (size_t i = 0; i < catalog->expiring_count; i++) {
-		const struct table *table = catalog->expiring[i];
-		int err = expire_items(transaction, table, EXPIRE_ITEMS * 8, removed);
-
+	if (!transaction->catalog->expiring)
+		return 0;
+	while ((err = catalog_next_expiry(transaction->txn, &index)) == 0) {
+		err = expire_indexed(transaction, index, removed);
 		if (*removed > before || skip_damage(transaction, err))
 			return skip_damage(transaction, err);
 		damaged = err ? err : damaged;
 	}
-	return damaged;
+	return err == END ? damaged : err;
 }
 
 /* --- indexes --- */
@@ -281,13 +328,15 @@ static int end_index(struct transaction *transaction, uint32_t index)
 /* Returns END if the index is complete. */
 static int build(struct transaction *transaction, struct index_row *index, uint64_t max_rows)
 {
-	const struct table *table = catalog_with_id(transaction->catalog, index->table);
+	const struct table *table;
 	struct row_walk walk = { 0 };
 	struct last_key last = { 0 };
-	int err;
+	int err = catalog_find_expiring(transaction->catalog, transaction->txn, index->id, &table);
 
-	if (!table || table->row.ttl.index != index->id)
-		return ERR_CORRUPT;
+	if (!err && table->row.id != index->table)
+		err = ERR_CORRUPT;
+	if (err)
+		return err;
 	err = start_walk(&walk, transaction, table, index->done);
 	if (!err)
 		err = index_items(transaction, table, &walk, max_rows, &last);

@@ -20,8 +20,7 @@ int expire_items(struct transaction *transaction, const struct table *table, uin
 
 /* Sets *expiry_ms to the earliest time at which an item of a table with time to live expires or
  * has expired; UINT64_MAX: none does. Reads one row for each such table. */
-int expire_next(const struct catalog *catalog, struct txn *txn, uint64_t now_ms,
-	uint64_t *expiry_ms);
+int expire_next(struct txn *txn, uint64_t now_ms, uint64_t *expiry_ms);
 
 /* Does the step of a commit whose own records have been flushed: removes expired items of the
  * table that it has written to, and of one other table. */

@@ -14,7 +14,7 @@ int file_header_write(struct txn *txn, const struct file_header *header)
 
 	row_start(&value);
 	file_header_put(&value, header);
-	return meta_write(txn, slice_of(file_header_key, sizeof file_header_key), &value);
+	return row_write(txn, TREE_META, slice_of(file_header_key, sizeof file_header_key), &value);
 }
 
 int file_header_read(struct txn *txn, struct file_header *header)
@@ -59,7 +59,7 @@ int weak_boot_write(struct txn *txn)
 	clock_boot(clock_system(), boot);
 	row_start(&row);
 	buffer_put(&row, boot, sizeof boot);
-	return meta_write(txn, slice_of(boot_key, sizeof boot_key), &row);
+	return row_write(txn, TREE_META, slice_of(boot_key, sizeof boot_key), &row);
 }
 
 int weak_boot_delete(struct txn *txn)
@@ -87,5 +87,5 @@ int max_size_write(struct txn *txn, uint64_t bytes)
 
 	row_start(&row);
 	buffer_put_u64(&row, bytes);
-	return meta_write(txn, slice_of(max_size_key, sizeof max_size_key), &row);
+	return row_write(txn, TREE_META, slice_of(max_size_key, sizeof max_size_key), &row);
 }

@@ -40,7 +40,7 @@ int item_count_write(struct txn *txn, uint32_t table, const struct item_count *c
 	row_start(&value);
 	buffer_put_u64(&value, count->items);
 	buffer_put_u64(&value, count->counted_ms);
-	return meta_write(txn, count_key(bytes, table), &value);
+	return row_write(txn, TREE_META, count_key(bytes, table), &value);
 }
 
 int item_count_delete(struct txn *txn, uint32_t table)

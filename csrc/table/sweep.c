@@ -133,7 +133,6 @@ static int trim(struct transaction *transaction, struct stream *stream, uint64_t
 static int sweep_stream(struct transaction *transaction, struct stream *stream, uint64_t *records,
 	bool *ended)
 {
-	uint32_t id = stream->row.id;
 	int err = stream_load_bounds(&transaction->catalog->streams, stream, transaction->txn);
 
 	*ended = false;
@@ -144,8 +143,24 @@ static int sweep_stream(struct transaction *transaction, struct stream *stream, 
 	*ended = true;
 	if (stream->bounds.head.sequence > transaction->state.lost)
 		transaction->state.lost = stream->bounds.head.sequence;
-	err = stream_remove(transaction->txn, id);
+	if (transaction->state.streams)
+		transaction->state.streams--;
+	err = stream_remove(transaction->txn, &stream->row);
 	return err ? err : transaction_catalog_changed(transaction);
+}
+
+/* Does the same for a stream that may not be cached, and does not cache it. */
+static int sweep_stream_with_id(struct transaction *transaction, uint32_t id, uint64_t *records,
+	bool *ended)
+{
+	struct stream *cached = streams_cached(&transaction->catalog->streams, id);
+	struct stream stream = { 0 };
+	int err = cached ? 0 : stream_read_row(transaction->txn, id, &stream.row);
+
+	*ended = false;
+	if (err)
+		return err == END ? ERR_CORRUPT : err;
+	return sweep_stream(transaction, cached ? cached : &stream, records, ended);
 }
 
 /* --- steps --- */
@@ -188,25 +203,31 @@ static int trim_some(struct transaction *transaction)
 
 		if (touched->sequence <= transaction->began_at)
 			break;
-		err = trim_if_due(transaction, streams_find(streams, touched->stream));
+		err = trim_if_due(transaction, streams_cached(streams, touched->stream));
 	}
 	return err || streams->count == 0 ? err : trim_if_due(transaction,
-		&streams->all[transaction->next_known++ % streams->count]);
+		streams->all[transaction->next_known++ % streams->count]);
 }
 
-/* Sweeps a stream whose bounds are not known. */
+/* Sweeps the stream whose turn it is, unless its bounds are known. */
 static int sweep_unknown(struct transaction *transaction)
 {
-	struct streams *streams = &transaction->catalog->streams;
+	uint32_t *id = &transaction->last_swept;
+	const struct stream *cached;
 	uint64_t records = 0;
-	struct stream *stream;
 	bool ended;
+	int err = stream_next_id(transaction->txn, id);
 
-	if (streams->count == 0)
+	if (err == END) {
+		*id = 0;
+		err = stream_next_id(transaction->txn, id);
+	}
+	if (err)
+		return err == END ? 0 : err;
+	cached = streams_cached(&transaction->catalog->streams, *id);
+	if (cached && stream_is_known(&transaction->catalog->streams, cached))
 		return 0;
-	stream = &streams->all[transaction->next_stream++ % streams->count];
-	return stream_is_known(streams, stream) ? 0 :
-		skip_damage(sweep_stream(transaction, stream, &records, &ended));
+	return skip_damage(sweep_stream_with_id(transaction, *id, &records, &ended));
 }
 
 int sweep_a_little(struct transaction *transaction)
@@ -224,6 +245,11 @@ int sweep_a_little(struct transaction *transaction)
 		return err;
 	return transaction->catalog->dropped ? skip_damage(drop_table(transaction, &budget)) :
 		sweep_unknown(transaction);
+}
+
+static bool is_same(const struct swept *a, const struct swept *b)
+{
+	return a->items == b->items && a->records == b->records && a->rows == b->rows;
 }
 
 /* Each of these returns CORRUPT if it found damage and removed nothing. */
@@ -248,29 +274,44 @@ static int sweep_items(struct transaction *transaction, struct swept *swept)
 	return expire_step(transaction, &swept->items);
 }
 
-/* Trims the first stream from which something can be removed. */
-static int sweep_streams(struct transaction *transaction, struct swept *swept)
+/* Trims the first stream after *id, up to `last`, from which something can be removed, and sets
+ * *id to its id. */
+static int sweep_streams_after(struct transaction *transaction, uint32_t *id, uint32_t last,
+	struct swept *swept)
 {
-	struct streams *streams = &transaction->catalog->streams;
-	uint64_t before = swept->records;
-	int damaged = 0;
+	const struct swept before = *swept;
+	int damaged = 0, err;
 
-	for (size_t i = 0; i < streams->count; i++) {
+	while ((err = stream_next_id(transaction->txn, id)) == 0 && *id <= last) {
 		bool ended;
-		int err = sweep_stream(transaction, &streams->all[i], &swept->records, &ended);
 
+		err = sweep_stream_with_id(transaction, *id, &swept->records, &ended);
 		if (ended)
 			swept->rows++;
-		if (ended || swept->records > before || skip_damage(err))
+		if (!is_same(swept, &before) || skip_damage(err))
 			return skip_damage(err);
 		damaged = err ? err : damaged;
 	}
-	return damaged;
+	return err < 0 ? err : damaged;
 }
 
-static bool is_same(const struct swept *a, const struct swept *b)
+/* Looks at all streams. Begins with the one that the last step has trimmed, so that steps which
+ * remove something do not look at all those before it again. */
+static int sweep_streams(struct transaction *transaction, struct swept *swept)
 {
-	return a->items == b->items && a->records == b->records && a->rows == b->rows;
+	const struct swept before = *swept;
+	uint32_t first = transaction->last_swept ? transaction->last_swept - 1 : 0, id = first;
+	int damaged = sweep_streams_after(transaction, &id, UINT32_MAX, swept);
+
+	if (first && is_same(swept, &before) && !skip_damage(damaged)) {
+		int err;
+
+		id = 0;
+		err = sweep_streams_after(transaction, &id, first, swept);
+		damaged = err || !is_same(swept, &before) ? err : damaged;
+	}
+	transaction->last_swept = id;
+	return damaged;
 }
 
 int sweep_step(struct transaction *transaction, struct swept *swept, bool *more)

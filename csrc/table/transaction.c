@@ -11,6 +11,7 @@ static int read_state(struct transaction *transaction)
 	uint64_t id = txn_id(transaction->txn);
 	int err;
 
+	catalog_limit(transaction->catalog);
 	if (transaction->known_at && transaction->known_at + 1 == id)
 		return catalog_refresh(transaction->catalog, transaction->txn,
 			&transaction->state);
@@ -115,14 +116,14 @@ static void change_version(struct transaction *transaction)
 	transaction->state.catalog_version++;
 }
 
-int transaction_table_created(struct transaction *transaction, const struct table_row *row,
-	const struct stream_row *stream)
+void transaction_table_created(struct transaction *transaction, const struct table_row *row)
 {
-	int err = catalog_enter(transaction->catalog, row, stream);
+	struct catalog *catalog = transaction->catalog;
 
 	change_version(transaction);
-	transaction->catalog->version = err ? 0 : transaction->state.catalog_version;
-	return err;
+	catalog->version = transaction->state.catalog_version;
+	if (row->ttl.index)
+		catalog->expiring = row->ttl.index;
 }
 
 int transaction_catalog_changed(struct transaction *transaction)
@@ -134,22 +135,19 @@ int transaction_catalog_changed(struct transaction *transaction)
 /* Loads the bounds of every stream that records will be appended to. */
 static int load_stream_bounds(struct transaction *transaction)
 {
+	struct streams *streams = &transaction->catalog->streams;
 	struct pending_records *pending = &transaction->pending;
 	struct stream *known = NULL;
+	int err = 0;
 
-	for (uint32_t i = 0; i < pending->count; i++) {
-		int err;
-
+	for (uint32_t i = 0; i < pending->count && !err; i++) {
 		if (known && known->row.id == pending->all[i].stream)
 			continue;
-		known = streams_find(&transaction->catalog->streams, pending->all[i].stream);
-		assert(known);   /* add_record has found it */
-		err = stream_load_bounds(&transaction->catalog->streams, known,
-			transaction->txn);
-		if (err)
-			return err;
+		err = streams_find(streams, transaction->txn, pending->all[i].stream, &known);
+		if (!err)
+			err = stream_load_bounds(streams, known, transaction->txn);
 	}
-	return 0;
+	return err == END ? ERR_CORRUPT : err;
 }
 
 int transaction_flush(struct transaction *transaction)

@@ -39,9 +39,9 @@ struct transaction {
 	bool swept;                  /* this is a step of trim: commit does not sweep */
 
 	struct pending_records pending;
-	uint32_t next_known;         /* stream that a commit looks at next, round robin */
-	uint32_t next_stream;        /* stream that every SWEEP_TURN-th commit sweeps next */
-	uint32_t next_expiring;      /* the same for the tables with time to live */
+	uint32_t next_known;         /* cached stream that a commit looks at next, round robin */
+	uint32_t last_swept;         /* stream that was swept last: they are swept by turns */
+	uint32_t last_expired;       /* expiry index of the table whose items were removed last */
 	const struct table *written; /* one with time to live that was written to; NULL: none */
 	struct buffer scratch;       /* the row of the state */
 	struct buffer old;           /* old item of the last request */
@@ -77,10 +77,8 @@ int transaction_break(struct transaction *transaction, int err);
  * changed. */
 int transaction_catalog_changed(struct transaction *transaction);
 
-/* The same after a table was created with this row and this stream (NULL: none), without reading
- * the catalog again. */
-int transaction_table_created(struct transaction *transaction, const struct table_row *row,
-	const struct stream_row *stream);
+/* The same after a table was created with this row: what is cached stays valid. */
+void transaction_table_created(struct transaction *transaction, const struct table_row *row);
 
 /* Releases the memory. No transaction may be open. */
 void transaction_release(struct transaction *transaction);

@@ -255,12 +255,16 @@ static int add_record(struct write *write, const struct change *change,
 static int record_change(struct write *write, const struct change *change)
 {
 	uint32_t id = write->request->table->row.stream;
-	const struct stream *stream;
+	struct stream *stream;
+	int err;
 
 	if (!id)
 		return 0;
-	stream = streams_find(&write->transaction->catalog->streams, id);
-	return stream ? add_record(write, change, stream) : ERR_CORRUPT;
+	err = streams_find(&write->transaction->catalog->streams, write->transaction->txn, id,
+		&stream);
+	if (err)
+		return err == END ? ERR_CORRUPT : err;
+	return add_record(write, change, stream);
 }
 
 /* --- running the stages --- */

@@ -8,7 +8,7 @@ local report = {}
 --- One problem of a file.
 ---@class tidetable.Finding
 ---@field invariant integer  its number in doc/invariants.md
----@field tree string|nil    "meta", "items", "tails", "parts", "log" or "free list"
+---@field tree string|nil    "meta", "catalog", "items", "tails", "parts", "log" or "free list"
 ---@field table string|nil   name of the table
 ---@field key string|nil     the item's key or the record's number, as text
 ---@field page integer|nil   page number; nil if unknown

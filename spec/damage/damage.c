@@ -316,7 +316,7 @@ static bool is_named(const struct check_output *output, const struct row *row, b
  * long keys. */
 static bool contains_names(const struct row *row)
 {
-	return row->tree == TREE_META || row->key_len == STORE_KEY_MAX;
+	return row->tree <= TREE_CATALOG || row->key_len == STORE_KEY_MAX;
 }
 
 /* Reads the names of all other rows from a report of the check: breaks all

@@ -1,5 +1,5 @@
-/* fuzz_catalog.c - any rows in `meta`: a sorted catalog that finds each name, each stream and an
- * index in progress, or CORRUPT.
+/* fuzz_catalog.c - any rows in `meta` and `catalog`: each table, stream, label and expiry index is
+ * found as its row says, or is CORRUPT, and every enumeration ascends and ends.
  *
  *     for each row: kind of key, how the payload is built (u8 each), the rest of the key
  *     (length and bytes), the payload (length and bytes)
@@ -9,8 +9,10 @@
 
 #define ROWS_MAX 24
 
-static const uint8_t kinds[] = { META_STATE, META_TABLE, META_DROPPED, META_STREAM, META_HORIZON,
-	META_INDEX };
+static const uint8_t kinds[] = { META_STATE, CATALOG_TABLE, CATALOG_DROPPED, CATALOG_STREAM,
+	CATALOG_HORIZON, CATALOG_INDEX, CATALOG_EXPIRY, CATALOG_LABEL };
+
+static struct catalog catalog;
 
 static void put_rows(struct txn *txn, struct source *source)
 {
@@ -24,69 +26,107 @@ static void put_rows(struct txn *txn, struct source *source)
 			rest.len = sizeof bytes - 1;
 		bytes[0] = kind < 0x50 ? kind : kinds[kind % sizeof kinds];
 		memcpy(bytes + 1, rest.data, rest.len);
-		fuzz_row(txn, TREE_META, slice_of(bytes, 1 + rest.len), payload, how >= 0xf0);
+		fuzz_row(txn, bytes[0] < CATALOG_TABLE ? TREE_META : TREE_CATALOG,
+			slice_of(bytes, 1 + rest.len), payload, how >= 0xf0);
 	}
 }
 
-static void check_order(struct txn *txn, const struct catalog *catalog)
+static int take_name(void *context, struct slice name)
 {
-	for (size_t i = 0; i < catalog->count; i++) {
-		struct slice name = slice_of_text(catalog->tables[i]->row.name);
-		struct table table;
+	buffer_put_counted(context, name);
+	return 0;
+}
 
-		CHECK(is_table_name(name));
-		CHECK(catalog_find(catalog, name) == catalog->tables[i]);
-		CHECK_EQUAL_INT(catalog_read_table(txn, name, &table), 0);
-		CHECK_BYTES(&table, sizeof table, catalog->tables[i], sizeof table);
-		CHECK(i == 0 || slice_compare(slice_of_text(catalog->tables[i - 1]->row.name),
-			name) < 0);
+static void find_table(struct txn *txn, struct slice name)
+{
+	const struct table *found, *again;
+	struct table read;
+	int err = catalog_read_table(txn, name, &read);
+
+	CHECK(err == 0 || err == ERR_CORRUPT || (err == END && name.len > TABLE_NAME_MAX));
+	CHECK_EQUAL_INT(catalog_find(&catalog, txn, name, &found), err);
+	if (err)
+		return;
+	CHECK(is_table_name(name));
+	CHECK((read.row.ttl.index != 0) == (read.row.ttl.len != 0));
+	CHECK_EQUAL_UINT(found->row.id, read.row.id);
+	CHECK(slice_equal(slice_of_text(found->row.name), name));
+	CHECK_EQUAL_INT(catalog_find(&catalog, txn, name, &again), 0);
+	CHECK(again == found && catalog_cached(&catalog, name) == found);
+}
+
+static void check_tables(struct txn *txn)
+{
+	struct buffer names = { 0 };
+	struct slice before = slice_of(NULL, 0);
+	struct source source;
+
+	fuzz_decoded(catalog_each_name(txn, take_name, &names));
+	source = source_of(buffer_slice(&names));
+	while (source_left(&source)) {
+		struct slice name = source_counted(&source);
+
+		CHECK(before.data == NULL || slice_compare(before, name) < 0);
+		find_table(txn, name);
+		before = name;
 	}
-	for (size_t i = 0; i < catalog->streams.count; i++) {
-		uint32_t id = catalog->streams.all[i].row.id;
-		struct horizon horizon;
+	buffer_release(&names);
+	for (size_t i = 1; i < catalog.count; i++)
+		CHECK(strcmp(catalog.tables[i - 1]->row.name, catalog.tables[i]->row.name) < 0);
+}
 
-		CHECK(streams_find(&catalog->streams, id) == &catalog->streams.all[i]);
-		CHECK(i == 0 || catalog->streams.all[i - 1].row.id < id);
+static void check_streams(struct txn *txn)
+{
+	uint32_t id = 0, before = 0, labelled;
+	struct horizon horizon;
+	struct stream *stream;
+
+	while (stream_next_id(txn, &id) == 0) {
+		CHECK(id > before);
+		before = id;
 		fuzz_decoded(stream_horizon(txn, id, &horizon));
+		if (!fuzz_decoded(streams_find(&catalog.streams, txn, id, &stream)))
+			continue;
+		CHECK_EQUAL_UINT(stream->row.id, id);
+		CHECK(streams_cached(&catalog.streams, id) == stream);
+		if (stream_id_of_label(txn, slice_of_text(stream->row.table_name),
+				slice_of_text(stream->row.label), &labelled) == 0)
+			CHECK_EQUAL_INT(stream_remove(txn, &stream->row), 0);
 	}
 }
 
-/* Checks the list of tables with time to live, and reads the first index in progress. */
-static void check_expiring(struct txn *txn, const struct catalog *catalog)
+/* Checks the expiry indexes, and reads the first index in progress. */
+static void check_indexes(struct txn *txn)
 {
-	size_t expiring = 0;
+	const struct table *table;
+	uint32_t index = 0, before = 0;
 	struct index_row row;
 
-	for (size_t i = 0; i < catalog->count; i++) {
-		const struct time_to_live *ttl = &catalog->tables[i]->row.ttl;
-
-		CHECK((ttl->index != 0) == (ttl->len != 0));
-		if (!ttl->index)
-			continue;
-		CHECK(expiring < catalog->expiring_count);
-		CHECK(catalog->expiring[expiring++] == catalog->tables[i]);
+	CHECK((catalog.expiring != 0) == (catalog_next_expiry(txn, &index) == 0));
+	CHECK_EQUAL_UINT(catalog.expiring, index);
+	for (; index > before; catalog_next_expiry(txn, &index)) {
+		before = index;
+		if (fuzz_decoded(catalog_find_expiring(&catalog, txn, index, &table)))
+			CHECK_EQUAL_UINT(table->row.ttl.index, index);
 	}
-	CHECK_EQUAL_UINT(expiring, catalog->expiring_count);
-	if (catalog->index && fuzz_decoded(catalog_read_index(txn, catalog->index, &row)))
-		CHECK_EQUAL_UINT(row.id, catalog->index);
+	if (catalog.index && fuzz_decoded(catalog_read_index(txn, catalog.index, &row)))
+		CHECK_EQUAL_UINT(row.id, catalog.index);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct source source = source_of(slice_of(data, size));
-	static struct catalog catalog;
 	struct txn *txn = fuzz_begin();
 	struct state state = { 0 };
 
 	put_rows(txn, &source);
 	fuzz_decoded(state_read(txn, &state));
 	state.catalog_version = catalog.version + 1;
-	if (fuzz_decoded(catalog_refresh(&catalog, txn, &state))) {
-		check_order(txn, &catalog);
-		check_expiring(txn, &catalog);
-	} else {
-		CHECK_EQUAL_UINT(catalog.version, 0);
-	}
+	CHECK_EQUAL_INT(catalog_refresh(&catalog, txn, &state), 0);
+	CHECK(catalog.count == 0 && catalog.streams.count == 0);
+	check_tables(txn);
+	check_indexes(txn);
+	check_streams(txn);
 	cancel_write(txn);
 	return 0;
 }
@@ -123,15 +163,20 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 		if (i % 2)
 			table.ttl = ttl;
 		table_put(&payload, &table);
-		put_row(out, META_TABLE, slice_of_text(name), &payload);
+		put_row(out, CATALOG_TABLE, slice_of_text(name), &payload);
 		stream_put(&payload, &stream);
-		put_row(out, META_STREAM, slice_of(id, sizeof id), &payload);
+		put_row(out, CATALOG_STREAM, slice_of(id, sizeof id), &payload);
 		horizon_put(&payload, &horizon);
-		put_row(out, META_HORIZON, slice_of(id, sizeof id), &payload);
+		put_row(out, CATALOG_HORIZON, slice_of(id, sizeof id), &payload);
 		index_put(&payload, &index);
-		put_row(out, META_INDEX, slice_of(id, sizeof id), &payload);
+		put_row(out, CATALOG_INDEX, slice_of(id, sizeof id), &payload);
+		buffer_put_counted(&payload, slice_of_text(name));
+		put_row(out, CATALOG_EXPIRY, slice_of(id, sizeof id), &payload);
+		buffer_put_u32(&payload, i);
+		put_row(out, CATALOG_LABEL, slice_of_text("orders/2026-01-31T12:00:00.000"),
+			&payload);
 		buffer_put_counted(&payload, slice_of_text("dropped"));
-		put_row(out, META_DROPPED, slice_of(id, sizeof id), &payload);
+		put_row(out, CATALOG_DROPPED, slice_of(id, sizeof id), &payload);
 	}
 	state_put(&payload, &state);
 	put_row(out, META_STATE, slice_of(NULL, 0), &payload);

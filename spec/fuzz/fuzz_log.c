@@ -15,8 +15,8 @@
 #define FILLS_MAX 200
 #define CLOCK_UNIT 1000
 
-static struct stream all[STREAMS];
-static struct streams streams = { .all = all, .count = STREAMS, .cap = STREAMS };
+static struct stream_row rows[STREAMS];
+static struct streams streams;
 static struct state state;
 static uint64_t clock_ms;
 
@@ -24,15 +24,18 @@ static uint64_t clock_ms;
 
 static void read_streams(struct txn *txn, struct source *source)
 {
-	memset(all, 0, sizeof all);
+	streams_clear(&streams);
 	for (uint32_t i = 0; i < STREAMS; i++) {
-		struct stream_row *row = &all[i].row;
+		struct stream_row *row = &rows[i];
 		struct horizon horizon;
 
-		row->id = FIRST + i;
+		*row = (struct stream_row){ .id = FIRST + i, .table = 1, .view = VIEW_KEYS_ONLY,
+			.status = STREAM_ENABLED, .label = "label", .table_name = "orders",
+			.schema = { .partition = { TYPE_S, 1, "p" } } };
 		row->retention.age_ms = 1 + (uint64_t)source_u8(source) * CLOCK_UNIT;
 		row->retention.max_count = source_u8(source) / 16;
 		row->retention.max_bytes = (uint64_t)(source_u8(source) / 8) * 100;
+		CHECK_EQUAL_INT(stream_write_row(txn, row), 0);
 		horizon.removed = source_u8(source) / 8;
 		horizon.ordinal = source_u8(source) / 8;
 		horizon.stream_bytes = (uint64_t)source_u8(source) * 10;
@@ -242,6 +245,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct txn *txn = fuzz_begin();
 	static struct walked walked;
 	enum position_kind kind;
+	struct stream *stream;
 	uint8_t feed, at;
 	uint32_t id;
 
@@ -259,8 +263,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	id = feed % (STREAMS + 1);
 	try_feed(txn, id ? FIRST - 1 + id : 0, kind, kind == POSITION_TIME ? at * CLOCK_UNIT : at);
-	for (size_t i = 0; i < STREAMS; i++)
-		try_trim(txn, &all[i]);
+	for (id = FIRST; id < FIRST + STREAMS; id++) {
+		CHECK_EQUAL_INT(streams_find(&streams, txn, id, &stream), 0);
+		try_trim(txn, stream);
+	}
 	cancel_write(txn);
 	return 0;
 }

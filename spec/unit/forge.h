@@ -49,14 +49,25 @@ static inline void forge_delete(struct txn *txn, enum tree tree, struct slice ke
 
 /* --- items, by their whole key --- */
 
-/* Returns the encoded key of a table's item. */
-static inline struct key forge_key(const struct tide *tide, const char *name, struct slice item)
+/* Returns the row of a table, which is valid until the next call with the handle. */
+static inline const struct table_row *forge_table(struct tide *tide, const char *name)
 {
-	const struct table *table = catalog_find(&tide->catalog, slice_of_text(name));
+	struct failure failure = { 0 };
+	const struct table_row *row = NULL;
+	struct tide_table table;
+
+	MUST(tide_table_named(&table, slice_of_text(name), &failure), failure);
+	MUST(tide_describe_table(tide, &table, &row, &failure), failure);
+	return row;
+}
+
+/* Returns the encoded key of a table's item. */
+static inline struct key forge_key(struct tide *tide, const char *name, struct slice item)
+{
+	const struct table_row *row = forge_table(tide, name);
 	struct key key;
 
-	CHECK(table != NULL);
-	CHECK_EQUAL_INT(key_of_item(&key, table->row.id, &table->row.schema, item,
+	CHECK_EQUAL_INT(key_of_item(&key, row->id, &row->schema, item,
 		tide->header.secret), 0);
 	return key;
 }

@@ -6,7 +6,7 @@
 
 static struct table_row table_row(void)
 {
-	return catalog_find(&tide->catalog, slice_of_text("orders"))->row;
+	return *forge_table(tide, "orders");
 }
 
 /* --- meta --- */
@@ -87,23 +87,56 @@ static void forge_number_key(void)
 	forge_row(txn, TREE_ITEMS, slice_of(key, sizeof key), slice_of_text("?"));
 }
 
+static void forge_counts(void)
+{
+	struct buffer scratch = { 0 };
+	struct state state;
+
+	CHECK_EQUAL_INT(state_read(txn, &state), 0);
+	state.tables = 1000;
+	state.streams = 0;
+	CHECK_EQUAL_INT(state_write(txn, &state, &scratch), 0);
+	buffer_release(&scratch);
+}
+
+static void forge_no_label(void)
+{
+	struct stream_row row = *stream_row();
+
+	CHECK_EQUAL_INT(stream_remove(txn, &row), 0);
+	CHECK_EQUAL_INT(stream_write_row(txn, &row), 0);
+}
+
+static void forge_labels(void)
+{
+	struct stream_row row = *stream_row();
+
+	strcpy(row.label, "other");
+	CHECK_EQUAL_INT(stream_write_label(txn, &row), 0);
+	strcpy(row.label, "unknown");
+	row.id = 1000;
+	CHECK_EQUAL_INT(stream_write_label(txn, &row), 0);
+	forge_row(txn, TREE_CATALOG, slice_of_text("\x22" "orders/short"), slice_of_text("id"));
+	forge_row(txn, TREE_CATALOG, slice_of_text("\x22" "orders"), slice_of_text("id"));
+}
+
 static const struct wrong wrongs[] = {
 	{ "a table's ids", forge_table_ids, {
-		"2\tmeta\torders\ttable orders\t*has an id that was never assigned",
-		"3\tmeta\torders\ttable orders\t*refers to a stream that is not"
+		"2\tcatalog\torders\ttable orders\t*has an id that was never assigned",
+		"3\tcatalog\torders\ttable orders\t*refers to a stream that is not"
 			" an enabled stream of this table",
 	} },
 	{ "a disabled stream", forge_disabled_stream, {
-		"3\tmeta\torders\ttable orders\t*refers to a stream that is not"
+		"3\tcatalog\torders\ttable orders\t*refers to a stream that is not"
 			" an enabled stream of this table",
 	} },
 	{ "a stream of another", forge_stream_of_another, {
-		"3\tmeta\torders\ttable orders\t*refers to a stream that is not"
+		"3\tcatalog\torders\ttable orders\t*refers to a stream that is not"
 			" an enabled stream of this table",
 	} },
 	{ "orphan rows", forge_orphan_rows, {
-		"3\titems\t*holds 2 rows of table 9, which is not in meta",
-		"3\tlog\t*holds 1 rows of stream 9, which is not in meta",
+		"3\titems\t*holds 2 rows of table 9, which is not in the catalog",
+		"3\tlog\t*holds 1 rows of stream 9, which is not in the catalog",
 		"4\titems\t\tthe bytes \"\\x09a\"\t*does not decode",
 		"4\titems\t\tthe bytes \"\\x09b\"\t*does not decode",
 	} },
@@ -123,6 +156,21 @@ static const struct wrong wrongs[] = {
 	} },
 	{ "a ruined maximum size", ruin_max_size, {
 		"1\tmeta\t\tmaximum size\t*)",
+	} },
+	{ "wrong counts", forge_counts, {
+		"44\tmeta\t\tstate\t*counts 1000 tables, but there are 3",
+		"44\tmeta\t\tstate\t*counts 0 streams, but there are 1",
+	} },
+	{ "no label", forge_no_label, {
+		"45\tcatalog\t\tstream 1\t*has a label without a row",
+	} },
+	{ "labels of no stream", forge_labels, {
+		"1\tcatalog\t\tthe bytes \"\\x22orders\"\t*has an invalid key",
+		"45\tcatalog\torders\tlabel orders/other\t*names a stream that does not have"
+			" this label",
+		"1\tcatalog\torders\tlabel orders/short\t*does not decode",
+		"45\tcatalog\torders\tlabel orders/unknown\t*names a stream that does not have"
+			" this label",
 	} },
 	{ "an invalid number key", forge_number_key, {
 		"4\titems\tnumbers\tp = \"a\", s = 0xffffff\t*does not decode",
@@ -226,7 +274,7 @@ static off_t pointers_of(int fd, const char *path, enum tree tree)
 /* If the pointer to a row is damaged, the report names the rows before and after it. */
 static void rows_may_be_lost(void)
 {
-#define LOST "25\titems\t\t\t7\ttree items has a row with a damaged header, between "
+#define LOST "25\titems\t\t\t8\ttree items has a row with a damaged header, between "
 #define ITEM "table orders, the item with key p = \"ann\", s = "
 	static const struct { int row; const char *line; } rows[] = {
 		{ 0, LOST "the beginning and " ITEM "\"2\"*, row 0)" },

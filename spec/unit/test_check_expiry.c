@@ -156,7 +156,7 @@ static void forge_extra_row_while_building(void)
 
 static struct slice index_key(uint32_t index)
 {
-	static uint8_t key[5] = { META_INDEX };
+	static uint8_t key[5] = { CATALOG_INDEX };
 
 	set_u32(key + 1, index);
 	return slice_of(key, sizeof key);
@@ -171,7 +171,7 @@ static void put_index(uint32_t index, uint8_t work, uint32_t table)
 
 static uint32_t id_of(const char *table)
 {
-	return catalog_find(&tide->catalog, slice_of_text(table))->row.id;
+	return forge_table(tide, table)->id;
 }
 
 static void forge_unknown_work(void)
@@ -181,12 +181,13 @@ static void forge_unknown_work(void)
 
 static void forge_short_row_of_index(void)
 {
-	forge_row(txn, TREE_META, index_key(IN_BUILDING), slice_of("\1", 1));
+	forge_row(txn, TREE_CATALOG, index_key(IN_BUILDING), slice_of("\1", 1));
 }
 
 static void ruin_row_of_index(void)
 {
-	CHECK_EQUAL_INT(txn_put(txn, TREE_META, index_key(IN_BUILDING), slice_of_text("ruin")), 0);
+	CHECK_EQUAL_INT(txn_put(txn, TREE_CATALOG, index_key(IN_BUILDING),
+		slice_of_text("ruin")), 0);
 }
 
 static void forge_index_of_no_table(void)
@@ -218,6 +219,25 @@ static void forge_ids(void)
 
 #define EXTRA "*names an item that does not expire then"
 #define MISSING "*expires, but is not in the expiry index"
+
+static void forge_index_without_a_name(void)
+{
+	CHECK_EQUAL_INT(catalog_delete_expiry(txn, COMPLETE), 0);
+}
+
+static void forge_names_of_others(void)
+{
+	CHECK_EQUAL_INT(catalog_put_expiry(txn, IN_BUILDING, slice_of_text("sessions")), 0);
+	CHECK_EQUAL_INT(catalog_put_expiry(txn, IN_REMOVAL, slice_of_text("no_table")), 0);
+}
+
+static void forge_short_name(void)
+{
+	uint8_t key[5] = { CATALOG_EXPIRY };
+
+	set_u32(key + 1, COMPLETE);
+	forge_row(txn, TREE_CATALOG, slice_of(key, sizeof key), slice_of("	x", 2));
+}
 
 static const struct wrong wrongs[] = {
 	{ "nothing", NULL, { NULL } },
@@ -262,36 +282,48 @@ static const struct wrong wrongs[] = {
 		"1\tindexes\t\tindex 1, expiry 4102444800000 ms*)",
 	} },
 	{ "a row of no index", forge_row_of_no_index, {
-		"3\tindexes\t*holds 1 rows of index 4, which is not in meta",
+		"3\tindexes\t*holds 1 rows of index 4, which is not in the catalog",
 	} },
 	{ "indexes in progress", forge_in_progress, { NULL } },
 	{ "an extra row while the index is built", forge_extra_row_while_building, {
 		"33\tindexes\t\tindex 2, expiry 4102444800000 ms, sequence number 1\t" EXTRA,
 	} },
 	{ "unknown work", forge_unknown_work, {
-		"1\tmeta\t\tindex 2\t*does not decode",
+		"1\tcatalog\t\tindex 2\t*does not decode",
 	} },
 	{ "a short row of an index", forge_short_row_of_index, {
-		"1\tmeta\t\tindex 2\t*does not decode",
+		"1\tcatalog\t\tindex 2\t*does not decode",
 	} },
 	{ "a ruined row of an index", ruin_row_of_index, {
-		"1\tmeta\t\tindex 2\t*)",
+		"1\tcatalog\t\tindex 2\t*)",
 	} },
 	{ "an index of no table", forge_index_of_no_table, {
-		"2\tmeta\t\tindex 4\t*has an id that was never assigned",
-		"3\tmeta\t\tindex 4\t*is being built, but is not the index of its table",
+		"2\tcatalog\t\tindex 4\t*has an id that was never assigned",
+		"3\tcatalog\t\tindex 4\t*is being built, but is not the index of its table",
 	} },
 	{ "an index of another table", forge_index_of_another_table, {
-		"3\tmeta\t\tindex 1\t*is being built, but is not the index of its table",
+		"3\tcatalog\t\tindex 1\t*is being built, but is not the index of its table",
 	} },
 	{ "removal of an index in use", forge_removal_of_an_index_in_use, {
-		"3\tmeta\t\tindex 1\t*is being removed, but is the index of a table",
+		"3\tcatalog\t\tindex 1\t*is being removed, but is the index of a table",
+	} },
+	{ "an index without a name", forge_index_without_a_name, {
+		"45\tcatalog\tsessions\ttable sessions\t*has an expiry index without a row",
+	} },
+	{ "names of others", forge_names_of_others, {
+		"45\tcatalog\t\tthe table of index 2\t*names a table that does not have this"
+			" expiry index",
+		"45\tcatalog\t\tthe table of index 3\t*names a table that does not have this"
+			" expiry index",
+	} },
+	{ "a short name", forge_short_name, {
+		"1\tcatalog\t\tthe table of index 1\t*does not decode",
 	} },
 	{ "indexes never assigned", forge_ids, {
-		"2\tmeta\tbuilding\ttable building\t*has an id that was never assigned",
-		"2\tmeta\tsessions\ttable sessions\t*has an id that was never assigned",
-		"2\tmeta\t\tindex 2\t*has an id that was never assigned",
-		"2\tmeta\t\tindex 3\t*has an id that was never assigned",
+		"2\tcatalog\tbuilding\ttable building\t*has an id that was never assigned",
+		"2\tcatalog\tsessions\ttable sessions\t*has an id that was never assigned",
+		"2\tcatalog\t\tindex 2\t*has an id that was never assigned",
+		"2\tcatalog\t\tindex 3\t*has an id that was never assigned",
 	} },
 };
 

@@ -134,8 +134,8 @@ static void forge_short_keys(void)
 	forge_row(txn, TREE_PARTS, slice_of_text("a\"b\\"), slice_of_text("?"));
 	forge_row(txn, TREE_TAILS, slice_of_text("tail"), slice_of_text("?"));
 	forge_row(txn, TREE_LOG, slice_of_text("log"), slice_of_text("?"));
-	forge_row(txn, TREE_META, slice_of_text("\x13"), slice_of_text("?"));
-	forge_row(txn, TREE_META, slice_of_text("\x10!"), slice_of_text("?"));
+	forge_row(txn, TREE_CATALOG, slice_of_text("\x13"), slice_of_text("?"));
+	forge_row(txn, TREE_CATALOG, slice_of_text("\x10!"), slice_of_text("?"));
 	forge_row(txn, TREE_ITEMS, slice_of("\1", 1), slice_of_text("?"));
 	forge_row(txn, TREE_ITEMS, slice_of("\xf8\0\0\0\1k", 6), slice_of_text("?"));
 }
@@ -237,8 +237,8 @@ static const struct wrong wrongs[] = {
 		"3\tparts\t\tpart id 1000, piece 0\t*belongs to no item",
 	} },
 	{ "short keys", forge_short_keys, {
-		"1\tmeta\t\ttable !\t*has an invalid key",
-		"1\tmeta\t\tthe bytes \"\\x13\"\t*has an invalid key",
+		"1\tcatalog\t\ttable !\t*has an invalid key",
+		"1\tcatalog\t\tthe table of index 0\t*has an invalid key",
 		"3\titems\torders\tthe bytes \"\\x01\"\t*has an invalid key",
 		"3\titems\t\tthe bytes \"\\xf8\\x00\\x00\\x00\\x01k\"\t*has an invalid key",
 		"3\ttails\t\tthe bytes \"tail\"\t*has an invalid key",

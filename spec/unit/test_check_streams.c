@@ -60,9 +60,9 @@ static void forge_horizon(void)
 
 static void ruin_horizon(void)
 {
-	static const uint8_t key[5] = { META_HORIZON, 0, 0, 0, 1 };
+	static const uint8_t key[5] = { CATALOG_HORIZON, 0, 0, 0, 1 };
 
-	forge_row(txn, TREE_META, slice_of(key, sizeof key), slice_of_text("no horizon"));
+	forge_row(txn, TREE_CATALOG, slice_of(key, sizeof key), slice_of_text("no horizon"));
 }
 
 static void position_of_first(struct record *record)
@@ -311,7 +311,7 @@ static const struct wrong wrongs[] = {
 		"16\tlog\t*record 2 exists, but the horizon says that it was removed",
 	} },
 	{ "no horizon", ruin_horizon, {
-		"1\tmeta\t\thorizon of stream 1\t*does not decode",
+		"1\tcatalog\t\thorizon of stream 1\t*does not decode",
 	} },
 	{ "a position", forge_position, {
 		"10\tlog\t*record 5 has a wrong position in its transaction",

@@ -71,6 +71,42 @@ static void ids_end(struct tide *tide)
 	tide_abort(tide);
 }
 
+/* The numbers of tables and streams are limited; a refused table leaves the transaction whole. */
+static void tables_are_counted(struct tide *tide)
+{
+	struct transaction *transaction = &tide->transaction;
+	struct tide_table_spec asked = spec_of("counted");
+	struct table_spec spec = { .name = asked.name, .schema = asked.schema,
+		.ttl = slice_of_text("e"), .retention = asked.retention };
+	struct state before;
+
+	begin(tide);
+	before = transaction->state;
+	transaction->state.tables = TABLES_MAX;
+	CHECK_EQUAL_INT(define_table(transaction, &spec, &failure), ERR_LIMIT);
+	transaction->state.tables = before.tables;
+	spec.view = asked.view;
+	transaction->state.streams = STREAMS_MAX;
+	CHECK_EQUAL_INT(define_table(transaction, &spec, &failure), ERR_LIMIT);
+	transaction->state.streams = before.streams;
+	spec.retention.age_ms = 0;
+	CHECK_EQUAL_INT(define_table(transaction, &spec, &failure), ERR_VALIDATION);
+	spec.retention = asked.retention;
+	MUST(define_table(transaction, &spec, &failure), failure);
+	CHECK_EQUAL_UINT(transaction->state.tables, before.tables + 1);
+	CHECK_EQUAL_UINT(transaction->state.streams, before.streams + 1);
+	MUST(define_no_stream(transaction, spec.name, &failure), failure);
+	transaction->state.streams = STREAMS_MAX;
+	CHECK_EQUAL_INT(define_stream(transaction, spec.name, asked.view, &asked.retention,
+		&failure), ERR_LIMIT);
+	transaction->state.streams = before.streams + 1;
+	tide_commit(tide, &failure);
+	check_clean(tide);
+	MUST(tide_delete_table(tide, spec.name, &failure), failure);
+	CHECK_EQUAL_UINT(transaction->state.tables, before.tables);
+	check_clean(tide);
+}
+
 /* The row of a table refers to a stream that does not exist. */
 static void a_stream_is_missing(struct tide *tide)
 {
@@ -78,12 +114,14 @@ static void a_stream_is_missing(struct tide *tide)
 	struct tide_table table = create_table(tide, "torn");
 	struct builder builder = { 0 };
 	struct tide_change change;
+	struct stream_row row;
 	uint32_t id;
 
 	MUST(tide_stream_of(tide, slice_of_text("torn"), slice_of(NULL, 0), &id, &failure),
 		failure);
 	begin(tide);
-	CHECK_EQUAL_INT(stream_remove(transaction->txn, id), 0);
+	CHECK_EQUAL_INT(stream_read_row(transaction->txn, id, &row), 0);
+	CHECK_EQUAL_INT(stream_remove(transaction->txn, &row), 0);
 	CHECK_EQUAL_INT(transaction_catalog_changed(transaction), 0);
 	CHECK_EQUAL_INT(tide_put(tide, &table, item_of(&builder, "a", "b", "c"), &change,
 		&failure), ERR_CORRUPT);
@@ -162,6 +200,7 @@ int main(void)
 	keys_of_a_table(tide);
 	names_of_a_table(tide);
 	ids_end(tide);
+	tables_are_counted(tide);
 	a_stream_is_missing(tide);
 	the_wrong_key_is_named(tide);
 	failure_can_be_null(tide);

@@ -47,15 +47,15 @@ static uint64_t rows_in(enum tree tree)
 /* Returns true if an index is being built or removed. */
 static bool is_in_progress(void)
 {
-	uint8_t key[5] = { META_INDEX };
+	uint8_t key[5] = { CATALOG_INDEX };
 	struct slice found = slice_of(key, sizeof key), value;
 	struct cursor *cursor;
 	bool is;
 
 	MUST(reader_renew(tide->reader, &failure), failure);
-	CHECK_EQUAL_INT(txn_cursor(tide->reader, TREE_META, &cursor), 0);
-	CHECK_EQUAL_INT(cursor_move(cursor, MOVE_FROM, &found, &value), 0);
-	is = found.data[0] == META_INDEX;
+	CHECK_EQUAL_INT(txn_cursor(tide->reader, TREE_CATALOG, &cursor), 0);
+	is = cursor_move(cursor, MOVE_FROM, &found, &value) == 0 &&
+		found.data[0] == CATALOG_INDEX;
 	reader_reset(tide->reader);
 	return is;
 }

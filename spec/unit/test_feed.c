@@ -3,8 +3,8 @@
 
 #include "unit/stores.h"
 
-static struct stream all[2];
-static struct streams streams = { .all = all, .count = 2, .cap = 2 };
+static struct stream_row rows[2];
+static struct streams streams;
 static struct state state;
 
 static void append_long(struct txn *txn, uint32_t stream, uint64_t sequence, uint64_t ordinal,
@@ -27,10 +27,12 @@ static struct txn *begin_streams(struct store *store)
 {
 	struct txn *txn = begin_write(store);
 
-	memset(all, 0, sizeof all);
+	streams_clear(&streams);
 	for (uint32_t i = 0; i < 2; i++) {
-		all[i].row.id = i + 1;
-		all[i].row.retention.age_ms = 1000;
+		rows[i] = (struct stream_row){ .id = i + 1, .table = 1, .view = VIEW_KEYS_ONLY,
+			.status = STREAM_ENABLED, .retention = { .age_ms = 1000 }, .label = "label",
+			.table_name = "orders", .schema = { .partition = { TYPE_S, 1, "p" } } };
+		CHECK_EQUAL_INT(stream_write_row(txn, &rows[i]), 0);
 	}
 	state = (struct state){ .sequence = 10, .touched_after = UINT64_MAX };
 	return txn;
@@ -49,13 +51,13 @@ static void two_horizons_are_damaged(struct store *store)
 	struct txn *txn = begin_streams(store);
 	struct failure failure = { 0 };
 	struct feed feed = { 0 };
-	uint8_t key[5] = { META_HORIZON };
+	uint8_t key[5] = { CATALOG_HORIZON };
 
 	append(txn, 1, 1, 1);
 	append(txn, 2, 2, 1);
 	for (uint32_t id = 1; id <= 2; id++) {
 		set_u32(key + 1, id);
-		CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of(key, sizeof key),
+		CHECK_EQUAL_INT(txn_put(txn, TREE_CATALOG, slice_of(key, sizeof key),
 			slice_of_text("no horizon")), 0);
 	}
 	CHECK_EQUAL_INT(fill(&feed, txn, &failure), ERR_CORRUPT);
@@ -172,14 +174,45 @@ static void pages_of_long_records(struct store *store)
 	cancel_write(txn);
 }
 
-/* Fills from a view with only these streams. */
-static int fill_of(struct feed *feed, struct txn *txn, size_t first, size_t count,
-	struct failure *failure)
+/* A record of a merge that has expired since the page before is reported, also if no commit came
+ * between. */
+static void a_record_expires_between_two_pages(struct store *store)
 {
-	struct streams some = { .all = all + first, .count = count, .cap = count };
-	struct view_of_streams view = { txn, &some, &state, 0 };
+	struct view_of_streams view = { .streams = &streams, .state = &state };
+	struct txn *txn = begin_streams(store);
+	struct failure failure = { 0 };
+	struct feed feed = { 0 };
+	struct slice record;
+	uint32_t stream;
 
-	return feed_fill(feed, 10, &view, failure);
+	view.txn = txn;
+	for (uint64_t i = 1; i <= 4; i++)
+		append(txn, (uint32_t)(2 - i % 2), i, (i + 1) / 2);
+	for (uint64_t i = 1; i <= 2; i++) {
+		view.clock_ms = i * 499;
+		CHECK_EQUAL_INT(feed_fill(&feed, 1, &view, &failure), 0);
+		CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
+		CHECK_EQUAL_UINT(record_sequence(record.data), i);
+	}
+	view.clock_ms = 2000;
+	CHECK_EQUAL_INT(feed_fill(&feed, 1, &view, &failure), ERR_TRIMMED);
+	CHECK_EQUAL_UINT(failure.first, 3);
+	CHECK_EQUAL_UINT(failure.last, 3);
+	feed_release(&feed);
+	cancel_write(txn);
+}
+
+static void disable(struct txn *txn, uint32_t id)
+{
+	rows[id - 1].status = STREAM_DISABLED;
+	CHECK_EQUAL_INT(stream_write_row(txn, &rows[id - 1]), 0);
+	streams_clear(&streams);
+}
+
+static void remove_stream(struct txn *txn, uint32_t id)
+{
+	CHECK_EQUAL_INT(stream_remove(txn, &rows[id - 1]), 0);
+	streams_clear(&streams);
 }
 
 static void a_disabled_stream_ends_after_its_last_record(struct store *store)
@@ -194,8 +227,8 @@ static void a_disabled_stream_ends_after_its_last_record(struct store *store)
 	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
 	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
 	CHECK(!feed_has_ended(&feed));           /* caught up, but the stream is enabled */
-	all[0].row.status = STREAM_DISABLED;
-	all[1].row.status = STREAM_DISABLED;
+	disable(txn, 1);
+	disable(txn, 2);
 	append(txn, 1, 5, 2);
 	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
 	CHECK(!feed_has_ended(&feed));           /* the page has one record */
@@ -224,23 +257,24 @@ static void a_removed_stream_ends_for_feeds_that_read_it(struct store *store)
 
 	append(txn, 1, 3, 1);
 	append(txn, 1, 5, 2);
-	all[0].row.status = STREAM_DISABLED;
+	disable(txn, 1);
 	CHECK_EQUAL_INT(fill(&reader, txn, &failure), 0);
 	CHECK_EQUAL_INT(fill(&slow, txn, &failure), 0);
 	for (int i = 0; i < 2; i++)
 		CHECK_EQUAL_INT(feed_next(&reader, &stream, &record), 0);
 	CHECK_EQUAL_INT(feed_next(&slow, &stream, &record), 0);
 
+	remove_stream(txn, 1);
 	state.lost = 7;                          /* last record of any removed stream */
-	CHECK_EQUAL_INT(fill_of(&reader, txn, 1, 1, &failure), 0);
+	CHECK_EQUAL_INT(fill(&reader, txn, &failure), 0);
 	CHECK(feed_has_ended(&reader));
 	late.position = late.filled_to = 7;
-	CHECK_EQUAL_INT(fill_of(&late, txn, 1, 1, &failure), 0);
+	CHECK_EQUAL_INT(fill(&late, txn, &failure), 0);
 	CHECK(feed_has_ended(&late));
 	CHECK(!feed_has_news(&late, txn_id(txn)));
 	feed_reread(&slow);                      /* discards the unread rest of the page */
 	CHECK(!feed_has_ended(&slow));
-	CHECK_EQUAL_INT(fill_of(&slow, txn, 1, 1, &failure), ERR_NOT_FOUND);
+	CHECK_EQUAL_INT(fill(&slow, txn, &failure), ERR_NOT_FOUND);
 	feed_release(&reader);
 	feed_release(&late);
 	feed_release(&slow);
@@ -414,6 +448,7 @@ int main(void)
 	a_key_of_no_stream(store);
 	pages_of_any_size(store);
 	pages_of_long_records(store);
+	a_record_expires_between_two_pages(store);
 	a_disabled_stream_ends_after_its_last_record(store);
 	a_removed_stream_ends_for_feeds_that_read_it(store);
 	a_filter_leaves_records_out(store);

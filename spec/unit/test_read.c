@@ -37,9 +37,9 @@ static void close_tide(struct tide *tide)
 static struct keyspace orders(struct tide *tide)
 {
 	struct tide_table table = table_named("orders");
-	const struct table *found = tide_find(tide, &table, &failure);
+	const struct table *found;
 
-	CHECK(found != NULL);
+	MUST(tide_find(tide, tide->transaction.txn, &table, &found, &failure), failure);
 	return keyspace_of_table(found, 0);
 }
 

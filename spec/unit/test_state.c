@@ -19,6 +19,8 @@ static void random_state(struct state *state)
 	state->table = (uint32_t)check_random();
 	state->stream = (uint32_t)check_random();
 	state->index = (uint32_t)check_random();
+	state->tables = (uint32_t)check_random();
+	state->streams = (uint32_t)check_random();
 	state->catalog_version = check_random();
 	state->created_ms = check_random();
 	state->stepped_back = check_random();
