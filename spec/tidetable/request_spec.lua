@@ -711,7 +711,8 @@ describe("an optimistic transaction", function()
 
   it("returns CONFLICT after its attempts", function()
     local runs, ok, err, code = shared.disturbed(db, function(tx)
-      tx:table "orders":update({ id = "a" }, "ADD v ?", { 1 })
+      tx:table "orders":update({ id = "a" }, "ADD v ?",
+        { 1, return_values = "ALL_NEW" })
     end, function()
       assert(orders:update({ id = "a" }, "ADD v ?", { 1 }))
     end, function() end, { attempts = 3 }, 3)
