@@ -19,7 +19,7 @@ static struct slice meta_key(uint8_t bytes[META_KEY], uint8_t kind, uint32_t id)
 
 /* --- the set of streams --- */
 
-static int add(struct streams *streams, const struct stream *stream)
+static int append_stream(struct streams *streams, const struct stream *stream)
 {
 	if (streams->count == streams->cap) {
 		struct stream *all = memory_grow(streams->all, &streams->cap, sizeof *all);
@@ -37,7 +37,7 @@ static int add(struct streams *streams, const struct stream *stream)
 
 int streams_enter(struct streams *streams, const struct stream_row *row)
 {
-	return add(streams, &(struct stream){ .row = *row });
+	return append_stream(streams, &(struct stream){ .row = *row });
 }
 
 int streams_add_row(struct streams *streams, struct slice key, struct slice value)
@@ -51,7 +51,7 @@ int streams_add_row(struct streams *streams, struct slice key, struct slice valu
 	if (err)
 		return err;
 	stream.row.id = get_u32(key.data + 1);
-	return stream.row.id ? add(streams, &stream) : ERR_CORRUPT;
+	return stream.row.id ? append_stream(streams, &stream) : ERR_CORRUPT;
 }
 
 int streams_load(struct streams *streams, struct txn *txn)
@@ -94,7 +94,7 @@ struct stream *streams_find(const struct streams *streams, uint32_t id)
 	return low < streams->count && streams->all[low].row.id == id ? &streams->all[low] : NULL;
 }
 
-/* --- horizon and head --- */
+/* --- bounds --- */
 
 int stream_horizon(struct txn *txn, uint32_t id, struct horizon *horizon)
 {

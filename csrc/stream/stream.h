@@ -10,12 +10,12 @@
 #include "lmdb/store.h"
 #include "stream/log.h"
 
-/* The newest record of a stream, whether removed or not; all 0: none ever. */
+/* The newest record of a stream, even if it was removed; all 0 if the stream never had one. */
 struct stream_head {
 	uint64_t sequence;
 	uint64_t ordinal;
 	uint64_t stream_bytes;
-	uint64_t transaction;        /* id of its transaction; 0 if the record was removed */
+	uint64_t transaction;        /* id of its transaction; 0: the record was removed */
 };
 
 /* Beginning and end of a stream in one snapshot. */
@@ -24,17 +24,17 @@ struct bounds {
 	struct stream_head head;
 };
 
-/* A writer tries to trim the stream again when one of these is reached (retention.h). */
+/* A writer tries to trim the stream again when one of these values is reached (retention.h). */
 struct trim_hint {
 	uint64_t at_ms;              /* retention clock; 0: try now */
-	uint64_t at_ordinal;         /* ordinal of the head */
-	uint64_t at_bytes;           /* stream bytes of the head */
+	uint64_t at_ordinal;         /* ordinal of the newest record */
+	uint64_t at_bytes;           /* stream bytes of the newest record */
 };
 
 struct stream {
 	struct stream_row row;
 	struct bounds bounds;        /* cached by stream_load_bounds */
-	uint64_t epoch;              /* epoch of these bounds; 0: not loaded */
+	uint64_t epoch;              /* epoch in which the bounds were loaded; 0: not loaded */
 	struct trim_hint hint;
 };
 
@@ -44,20 +44,20 @@ struct streams {
 	size_t count;
 	size_t cap;
 	bool is_unordered;           /* a stream was created before one with a lower id */
-	uint64_t epoch;              /* bounds of an earlier epoch are not valid any more */
+	uint64_t epoch;              /* bounds loaded in an earlier epoch are no longer valid */
 };
 
-/* Reads the rows of all streams and replaces the set. CORRUPT, NO_MEMORY. */
+/* Replaces the set with the streams in the database. Errors: CORRUPT, NO_MEMORY. */
 int streams_load(struct streams *streams, struct txn *txn);
 void streams_release(struct streams *streams);
 
 /* Adds a stream from its row. Rows must be added in ascending key order. */
 int streams_add_row(struct streams *streams, struct slice key, struct slice value);
 
-/* Adds a stream that was just created: its id is the highest. Returns NO_MEMORY. */
+/* Adds a stream that was just created and therefore has the highest id. Returns 0 or NO_MEMORY. */
 int streams_enter(struct streams *streams, const struct stream_row *row);
 
-/* Returns a stream, NULL if there is none. Valid until the set changes. */
+/* Returns the stream with this id, NULL if there is none. Valid until the set changes. */
 struct stream *streams_find(const struct streams *streams, uint32_t id);
 
 /* Read the bounds of a stream from the database. */
@@ -76,10 +76,10 @@ static inline void streams_forget_bounds(struct streams *streams)
 	streams->epoch++;
 }
 
-/* Reads the bounds into stream->bounds unless they are valid. */
+/* Reads the bounds into stream->bounds, unless stream->bounds is valid already. */
 int stream_load_bounds(struct streams *streams, struct stream *stream, struct txn *txn);
 
-/* Seals a row of `meta` (codec/row.h) and writes it; releases the value. */
+/* Adds the checksum to a row of `meta` (codec/row.h), writes the row and releases the value. */
 int meta_write(struct txn *txn, struct slice key, struct buffer *value);
 
 int stream_write_row(struct txn *txn, const struct stream_row *row);
