@@ -1,16 +1,15 @@
-/* database.c - struct tide: opening and closing, transactions, read calls, tide_info. */
+/* database.c - struct tide: opening and closing, transactions, sweeps, read calls, tide_info. */
 #include "api/database.h"
 
 #include <string.h>
 #include <sys/random.h>
 
-#include "api/expressions.h"
 #include "base/memory.h"
 #include "os/file.h"
 
 /* --- a new file --- */
 
-static int put_file_header(struct txn *txn, uint64_t now_ms, uint32_t page_bytes)
+static int put_new_file_header(struct txn *txn, uint64_t now_ms, uint32_t page_bytes)
 {
 	struct file_header header;
 
@@ -24,7 +23,7 @@ static int put_file_header(struct txn *txn, uint64_t now_ms, uint32_t page_bytes
 	return file_header_write(txn, &header);
 }
 
-static int put_first_state(struct txn *txn, const struct clock *clock)
+static int put_initial_state(struct txn *txn, const struct clock *clock)
 {
 	struct buffer scratch = { 0 };
 	struct state state = { .catalog_version = 1 };
@@ -42,10 +41,10 @@ static int put_first_state(struct txn *txn, const struct clock *clock)
 static int fill_new_file(struct txn *txn, void *context, struct failure *failure)
 {
 	struct clock *clock = context;
-	int err = put_file_header(txn, clock_now_ms(clock), txn_page_bytes(txn));
+	int err = put_new_file_header(txn, clock_now_ms(clock), txn_page_bytes(txn));
 
 	if (!err)
-		err = put_first_state(txn, clock);
+		err = put_initial_state(txn, clock);
 	return err ? fail_about(failure, err, "the initial rows of a new database") : 0;
 }
 
@@ -64,7 +63,7 @@ static int read_file_header(struct tide *tide, struct failure *failure)
 }
 
 /* waiter: the caller's place in the queue for the write lock, or NULL. */
-static int begin(struct tide *tide, struct tide_waiter *waiter, struct failure *failure)
+static int begin_transaction(struct tide *tide, struct tide_waiter *waiter, struct failure *failure)
 {
 	struct shared_page *shared = store_shared_page(tide->store);
 	int err = waiter ? lock_waiter_try(&waiter->lock) : write_lock_try(shared);
@@ -78,8 +77,8 @@ static int begin(struct tide *tide, struct tide_waiter *waiter, struct failure *
 }
 
 /* At a durability level below full a power cut may undo commits whose sequence numbers readers
- * have seen. No sequence number may be used again, so the numbers skip forward if the file has the
- * mark of an earlier boot. */
+ * have seen. No sequence number may be used again, so SEQUENCE_SKIP is added to the last one if the
+ * file has the mark of an earlier boot. */
 static int mark_boot(struct tide *tide, bool weak, struct failure *failure)
 {
 	struct transaction *transaction = &tide->transaction;
@@ -88,7 +87,7 @@ static int mark_boot(struct tide *tide, bool weak, struct failure *failure)
 	int err;
 
 	tide->waiter = NULL;
-	err = begin(tide, waiter, failure);
+	err = begin_transaction(tide, waiter, failure);
 	if (err)
 		return err;
 	err = weak_boot_read(transaction->txn, &same);
@@ -109,7 +108,7 @@ static int mark_boot(struct tide *tide, bool weak, struct failure *failure)
 	return err || !weak || same ? err : store_sync(tide->store, failure);
 }
 
-/* Sets *due to true if the mark must be examined under the write lock. */
+/* Sets *due to true if mark_boot must run, which needs the write lock. */
 static int mark_is_due(struct tide *tide, bool weak, bool *due, struct failure *failure)
 {
 	bool same;
@@ -160,8 +159,8 @@ static int open_store(struct tide *tide, const struct tide_options *options,
 	return store_open(&tide->store, &store_options, failure);
 }
 
-/* Keeps the given path for tide_check_name: a symbolic link on it may later lead to another
- * directory. */
+/* Keeps the given path for tide_check_name, because a symbolic link in this path may later lead to
+ * another directory. */
 static int keep_given_path(struct tide *tide, const struct tide_options *options,
 	struct failure *failure)
 {
@@ -251,14 +250,14 @@ int tide_begin(struct tide *tide, struct failure *failure)
 	if (tide->transaction.txn)
 		return fail(failure, ERR_NESTED);
 	err = tide_mark_boot(tide, failure);
-	return err ? err : begin(tide, waiter, failure);
+	return err ? err : begin_transaction(tide, waiter, failure);
 }
 
 int tide_commit(struct tide *tide, struct failure *failure)
 {
 	int err = tide_ready(tide, failure);
 
-	if (err) {                       /* the handle belongs to the parent process */
+	if (err) {                       /* the transaction belongs to the parent process */
 		tide->transaction.txn = NULL;
 		return err;
 	}
@@ -291,67 +290,12 @@ bool tide_in_transaction(const struct tide *tide)
 	return tide->transaction.txn != NULL;
 }
 
-/* Ends the transaction of a single call: commits if err is 0, otherwise aborts. */
-static int end(struct tide *tide, int err, struct failure *failure)
+int tide_end(struct tide *tide, int err, struct failure *failure)
 {
 	if (!err)
 		return tide_commit(tide, failure);
 	tide_abort(tide);
 	return err;
-}
-
-int tide_create_table(struct tide *tide, const struct tide_table_spec *spec,
-	struct failure *failure)
-{
-	struct table_spec define = {
-		.name = spec->name, .schema = spec->schema, .view = spec->view,
-		.ttl = spec->ttl, .retention = spec->retention,
-	};
-	int err = tide_begin(tide, failure);
-
-	return err ? err : end(tide, define_table(&tide->transaction, &define, failure), failure);
-}
-
-int tide_delete_table(struct tide *tide, struct slice name, struct failure *failure)
-{
-	int err = tide_begin(tide, failure);
-
-	return err ? err : end(tide, define_delete(&tide->transaction, name, failure), failure);
-}
-
-int tide_enable_stream(struct tide *tide, struct slice name, uint8_t view,
-	const struct retention *retention, struct failure *failure)
-{
-	int err = tide_begin(tide, failure);
-
-	return err ? err : end(tide, define_stream(&tide->transaction, name, view, retention,
-		failure), failure);
-}
-
-int tide_disable_stream(struct tide *tide, struct slice name, struct failure *failure)
-{
-	int err = tide_begin(tide, failure);
-
-	return err ? err : end(tide, define_no_stream(&tide->transaction, name, failure),
-		failure);
-}
-
-int tide_set_ttl(struct tide *tide, struct slice name, struct slice attribute,
-	struct failure *failure)
-{
-	int err = tide_begin(tide, failure);
-
-	return err ? err : end(tide, define_ttl(&tide->transaction, name, attribute, failure),
-		failure);
-}
-
-int tide_set_retention(struct tide *tide, uint32_t stream, const struct retention *retention,
-	struct failure *failure)
-{
-	int err = tide_begin(tide, failure);
-
-	return err ? err : end(tide, define_retention(&tide->transaction, stream, retention,
-		failure), failure);
 }
 
 int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
@@ -364,7 +308,7 @@ int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
 	if (err)
 		return err;
 	err = sweep_step(&tide->transaction, &step, more);
-	err = end(tide, err ? fail(failure, err) : 0, failure);
+	err = tide_end(tide, err ? fail(failure, err) : 0, failure);
 	if (err)
 		return err;
 	swept->items += step.items;
@@ -373,8 +317,9 @@ int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
 	return 0;
 }
 
-/* An index in progress is work that is due. */
-static int64_t due_in(const struct catalog *catalog, uint64_t next_ms, uint64_t now_ms)
+/* Returns the ms until the next expiry; 0 if an expiry index is being built, because a sweep can
+ * continue it at any time; INT64_MAX if no item expires. */
+static int64_t ms_until_due(const struct catalog *catalog, uint64_t next_ms, uint64_t now_ms)
 {
 	if (catalog->index)
 		return 0;
@@ -397,123 +342,11 @@ int tide_next_expiry(struct tide *tide, bool *expires, int64_t *due_ms,
 		return err;
 	*expires = catalog->expiring_count > 0 || catalog->index;
 	err = expire_next(catalog, snapshot.txn, now_ms, &next_ms);
-	*due_ms = due_in(catalog, next_ms, now_ms);
+	*due_ms = ms_until_due(catalog, next_ms, now_ms);
 	return tide_read_end(tide, &snapshot, err ? fail(failure, err) : 0, failure);
 }
 
-/* Sets *found to the table, and *progress to its items at this moment unless it has begun. */
-static int begin_truncation(struct tide *tide, struct tide_table *table,
-	struct tide_truncation *progress, const struct table **found, struct failure *failure)
-{
-	*found = tide_find(tide, table, failure);
-	if (!*found)
-		return ERR_NOT_FOUND;
-	if (progress->table == 0) {
-		progress->table = (*found)->row.id;
-		progress->sequence = tide->transaction.state.sequence;
-	}
-	return progress->table == (*found)->row.id ? 0 : fail_with(failure, ERR_NOT_FOUND,
-		"table %s was deleted while it was being truncated", table->name);
-}
-
-int tide_truncate(struct tide *tide, struct tide_table *table,
-	struct tide_truncation *progress, uint64_t *removed, bool *more,
-	struct failure *failure)
-{
-	struct tide_truncation next = *progress;
-	const struct table *found;
-	uint64_t count = 0;
-	bool rest = false;
-	int err = tide_begin(tide, failure);
-
-	if (err)
-		return err;
-	err = begin_truncation(tide, table, &next, &found, failure);
-	if (!err)
-		err = truncate_step(&tide->transaction, found, next.sequence, &next.last, &count,
-			&rest, failure);
-	err = end(tide, err, failure);
-	if (err)
-		return err;
-	*progress = next;
-	*removed += count;
-	*more = rest;
-	return 0;
-}
-
-static int change_item(struct tide *tide, struct tide_table *table,
-	struct write_request *request, struct tide_change *change, struct failure *failure)
-{
-	struct write_result result;
-	int err;
-
-	request->table = tide_find(tide, table, failure);
-	if (!request->table)
-		return ERR_NOT_FOUND;
-	err = write_item(&tide->transaction, request, &result, failure);
-	if (!err || err == ERR_CONDITION_FAILED)
-		*change = (struct tide_change){ result.sequence, result.old_item, result.new_item };
-	return err;
-}
-
-static struct write_request request_of(enum tide_operation operation, struct slice item,
-	struct tide_expressions *expressions)
-{
-	struct write_request request = {
-		.updates = operation == TIDE_UPDATE,
-		.update = expression_of(expressions, EXPRESSION_UPDATE),
-		.updater = expressions ? &expressions->update : NULL,
-		.condition = expression_of(expressions, EXPRESSION_CONDITION),
-	};
-
-	if (operation == TIDE_PUT)
-		request.item = item;
-	else
-		request.key = item;
-	return request;
-}
-
-int tide_write(struct tide *tide, struct tide_table *table, enum tide_operation operation,
-	struct slice item, struct tide_expressions *expressions, struct tide_change *change,
-	struct failure *failure)
-{
-	struct write_request request = request_of(operation, item, expressions);
-
-	return change_item(tide, table, &request, change, failure);
-}
-
-int tide_evaluate(struct tide *tide, const struct tide_snapshot *snapshot,
-	struct tide_table *table, enum tide_operation operation, struct slice item,
-	struct slice old, struct tide_expressions *expressions, struct tide_change *change,
-	struct failure *failure)
-{
-	struct write_request request = request_of(operation, item, expressions);
-	struct table buf;
-	int err = tide_find_at(tide, snapshot, table, &buf, &request.table, failure);
-
-	*change = (struct tide_change){ .old_item = old };
-	if (!err)
-		err = write_check_expressions(&request, failure);
-	return err ? err : write_evaluate(&request, old, &change->new_item, failure);
-}
-
-int tide_put(struct tide *tide, struct tide_table *table, struct slice item,
-	struct tide_change *change, struct failure *failure)
-{
-	struct write_request request = { .item = item };
-
-	return change_item(tide, table, &request, change, failure);
-}
-
-int tide_delete(struct tide *tide, struct tide_table *table, struct slice key,
-	struct tide_change *change, struct failure *failure)
-{
-	struct write_request request = { .key = key };
-
-	return change_item(tide, table, &request, change, failure);
-}
-
-/* --- snapshots --- */
+/* --- read calls --- */
 
 int tide_read_begin(struct tide *tide, struct read_view *snapshot, struct failure *failure)
 {
@@ -558,7 +391,7 @@ int tide_read_end(struct tide *tide, const struct read_view *snapshot, int err,
 		reader_reset(tide->reader);
 	if (!lost)
 		return err;
-	tide->state_at = 0;      /* state and catalog may mix two snapshots */
+	tide->state_at = 0;      /* state and catalog may be a mixture of two snapshots */
 	catalog_release(&tide->catalog);
 	return lost;
 }
@@ -570,25 +403,6 @@ struct keyspace tide_keyspace(const struct tide *tide, const struct read_view *s
 		return keyspace_of_table(table, 0);
 	return keyspace_of_table(table, snapshot->txn == tide->transaction.txn ?
 		tide->transaction.now_ms : clock_now_ms(store_clock(tide->store)));
-}
-
-const struct table *tide_find(struct tide *tide, struct tide_table *table,
-	struct failure *failure)
-{
-	const struct catalog *catalog = &tide->catalog;
-
-	if (table->version != catalog->version || catalog->version == 0) {
-		size_t at = catalog_position(catalog, slice_of(table->name, table->len));
-
-		if (at == catalog->count) {
-			fail_as(failure, ERR_NOT_FOUND,
-				"Requested resource not found: Table: %s not found", table->name);
-			return NULL;
-		}
-		table->version = catalog->version;
-		table->at = at;
-	}
-	return catalog->tables[table->at];
 }
 
 /* --- information --- */
