@@ -137,6 +137,22 @@ int raise_failure(lua_State *L, const struct failure *failure)
 	return lua_error(L);
 }
 
+int raise_error(lua_State *L, int err)
+{
+	struct failure failure;
+
+	fail(&failure, err);
+	return raise_failure(L, &failure);
+}
+
+int return_true(lua_State *L, int err, const struct failure *failure)
+{
+	if (err)
+		return return_failure(L, failure);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
 /* library(prefix): sets the prefix of the source names of the library's own Lua files */
 static int library(lua_State *L)
 {

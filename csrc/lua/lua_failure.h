@@ -32,7 +32,13 @@ int return_failure(lua_State *L, const struct failure *failure);
 /* Raises the error object: for misuse, and for failures that can't be returned (from iterators). */
 int raise_failure(lua_State *L, const struct failure *failure);
 
-/* Adds the function `library` to the table on top of the stack. */
+/* Raises the error object of an error that needs no message of its own. */
+int raise_error(lua_State *L, int err);
+
+/* Returns true to Lua if err is 0, otherwise nil, err, code. */
+int return_true(lua_State *L, int err, const struct failure *failure);
+
+/* Adds the functions `invalid` and `library` to the table on top of the stack. */
 void open_failures(lua_State *L);
 
 #endif

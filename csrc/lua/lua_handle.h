@@ -143,6 +143,9 @@ bool collect_forgotten(lua_State *L, const struct failure *failure);
  * finalized in time. Finalizers may run in this function and may finish this child, too. */
 void hold_memory(lua_State *L, struct child *child, size_t bytes);
 
+/* Finishes all children of a database that is being closed. */
+void finish_children(struct database *database);
+
 /* Finishes the child at 1; raises an argument error for other values. May be called again. It is
  * __gc, __close and close of each type of child. */
 int finish_child(lua_State *L);
@@ -161,6 +164,8 @@ void open_types(lua_State *L);
 /* Each adds the functions of one file to the table on top of the stack. */
 void open_databases(lua_State *L);
 void open_tables(lua_State *L);
+void open_streams(lua_State *L);
+void open_items(lua_State *L);
 void open_batches(lua_State *L);
 void open_transactions(lua_State *L);
 void open_queries(lua_State *L);

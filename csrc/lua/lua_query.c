@@ -14,7 +14,6 @@
 /* Items of the first page and of the largest page of an iteration, the factor by which pages grow,
  * and the bytes of a page that is not the largest for each of its items. */
 #define FIRST_PAGE 8
-#define LARGEST_PAGE 1000
 #define PAGE_GROWTH 8
 #define ITEM_BYTES 512
 
@@ -273,16 +272,9 @@ static int fill(lua_State *L, struct query_handle *handle, struct database *data
 	return err;
 }
 
-/* An item whose bytes are in a userdata on the stack. */
-struct owned {
-	struct slice item;
-	uint64_t version;
-	struct lua_buffer *buffer;   /* has the page's memory; NULL: the userdata is a copy */
-};
-
 /* Pushes a userdata that gets the memory of the page, if the next item is its last one; otherwise
  * pushes nothing and returns false. */
-static bool take_page(lua_State *L, struct query_handle *handle, struct owned *owned)
+static bool take_page(lua_State *L, struct query_handle *handle, struct owned_item *owned)
 {
 	struct lua_buffer *buffer = new_lua_buffer(L);
 
@@ -299,7 +291,7 @@ static bool take_page(lua_State *L, struct query_handle *handle, struct owned *o
 /* Pushes a userdata with a copy of the next item, which has len bytes. If that is no longer so,
  * pushes nothing and returns false. */
 static bool copy_next(lua_State *L, struct query_handle *handle, size_t len,
-	struct owned *owned)
+	struct owned_item *owned)
 {
 	void *copy = lua_newuserdatauv(L, len, 0);
 	struct slice lent;
@@ -308,7 +300,7 @@ static bool copy_next(lua_State *L, struct query_handle *handle, size_t len,
 	check_open(L, &handle->child);
 	if (tide_query_peek(handle->query, &sequence, &lent) == 0 && lent.len == len) {
 		memcpy(copy, lent.data, len);
-		*owned = (struct owned){ slice_of(copy, len), sequence, NULL };
+		*owned = (struct owned_item){ slice_of(copy, len), sequence, NULL };
 		tide_query_next(handle->query, &sequence, &lent);
 		return true;
 	}
@@ -316,9 +308,7 @@ static bool copy_next(lua_State *L, struct query_handle *handle, size_t len,
 	return false;
 }
 
-/* Moves the page's next item into a userdata, which it pushes. Returns false at the end of the
- * page. A finalizer may advance or close the query whenever Lua allocates. */
-static bool own_next(lua_State *L, struct query_handle *handle, struct owned *owned)
+bool query_own_next(lua_State *L, struct query_handle *handle, struct owned_item *owned)
 {
 	struct slice lent;
 	uint64_t sequence;
@@ -335,9 +325,7 @@ static bool own_next(lua_State *L, struct query_handle *handle, struct owned *ow
 	}
 }
 
-/* Pushes the item, as a table or encoded, and releases memory taken from the page, which the
- * collector does not see. */
-static void push_owned(lua_State *L, const struct owned *owned, bool encoded)
+void query_push_owned(lua_State *L, const struct owned_item *owned, bool encoded)
 {
 	if (encoded)
 		lua_pushlstring(L, (const char *)owned->item.data, owned->item.len);
@@ -370,7 +358,7 @@ static int next_item(lua_State *L)
 	struct database *database;
 	struct query_handle *handle;
 	struct failure failure;
-	struct owned owned;
+	struct owned_item owned;
 
 	lua_settop(L, 0);
 	lua_pushvalue(L, lua_upvalueindex(1));
@@ -381,7 +369,7 @@ static int next_item(lua_State *L)
 			tide_query_unpin(handle->query, END);
 			return 0;
 		}
-		if (own_next(L, handle, &owned))
+		if (query_own_next(L, handle, &owned))
 			break;
 		if (query_fill_more(L, handle, database, query_wanted(handle), &failure))
 			return raise_failure(L, &failure);
@@ -390,7 +378,7 @@ static int next_item(lua_State *L)
 	}
 	if (handle->left)
 		handle->left--;
-	push_owned(L, &owned, false);
+	query_push_owned(L, &owned, false);
 	return 1;
 }
 
@@ -429,7 +417,7 @@ static void push_last_key(lua_State *L, struct query_handle *handle)
  * range ends. */
 static void push_last(lua_State *L, struct query_handle *handle)
 {
-	struct owned owned;
+	struct owned_item owned;
 	struct slice item;
 	uint64_t version;
 
@@ -438,8 +426,8 @@ static void push_last(lua_State *L, struct query_handle *handle)
 		return;
 	for (uint32_t n = tide_query_count(handle->query); n > 1; n--)
 		tide_query_next(handle->query, &version, &item);
-	if (own_next(L, handle, &owned))
-		push_owned(L, &owned, false);
+	if (query_own_next(L, handle, &owned))
+		query_push_owned(L, &owned, false);
 }
 
 /* Reads the next page of a count and subtracts its items from those that may still be counted; of
@@ -500,7 +488,7 @@ static int page(lua_State *L)
 	struct database *database;
 	struct query_handle *handle = check_plain(L, &database);
 	struct failure failure;
-	struct owned owned;
+	struct owned_item owned;
 	lua_Integer n = 0;
 	lua_Integer scanned;
 	bool more;
@@ -512,8 +500,8 @@ static int page(lua_State *L)
 	lua_settop(L, 1);
 	push_last_key(L, handle);
 	lua_newtable(L);
-	while (own_next(L, handle, &owned)) {
-		push_owned(L, &owned, false);
+	while (query_own_next(L, handle, &owned)) {
+		query_push_owned(L, &owned, false);
 		lua_rawseti(L, -3, ++n);
 		lua_pop(L, 1);
 	}
@@ -521,166 +509,6 @@ static int page(lua_State *L)
 	lua_pushinteger(L, scanned);
 	lua_pushvalue(L, 2);
 	return 4;
-}
-
-/* --- queries with a snapshot --- */
-
-/* Returns the query at 1; raises an argument error unless it was created with a snapshot. */
-static struct query_handle *check_query(lua_State *L, struct database **database)
-{
-	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, database);
-
-	luaL_argcheck(L, handle->held, 1, "a query with a snapshot expected");
-	return handle;
-}
-
-/* Raises CLOSED, TIMEOUT, or an argument error for a query that was rewound. */
-void check_reads_snapshot(lua_State *L, const struct query_handle *handle)
-{
-	luaL_argcheck(L, !handle->rewound, 1, "a query that was not rewound expected");
-	check_held(L, handle->held);
-}
-
-/* next_versioned(query, with_key) -> version, item, size in bytes, encoded key ("" without
- * with_key); nothing at the end. Raises failures. */
-static int next_versioned(lua_State *L)
-{
-	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
-	struct failure failure;
-	struct owned owned;
-	bool encoded = lua_toboolean(L, 3);
-	struct key key;
-
-	check_reads_snapshot(L, handle);
-	while (!own_next(L, handle, &owned)) {
-		if (handle->left == 0)
-			return 0;
-		if (query_fill_more(L, handle, database, handle->left, &failure))
-			return raise_failure(L, &failure);
-		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))
-			return 0;
-	}
-	check_reads_snapshot(L, handle);
-	key.head_len = key.sort_len = 0;
-	if (lua_toboolean(L, 2) &&
-			tide_query_key(handle->query, database->tide, owned.item, &key, &failure))
-		return raise_failure(L, &failure);
-	lua_pushinteger(L, (lua_Integer)owned.version);
-	push_owned(L, &owned, encoded);
-	lua_pushinteger(L, (lua_Integer)owned.item.len);
-	lua_pushlstring(L, (const char *)key.bytes, key_whole(&key).len);
-	return 4;
-}
-
-/* place(query, encoded key) -> -1 if the key is before the query's range, 0 if in it, 1 if after
- * it */
-static int place(lua_State *L)
-{
-	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
-
-	lua_pushinteger(L, tide_query_place(handle->query, check_slice(L, 2)));
-	return 1;
-}
-
-/* in_segment(query, encoded item or key) -> false if it is in another segment than the query's */
-static int in_segment(lua_State *L)
-{
-	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
-
-	lua_pushboolean(L, tide_query_has(handle->query, check_item_bytes(L, 2)));
-	return 1;
-}
-
-static void rewind_handle(lua_State *L, struct query_handle *handle)
-{
-	handle->rewound = true;
-	if (!handle->query)
-		return;
-	tide_query_rewind(handle->query);
-	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
-}
-
-/* select(query, encoded item) -> what the filter and the projection give of it: an item, or nil;
- * nil, err, code */
-static int select_item(lua_State *L)
-{
-	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
-	struct slice item = check_item_bytes(L, 2), shown;
-	struct failure failure;
-	int err = tide_query_select(handle->query, item, &shown);
-
-	if (err == END)
-		return 0;
-	if (err) {
-		fail(&failure, err);
-		return return_failure(L, &failure);
-	}
-	lua_pushlstring(L, (const char *)shown.data, shown.len);
-	push_item(L, check_slice(L, -1));
-	return 1;
-}
-
-/* rewind(query): restarts it without its snapshot and frees its page. A finished query stays
- * finished. */
-static int rewind_query(lua_State *L)
-{
-	struct query_handle *handle = check_type(L, 1, QUERY_TYPE);
-
-	luaL_argcheck(L, handle->held, 1, "a query with a snapshot expected");
-	rewind_handle(L, handle);
-	return 0;
-}
-
-/* Sets *version to that of the next item. Returns 0, END or an error. */
-static int next_version(lua_State *L, struct query_handle *handle, struct database *database,
-	lua_Integer left, uint64_t *version, struct failure *failure)
-{
-	uint32_t max = left < LARGEST_PAGE ? (uint32_t)left : LARGEST_PAGE;
-	struct slice item;
-
-	while (tide_query_next(handle->query, version, &item) == END) {
-		int err;
-
-		check_deadline(L, database);
-		err = tide_query_fill(handle->query, database->tide, max, failure);
-		if (err)
-			return err;
-		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))
-			return END;
-	}
-	return 0;
-}
-
-/* follows(query, versions, count, ends) -> true if the query, run again in the open transaction,
- * first returns items of these versions and, if `ends` is true, no more; or nil, err, code */
-static int follows(lua_State *L)
-{
-	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
-	lua_Integer count = check_choice(L, 3, 0, LUA_MAXINTEGER - 1), n = 0;
-	bool ends = lua_toboolean(L, 4), same = true;
-	struct failure failure;
-	uint64_t version;
-	int err = 0;
-
-	luaL_checktype(L, 2, LUA_TTABLE);
-	rewind_handle(L, handle);
-	check_open(L, &handle->child);
-	while (!err && same && n < count + ends) {
-		err = next_version(L, handle, database, count + ends - n, &version, &failure);
-		lua_rawgeti(L, 2, ++n);
-		same = !err && (uint64_t)lua_tointeger(L, -1) == version;
-		lua_pop(L, 1);
-	}
-	rewind_handle(L, handle);
-	if (err < 0)
-		return return_failure(L, &failure);
-	lua_pushboolean(L, err == END ? ends && n == count + 1 : same);
-	return 1;
 }
 
 void open_queries(lua_State *L)
@@ -691,17 +519,12 @@ void open_queries(lua_State *L)
 		{ "items", items },
 		{ "page", page },
 		{ "count", count },
-		{ "next_versioned", next_versioned },
 		{ "next_json", next_json },
-		{ "place", place },
-		{ "in_segment", in_segment },
-		{ "rewind", rewind_query },
-		{ "select", select_item },
-		{ "follows", follows },
 		{ NULL, NULL },
 	};
 
 	new_type(L, QUERY_TYPE, finish_child, finish_child);
 	lua_pop(L, 1);
 	luaL_setfuncs(L, functions, 0);
+	open_snapshot_queries(L);
 }

@@ -5,6 +5,9 @@
 #include "lua/lua_expression.h"
 #include "lua/lua_handle.h"
 
+/* Maximum number of items of a page. */
+#define LARGEST_PAGE 1000
+
 struct query_handle {
 	struct child child;
 	struct tide_query *query;
@@ -18,6 +21,21 @@ struct query_handle {
 	uint64_t deadline_ms;        /* time limit of the pinned snapshot; 0: none */
 	uint64_t inside;             /* number of the transaction it reads in; 0: none */
 };
+
+/* An item whose bytes are in a userdata on the stack. */
+struct owned_item {
+	struct slice item;
+	uint64_t version;
+	struct lua_buffer *buffer;   /* has the page's memory; NULL: the userdata is a copy */
+};
+
+/* Moves the page's next item into a userdata, which it pushes. Returns false at the end of the
+ * page. A finalizer may advance or close the query whenever Lua allocates. */
+bool query_own_next(lua_State *L, struct query_handle *handle, struct owned_item *owned);
+
+/* Pushes the item, as a table or encoded, and releases memory taken from the page, which the
+ * collector does not see. */
+void query_push_owned(lua_State *L, const struct owned_item *owned, bool encoded);
 
 /* Raise an error unless the handle reads from its snapshot, and unless the transaction that it
  * began in is open. */
@@ -34,7 +52,10 @@ int query_fill_more(lua_State *L, struct query_handle *handle, struct database *
 /* Returns the greatest number of items that the next page of a plain iteration may have. */
 uint64_t query_wanted(const struct query_handle *handle);
 
-/* next_json(query, ...) for Lua: see its definition. */
+/* next_json(query, ...) for Lua; see its definition. */
 int next_json(lua_State *L);
+
+/* Adds the functions for queries with a snapshot to the table on top of the stack. */
+void open_snapshot_queries(lua_State *L);
 
 #endif
