@@ -21,7 +21,8 @@ static inline struct slice check_slice(lua_State *L, int index)
 	return slice;
 }
 
-/* Returns the integer at index; raises an argument error if it is not from least to most. */
+/* Returns the integer at index. Raises an argument error if it is less than least or greater than
+ * most. */
 static inline lua_Integer check_choice(lua_State *L, int index, lua_Integer least,
 	lua_Integer most)
 {
@@ -31,8 +32,8 @@ static inline lua_Integer check_choice(lua_State *L, int index, lua_Integer leas
 	return choice;
 }
 
-/* Returns the seconds at index as whole milliseconds, rounded up; 0 if they are not positive, at
- * most `most`. */
+/* Returns the seconds at index as whole milliseconds, rounded up: 0 if the number is not positive,
+ * and at most `most`. */
 static inline uint64_t check_ms(lua_State *L, int index, uint64_t most)
 {
 	lua_Number ms = luaL_checknumber(L, index) * 1000;

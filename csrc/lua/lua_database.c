@@ -26,8 +26,8 @@ static void release_database(struct database *database)
 	buffer_release(&database->bytes);
 }
 
-/* __gc. The collector calls it outside of transactions, because db:transact has the handle on its
- * stack; or when the state is closed in a transaction (os.exit), which does not return. */
+/* __gc. No transaction of the handle is running, because db:transact has the handle on its stack,
+ * except when os.exit closes the Lua state in a transaction. */
 static int collect_database(lua_State *L)
 {
 	release_database(check_type(L, 1, DATABASE_TYPE));
@@ -82,8 +82,8 @@ static int open_database(lua_State *L)
 	return 1;
 }
 
-/* mark_boot(db) -> true; or nil, err, code. The part of opening that needs the write lock. */
-static int mark_boot(lua_State *L)
+/* mark_boot(db) -> true; or nil, err, code. Does the part of opening that needs the write lock. */
+static int mark_database_boot(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct failure failure;
@@ -103,14 +103,14 @@ static int is_closed(lua_State *L)
 	return 1;
 }
 
-/* ready(db): raises CLOSED or FORKED */
-static int ready(lua_State *L)
+/* ready(db): raises CLOSED or FORKED if the database cannot be used */
+static int check_ready(lua_State *L)
 {
 	check_database(L, 1);
 	return 0;
 }
 
-/* last_change(db) -> sequence number of the last change that it committed; 0: none */
+/* last_change(db) -> sequence number of the last change that this handle committed; 0: none */
 static int last_change(lua_State *L)
 {
 	lua_pushinteger(L, (lua_Integer)tide_last_change(check_database(L, 1)->tide));
@@ -118,7 +118,7 @@ static int last_change(lua_State *L)
 }
 
 /* info(db) -> table; or nil, err, code */
-static int info(lua_State *L)
+static int database_info(lua_State *L)
 {
 	static const char *const durability[] = { "full", "one_flush", "none" };
 	struct database *database = check_database(L, 1);
@@ -165,7 +165,7 @@ static int check_name(lua_State *L)
 }
 
 /* sync(db) -> true; or nil, err, code */
-static int sync(lua_State *L)
+static int sync_database(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct failure failure;
@@ -178,7 +178,7 @@ static int sync(lua_State *L)
 
 /* sweep(db) -> numbers of records and of items removed in this step, true if there is more to
  * remove; or nil, err, code */
-static int sweep(lua_State *L)
+static int sweep_database(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct tide_swept swept = { 0 };
@@ -193,8 +193,9 @@ static int sweep(lua_State *L)
 	return 3;
 }
 
-/* next_expiry(db) -> seconds until an item can be removed by time to live: negative if it is past,
- * huge if no item expires; nil if items cannot expire, if this handle can't write, or on failure */
+/* next_expiry(db) -> seconds until an item can be removed by time to live: not positive if an item
+ * can be removed now, math.huge if no item expires; nil if no table has time to live, if this
+ * handle can't write, or on failure */
 static int next_expiry(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -210,14 +211,14 @@ static int next_expiry(lua_State *L)
 }
 
 /* held(db) -> bytes of memory of the queries, streams and snapshots made from the database */
-static int held(lua_State *L)
+static int held_memory(lua_State *L)
 {
 	lua_pushinteger(L, (lua_Integer)check_database(L, 1)->held);
 	return 1;
 }
 
 /* elapsed() -> seconds since an arbitrary time, for time limits */
-static int elapsed(lua_State *L)
+static int elapsed_time(lua_State *L)
 {
 	struct running *running = running_transactions(L);
 
@@ -233,16 +234,16 @@ void open_databases(lua_State *L)
 		{ "open", open_database },
 		{ "close", close_database },
 		{ "is_closed", is_closed },
-		{ "mark_boot", mark_boot },
-		{ "ready", ready },
-		{ "info", info },
+		{ "mark_boot", mark_database_boot },
+		{ "ready", check_ready },
+		{ "info", database_info },
 		{ "last_change", last_change },
 		{ "check_name", check_name },
-		{ "sync", sync },
-		{ "sweep", sweep },
+		{ "sync", sync_database },
+		{ "sweep", sweep_database },
 		{ "next_expiry", next_expiry },
-		{ "held", held },
-		{ "elapsed", elapsed },
+		{ "held", held_memory },
+		{ "elapsed", elapsed_time },
 		{ "finish", finish_child },
 		{ NULL, NULL },
 	};

@@ -27,7 +27,7 @@ static bool is_retryable(int err)
 	}
 }
 
-/* Pushes a field of the error object at 1, or `missing` if the user has removed it. */
+/* Pushes a field of the error object at 1, or the text `missing` if it is no longer a string. */
 static void push_text_field(lua_State *L, const char *name, const char *missing)
 {
 	lua_pushstring(L, name);
@@ -154,7 +154,7 @@ int return_true(lua_State *L, int err, const struct failure *failure)
 }
 
 /* library(prefix): sets the prefix of the source names of the library's own Lua files */
-static int library(lua_State *L)
+static int set_library_prefix(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TSTRING);
 	lua_settop(L, 1);
@@ -163,7 +163,7 @@ static int library(lua_State *L)
 }
 
 /* invalid(message) -> nil, an error object, "VALIDATION" */
-static int invalid(lua_State *L)
+static int return_invalid(lua_State *L)
 {
 	struct failure failure;
 
@@ -173,8 +173,8 @@ static int invalid(lua_State *L)
 
 void open_failures(lua_State *L)
 {
-	lua_pushcfunction(L, invalid);
+	lua_pushcfunction(L, return_invalid);
 	lua_setfield(L, -2, "invalid");
-	lua_pushcfunction(L, library);
+	lua_pushcfunction(L, set_library_prefix);
 	lua_setfield(L, -2, "library");
 }

@@ -21,9 +21,9 @@ const char TIMER_TYPE[] = "tidetable.core.timer";
 const char TRUNCATION_TYPE[] = "tidetable.core.truncation";
 const char CLOCK_TYPE[] = "tidetable.core.clock";
 
-/* Up to CHARGED_FROM bytes of the children of a database do not drive the collector, because loops
- * close their iterators. Above, it makes a step for each CHARGE_BYTES. From COLLECTED_FROM on it
- * may collect all garbage at once. */
+/* The collector runs according to the memory of a database's children. The first CHARGED_FROM bytes
+ * do not count, because loops close their iterators. For each further CHARGE_BYTES the collector
+ * runs one step. From COLLECTED_FROM bytes on it may run a full collection. */
 #define CHARGED_FROM ((size_t)8 << 20)
 #define CHARGE_BYTES ((size_t)256 << 10)
 #define COLLECTED_FROM ((size_t)256 << 20)
@@ -38,8 +38,7 @@ static const char *const child_types[] = {
 
 atomic_uintptr_t type_secret;
 
-/* The number is written once: if two threads load the library at the same time, both use the
- * number that was written first. */
+/* If two threads load the library at the same time, both use the number that was written first. */
 void open_types(lua_State *L)
 {
 	uintptr_t drawn, none = 0;
@@ -177,7 +176,7 @@ void adopt(struct child *child, struct database *database)
 	database->children = child;
 }
 
-static void leave_list(struct child *child)
+static void remove_from_children(struct child *child)
 {
 	if (child->previous)
 		child->previous->next = child->next;
@@ -202,8 +201,8 @@ static size_t larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-/* Collects all garbage if the steps were not enough. They are not enough in generational mode,
- * where a step does not visit objects that have survived two collections. The next full collection
+/* Runs a full collection. The steps are not enough in generational mode, because there a step does
+ * not visit objects that have survived two collections. The next full collection
  * runs when the children hold both at least four times as much memory as after this one, and at
  * least twice as much as Lua itself, so full collections are rare. */
 static void collect_all(lua_State *L, struct database *database)
@@ -246,7 +245,7 @@ static void finish_object(struct child *child)
 {
 	if (child->database) {
 		set_held(child, 0);
-		leave_list(child);
+		remove_from_children(child);
 	}
 	child->finish(child);
 	child->database = NULL;

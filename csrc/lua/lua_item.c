@@ -49,13 +49,13 @@ static int put_or_delete(lua_State *L, bool deletes)
 }
 
 /* put(table, item, wants_old) -> sequence number [, old item]; or nil, err, code */
-static int put(lua_State *L)
+static int put_item(lua_State *L)
 {
 	return put_or_delete(L, false);
 }
 
 /* delete(table, key, wants_old) -> true [, old item]; or nil, err, code */
-static int delete(lua_State *L)
+static int delete_item(lua_State *L)
 {
 	return put_or_delete(L, true);
 }
@@ -98,7 +98,7 @@ static int bind_projection(lua_State *L, struct database *database, struct posit
 }
 
 /* project(table, encoded item | nil, options, snapshot) -> item, or nil; nil, err, code */
-static int project_item(lua_State *L)
+static int project_given_item(lua_State *L)
 {
 	struct database *database;
 	struct table_handle *table = check_table(L, 1, &database);
@@ -110,7 +110,7 @@ static int project_item(lua_State *L)
 	int err;
 
 	luaL_argcheck(L, held->child.database == database, 4,
-		"a snapshot of the table's database expected");
+		"expected a snapshot of the table's database");
 	lua_settop(L, 4);
 	out = &new_lua_buffer(L)->bytes;
 	check_table(L, 1, &database);
@@ -169,8 +169,8 @@ static int get_projected(lua_State *L)
 	return 1;
 }
 
-/* Pushes the item with the key at 2, or nil. Returns 0, END if it pushed nil, or an error. A
- * buffer that stays taken after a raised error is replaced later and then collected. */
+/* Pushes the item with the key at 2, or nil. Returns 0, END if it pushed nil, or an error. If an
+ * error is raised, the buffer stays taken, and take_lua_buffer replaces it at the next call. */
 static int push_item_of_key(lua_State *L, getter *read, struct failure *failure)
 {
 	struct database *database;
@@ -196,7 +196,7 @@ static int push_item_of_key(lua_State *L, getter *read, struct failure *failure)
 
 /* get(table, key) -> item, nil if there is none; or nil, err, code. Reads the last commit, also in
  * a transaction. */
-static int get(lua_State *L)
+static int get_item(lua_State *L)
 {
 	struct failure failure;
 
@@ -204,9 +204,9 @@ static int get(lua_State *L)
 		return_failure(L, &failure) : 1;
 }
 
-/* --- the same in a transaction, with failures raised --- */
+/* --- in a transaction, where failures are raised --- */
 
-static int tx_change(lua_State *L, bool deletes)
+static int tx_put_or_delete(lua_State *L, bool deletes)
 {
 	struct database *database;
 	struct table_handle *table = check_table(L, 1, &database);
@@ -216,7 +216,8 @@ static int tx_change(lua_State *L, bool deletes)
 	struct slice item;
 	int err;
 
-	/* Must come first: while the transaction is open, no finalizer can close the database. */
+	/* The transaction is checked first, because no finalizer can close the database while a
+	 * transaction is open. */
 	check_deadline(L, database);
 	if (lua_toboolean(L, 3))
 		old = &new_lua_buffer(L)->bytes;
@@ -236,7 +237,7 @@ static int tx_change(lua_State *L, bool deletes)
 	if (!old || old->len == 0)
 		return 1;
 	push_item(L, buffer_slice(old));
-	buffer_release(old);     /* memory that the collector does not count */
+	buffer_release(old);     /* the collector does not count this memory */
 	return 2;
 }
 
@@ -254,23 +255,23 @@ static int tx_get(lua_State *L)
 /* tx_put(table, item, wants_old) -> true [, old item] */
 static int tx_put(lua_State *L)
 {
-	return tx_change(L, false);
+	return tx_put_or_delete(L, false);
 }
 
 /* tx_delete(table, key, wants_old) -> true [, old item] */
 static int tx_delete(lua_State *L)
 {
-	return tx_change(L, true);
+	return tx_put_or_delete(L, true);
 }
 
 void open_items(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "put", put },
-		{ "delete", delete },
-		{ "get", get },
+		{ "put", put_item },
+		{ "delete", delete_item },
+		{ "get", get_item },
 		{ "get_projected", get_projected },
-		{ "project", project_item },
+		{ "project", project_given_item },
 		{ "tx_get", tx_get },
 		{ "tx_put", tx_put },
 		{ "tx_delete", tx_delete },

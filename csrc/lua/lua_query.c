@@ -1,4 +1,4 @@
-/* lua_query.c - queries for Lua: iterators, pages, and the reads of optimistic transactions. */
+/* lua_query.c - queries for Lua: iterators, pages and counts. */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -11,13 +11,14 @@
 #include "lua/lua_value.h"
 #include "os/clock.h"
 
-/* Items of the first page and of the largest page of an iteration, the factor by which pages grow,
- * and the bytes of a page that is not the largest for each of its items. */
+/* Number of items of an iteration's first page, the factor by which pages grow up to LARGEST_PAGE,
+ * and the number of bytes for each item at which a smaller page ends. */
 #define FIRST_PAGE 8
 #define PAGE_GROWTH 8
 #define ITEM_BYTES 512
 
-/* Size from which the last item of a page is not copied: its page is handed over. */
+/* Size in bytes from which the last item of a page is not copied. The userdata gets the memory of
+ * the page instead. */
 #define LARGE_ITEM 16384
 
 static void finish_query(struct child *child)
@@ -61,8 +62,8 @@ static int read_spec(lua_State *L, struct database *database, const struct key_s
 	return err;
 }
 
-/* Reads the start key into the builder that has the partition key, whose bytes are moved to
- * database->bytes before. */
+/* Reads the start key into database->builder. The partition key is in the same builder, so its
+ * bytes are copied to database->bytes first. */
 static int read_start_key(lua_State *L, struct database *database,
 	struct tide_query_spec *spec, struct value *partition, struct failure *failure)
 {
@@ -104,7 +105,7 @@ static void choose_source(lua_State *L, struct query_handle *handle,
 	if (handle->held) {
 		spec->snapshot = check_held(L, handle->held);
 		luaL_argcheck(L, handle->held->child.database == database, 9,
-			"a snapshot of the table's database expected");
+			"expected a snapshot of the table's database");
 	} else if (inside) {
 		check_deadline(L, database);
 		handle->inside = database->transactions;
@@ -155,7 +156,7 @@ static int read_expressions(lua_State *L, struct database *database,
 /* query(table, partition | nil, comparison, a, b, descending, start_key, limit, snapshot | nil,
  * true to read the open transaction, options with expressions | nil, segment | nil, total segments
  * | nil) -> query; nil, err, code; or false, wanted, given, index of a nil */
-static int query(lua_State *L)
+static int start_new_query(lua_State *L)
 {
 	struct positions positions;
 	struct database *database;
@@ -171,7 +172,7 @@ static int query(lua_State *L)
 	luaL_checkstack(L, LUA_MINSTACK, NULL);
 	handle = new_query(L, 9);
 	check_table(L, 1, &database);
-	/* From here to adopt, Lua allocates nothing. */
+	/* Until adopt is called, Lua allocates nothing, so no finalizer can close the database. */
 	handle->left = (uint64_t)luaL_optinteger(L, 8, INT64_MAX);
 	choose_source(L, handle, database, lua_toboolean(L, 10), &spec);
 	err = read_schema(database, table, spec.snapshot, &schema, &failure);
@@ -197,7 +198,7 @@ static int query(lua_State *L)
 	return 1;
 }
 
-static int raise_late(lua_State *L, struct query_handle *handle, const char *why, int err)
+static int unpin_and_raise(lua_State *L, struct query_handle *handle, const char *why, int err)
 {
 	struct failure failure;
 
@@ -213,34 +214,34 @@ void check_inside(lua_State *L, struct query_handle *handle,
 {
 	if (handle->inside && (handle->inside != database->transactions ||
 			!database->deadline_ms))
-		raise_late(L, handle, "the transaction has ended", ERR_CLOSED);
+		unpin_and_raise(L, handle, "the transaction has ended", ERR_CLOSED);
 }
 
 /* Returns the query at 1; raises an argument error if it was created with a snapshot. */
-static struct query_handle *check_plain(lua_State *L, struct database **database)
+static struct query_handle *check_query_without_snapshot(lua_State *L, struct database **database)
 {
 	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, database);
 
-	luaL_argcheck(L, !handle->held, 1, "a query without a snapshot expected");
+	luaL_argcheck(L, !handle->held, 1, "expected a query without a snapshot");
 	check_inside(L, handle, *database);
 	return handle;
 }
 
 /* pin(query, seconds) -> query; or nil, err, code. Reads all pages from one snapshot, which is
  * held for at most this time. */
-static int pin(lua_State *L)
+static int pin_query(lua_State *L)
 {
 	struct database *database;
-	struct query_handle *handle = check_plain(L, &database);
+	struct query_handle *handle = check_query_without_snapshot(L, &database);
 	struct failure failure;
 	int err;
 
-	luaL_argcheck(L, !handle->pinned, 1, "a query without a snapshot expected");
+	luaL_argcheck(L, !handle->pinned, 1, "expected a query without a snapshot");
 	handle->deadline_ms = clock_elapsed_ms(clock_system()) + check_time_limit(L, 2);
 	err = tide_query_pin(handle->query, database->tide, handle->deadline_ms,
 		&failure);
 	if (err && collect_forgotten(L, &failure)) {
-		check_plain(L, &database);
+		check_query_without_snapshot(L, &database);
 		err = tide_query_pin(handle->query, database->tide, handle->deadline_ms,
 			&failure);
 	}
@@ -253,7 +254,7 @@ static int pin(lua_State *L)
 
 /* Reads the next page, of at most `most` items evaluated. Raises CLOSED or TIMEOUT; returns other
  * errors. */
-static int fill(lua_State *L, struct query_handle *handle, struct database *database,
+static int fill_query_page(lua_State *L, struct query_handle *handle, struct database *database,
 	uint64_t most, struct failure *failure)
 {
 	uint32_t max = most < LARGEST_PAGE ? (uint32_t)most : LARGEST_PAGE;
@@ -264,17 +265,17 @@ static int fill(lua_State *L, struct query_handle *handle, struct database *data
 		check_held(L, handle->held);
 	if (handle->deadline_ms && !tide_query_ended(handle->query) &&
 			clock_elapsed_ms(clock_system()) > handle->deadline_ms)
-		return raise_late(L, handle, "the snapshot was held longer than snapshot_limit",
-			ERR_TIMEOUT);
+		return unpin_and_raise(L, handle,
+			"the snapshot was held longer than snapshot_limit", ERR_TIMEOUT);
 	err = tide_query_fill(handle->query, database->tide, max, failure);
 	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
 	check_open(L, &handle->child);
 	return err;
 }
 
-/* Pushes a userdata that gets the memory of the page, if the next item is its last one; otherwise
- * pushes nothing and returns false. */
-static bool take_page(lua_State *L, struct query_handle *handle, struct owned_item *owned)
+/* If the next item is the last of the page, pushes a userdata with the memory of the page.
+ * Otherwise pushes nothing and returns false. */
+static bool take_page_memory(lua_State *L, struct query_handle *handle, struct owned_item *owned)
 {
 	struct lua_buffer *buffer = new_lua_buffer(L);
 
@@ -288,8 +289,8 @@ static bool take_page(lua_State *L, struct query_handle *handle, struct owned_it
 	return false;
 }
 
-/* Pushes a userdata with a copy of the next item, which has len bytes. If that is no longer so,
- * pushes nothing and returns false. */
+/* Pushes a userdata with a copy of the next item, which has len bytes. If a finalizer has advanced
+ * the query and the next item has another length, pushes nothing and returns false. */
 static bool copy_next(lua_State *L, struct query_handle *handle, size_t len,
 	struct owned_item *owned)
 {
@@ -317,7 +318,7 @@ bool query_own_next(lua_State *L, struct query_handle *handle, struct owned_item
 		check_open(L, &handle->child);
 		if (tide_query_peek(handle->query, &sequence, &lent) == END)
 			return false;
-		if (lent.len >= LARGE_ITEM && take_page(L, handle, owned))
+		if (lent.len >= LARGE_ITEM && take_page_memory(L, handle, owned))
 			return true;
 		check_open(L, &handle->child);
 		if (copy_next(L, handle, lent.len, owned))
@@ -344,7 +345,7 @@ int query_fill_more(lua_State *L, struct query_handle *handle, struct database *
 	check_open(L, &handle->child);
 	tide_query_limit_pages(handle->query, page < LARGEST_PAGE ? page * ITEM_BYTES : 0);
 	handle->page = page < LARGEST_PAGE / PAGE_GROWTH ? page * PAGE_GROWTH : LARGEST_PAGE;
-	return fill(L, handle, database, most < page ? most : page, failure);
+	return fill_query_page(L, handle, database, most < page ? most : page, failure);
 }
 
 uint64_t query_wanted(const struct query_handle *handle)
@@ -362,7 +363,7 @@ static int next_item(lua_State *L)
 
 	lua_settop(L, 0);
 	lua_pushvalue(L, lua_upvalueindex(1));
-	handle = check_plain(L, &database);
+	handle = check_query_without_snapshot(L, &database);
 	for (;;) {
 		/* Hooks and finalizers may read the last items of the limit. */
 		if (handle->left == 0) {
@@ -384,7 +385,7 @@ static int next_item(lua_State *L)
 
 /* items(query) -> an iterator function that contains the query, so it can also be called outside
  * of a generic for */
-static int items(lua_State *L)
+static int query_items(lua_State *L)
 {
 	check_type(L, 1, QUERY_TYPE);
 	lua_settop(L, 1);
@@ -392,8 +393,8 @@ static int items(lua_State *L)
 	return 1;
 }
 
-/* Pushes the key after which the range continues; nil if it is that of the last item, or the range
- * ends. */
+/* Pushes the key after which the range continues; nil if this is the key of the last item, or if
+ * the range ends with the page. */
 static void push_last_key(lua_State *L, struct query_handle *handle)
 {
 	struct slice key = tide_query_last_key(handle->query);
@@ -413,9 +414,9 @@ static void push_last_key(lua_State *L, struct query_handle *handle)
 	lua_remove(L, -2);
 }
 
-/* Pushes the last key of a page of a count, or its last item, which contains the key; nil if the
- * range ends. */
-static void push_last(lua_State *L, struct query_handle *handle)
+/* Pushes the last key of a page that was counted, or the last item, which contains the key; nil if
+ * the range ends with the page. */
+static void push_last_of_page(lua_State *L, struct query_handle *handle)
 {
 	struct owned_item owned;
 	struct slice item;
@@ -430,13 +431,14 @@ static void push_last(lua_State *L, struct query_handle *handle)
 		query_push_owned(L, &owned, false);
 }
 
-/* Reads the next page of a count and subtracts its items from those that may still be counted; of
- * all pages only if `all`. */
+/* Reads the next page and adds the number of its items to *items. If all is true, the limit is the
+ * number of items of all pages, and what is left of it is decreased. */
 static int count_page(lua_State *L, struct query_handle *handle, struct database *database,
 	bool all, lua_Integer *items, struct failure *failure)
 {
 	bool filters = tide_query_filters(handle->query);
-	int err = fill(L, handle, database, all && filters ? UINT64_MAX : handle->left, failure);
+	int err = fill_query_page(L, handle, database, all && filters ? UINT64_MAX : handle->left,
+		failure);
 	uint64_t given = err ? 0 : tide_query_count(handle->query);
 
 	if (all && given > handle->left)
@@ -450,10 +452,10 @@ static int count_page(lua_State *L, struct query_handle *handle, struct database
 /* count(query, all) -> number of items of the next page, or of all pages up to the limit; true if
  * there are more; number of items evaluated; last key of the page, or its last item; or nil, err,
  * code */
-static int count(lua_State *L)
+static int count_items(lua_State *L)
 {
 	struct database *database;
-	struct query_handle *handle = check_plain(L, &database);
+	struct query_handle *handle = check_query_without_snapshot(L, &database);
 	bool all = lua_toboolean(L, 2), more = true;
 	lua_Integer items = 0, scanned = 0;
 	struct failure failure;
@@ -462,7 +464,7 @@ static int count(lua_State *L)
 	while (more && handle->left > 0) {
 		if (all)
 			run_hooks(L);
-		check_plain(L, &database);
+		check_query_without_snapshot(L, &database);
 		if (count_page(L, handle, database, all, &items, &failure))
 			return return_failure(L, &failure);
 		scanned += tide_query_scanned(handle->query);
@@ -475,7 +477,7 @@ static int count(lua_State *L)
 	lua_pushinteger(L, scanned);
 	if (all)
 		return 3;
-	push_last(L, handle);
+	push_last_of_page(L, handle);
 	lua_copy(L, -1, 6);
 	lua_settop(L, 6);
 	return 4;
@@ -483,17 +485,17 @@ static int count(lua_State *L)
 
 /* page(query) -> array of items, true if there are more, number of items evaluated, last key;
  * or nil, err, code. A last key of nil means that it is the key of the last item. */
-static int page(lua_State *L)
+static int query_page(lua_State *L)
 {
 	struct database *database;
-	struct query_handle *handle = check_plain(L, &database);
+	struct query_handle *handle = check_query_without_snapshot(L, &database);
 	struct failure failure;
 	struct owned_item owned;
 	lua_Integer n = 0;
 	lua_Integer scanned;
 	bool more;
 
-	if (fill(L, handle, database, handle->left, &failure))
+	if (fill_query_page(L, handle, database, handle->left, &failure))
 		return return_failure(L, &failure);
 	more = tide_query_more(handle->query);
 	scanned = tide_query_scanned(handle->query);
@@ -514,11 +516,11 @@ static int page(lua_State *L)
 void open_queries(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "query", query },
-		{ "pin", pin },
-		{ "items", items },
-		{ "page", page },
-		{ "count", count },
+		{ "query", start_new_query },
+		{ "pin", pin_query },
+		{ "items", query_items },
+		{ "page", query_page },
+		{ "count", count_items },
 		{ "next_json", next_json },
 		{ NULL, NULL },
 	};

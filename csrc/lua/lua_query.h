@@ -1,4 +1,4 @@
-/* lua_query.h - handles of queries, for the files that read them. */
+/* lua_query.h - the handle of a query, for the files that read its items. */
 #ifndef LUA_QUERY_H
 #define LUA_QUERY_H
 
@@ -11,7 +11,7 @@
 struct query_handle {
 	struct child child;
 	struct tide_query *query;
-	struct tide_expressions *expressions;        /* until the query is started */
+	struct tide_expressions *expressions;        /* NULL after the query was started */
 	struct snapshot_handle *held;        /* snapshot to read from, user value 2; NULL: none */
 	bool pinned;                 /* reads its own snapshot */
 	bool rewound;                /* no longer reads from `held` */
@@ -19,7 +19,7 @@ struct query_handle {
 	                              * of items of a page */
 	uint32_t page;               /* maximum number of items of an iteration's next page */
 	uint64_t deadline_ms;        /* time limit of the pinned snapshot; 0: none */
-	uint64_t inside;             /* number of the transaction it reads in; 0: none */
+	uint64_t inside;             /* number of the transaction that it reads; 0: none */
 };
 
 /* An item whose bytes are in a userdata on the stack. */
@@ -37,19 +37,19 @@ bool query_own_next(lua_State *L, struct query_handle *handle, struct owned_item
  * collector does not see. */
 void query_push_owned(lua_State *L, const struct owned_item *owned, bool encoded);
 
-/* Raise an error unless the handle reads from its snapshot, and unless the transaction that it
- * began in is open. */
+/* check_reads_snapshot raises an error if the query no longer reads from its snapshot, check_inside
+ * if the transaction that the query reads has ended. */
 void check_reads_snapshot(lua_State *L, const struct query_handle *handle);
 void check_inside(lua_State *L, struct query_handle *handle,
 	const struct database *database);
 
-/* Reads the next page of an iteration, of at most `most` items. Without a limit, or with one of
- * the items that pass a filter, pages start small, for callers that leave after a few items, and
- * become larger. */
+/* Reads the next page of an iteration, of at most `most` items. The first pages are small, for
+ * callers that end the iteration after a few items, unless a limit says how many items are
+ * needed. */
 int query_fill_more(lua_State *L, struct query_handle *handle, struct database *database,
 	uint64_t most, struct failure *failure);
 
-/* Returns the greatest number of items that the next page of a plain iteration may have. */
+/* Returns the greatest number of items that the next page of an iteration may read. */
 uint64_t query_wanted(const struct query_handle *handle);
 
 /* next_json(query, ...) for Lua; see its definition. */

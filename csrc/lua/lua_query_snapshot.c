@@ -8,18 +8,18 @@
 #include "lua/lua_value.h"
 
 /* Returns the query at 1; raises an argument error unless it was created with a snapshot. */
-static struct query_handle *check_query(lua_State *L, struct database **database)
+static struct query_handle *check_query_with_snapshot(lua_State *L, struct database **database)
 {
 	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, database);
 
-	luaL_argcheck(L, handle->held, 1, "a query with a snapshot expected");
+	luaL_argcheck(L, handle->held, 1, "expected a query with a snapshot");
 	return handle;
 }
 
 /* Raises CLOSED, TIMEOUT, or an argument error for a query that was rewound. */
 void check_reads_snapshot(lua_State *L, const struct query_handle *handle)
 {
-	luaL_argcheck(L, !handle->rewound, 1, "a query that was not rewound expected");
+	luaL_argcheck(L, !handle->rewound, 1, "expected a query that was not rewound");
 	check_held(L, handle->held);
 }
 
@@ -28,7 +28,7 @@ void check_reads_snapshot(lua_State *L, const struct query_handle *handle)
 static int next_versioned(lua_State *L)
 {
 	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
+	struct query_handle *handle = check_query_with_snapshot(L, &database);
 	struct failure failure;
 	struct owned_item owned;
 	bool encoded = lua_toboolean(L, 3);
@@ -57,20 +57,21 @@ static int next_versioned(lua_State *L)
 
 /* place(query, encoded key) -> -1 if the key is before the query's range, 0 if in it, 1 if after
  * it */
-static int place(lua_State *L)
+static int place_of_key(lua_State *L)
 {
 	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
+	struct query_handle *handle = check_query_with_snapshot(L, &database);
 
 	lua_pushinteger(L, tide_query_place(handle->query, check_slice(L, 2)));
 	return 1;
 }
 
-/* in_segment(query, encoded item or key) -> false if it is in another segment than the query's */
-static int in_segment(lua_State *L)
+/* in_segment(query, encoded item or key) -> true if the query has no segment, or if the item is in
+ * the query's segment */
+static int is_in_segment(lua_State *L)
 {
 	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
+	struct query_handle *handle = check_query_with_snapshot(L, &database);
 
 	lua_pushboolean(L, tide_query_has(handle->query, check_item_bytes(L, 2)));
 	return 1;
@@ -85,12 +86,12 @@ static void rewind_handle(lua_State *L, struct query_handle *handle)
 	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
 }
 
-/* select(query, encoded item) -> what the filter and the projection give of it: an item, or nil;
- * nil, err, code */
+/* select(query, encoded item) -> the item, or the attributes of its projection; nil if it does not
+ * pass the filter; or nil, err, code */
 static int select_item(lua_State *L)
 {
 	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
+	struct query_handle *handle = check_query_with_snapshot(L, &database);
 	struct slice item = check_item_bytes(L, 2), shown;
 	struct failure failure;
 	int err = tide_query_select(handle->query, item, &shown);
@@ -112,12 +113,12 @@ static int rewind_query(lua_State *L)
 {
 	struct query_handle *handle = check_type(L, 1, QUERY_TYPE);
 
-	luaL_argcheck(L, handle->held, 1, "a query with a snapshot expected");
+	luaL_argcheck(L, handle->held, 1, "expected a query with a snapshot");
 	rewind_handle(L, handle);
 	return 0;
 }
 
-/* Sets *version to that of the next item. Returns 0, END or an error. */
+/* Sets *version to the version of the next item. Returns 0, END or an error. */
 static int next_version(lua_State *L, struct query_handle *handle, struct database *database,
 	lua_Integer left, uint64_t *version, struct failure *failure)
 {
@@ -139,10 +140,10 @@ static int next_version(lua_State *L, struct query_handle *handle, struct databa
 
 /* follows(query, versions, count, ends) -> true if the query, run again in the open transaction,
  * first returns items of these versions and, if `ends` is true, no more; or nil, err, code */
-static int follows(lua_State *L)
+static int follows_versions(lua_State *L)
 {
 	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
+	struct query_handle *handle = check_query_with_snapshot(L, &database);
 	lua_Integer count = check_choice(L, 3, 0, LUA_MAXINTEGER - 1), n = 0;
 	bool ends = lua_toboolean(L, 4), same = true;
 	struct failure failure;
@@ -169,11 +170,11 @@ void open_snapshot_queries(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "next_versioned", next_versioned },
-		{ "place", place },
-		{ "in_segment", in_segment },
+		{ "place", place_of_key },
+		{ "in_segment", is_in_segment },
 		{ "rewind", rewind_query },
 		{ "select", select_item },
-		{ "follows", follows },
+		{ "follows", follows_versions },
 		{ NULL, NULL },
 	};
 

@@ -75,7 +75,8 @@ void read_record(lua_State *L, const struct record_handle *handle,
 		raise_error(L, err);
 }
 
-/* Pushes the table made of these bytes, which is kept in the user value. */
+/* Pushes the table with the attributes in body. It is created at the first call and then kept in
+ * the user value. */
 static void push_table(lua_State *L, int value, struct slice body)
 {
 	if (lua_getiuservalue(L, 1, value) != LUA_TNIL || body.len == 0)
@@ -120,7 +121,8 @@ static void push_keys(lua_State *L, const struct record *record)
 	push_table(L, VALUE_KEYS, find_record_keys(L, record, buf));
 }
 
-/* Pushes the size of the record at 1, which is computed once: it depends on each attribute. */
+/* Pushes the size of the record at 1. It is computed once, because every attribute is read for
+ * it. */
 static void push_size(lua_State *L, const struct record *record)
 {
 	struct record_handle *handle = lua_touserdata(L, 1);
@@ -196,8 +198,8 @@ struct record_handle *check_record(lua_State *L)
 	return check_type(L, 1, RECORD_TYPE);
 }
 
-/* Raises an error for the unknown field name at 2. The library's Lua function, if it is set, adds
- * the most similar name. */
+/* Raises an error for the unknown field name at 2. The function given to unknown_field raises an
+ * error that contains the most similar name. */
 static int refuse_unknown(lua_State *L)
 {
 	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &unknown_key) == LUA_TFUNCTION) {

@@ -131,7 +131,8 @@ static void put_identity(struct record_writer *w)
 		put_members(w, w->form == JSON_PLAIN ? plain : typed, 2);
 }
 
-/* Writes n with at least 20 decimal digits after a 1. */
+/* Writes the sequence number as DynamoDB's protocol does, with at least 21 digits: a 1, and 20
+ * digits. */
 static void put_wire_number(struct record_writer *w)
 {
 	uint64_t n = w->record->sequence;

@@ -16,7 +16,7 @@ static void set_attribute(lua_State *L, struct key_attribute *attribute, int nam
 
 	attribute->type = (enum type)luaL_checkinteger(L, type);
 	if (text.len >= sizeof attribute->name)
-		text.len = 0;            /* the core refuses it: a name has 1 to 255 bytes */
+		text.len = 0;            /* too long; the core refuses an empty name */
 	attribute->len = (uint8_t)text.len;
 	memcpy(attribute->name, text.data, text.len);
 }
@@ -60,7 +60,7 @@ static int set_ttl(lua_State *L)
 
 /* --- describing --- */
 
-static void set_key(lua_State *L, const char *name, const struct key_attribute *attribute)
+static void set_key_field(lua_State *L, const char *name, const struct key_attribute *attribute)
 {
 	if (attribute->type == 0)
 		return;
@@ -88,8 +88,8 @@ static int describe_table(lua_State *L)
 	set_text(L, "name", copy.name);
 	set_integer(L, "id", copy.id);
 	set_seconds(L, "created_at", copy.created_ms);
-	set_key(L, "partition_key", &copy.schema.partition);
-	set_key(L, "sort_key", &copy.schema.sort);
+	set_key_field(L, "partition_key", &copy.schema.partition);
+	set_key_field(L, "sort_key", &copy.schema.sort);
 	if (copy.ttl.index) {
 		lua_pushlstring(L, copy.ttl.name, copy.ttl.len);
 		lua_setfield(L, -2, "ttl");
@@ -124,8 +124,8 @@ static int table_names(lua_State *L)
 	return 1;
 }
 
-/* table(db, name) -> handle; or nil, err, code. Does not look whether the table exists. */
-static int table(lua_State *L)
+/* table(db, name) -> handle; or nil, err, code. Does not check that the table exists. */
+static int new_table(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct slice name = check_slice(L, 2);
@@ -149,7 +149,7 @@ void open_tables(lua_State *L)
 		{ "set_ttl", set_ttl },
 		{ "describe_table", describe_table },
 		{ "table_names", table_names },
-		{ "table", table },
+		{ "table", new_table },
 		{ NULL, NULL },
 	};
 

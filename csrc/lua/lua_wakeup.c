@@ -25,7 +25,7 @@ static struct wakeup_handle *check_wakeup(lua_State *L, struct database **databa
 
 /* wakeup(db, unlocks) -> wakeup; or nil, err, code. The wakeup is notified of releases of
  * the write lock if unlocks is true, else of commits. */
-static int wakeup(lua_State *L)
+static int new_wakeup(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	enum wakeup_kind event = lua_toboolean(L, 2) ? WAKEUP_UNLOCKS : WAKEUP_COMMITS;
@@ -89,7 +89,7 @@ static int wakeup_wait(lua_State *L)
 void open_wakeups(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "wakeup", wakeup },
+		{ "wakeup", new_wakeup },
 		{ "wakeup_pollfd", wakeup_pollfd },
 		{ "wakeup_clear", wakeup_clear },
 		{ "wakeup_timeout", wakeup_timeout },

@@ -108,7 +108,7 @@ end
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:create_table(spec)
   if type(spec) ~= "table" then
-    misuse("create_table: a table with name and partition_key expected, got " .. type(spec))
+    misuse("create_table: expected a table with name and partition_key, got " .. type(spec))
   end
   options.check(spec, table_options, "create_table")
   return create(self, spec, "create_table")
@@ -129,7 +129,7 @@ end
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:ensure_table(spec)
   if type(spec) ~= "table" then
-    misuse("ensure_table: a table with name and partition_key expected, got " .. type(spec))
+    misuse("ensure_table: expected a table with name and partition_key, got " .. type(spec))
   end
   options.check(spec, ensure_options, "ensure_table")
   local wanted = {}
@@ -258,7 +258,7 @@ end
 function Database:transact(fn, opts)
   opts = options.check(opts, transact_options, "transact")
   if type(fn) ~= "function" then
-    misuse("transact: a function expected, got " .. type(fn))
+    misuse("transact: expected a function, got " .. type(fn))
   end
   if opts.mode == "optimistic" then
     return finish(optimistic.transact(self, fn, opts.attempts or 10, opts.time_limit or 60))

@@ -114,7 +114,7 @@ local alter_options = { stream = { "table", "boolean" }, ttl = definitions.check
 function definitions.alter(handle, given)
   options.check(given, alter_options, "alter")
   if given == nil or given.stream == nil and given.ttl == nil then
-    options.misuse "alter: a table with stream or ttl expected"
+    options.misuse "alter: expected a table with stream or ttl"
   end
   settings_of(given.stream, "alter: stream")   -- raises if they are invalid
   local present, err, code = definitions.of(handle)

@@ -158,7 +158,7 @@ end
 function tidetable.manual_clock(seconds)
   local wrong = options.time(seconds)
   if wrong then
-    misuse(("manual_clock: %s expected, got %s"):format(wrong, tostring(seconds)))
+    misuse(("manual_clock: expected %s, got %s"):format(wrong, tostring(seconds)))
   end
   return core.manual_clock(seconds)
 end

@@ -15,7 +15,7 @@ local item_operations = {}
 ---@param expected string  what the value should be: "an item", "a key"
 function item_operations.check_table(value, subject, expected)
   if type(value) ~= "table" then
-    misuse(("%s: %s (a table) expected, got %s"):format(subject, expected, type(value)))
+    misuse(("%s: expected %s (a table), got %s"):format(subject, expected, type(value)))
   end
 end
 
@@ -24,7 +24,7 @@ end
 ---@param subject string  name of the called function
 function item_operations.check_name(name, subject)
   if type(name) ~= "string" then
-    misuse(("%s: a name expected, got %s"):format(subject, type(name)))
+    misuse(("%s: expected a name, got %s"):format(subject, type(name)))
   end
 end
 

@@ -15,7 +15,7 @@ local is_form = { plain = true, dynamodb = true }
 
 local function check(value, expected, form, subject)
   if type(value) ~= expected then
-    misuse(("%s: %s expected, got %s"):format(subject,
+    misuse(("%s: expected %s, got %s"):format(subject,
       expected == "table" and "an item (a table)" or "a string", type(value)))
   elseif form ~= nil and not is_form[form] then
     misuse(('%s: form must be "dynamodb" or "plain", got %s'):format(subject, tostring(form)))

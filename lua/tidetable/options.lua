@@ -228,7 +228,7 @@ end
 ---@param subject string  begins the message
 function options.path(path, subject)
   if type(path) ~= "string" then
-    misuse(subject .. ": a path expected, got " .. type(path))
+    misuse(subject .. ": expected a path, got " .. type(path))
   end
   if path == "" or path:find("\0", 1, true) then
     misuse(subject .. ": path must not be empty or contain a NUL byte")

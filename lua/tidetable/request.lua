@@ -146,7 +146,7 @@ end
 --- Checks the expression and the options of an update.
 function request.check_update(expression, given)
   if expression ~= nil and type(expression) ~= "string" then
-    options.misuse("update: an update expression (a string) expected, got " .. type(expression))
+    options.misuse("update: expected an update expression (a string), got " .. type(expression))
   end
   return request.check(given, update_options, "update")
 end

@@ -84,7 +84,7 @@ end
 function Wakeup:on_close(f)
   check_self(self, "on_close")
   if f ~= nil and type(f) ~= "function" then
-    misuse("on_close: a function expected, got " .. type(f))
+    misuse("on_close: expected a function, got " .. type(f))
   elseif f and self.closing then
     misuse("on_close: this wakeup already has a function; use one wakeup for each coroutine")
   end

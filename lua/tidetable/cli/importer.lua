@@ -475,7 +475,7 @@ function Importer:check_end(number)
     console.fail(("%s: %s, but the import starts after record %d"):format(name,
       display.counted(number, "record"), self.done))
   elseif self.given.expect and self.read ~= self.given.expect then
-    console.fail(("%s: %s expected, %d read"):format(name,
+    console.fail(("%s: expected %s, read %d"):format(name,
       display.counted(self.given.expect, "item"), self.read), "its items are stored")
   end
 end

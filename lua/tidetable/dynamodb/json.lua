@@ -162,7 +162,7 @@ local function type_of(value, at)
   local kind = types.type(value)
   if not kind then
     invalid(at, "a %s%s can't be stored", type(value),
-      type(value) == "table" and getmetatable(value) and " with a metatable of its own" or "")
+      type(value) == "table" and getmetatable(value) and " with a foreign metatable" or "")
   end
   return kind
 end
