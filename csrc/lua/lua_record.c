@@ -66,7 +66,7 @@ uint8_t *new_record(lua_State *L, size_t len)
 	return handle->bytes;
 }
 
-void read_record(lua_State *L, const struct record_handle *handle,
+void decode_record(lua_State *L, const struct record_handle *handle,
 	struct record *record)
 {
 	int err = record_get(record, slice_of(handle->bytes, handle->len));
@@ -193,7 +193,7 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 	}
 }
 
-struct record_handle *check_record(lua_State *L)
+struct record_handle *check_record_handle(lua_State *L)
 {
 	return check_type(L, 1, RECORD_TYPE);
 }
@@ -213,7 +213,7 @@ static int refuse_unknown(lua_State *L)
 /* __index. The upvalue is a table that maps names to field numbers. */
 static int index_record(lua_State *L)
 {
-	struct record_handle *handle = check_record(L);
+	struct record_handle *handle = check_record_handle(L);
 	struct record record;
 	enum field field;
 
@@ -223,7 +223,7 @@ static int index_record(lua_State *L)
 	field = (enum field)lua_tointeger(L, -1);
 	if (field == FIELD_NONE)
 		return refuse_unknown(L);
-	read_record(L, handle, &record);
+	decode_record(L, handle, &record);
 	push_field(L, &record, field);
 	return 1;
 }
@@ -243,11 +243,11 @@ static int next_field(lua_State *L)
 
 static int pairs_record(lua_State *L)
 {
-	struct record_handle *handle = check_record(L);
+	struct record_handle *handle = check_record_handle(L);
 	struct record record;
 
 	lua_settop(L, 1);
-	read_record(L, handle, &record);
+	decode_record(L, handle, &record);
 	lua_pushcfunction(L, next_field);
 	lua_createtable(L, 0, FIELD_COUNT);
 	for (int field = FIELD_NONE + 1; field < FIELD_COUNT; field++) {
@@ -262,11 +262,11 @@ static int pairs_record(lua_State *L)
 
 static int record_tostring(lua_State *L)
 {
-	struct record_handle *handle = check_record(L);
+	struct record_handle *handle = check_record_handle(L);
 	struct record record;
 
 	lua_settop(L, 1);
-	read_record(L, handle, &record);
+	decode_record(L, handle, &record);
 	lua_pushfstring(L, "%s %I", event_name(record.event), (LUAI_UACINT)record.sequence);
 	push_stream_field(L, field_names[FIELD_TABLE_NAME]);
 	if (lua_type(L, -1) == LUA_TSTRING) {

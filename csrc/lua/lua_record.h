@@ -13,10 +13,10 @@ struct record_handle {
 };
 
 /* Returns the record at 1; raises an argument error for other values. */
-struct record_handle *check_record(lua_State *L);
+struct record_handle *check_record_handle(lua_State *L);
 
 /* Decodes the record; raises CORRUPT if its bytes are damaged. */
-void read_record(lua_State *L, const struct record_handle *handle, struct record *record);
+void decode_record(lua_State *L, const struct record_handle *handle, struct record *record);
 
 /* Returns the key attributes of the record at 1. They are part of the record, or are copied from an
  * image to buf. Raises CORRUPT if they are missing. */

@@ -228,7 +228,7 @@ static struct slice push_field_text(lua_State *L, const char *name)
 /* json_record(record, form, incarnation | "", region) -> the record as JSON */
 int json_record(lua_State *L)
 {
-	struct record_handle *handle = check_record(L);
+	struct record_handle *handle = check_record_handle(L);
 	struct record_writer writer = { .form = check_json_form(L, 2) };
 	uint8_t buf[KEY_ATTRIBUTES_MAX];
 	struct record record;
@@ -239,7 +239,7 @@ int json_record(lua_State *L)
 	writer.incarnation = lua_rawlen(L, 3) > 0 ? check_slice(L, 3) :
 		slice_of_text("0000000000000000");
 	writer.region = check_slice(L, 4);
-	read_record(L, handle, &record);
+	decode_record(L, handle, &record);
 	writer.record = &record;
 	writer.keys = find_record_keys(L, &record, buf);
 	writer.table_name = push_field_text(L, "table_name");

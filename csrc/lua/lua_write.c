@@ -149,7 +149,7 @@ static int return_failed(lua_State *L, const struct failure *failure, int item)
 /* write(table, operation, item or key, update | nil, options | nil, return values, wants the item
  * that failed) -> sequence number [, item]; nil, err, code; or false, wanted, given, nil's
  * index */
-static int write_item(lua_State *L)
+static int write_and_commit(lua_State *L)
 {
 	struct write_call call;
 	struct positions positions = { 0 };
@@ -258,7 +258,7 @@ static int evaluate_write(lua_State *L)
 void open_writes(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "write", write_item },
+		{ "write", write_and_commit },
 		{ "tx_write", tx_write },
 		{ "evaluate", evaluate_write },
 		{ NULL, NULL },
