@@ -82,7 +82,8 @@ static int open_database(lua_State *L)
 	return 1;
 }
 
-/* mark_opening(db) -> true; or nil, err, code. Does the part of opening that needs the write lock. */
+/* mark_opening(db) -> true; or nil, err, code. Does the part of opening that needs the write
+ * lock. */
 static int mark_database_opening(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
