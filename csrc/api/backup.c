@@ -25,19 +25,19 @@
 #include "os/identity.h"
 #include "os/temporary.h"
 
-/* Longest sleep between two attempts to acquire the write lock, because a writer that was
- * killed wakes no waiter. */
+/* Longest sleep, in ms, between two attempts to acquire the write lock. It is limited because a
+ * writer that was killed wakes no waiter. */
 #define WAIT_AGAIN_MS 50
 
-/* Pause between two attempts while another process opens the database at the path. */
+/* Pause, in us, between two attempts while another process opens the database at the path. */
 #define OPEN_AGAIN_US 10000
 
 struct tide_backup {
-	struct store *store;         /* of the source */
+	struct store *store;         /* store of the source database */
 	struct thread *thread;
-	char path[PATH_MAX];         /* of the finished copy */
+	char path[PATH_MAX];         /* path of the finished copy */
 	bool compact, overwrite;
-	bool in_place;               /* the path is that of the source */
+	bool in_place;               /* compaction: the path is that of the source */
 	uint32_t busy_ms;
 	uint64_t began_ms;
 	uint64_t commit;             /* number of the commit that was copied */
@@ -73,8 +73,8 @@ static int fail_target_open(const struct tide_backup *backup, int64_t pid,
 	return fail_busy(failure, pid, "%s is already open", backup->path);
 }
 
-/* Returns 0 if the path is free, or is a database that may be replaced: overwrite is set and
- * this process does not have it open. */
+/* Returns 0 if there is no file at the path, or if the file may be replaced: overwrite is set, and
+ * the file is a database that this process does not have open. */
 static int check_target(const struct tide_backup *backup, struct failure *failure)
 {
 	struct file_facts file;
@@ -103,8 +103,8 @@ static int renew_file_header(struct txn *txn, void *context, struct failure *fai
 		err = ERR_STORE;
 	if (!err)
 		err = file_header_write(txn, &header);
-	/* The copy is flushed before it is published, so a power cut can't undo commits that were
-	 * made since this boot. */
+	/* The mark of the boot says that a power cut may undo commits made since then. The copy is
+	 * flushed before it is published, so it does not need the mark. */
 	if (!err)
 		err = weak_boot_read(txn, &this_boot);
 	if (!err && this_boot)
@@ -179,7 +179,7 @@ static int check_copy(struct tide_backup *backup, struct tide *copy, struct prog
 	return err;
 }
 
-static int verify(struct tide_backup *backup, struct progress *progress,
+static int verify_copy(struct tide_backup *backup, struct progress *progress,
 	struct failure *failure)
 {
 	struct tide_options options = {
@@ -210,10 +210,9 @@ static struct file_owner owner_of_target(const struct tide_backup *backup)
 	return file_owner_new();
 }
 
-/* Claims the file at the path, if there is one, and the copy, which gets the owner of that file.
- * Until the rename is done no
- * process can open either file, by any name. */
-static int claim_both(struct tide_backup *backup, struct identity *old,
+/* Claims the file at the path, if there is one, and the copy, and gives the copy the owner of that
+ * file. So no process can open either file under any name before the rename. */
+static int claim_old_and_copy(struct tide_backup *backup, struct identity *old,
 	const struct shared_page *shared, struct failure *failure)
 {
 	struct file_facts file;
@@ -230,7 +229,7 @@ static int claim_both(struct tide_backup *backup, struct identity *old,
 		failure);
 }
 
-/* The caller holds OPENING of the path's shared page. */
+/* Replaces the file at the path. The caller holds OPENING of the path's shared page. */
 static int publish_locked(struct tide_backup *backup, const struct shared_page *shared, bool alone,
 	struct failure *failure)
 {
@@ -240,7 +239,7 @@ static int publish_locked(struct tide_backup *backup, const struct shared_page *
 	if (!err)
 		err = check_target(backup, failure);
 	if (!err)
-		err = claim_both(backup, &old, shared, failure);
+		err = claim_old_and_copy(backup, &old, shared, failure);
 	if (!err)
 		err = temporary_publish(&backup->temporary, backup->path, backup->overwrite,
 			failure);
@@ -248,7 +247,7 @@ static int publish_locked(struct tide_backup *backup, const struct shared_page *
 	return err;
 }
 
-static int try_to_publish_beside(struct tide_backup *backup, struct failure *failure)
+static int try_to_publish_at_path(struct tide_backup *backup, struct failure *failure)
 {
 	struct file_owner owner = owner_of_target(backup);
 	char wake_path[PATH_MAX + FILE_SUFFIX_MAX];
@@ -268,23 +267,23 @@ static int try_to_publish_beside(struct tide_backup *backup, struct failure *fai
 }
 
 /* Retries for at most busy_ms while another process opens the database at the path. */
-static int publish_beside(struct tide_backup *backup, struct progress *progress,
+static int publish_at_path(struct tide_backup *backup, struct progress *progress,
 	struct failure *failure)
 {
 	const struct clock *clock = clock_system();
 	uint64_t began = clock_elapsed_ms(clock);
-	struct failure ours = { 0 };
+	struct failure last_failure = { 0 };
 
 	for (;;) {
 		int err;
 
 		store_hold_forks();
-		err = try_to_publish_beside(backup, &ours);
+		err = try_to_publish_at_path(backup, &last_failure);
 		store_release_forks();
-		if (err != ERR_BUSY || !ours.transient ||
+		if (err != ERR_BUSY || !last_failure.transient ||
 				clock_elapsed_ms(clock) - began >= backup->busy_ms) {
 			if (err && failure)
-				*failure = ours;
+				*failure = last_failure;
 			return err;
 		}
 		clock_sleep_us(OPEN_AGAIN_US);
@@ -313,7 +312,7 @@ static int publish_in_place(struct tide_backup *backup, struct failure *failure)
 	return err ? err : temporary_publish(&backup->temporary, backup->path, true, failure);
 }
 
-static int publish(struct tide_backup *backup, struct progress *progress,
+static int publish_copy(struct tide_backup *backup, struct progress *progress,
 	struct failure *failure)
 {
 	struct file_facts file;
@@ -324,13 +323,13 @@ static int publish(struct tide_backup *backup, struct progress *progress,
 			"the temporary file %s was removed", backup->temporary.path) : err;
 	backup->facts.bytes = file.size;
 	return backup->in_place ? publish_in_place(backup, failure)
-		: publish_beside(backup, progress, failure);
+		: publish_at_path(backup, progress, failure);
 }
 
 /* --- the thread --- */
 
-/* Acquires the write lock. Returns BUSY after ms, INTERRUPTED if the thread is to stop. */
-static int lock_or_stop(struct shared_page *shared, uint32_t ms, struct progress *progress)
+/* Acquires the write lock. Returns BUSY after ms, INTERRUPTED if the thread must stop. */
+static int wait_for_lock(struct shared_page *shared, uint32_t ms, struct progress *progress)
 {
 	const struct clock *clock = clock_system();
 	struct lock_waiter waiter = { .shared = shared };
@@ -347,13 +346,13 @@ static int lock_or_stop(struct shared_page *shared, uint32_t ms, struct progress
 	return err;
 }
 
-/* Acquires the write lock, so that no commit is added before the one to copy is known.
- * copy_store releases it. */
+/* Acquires the write lock, so that there is no new commit before the number of the commit to copy
+ * is read. copy_store releases the lock. */
 static int take_lock(const struct tide_backup *backup, struct progress *progress,
 	struct failure *failure)
 {
 	struct shared_page *shared = store_shared_page(backup->store);
-	int err = lock_or_stop(shared, backup->busy_ms, progress);
+	int err = wait_for_lock(shared, backup->busy_ms, progress);
 
 	if (err == ERR_BUSY)
 		return fail_busy(failure, write_lock_owner(shared), "%s", error_text(err));
@@ -365,7 +364,8 @@ static int take_lock(const struct tide_backup *backup, struct progress *progress
 	return err;
 }
 
-static int copy(struct tide_backup *backup, struct progress *progress, struct failure *failure)
+static int copy_commit(struct tide_backup *backup, struct progress *progress,
+	struct failure *failure)
 {
 	int err = take_lock(backup, progress, failure);
 
@@ -380,32 +380,32 @@ static int copy(struct tide_backup *backup, struct progress *progress, struct fa
 	return err;
 }
 
-static int run_all(struct tide_backup *backup, struct progress *progress,
+static int run_steps(struct tide_backup *backup, struct progress *progress,
 	struct failure *failure)
 {
 	uint64_t pages;
 	int err = temporary_make(&backup->temporary, backup->path, failure);
 
 	if (!err)
-		err = copy(backup, progress, failure);
+		err = copy_commit(backup, progress, failure);
 	if (!err)
 		err = copy_check_pages(&backup->temporary, &pages, progress, failure);
 	if (!err)
 		err = copy_amend(&backup->temporary, pages,
 			renew_file_header, backup, failure);
 	if (!err)
-		err = verify(backup, progress, failure);
+		err = verify_copy(backup, progress, failure);
 	if (err)
 		return err;
 	progress_begin(progress, TIDE_PUBLISHING, 0);
 	err = progress_step(progress, 0);
-	return err ? fail(failure, err) : publish(backup, progress, failure);
+	return err ? fail(failure, err) : publish_copy(backup, progress, failure);
 }
 
 static int run_backup(struct progress *progress, void *context, struct failure *failure)
 {
 	struct tide_backup *backup = context;
-	int err = run_all(backup, progress, failure);
+	int err = run_steps(backup, progress, failure);
 
 	temporary_drop(&backup->temporary);
 	backup->facts.elapsed_ms =
@@ -415,7 +415,8 @@ static int run_backup(struct progress *progress, void *context, struct failure *
 
 /* --- starting --- */
 
-static int start(struct tide_backup **out, struct tide_backup *backup, struct failure *failure)
+static int start_backup(struct tide_backup **out, struct tide_backup *backup,
+	struct failure *failure)
 {
 	int err = thread_start(&backup->thread, run_backup, backup, failure);
 
@@ -465,7 +466,7 @@ int tide_backup_start(struct tide_backup **out, struct tide *tide,
 		memory_free(backup);
 		return err;
 	}
-	return start(out, backup, failure);
+	return start_backup(out, backup, failure);
 }
 
 int tide_compact_start(struct tide_backup **out, struct tide *tide, struct failure *failure)
@@ -484,7 +485,7 @@ int tide_compact_start(struct tide_backup **out, struct tide *tide, struct failu
 		return fail(failure, ERR_NO_MEMORY);
 	backup->compact = backup->in_place = true;
 	snprintf(backup->path, sizeof backup->path, "%s", source->path);
-	return start(out, backup, failure);
+	return start_backup(out, backup, failure);
 }
 
 /* --- result and progress --- */

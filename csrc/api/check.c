@@ -1,9 +1,10 @@
-/* check.c - tide_check and tide_check_file: checks an open database, or a file. */
+/* check.c - tide_check and tide_check_file: check an open database, or a file. */
 #include "check/check.h"
 
 #include "api/database.h"
 
-/* Attempts to open a file that another process is opening or compacting: 5 seconds in all. */
+/* Number of attempts to open a file that another process is opening or compacting, and the pause
+ * between two of them in us: 5 seconds in all. */
 #define OPEN_TRIES 500
 #define OPEN_PAUSE_US 10000
 
@@ -38,16 +39,16 @@ static int open_to_check(struct tide **tide, const char *path, struct progress *
 	struct failure *failure)
 {
 	struct tide_options options = { .path = path, .read_only = true };
-	struct failure ours = { 0 };
-	int err = tide_open(tide, &options, &ours);
+	struct failure result = { 0 };
+	int err = tide_open(tide, &options, &result);
 
-	for (int tries = 1; err == ERR_BUSY && ours.transient && tries < OPEN_TRIES; tries++) {
+	for (int tries = 1; err == ERR_BUSY && result.transient && tries < OPEN_TRIES; tries++) {
 		clock_sleep_us(OPEN_PAUSE_US);
 		err = progress_step(progress, 0);
-		err = err ? fail(&ours, err) : tide_open(tide, &options, &ours);
+		err = err ? fail(&result, err) : tide_open(tide, &options, &result);
 	}
 	if (err && failure)
-		*failure = ours;
+		*failure = result;
 	return err;
 }
 

@@ -14,10 +14,10 @@
 #include "os/child_process.h"
 
 struct tide_checkup {
-	pid_t pid;                   /* process that started the check */
+	pid_t pid;                   /* id of the process that started the check */
 	struct thread *thread;       /* NULL if it runs in a child process */
 	struct child_process *child; /* NULL if it runs on a thread */
-	struct store *store;         /* NULL: the file at the path */
+	struct store *store;         /* store to check; NULL: the file at the path is checked */
 	struct report report;
 	uint32_t stale_readers;      /* reader slots cleared before the start */
 	char path[];
@@ -89,7 +89,7 @@ int tide_checkup_file(struct tide_checkup **out, const char *path, struct failur
 
 /* --- in a child process --- */
 
-/* The child's answer; the text of the report follows it. */
+/* Answer of the child process, which is followed by the text of the report. */
 struct outcome {
 	int err;
 	struct failure failure;
@@ -129,7 +129,7 @@ int tide_checkup_isolated(struct tide_checkup **out, const char *path, uint32_t 
 	return err;
 }
 
-static void note_end(struct report *report, const struct child_process_end *end)
+static void report_child_end(struct report *report, const struct child_process_end *end)
 {
 	static const char format[] = "%d\t\t\t\t0\tthe file could not be checked completely: the"
 		" child process %s%d\n";
@@ -171,7 +171,7 @@ static int child_process_outcome(struct tide_checkup *checkup, struct failure *f
 		return err;
 	report_start(report);
 	if (end.signal || end.status || answer.len < sizeof(struct outcome))
-		note_end(report, &end);
+		report_child_end(report, &end);
 	else
 		err = read_outcome(report, answer, failure);
 	if (!err && buffer_error(&report->text))

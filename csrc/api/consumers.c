@@ -19,15 +19,6 @@ static struct position position_of(enum tide_from from, uint64_t at)
 	return (struct position){ kinds[from], at };
 }
 
-/* Ends the transaction of a single call: commits if err is 0, otherwise aborts. */
-static int end(struct tide *tide, int err, struct failure *failure)
-{
-	if (!err)
-		return tide_commit(tide, failure);
-	tide_abort(tide);
-	return err;
-}
-
 int tide_create_consumer(struct tide *tide, const struct tide_consumer_spec *spec,
 	struct failure *failure)
 {
@@ -39,15 +30,16 @@ int tide_create_consumer(struct tide *tide, const struct tide_consumer_spec *spe
 	uint64_t id;
 	int err = tide_begin(tide, failure);
 
-	return err ? err : end(tide, consume_create(&tide->transaction, &consume, &id, failure),
-		failure);
+	return err ? err : tide_end(tide, consume_create(&tide->transaction, &consume, &id,
+		failure), failure);
 }
 
 int tide_delete_consumer(struct tide *tide, struct slice name, struct failure *failure)
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : end(tide, consume_delete(&tide->transaction, name, failure), failure);
+	return err ? err : tide_end(tide, consume_delete(&tide->transaction, name, failure),
+		failure);
 }
 
 int tide_pause_consumer(struct tide *tide, struct slice name, bool is_paused,
@@ -55,8 +47,8 @@ int tide_pause_consumer(struct tide *tide, struct slice name, bool is_paused,
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : end(tide, consume_pause(&tide->transaction, name, is_paused, failure),
-		failure);
+	return err ? err : tide_end(tide, consume_pause(&tide->transaction, name, is_paused,
+		failure), failure);
 }
 
 int tide_set_consumer(struct tide *tide, struct slice name, struct slice settings,
@@ -64,7 +56,7 @@ int tide_set_consumer(struct tide *tide, struct slice name, struct slice setting
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : end(tide, consume_set(&tide->transaction, name, settings, failure),
+	return err ? err : tide_end(tide, consume_set(&tide->transaction, name, settings, failure),
 		failure);
 }
 
@@ -73,7 +65,7 @@ int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : end(tide, consume_move(&tide->transaction, name,
+	return err ? err : tide_end(tide, consume_move(&tide->transaction, name,
 		position_of(from, at), failure), failure);
 }
 
@@ -87,15 +79,15 @@ int tide_join_consumer(struct tide *tide, uint64_t id, uint64_t seen,
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : end(tide, consume_join(&tide->transaction, id, seen, owner, progress,
-		failure), failure);
+	return err ? err : tide_end(tide, consume_join(&tide->transaction, id, seen, owner,
+		progress, failure), failure);
 }
 
 int tide_leave_consumer(struct tide *tide, uint64_t id, uint64_t epoch, struct failure *failure)
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : end(tide, consume_leave(&tide->transaction, id, epoch, failure),
+	return err ? err : tide_end(tide, consume_leave(&tide->transaction, id, epoch, failure),
 		failure);
 }
 
@@ -110,7 +102,7 @@ int tide_fail_consumer(struct tide *tide, const struct consume_batch *batch,
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : end(tide, consume_fail(&tide->transaction, batch, largest_batch,
+	return err ? err : tide_end(tide, consume_fail(&tide->transaction, batch, largest_batch,
 		failure), failure);
 }
 

@@ -1,16 +1,15 @@
-/* database.c - struct tide: opening and closing, transactions, read calls, tide_info. */
+/* database.c - struct tide: opening and closing, transactions, sweeps, read calls, tide_info. */
 #include "api/database.h"
 
 #include <string.h>
 #include <sys/random.h>
 
-#include "api/expressions.h"
 #include "base/memory.h"
 #include "os/file.h"
 
 /* --- a new file --- */
 
-static int put_file_header(struct txn *txn, uint64_t now_ms, uint32_t page_bytes)
+static int put_new_file_header(struct txn *txn, uint64_t now_ms, uint32_t page_bytes)
 {
 	struct file_header header;
 
@@ -24,7 +23,7 @@ static int put_file_header(struct txn *txn, uint64_t now_ms, uint32_t page_bytes
 	return file_header_write(txn, &header);
 }
 
-static int put_first_state(struct txn *txn, const struct clock *clock)
+static int put_initial_state(struct txn *txn, const struct clock *clock)
 {
 	struct buffer scratch = { 0 };
 	struct state state = { .catalog_version = 1 };
@@ -47,10 +46,10 @@ struct new_file {
 static int fill_new_file(struct txn *txn, void *context, struct failure *failure)
 {
 	const struct new_file *file = context;
-	int err = put_file_header(txn, clock_now_ms(file->clock), txn_page_bytes(txn));
+	int err = put_new_file_header(txn, clock_now_ms(file->clock), txn_page_bytes(txn));
 
 	if (!err)
-		err = put_first_state(txn, file->clock);
+		err = put_initial_state(txn, file->clock);
 	if (!err && file->max_size)
 		err = max_size_write(txn, file->max_size);
 	return err ? fail_about(failure, err, "the initial rows of a new database") : 0;
@@ -71,7 +70,7 @@ static int read_file_header(struct tide *tide, struct failure *failure)
 }
 
 /* waiter: the caller's place in the queue for the write lock, or NULL. */
-static int begin(struct tide *tide, struct tide_waiter *waiter, struct failure *failure)
+static int begin_transaction(struct tide *tide, struct tide_waiter *waiter, struct failure *failure)
 {
 	struct shared_page *shared = store_shared_page(tide->store);
 	int err = waiter ? lock_waiter_try(&waiter->lock) : write_lock_try(shared);
@@ -90,8 +89,8 @@ static bool is_weak(const struct tide *tide)
 }
 
 /* At a durability level below full a power cut may undo commits whose sequence numbers readers
- * have seen. No sequence number may be used again, so the numbers skip forward if the file has the
- * mark of an earlier boot. Sets *flush to true if a new mark was written. */
+ * have seen. No sequence number may be used again, so SEQUENCE_SKIP is added to the last one if the
+ * file has the mark of an earlier boot. Sets *flush to true if a new mark was written. */
 static int mark_boot(struct tide *tide, bool *flush)
 {
 	struct transaction *transaction = &tide->transaction;
@@ -136,7 +135,7 @@ static int mark_opening(struct tide *tide, struct failure *failure)
 	int err;
 
 	tide->waiter = NULL;
-	err = begin(tide, waiter, failure);
+	err = begin_transaction(tide, waiter, failure);
 	if (err)
 		return err;
 	err = mark_boot(tide, &flush);
@@ -150,9 +149,9 @@ static int mark_opening(struct tide *tide, struct failure *failure)
 	return err || !flush ? err : store_sync(tide->store, failure);
 }
 
-/* Uses the recorded maximum size if tide_open got none. Sets tide->mark_due if tide_mark_opening
- * has something to write. */
-static int look_at_marks(struct tide *tide, struct failure *failure)
+/* Uses the recorded maximum size if tide_open got none. Sets tide->mark_due if mark_opening must
+ * run, which needs the write lock. */
+static int read_marks(struct tide *tide, struct failure *failure)
 {
 	bool same;
 	uint64_t recorded;
@@ -207,8 +206,8 @@ static int open_store(struct tide *tide, const struct tide_options *options,
 	return store_open(&tide->store, &store_options, failure);
 }
 
-/* Keeps the given path for tide_check_name: a symbolic link on it may later lead to another
- * directory. */
+/* Keeps the given path for tide_check_name, because a symbolic link in this path may later lead to
+ * another directory. */
 static int keep_given_path(struct tide *tide, const struct tide_options *options,
 	struct failure *failure)
 {
@@ -257,7 +256,7 @@ int tide_open(struct tide **out, const struct tide_options *options, struct fail
 		tide->transaction.store = tide->store;
 		tide->transaction.catalog = &tide->catalog;
 		tide->transaction.secret = tide->header.secret;
-		err = look_at_marks(tide, failure);
+		err = read_marks(tide, failure);
 	}
 	if (!err)
 		err = tide_mark_opening(tide, failure);
@@ -312,14 +311,14 @@ int tide_begin(struct tide *tide, struct failure *failure)
 	if (tide->transaction.txn)
 		return fail(failure, ERR_NESTED);
 	err = tide_mark_opening(tide, failure);
-	return err ? err : begin(tide, waiter, failure);
+	return err ? err : begin_transaction(tide, waiter, failure);
 }
 
 int tide_commit(struct tide *tide, struct failure *failure)
 {
 	int err = tide_ready(tide, failure);
 
-	if (err) {                       /* the handle belongs to the parent process */
+	if (err) {                       /* the transaction belongs to the parent process */
 		tide->transaction.txn = NULL;
 		return err;
 	}
@@ -352,67 +351,12 @@ bool tide_in_transaction(const struct tide *tide)
 	return tide->transaction.txn != NULL;
 }
 
-/* Ends the transaction of a single call: commits if err is 0, otherwise aborts. */
-static int end(struct tide *tide, int err, struct failure *failure)
+int tide_end(struct tide *tide, int err, struct failure *failure)
 {
 	if (!err)
 		return tide_commit(tide, failure);
 	tide_abort(tide);
 	return err;
-}
-
-int tide_create_table(struct tide *tide, const struct tide_table_spec *spec,
-	struct failure *failure)
-{
-	struct table_spec define = {
-		.name = spec->name, .schema = spec->schema, .view = spec->view,
-		.ttl = spec->ttl, .retention = spec->retention,
-	};
-	int err = tide_begin(tide, failure);
-
-	return err ? err : end(tide, define_table(&tide->transaction, &define, failure), failure);
-}
-
-int tide_delete_table(struct tide *tide, struct slice name, struct failure *failure)
-{
-	int err = tide_begin(tide, failure);
-
-	return err ? err : end(tide, define_delete(&tide->transaction, name, failure), failure);
-}
-
-int tide_enable_stream(struct tide *tide, struct slice name, uint8_t view,
-	const struct retention *retention, struct failure *failure)
-{
-	int err = tide_begin(tide, failure);
-
-	return err ? err : end(tide, define_stream(&tide->transaction, name, view, retention,
-		failure), failure);
-}
-
-int tide_disable_stream(struct tide *tide, struct slice name, struct failure *failure)
-{
-	int err = tide_begin(tide, failure);
-
-	return err ? err : end(tide, define_no_stream(&tide->transaction, name, failure),
-		failure);
-}
-
-int tide_set_ttl(struct tide *tide, struct slice name, struct slice attribute,
-	struct failure *failure)
-{
-	int err = tide_begin(tide, failure);
-
-	return err ? err : end(tide, define_ttl(&tide->transaction, name, attribute, failure),
-		failure);
-}
-
-int tide_set_retention(struct tide *tide, uint32_t stream, const struct retention *retention,
-	struct failure *failure)
-{
-	int err = tide_begin(tide, failure);
-
-	return err ? err : end(tide, define_retention(&tide->transaction, stream, retention,
-		failure), failure);
 }
 
 int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
@@ -425,7 +369,7 @@ int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
 	if (err)
 		return err;
 	err = sweep_step(&tide->transaction, &step, more);
-	err = end(tide, err ? fail(failure, err) : 0, failure);
+	err = tide_end(tide, err ? fail(failure, err) : 0, failure);
 	if (err)
 		return err;
 	swept->items += step.items;
@@ -434,8 +378,9 @@ int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
 	return 0;
 }
 
-/* An index in progress is work that is due. */
-static int64_t due_in(const struct catalog *catalog, uint64_t next_ms, uint64_t now_ms)
+/* Returns the ms until the next expiry; 0 if an expiry index is being built, because a sweep can
+ * continue it at any time; INT64_MAX if no item expires. */
+static int64_t ms_until_due(const struct catalog *catalog, uint64_t next_ms, uint64_t now_ms)
 {
 	if (catalog->index)
 		return 0;
@@ -458,123 +403,11 @@ int tide_next_expiry(struct tide *tide, bool *expires, int64_t *due_ms,
 		return err;
 	*expires = catalog->expiring || catalog->index;
 	err = expire_next(snapshot.txn, now_ms, &next_ms);
-	*due_ms = due_in(catalog, next_ms, now_ms);
+	*due_ms = ms_until_due(catalog, next_ms, now_ms);
 	return tide_read_end(tide, &snapshot, err ? fail(failure, err) : 0, failure);
 }
 
-/* Sets *found to the table, and *progress to its items at this moment unless it has begun. */
-static int begin_truncation(struct tide *tide, struct tide_table *table,
-	struct tide_truncation *progress, const struct table **found, struct failure *failure)
-{
-	int err = tide_find(tide, tide->transaction.txn, table, found, failure);
-
-	if (err)
-		return err;
-	if (progress->table == 0) {
-		progress->table = (*found)->row.id;
-		progress->sequence = tide->transaction.state.sequence;
-	}
-	return progress->table == (*found)->row.id ? 0 : fail_with(failure, ERR_NOT_FOUND,
-		"table %s was deleted while it was being truncated", table->name);
-}
-
-int tide_truncate(struct tide *tide, struct tide_table *table,
-	struct tide_truncation *progress, uint64_t *removed, bool *more,
-	struct failure *failure)
-{
-	struct tide_truncation next = *progress;
-	const struct table *found;
-	uint64_t count = 0;
-	bool rest = false;
-	int err = tide_begin(tide, failure);
-
-	if (err)
-		return err;
-	err = begin_truncation(tide, table, &next, &found, failure);
-	if (!err)
-		err = truncate_step(&tide->transaction, found, next.sequence, &next.last, &count,
-			&rest, failure);
-	err = end(tide, err, failure);
-	if (err)
-		return err;
-	*progress = next;
-	*removed += count;
-	*more = rest;
-	return 0;
-}
-
-static int change_item(struct tide *tide, struct tide_table *table,
-	struct write_request *request, struct tide_change *change, struct failure *failure)
-{
-	struct write_result result;
-	int err = tide_find(tide, tide->transaction.txn, table, &request->table, failure);
-
-	if (err)
-		return err;
-	err = write_item(&tide->transaction, request, &result, failure);
-	if (!err || err == ERR_CONDITION_FAILED)
-		*change = (struct tide_change){ result.sequence, result.old_item, result.new_item };
-	return err;
-}
-
-static struct write_request request_of(enum tide_operation operation, struct slice item,
-	struct tide_expressions *expressions)
-{
-	struct write_request request = {
-		.updates = operation == TIDE_UPDATE,
-		.update = expression_of(expressions, EXPRESSION_UPDATE),
-		.updater = expressions ? &expressions->update : NULL,
-		.condition = expression_of(expressions, EXPRESSION_CONDITION),
-	};
-
-	if (operation == TIDE_PUT)
-		request.item = item;
-	else
-		request.key = item;
-	return request;
-}
-
-int tide_write(struct tide *tide, struct tide_table *table, enum tide_operation operation,
-	struct slice item, struct tide_expressions *expressions, struct tide_change *change,
-	struct failure *failure)
-{
-	struct write_request request = request_of(operation, item, expressions);
-
-	return change_item(tide, table, &request, change, failure);
-}
-
-int tide_evaluate(struct tide *tide, const struct tide_snapshot *snapshot,
-	struct tide_table *table, enum tide_operation operation, struct slice item,
-	struct slice old, struct tide_expressions *expressions, struct tide_change *change,
-	struct failure *failure)
-{
-	struct write_request request = request_of(operation, item, expressions);
-	struct table buf;
-	int err = tide_find_at(tide, snapshot, table, &buf, &request.table, failure);
-
-	*change = (struct tide_change){ .old_item = old };
-	if (!err)
-		err = write_check_expressions(&request, failure);
-	return err ? err : write_evaluate(&request, old, &change->new_item, failure);
-}
-
-int tide_put(struct tide *tide, struct tide_table *table, struct slice item,
-	struct tide_change *change, struct failure *failure)
-{
-	struct write_request request = { .item = item };
-
-	return change_item(tide, table, &request, change, failure);
-}
-
-int tide_delete(struct tide *tide, struct tide_table *table, struct slice key,
-	struct tide_change *change, struct failure *failure)
-{
-	struct write_request request = { .key = key };
-
-	return change_item(tide, table, &request, change, failure);
-}
-
-/* --- snapshots --- */
+/* --- read calls --- */
 
 int tide_read_begin(struct tide *tide, struct read_view *snapshot, struct failure *failure)
 {
@@ -620,7 +453,7 @@ int tide_read_end(struct tide *tide, const struct read_view *snapshot, int err,
 		reader_reset(tide->reader);
 	if (!lost)
 		return err;
-	tide->state_at = 0;      /* state and catalog may mix two snapshots */
+	tide->state_at = 0;      /* state and catalog may be a mixture of two snapshots */
 	tide->transaction.written = NULL;
 	catalog_release(&tide->catalog);
 	return lost;
@@ -633,34 +466,6 @@ struct keyspace tide_keyspace(const struct tide *tide, const struct read_view *s
 		return keyspace_of_table(table, 0);
 	return keyspace_of_table(table, snapshot->txn == tide->transaction.txn ?
 		tide->transaction.now_ms : clock_now_ms(store_clock(tide->store)));
-}
-
-const struct table *tide_find_cached(const struct tide *tide, struct tide_table *table)
-{
-	const struct catalog *catalog = &tide->catalog;
-
-	if (catalog->version == 0)
-		return NULL;
-	if (!table->found || table->generation != catalog->generation) {
-		table->found = catalog_cached(catalog, slice_of(table->name, table->len));
-		table->generation = catalog->generation;
-	}
-	return table->found;
-}
-
-int tide_find(struct tide *tide, struct txn *txn, struct tide_table *table,
-	const struct table **found, struct failure *failure)
-{
-	int err;
-
-	*found = tide_find_cached(tide, table);
-	if (*found)
-		return 0;
-	err = catalog_find(&tide->catalog, txn, slice_of(table->name, table->len), found);
-	if (err == END)
-		return fail_as(failure, ERR_NOT_FOUND,
-			"Requested resource not found: Table: %s not found", table->name);
-	return err ? fail_about(failure, err, "the row of table %s", table->name) : 0;
 }
 
 /* --- information --- */

@@ -26,24 +26,25 @@ struct tide {
 	char *given_path;            /* path given to tide_open, made absolute; NULL if it is
 	                              * the store's path */
 	uint64_t name_checked_ms;    /* clock_elapsed_ms at the last check by tide_check_name */
-	bool mark_due;               /* tide_mark_opening has work to do */
+	bool mark_due;               /* tide_mark_opening must run, which needs the write lock */
 	uint64_t max_size;           /* maximum size given to tide_open; 0: none */
 	struct file_header header;
 	uint8_t opening[WORKER_OPENING_BYTES];       /* random id of this opening of the file */
 	struct catalog catalog;
-	struct txn *reader;          /* kept open; renewed for a page, then reset */
-	struct state state;          /* last state that the reader has read */
-	uint64_t state_at;           /* snapshot that `state` was read from; 0: none */
+	struct txn *reader;          /* renewed at the beginning of a read call, reset at its end */
+	struct state state;          /* state that was last read by the reader */
+	uint64_t state_at;           /* commit number of the snapshot of `state`; 0: none */
 	struct transaction transaction;
 	uint64_t last_change;        /* see tide_last_change */
-	struct tide_waiter *waiter;  /* used by the next tide_begin; NULL: none */
+	struct tide_waiter *waiter;  /* place in the queue that the next tide_begin uses; NULL:
+	                              * none */
 	struct buffer scratch;
 	struct expression_cache expressions;
 };
 
 /* --- check.c --- */
 
-/* Does the work of tide_check. Adds to progress one step for each row, item and record. */
+/* Checks all rows, like tide_check. Adds one step to progress for each row, item and record. */
 int check_all_rows(struct tide *tide, struct report *report, struct progress *progress,
 	struct failure *failure);
 
@@ -51,7 +52,7 @@ int check_all_rows(struct tide *tide, struct report *report, struct progress *pr
  * *stale_readers to their number. Returns NESTED in a transaction. */
 int check_prepare(struct tide *tide, uint32_t *stale_readers, struct failure *failure);
 
-/* Does the work of tide_check_file. */
+/* Checks a file, like tide_check_file, and reports the progress. */
 int check_file(const char *path, struct report *report, struct progress *progress,
 	struct failure *failure);
 
@@ -64,6 +65,10 @@ struct tide_waiter {
 
 /* --- database.c --- */
 
+/* Ends the transaction of a single call: commits if err is 0, otherwise aborts. Returns err, or the
+ * error of the commit. */
+int tide_end(struct tide *tide, int err, struct failure *failure);
+
 /* Source of one read call: the open transaction, or a snapshot of the last commit. */
 struct read_view {
 	struct txn *txn;
@@ -73,48 +78,59 @@ struct read_view {
 /* Begins a read call: fills *snapshot and refreshes the catalog. tide_read_end ends it. */
 int tide_read_begin(struct tide *tide, struct read_view *snapshot, struct failure *failure);
 
-/* Like tide_read_begin, but always takes a snapshot of the last commit, also in a transaction,
- * because streams contain only what is committed. */
+/* Like tide_read_begin, but takes a snapshot of the last commit even in a transaction, because
+ * streams contain committed changes only. */
 int tide_read_committed_begin(struct tide *tide, struct read_view *snapshot,
 	struct failure *failure);
 
-/* Releases the snapshot. Returns err, or STORE if the snapshot was lost while it was read
- * (reader_verify), so that what was read must be discarded. */
+/* Ends the read call and releases its snapshot. Returns err, or STORE if the snapshot was lost
+ * during the call (reader_verify); the caller then discards everything that it has read. */
 int tide_read_end(struct tide *tide, const struct read_view *snapshot, int err,
 	struct failure *failure);
 
-/* Returns the keyspace of a table for this read call. Items that are expired now, or at the time of
- * the open transaction, are absent. */
+/* Returns the keyspace of a table for this read call. It hides the items that have expired by now
+ * or, if the call reads the open transaction, by the time of the transaction. */
 struct keyspace tide_keyspace(const struct tide *tide, const struct read_view *snapshot,
 	const struct table *table);
 
+/* --- tables.c --- */
+
 /* Sets *found to the table in the handle's catalog, which is read from txn if it is not cached. It
- * is valid until the next read call or transaction begins. Returns NOT_FOUND. */
+ * is valid until the next read call or transaction begins. Returns NOT_FOUND if there is no such
+ * table. */
 int tide_find(struct tide *tide, struct txn *txn, struct tide_table *table,
 	const struct table **found, struct failure *failure);
 
-/* The same for a caller that can't read: returns NULL if the table is not cached. */
+/* The same for a caller that cannot read: returns NULL if the table is not cached. */
 const struct table *tide_find_cached(const struct tide *tide, struct tide_table *table);
+
+/* --- streams.c --- */
+
+/* Fills *view from the snapshot. Returns the wall clock, in ms, from which the view's retention
+ * clock was computed. */
+uint64_t tide_view_streams(struct tide *tide, const struct read_view *snapshot,
+	struct view_of_streams *view);
 
 /* --- snapshot.c --- */
 
 struct tide_snapshot {
 	struct txn *reader;
 	struct state state;
-	uint64_t now_ms;             /* when it was taken: items expired then are absent */
-	uint64_t commit;             /* number of the commit that it shows */
+	uint64_t now_ms;             /* time at which it was taken; hides items expired by then */
+	uint64_t commit;             /* number of the commit that it contains */
 };
 
-/* Takes a snapshot of the last commit, also in a transaction of the handle. */
+/* Takes a snapshot of the last commit, even in a transaction of the handle. */
 int snapshot_take(struct tide_snapshot **out, struct tide *tide, struct failure *failure);
 
-/* Begins to read from the snapshot. Returns TIMEOUT if it was released because its time limit
- * has passed. Slices that point into the snapshot are valid until snapshot_leave. */
+/* Begins to read from the snapshot. Returns TIMEOUT if the snapshot was released because its time
+ * limit has passed. Slices that point into the snapshot are valid until snapshot_leave. */
 int snapshot_enter(const struct tide_snapshot *snapshot, struct failure *failure);
 void snapshot_leave(const struct tide_snapshot *snapshot);
 
-/* Sets *found to the table in this snapshot: to the handle's catalog if that has the snapshot's
- * version, otherwise to *buf, which is read from the snapshot. Returns NOT_FOUND, TIMEOUT. */
+/* Sets *found to the table in this snapshot. If the handle's catalog has the snapshot's version,
+ * this is the table in the catalog, otherwise *buf, which is read from the snapshot. Errors:
+ * NOT_FOUND, TIMEOUT, CORRUPT. */
 int tide_find_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, struct table *buf, const struct table **found,
 	struct failure *failure);

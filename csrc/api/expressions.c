@@ -67,8 +67,8 @@ size_t tide_expressions_bytes(const struct tide_expressions *expressions)
 
 /* --- parameters --- */
 
-/* Appends bytes and returns where they are, as an offset in place of the address. */
-static struct slice copy(struct copied_parameters *copied, struct slice bytes)
+/* Appends a copy of the bytes. The slice returned has the offset of the copy as its address. */
+static struct slice copy_bytes(struct copied_parameters *copied, struct slice bytes)
 {
 	struct slice offset = { (const uint8_t *)(uintptr_t)copied->bytes.len, bytes.len };
 
@@ -76,14 +76,15 @@ static struct slice copy(struct copied_parameters *copied, struct slice bytes)
 	return offset;
 }
 
-/* Replaces the offset by the address. */
-static void locate(const struct copied_parameters *copied, struct slice *slice)
+/* Replaces the offset in a slice by the address. */
+static void set_address(const struct copied_parameters *copied, struct slice *slice)
 {
 	if (copied->bytes.data)
 		slice->data = copied->bytes.data + (uintptr_t)slice->data;
 }
 
-static void *add(void **array, size_t *count, size_t *cap, size_t size)
+/* Returns the address of a new last entry of the array; NULL if there is no memory. */
+static void *add_entry(void **array, size_t *count, size_t *cap, size_t size)
 {
 	if (*count == *cap) {
 		void *grown = memory_grow(*array, cap, size);
@@ -105,13 +106,13 @@ int tide_expressions_add_name(struct tide_expressions *expressions, struct slice
 	struct slice name)
 {
 	struct copied_parameters *copied = &expressions->copied;
-	struct parameter_name *entry = add((void **)&copied->names, &copied->name_count,
+	struct parameter_name *entry = add_entry((void **)&copied->names, &copied->name_count,
 		&copied->name_cap, sizeof *entry);
 
 	if (!entry)
 		return ERR_NO_MEMORY;
-	entry->placeholder = copy(copied, placeholder);
-	entry->name = copy(copied, name);
+	entry->placeholder = copy_bytes(copied, placeholder);
+	entry->name = copy_bytes(copied, name);
 	return buffer_error(&copied->bytes);
 }
 
@@ -119,14 +120,14 @@ int tide_expressions_add_value(struct tide_expressions *expressions, struct slic
 	const struct value *value)
 {
 	struct copied_parameters *copied = &expressions->copied;
-	struct parameter_value *entry = add((void **)&copied->values, &copied->value_count,
+	struct parameter_value *entry = add_entry((void **)&copied->values, &copied->value_count,
 		&copied->value_cap, sizeof *entry);
 
 	if (!entry)
 		return ERR_NO_MEMORY;
-	entry->placeholder = copy(copied, placeholder);
+	entry->placeholder = copy_bytes(copied, placeholder);
 	entry->value = *value;
-	entry->value.bytes = copy(copied, value->bytes);
+	entry->value.bytes = copy_bytes(copied, value->bytes);
 	return buffer_error(&copied->bytes);
 }
 
@@ -134,32 +135,33 @@ int tide_expressions_add_position(struct tide_expressions *expressions,
 	const struct value *value)
 {
 	struct copied_parameters *copied = &expressions->copied;
-	struct value *entry = add((void **)&copied->positions, &copied->position_count,
+	struct value *entry = add_entry((void **)&copied->positions, &copied->position_count,
 		&copied->position_cap, sizeof *entry);
 
 	if (!entry)
 		return ERR_NO_MEMORY;
 	*entry = *value;
-	entry->bytes = copy(copied, value->bytes);
+	entry->bytes = copy_bytes(copied, value->bytes);
 	return buffer_error(&copied->bytes);
 }
 
-static void locate_all(struct tide_expressions *expressions)
+/* Sets expressions->parameters to the copied parameters, after all of them were added. */
+static void set_parameters(struct tide_expressions *expressions)
 {
 	static const struct parameter_name no_names;
 	static const struct parameter_value no_values;
 	struct copied_parameters *copied = &expressions->copied;
 
 	for (size_t i = 0; i < copied->name_count; i++) {
-		locate(copied, &copied->names[i].placeholder);
-		locate(copied, &copied->names[i].name);
+		set_address(copied, &copied->names[i].placeholder);
+		set_address(copied, &copied->names[i].name);
 	}
 	for (size_t i = 0; i < copied->value_count; i++) {
-		locate(copied, &copied->values[i].placeholder);
-		locate(copied, &copied->values[i].value.bytes);
+		set_address(copied, &copied->values[i].placeholder);
+		set_address(copied, &copied->values[i].value.bytes);
 	}
 	for (size_t i = 0; i < copied->position_count; i++)
-		locate(copied, &copied->positions[i].bytes);
+		set_address(copied, &copied->positions[i].bytes);
 	expressions->parameters = (struct parameters){
 		copied->name_count ? copied->names : copied->has_names ? &no_names : NULL,
 		copied->name_count,
@@ -187,7 +189,7 @@ size_t tide_expressions_positions(const struct tide_expressions *expressions)
 	return count;
 }
 
-static bool has_any(const struct tide_expressions *expressions)
+static bool has_expression(const struct tide_expressions *expressions)
 {
 	for (unsigned kind = 0; kind < EXPRESSION_KINDS; kind++)
 		if (expressions->parsed[kind])
@@ -205,11 +207,11 @@ int tide_expressions_bind(struct tide_expressions *expressions, const char *null
 	bool takes_values = false;
 	int err;
 
-	locate_all(expressions);
+	set_parameters(expressions);
 	for (unsigned kind = 0; kind < EXPRESSION_KINDS; kind++)
 		takes_values |= kind != EXPRESSION_PROJECTION && expressions->parsed[kind];
-	err = request_start(&expressions->request, &expressions->parameters, has_any(expressions),
-		takes_values ? NULL : null_expressions, failure);
+	err = request_start(&expressions->request, &expressions->parameters,
+		has_expression(expressions), takes_values ? NULL : null_expressions, failure);
 	for (unsigned i = 0; !err && i < EXPRESSION_KINDS; i++) {
 		enum expression_kind kind = order[i];
 

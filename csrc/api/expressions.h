@@ -5,8 +5,8 @@
 #include "expr/expression.h"
 #include "tide.h"
 
-/* A copy of what the caller gave. While parameters are added, slices into `bytes` are offsets,
- * because bytes may move. */
+/* A copy of the caller's parameters. While parameters are added, the slices contain offsets in
+ * `bytes` instead of addresses, because the memory of `bytes` may move. */
 struct copied_parameters {
 	struct buffer bytes;
 	struct parameter_name *names;
@@ -15,11 +15,11 @@ struct copied_parameters {
 	size_t value_count, value_cap;
 	struct value *positions;
 	size_t position_count, position_cap;
-	bool has_names, has_values;  /* given, perhaps without entries */
+	bool has_names, has_values;  /* the caller gave names or values, perhaps without entries */
 };
 
 struct tide_expressions {
-	struct expression_cache *cache;      /* of the handle */
+	struct expression_cache *cache;      /* parsed expressions of the handle */
 	struct copied_parameters copied;
 	struct parameters parameters;
 	struct request request;

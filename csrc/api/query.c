@@ -1,4 +1,6 @@
-/* query.c - tide_query: reads a table or a partition in pages, each from one snapshot. */
+/* query.c - tide_query: reads the items of a table or of a partition in pages, each from one
+ * snapshot.
+ */
 #include <assert.h>
 
 #include "api/expressions.h"
@@ -8,24 +10,25 @@
 struct tide_query {
 	struct tide_table table;
 	uint32_t table_id;
-	struct range range;          /* range that is still to be read */
-	struct range *whole;         /* the whole range; NULL without spec->snapshot */
+	struct range range;          /* part of the range that was not read yet */
+	struct range *whole;         /* whole range; NULL without spec->snapshot */
 	struct segment *segment;     /* NULL: all items of the range */
 	struct page page;
-	size_t page_bytes;           /* set by tide_query_limit_pages; 0: none */
-	const struct tide_snapshot *snapshot;        /* NULL: a new one for each page */
+	size_t page_bytes;           /* limit set by tide_query_limit_pages; 0: none */
+	const struct tide_snapshot *snapshot;        /* NULL: a new snapshot for each page */
 	struct tide_snapshot *own;   /* snapshot taken by tide_query_pin; NULL: none */
-	bool pinned;                 /* `own` was set once */
-	int over;                    /* END or an error: result of all later fills; 0: none */
-	bool committed;              /* does not read from a transaction of the handle */
+	bool pinned;                 /* tide_query_pin was called, even if `own` was released */
+	int over;                    /* END or error that all later fills return; 0: none */
+	bool committed;              /* reads the last commit even in a transaction */
 	struct buffer partition;     /* partition key; empty: the whole table */
 	enum type partition_type;
 	struct tide_expressions *expressions;        /* NULL: none */
-	struct item_filter filter;   /* its filter and its projection */
-	struct buffer projected;
+	struct item_filter filter;   /* applies the filter and the projection of expressions */
+	struct buffer projected;     /* last item returned by filter_item after a projection */
 };
 
-/* Leaves out an item that does not satisfy the filter, and projects the others. */
+/* Returns END for an item that does not satisfy the filter. Otherwise sets *shown to the item or,
+ * if the query has a projection, to the selected attributes. */
 static int filter_item(void *context, struct slice item, struct slice *shown)
 {
 	struct tide_query *query = context;
@@ -45,7 +48,8 @@ static int filter_item(void *context, struct slice item, struct slice *shown)
 	return err;
 }
 
-/* The checks of expressions that need the table's key. */
+/* Checks the expressions against the table's key schema: no filter may test a key attribute of a
+ * query, and key attributes must have the right type. */
 static int check_expressions(const struct tide_query *query, const struct table *table,
 	bool is_scan, struct failure *failure)
 {
@@ -60,8 +64,8 @@ static int check_expressions(const struct tide_query *query, const struct table 
 	return err || !projection ? err : binding_check_keys(projection, schema, failure);
 }
 
-/* Sets what a key condition says in place of partition and comparison. */
-static int use_key_condition(const struct tide_query *query, const struct table *table,
+/* Sets partition and comparison from the key condition, if there is one. */
+static int apply_key_condition(const struct tide_query *query, const struct table *table,
 	struct key_condition *condition, struct tide_query_spec *spec, struct failure *failure)
 {
 	const struct binding *binding = expression_of(query->expressions,
@@ -80,7 +84,7 @@ static int use_key_condition(const struct tide_query *query, const struct table 
 	return 0;
 }
 
-/* Restricts the query to a segment, which the start key has to be in. */
+/* Restricts the query to a segment. Returns an error if the start key is not in the segment. */
 static int set_segment(struct tide_query *query, struct tide *tide,
 	const struct keyspace *keyspace, const struct tide_query_spec *spec,
 	struct failure *failure)
@@ -128,7 +132,7 @@ static int start_range(struct tide_query *query, struct tide *tide, const struct
 	int err;
 
 	query->expressions = given->expressions;
-	err = use_key_condition(query, table, &condition, &spec, failure);
+	err = apply_key_condition(query, table, &condition, &spec, failure);
 	if (!err)
 		err = check_expressions(query, table, !spec.partition, failure);
 	if (!err)
@@ -136,19 +140,19 @@ static int start_range(struct tide_query *query, struct tide *tide, const struct
 	return err;
 }
 
-static int look(const struct tide_query *query, struct tide *tide, struct read_view *snapshot,
+static int begin_read(const struct tide_query *query, struct tide *tide, struct read_view *snapshot,
 	struct failure *failure)
 {
 	return query->committed ? tide_read_committed_begin(tide, snapshot, failure) :
 		tide_read_begin(tide, snapshot, failure);
 }
 
-static int start_now(struct tide_query *query, struct tide *tide, struct tide_table *table,
-	const struct tide_query_spec *spec, struct failure *failure)
+static int start_without_snapshot(struct tide_query *query, struct tide *tide,
+	struct tide_table *table, const struct tide_query_spec *spec, struct failure *failure)
 {
 	struct read_view snapshot;
 	const struct table *found;
-	int err = look(query, tide, &snapshot, failure);
+	int err = begin_read(query, tide, &snapshot, failure);
 
 	if (err)
 		return err;
@@ -158,7 +162,7 @@ static int start_now(struct tide_query *query, struct tide *tide, struct tide_ta
 	return tide_read_end(tide, &snapshot, err, failure);
 }
 
-static int start_at(struct tide_query *query, struct tide *tide, struct tide_table *table,
+static int start_in_snapshot(struct tide_query *query, struct tide *tide, struct tide_table *table,
 	const struct tide_query_spec *spec, struct failure *failure)
 {
 	const struct table *found;
@@ -187,12 +191,12 @@ int tide_query_start(struct tide_query **out, struct tide *tide, struct tide_tab
 	if (!query)
 		return fail(failure, ERR_NO_MEMORY);
 	query->committed = spec->committed;
-	err = spec->snapshot ? start_at(query, tide, table, spec, failure) :
-		start_now(query, tide, table, spec, failure);
+	err = spec->snapshot ? start_in_snapshot(query, tide, table, spec, failure) :
+		start_without_snapshot(query, tide, table, spec, failure);
 	query->table = *table;
 	query->filter = (struct item_filter){ filter_item, query };
 	if (err) {
-		query->expressions = NULL;       /* still the caller's */
+		query->expressions = NULL;       /* the caller still owns them */
 		tide_query_finish(query);
 	} else {
 		*out = query;
@@ -200,51 +204,52 @@ int tide_query_start(struct tide_query **out, struct tide *tide, struct tide_tab
 	return err;
 }
 
-/* A query with a snapshot of the caller's gives its items whole. */
-static bool selects(const struct tide_query *query)
+/* Returns true if fills apply the filter and the projection. Queries with a snapshot of the caller
+ * return whole items, and the caller applies both with tide_query_select. */
+static bool filters_pages(const struct tide_query *query)
 {
 	return !query->whole && (expression_of(query->expressions, EXPRESSION_FILTER) ||
 		expression_of(query->expressions, EXPRESSION_PROJECTION));
 }
 
-static int fill(struct tide_query *query, uint32_t max, struct txn *txn,
+static int fill_page(struct tide_query *query, uint32_t max, struct txn *txn,
 	const struct table *found, const struct keyspace *keyspace, struct failure *failure)
 {
 	struct value asked = { query->partition_type, 0, buffer_slice(&query->partition) };
 	struct page_request request = {
 		.keyspace = keyspace,
 		.partition = query->partition.len ? &asked : NULL,
-		.filter = selects(query) ? &query->filter : NULL,
+		.filter = filters_pages(query) ? &query->filter : NULL,
 		.segment = query->segment,
 		.max = max,
 		.max_bytes = query->page_bytes,
 	};
 
 	if (found->row.id != query->table_id)
-		return fail_with(failure, ERR_NOT_FOUND,
+		return fail_as(failure, ERR_NOT_FOUND,
 			"table %s was deleted while it was being read", query->table.name);
 	return page_fill(&query->page, &query->range, &request, txn, failure);
 }
 
-static int fill_now(struct tide_query *query, struct tide *tide, uint32_t max,
+static int fill_without_snapshot(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
 	struct read_view snapshot;
 	struct keyspace keyspace;
 	const struct table *found;
-	int err = look(query, tide, &snapshot, failure);
+	int err = begin_read(query, tide, &snapshot, failure);
 
 	if (err)
 		return err;
 	err = tide_find(tide, snapshot.txn, &query->table, &found, failure);
 	if (!err) {
 		keyspace = tide_keyspace(tide, &snapshot, found);
-		err = fill(query, max, snapshot.txn, found, &keyspace, failure);
+		err = fill_page(query, max, snapshot.txn, found, &keyspace, failure);
 	}
 	return tide_read_end(tide, &snapshot, err, failure);
 }
 
-static int fill_at(struct tide_query *query, struct tide *tide, uint32_t max,
+static int fill_from_snapshot(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
 	const struct tide_snapshot *snapshot = query->snapshot;
@@ -259,14 +264,14 @@ static int fill_at(struct tide_query *query, struct tide *tide, uint32_t max,
 	if (err)
 		return err;
 	keyspace = keyspace_of_table(found, snapshot->now_ms);
-	err = fill(query, max, snapshot->reader, found, &keyspace, failure);
+	err = fill_page(query, max, snapshot->reader, found, &keyspace, failure);
 	lost = reader_verify(snapshot->reader, failure);
 	snapshot_leave(snapshot);
 	return lost ? lost : err;
 }
 
-/* Reads from the query's own snapshot, which a fill that fails or reaches the end with an empty
- * page releases. */
+/* Reads from the query's own snapshot. Releases the snapshot if the fill fails, or if the query has
+ * ended and the page is empty. */
 static int fill_pinned(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
@@ -277,7 +282,7 @@ static int fill_pinned(struct tide_query *query, struct tide *tide, uint32_t max
 		page_clear(&query->page);
 		return query->over == END ? 0 : fail(failure, query->over);
 	}
-	err = fill_at(query, tide, max, failure);
+	err = fill_from_snapshot(query, tide, max, failure);
 	if (!err && !query->page.more)
 		query->over = END;
 	if (err || (query->page.scanned == 0 && query->over))
@@ -289,11 +294,11 @@ int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
 	int err = query->pinned ? fill_pinned(query, tide, max, failure) :
-		query->snapshot ? fill_at(query, tide, max, failure) :
-		fill_now(query, tide, max, failure);
+		query->snapshot ? fill_from_snapshot(query, tide, max, failure) :
+		fill_without_snapshot(query, tide, max, failure);
 
 	if (err == ERR_STORE)
-		page_release(&query->page);      /* the page may mix two snapshots */
+		page_release(&query->page);      /* the page may be a mixture of two snapshots */
 	return err;
 }
 

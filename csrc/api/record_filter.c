@@ -16,7 +16,7 @@ enum field {
 	FIELD_SIZE_BYTES, FIELD_PARTITION_HASH, FIELD_USER_IDENTITY, FIELDS,
 };
 
-_Static_assert(FIELDS == RECORD_FIELDS, "struct feed_filter has room for each");
+_Static_assert(FIELDS == RECORD_FIELDS, "struct feed_filter has an element for each field");
 
 static const char *const field_names[FIELDS] = {
 	[FIELD_KEYS] = "keys", [FIELD_OLD_IMAGE] = "old_image", [FIELD_NEW_IMAGE] = "new_image",
@@ -30,13 +30,13 @@ static const char *const field_names[FIELDS] = {
 };
 
 /* { principal_id = "dynamodb.amazonaws.com", type = "Service" } as a map body. */
-static const char identity[] =
+static const char time_to_live_identity[] =
 	"\x02" "\x0c" "principal_id" "\x01\x16" "dynamodb.amazonaws.com"
 	"\x04" "type" "\x01\x07" "Service";
 
 /* --- the document of a record --- */
 
-/* Sets *value to a map, or to a missing value if it has no bytes. */
+/* Sets *value to the map with this body, or to a missing value if the body is empty. */
 static int set_map(struct value *value, struct slice body)
 {
 	struct map_walk walk;
@@ -107,7 +107,7 @@ static int set_field(struct feed_filter *filter, enum field field,
 	const struct stream_row *row, const struct record *record, struct value *value)
 {
 	struct number *number = &filter->numbers[field];
-	struct slice user = slice_of(identity, sizeof identity - 1);
+	struct slice user = slice_of(time_to_live_identity, sizeof time_to_live_identity - 1);
 
 	switch (field) {
 	case FIELD_KEYS: return set_keys(filter, row, record, value);
@@ -148,7 +148,8 @@ static int test_condition(struct feed_filter *filter, const struct stream_row *r
 		passes);
 }
 
-/* The hash was compared by the feed; different keys can have the same one. */
+/* Sets *passes for a record. The feed has compared the hash of the partition key, but different
+ * keys can have the same hash, so the keys are compared, too. */
 static int test_record(void *context, const struct stream_row *row,
 	const struct record *record, bool *passes)
 {
@@ -167,7 +168,8 @@ static int test_record(void *context, const struct stream_row *row,
 
 /* --- making a filter --- */
 
-static void use(struct feed_filter *filter)
+/* Makes the feed call test_record. */
+static void set_test(struct feed_filter *filter)
 {
 	filter->filter.test = test_record;
 	filter->filter.context = filter;
@@ -179,7 +181,7 @@ void feed_filter_by_condition(struct feed_filter *filter, struct tide_expression
 		expression_of(expressions, EXPRESSION_RECORD_FILTER);
 
 	filter->expressions = expressions;
-	use(filter);
+	set_test(filter);
 	for (unsigned i = 0; condition && i < condition->top_count; i++)
 		for (uint8_t field = 0; field < FIELDS; field++) {
 			struct slice name = slice_of_text(field_names[field]);
@@ -205,7 +207,7 @@ int feed_filter_by_key(struct feed_filter *filter, struct slice asked,
 		return fail(failure, ERR_NO_MEMORY);
 	filter->filter.has_hash = true;
 	filter->filter.partition_hash = key.partition_hash;
-	use(filter);
+	set_test(filter);
 	return 0;
 }
 

@@ -1,10 +1,10 @@
-/* snapshot.c - tide_snapshot: snapshots that stay open, and reading from them. */
+/* snapshot.c - tide_snapshot: snapshots that the caller holds, and reading from them. */
 #include "api/database.h"
 #include "base/memory.h"
 
-/* Refreshes the handle's catalog to the snapshot's version. It usually keeps this version, and
- * then tide_find_at finds cached tables. */
-static int take(struct tide_snapshot *snapshot, struct tide *tide, struct failure *failure)
+/* Opens the reader and reads the state. Also refreshes the handle's catalog to the snapshot's
+ * version, because tide_find_at finds cached tables while the catalog has this version. */
+static int take_commit(struct tide_snapshot *snapshot, struct tide *tide, struct failure *failure)
 {
 	int err = reader_open(&snapshot->reader, tide->store, failure);
 
@@ -30,7 +30,7 @@ int snapshot_take(struct tide_snapshot **out, struct tide *tide, struct failure 
 	*out = NULL;
 	if (!snapshot)
 		return fail(failure, ERR_NO_MEMORY);
-	err = take(snapshot, tide, failure);
+	err = take_commit(snapshot, tide, failure);
 	if (err)
 		tide_snapshot_close(snapshot);
 	else
@@ -136,7 +136,7 @@ int tide_describe_table_at(struct tide *tide, const struct tide_snapshot *snapsh
 	return err;
 }
 
-static int key_of(struct tide *tide, const struct table *table, struct slice item, bool is_key,
+static int make_key(struct tide *tide, const struct table *table, struct slice item, bool is_key,
 	struct key *key, struct failure *failure)
 {
 	struct keyspace keyspace = keyspace_of_table(table, 0);
@@ -153,7 +153,7 @@ int tide_key_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	const struct table *found;
 	int err = tide_find_at(tide, snapshot, table, &buf, &found, failure);
 
-	return err ? err : key_of(tide, found, item, is_key, key, failure);
+	return err ? err : make_key(tide, found, item, is_key, key, failure);
 }
 
 /* Reads an item. stored->item points into the memory map or into tide->scratch. */

@@ -1,8 +1,10 @@
-/* wait.c - waiting: tide_waiter, tide_check_name and tide_wakeup. */
+/* wait.c - waiting for the write lock and for commits, and the check of the file's name that
+ * followers make while they wait.
+ */
 #include "api/database.h"
 #include "base/memory.h"
 
-/* --- for the write lock --- */
+/* --- waiting for the write lock --- */
 
 int tide_waiter_open(struct tide_waiter **out, struct tide *tide, bool at_descriptor,
 	struct failure *failure)
@@ -33,7 +35,7 @@ uint64_t tide_waiter_arm(struct tide_waiter *waiter)
 	return lock_waiter_arm(&waiter->lock);
 }
 
-/* In a forked child the place in the queue belongs to the parent and is left alone. */
+/* In a forked child the place in the queue belongs to the parent process, so it is not changed. */
 void tide_waiter_close(struct tide_waiter *waiter)
 {
 	if (!waiter)
@@ -49,8 +51,8 @@ void tide_waiter_close(struct tide_waiter *waiter)
 
 #define CHECK_NAME_EVERY_MS 1000
 
-/* Returns 0 if the given path does not exist. The store's path names the file, so only a symbolic
- * link to a directory was removed. */
+/* Returns FILE_REPLACED if the given path leads to another file. Returns 0 if it does not exist,
+ * because the store's path still leads to the file, so only a symbolic link was removed. */
 static int check_given_path(const struct tide *tide, struct failure *failure)
 {
 	int err = store_check_path(tide->store, tide->given_path, failure);
@@ -73,7 +75,7 @@ int tide_check_name(struct tide *tide, struct failure *failure)
 	return err;
 }
 
-/* --- at a descriptor --- */
+/* --- waiting at a descriptor --- */
 
 struct tide_wakeup {
 	struct tide *tide;

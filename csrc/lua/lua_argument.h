@@ -1,5 +1,5 @@
 /* lua_argument.h - checks and converts arguments of the core's Lua functions: byte strings,
- * bounded integers, and seconds to milliseconds.
+ * bounded integers, seconds to milliseconds, view types and retentions.
  */
 #ifndef LUA_LUA_ARGUMENT_H
 #define LUA_LUA_ARGUMENT_H
@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 
 #include "base/buffer.h"
+#include "codec/schema.h"
 #include "lua/lua_version.h"
 
 /* Returns the bytes of the string at index, valid while it stays on the stack. Raises an argument
@@ -20,7 +21,8 @@ static inline struct slice check_slice(lua_State *L, int index)
 	return slice;
 }
 
-/* Returns the integer at index; raises an argument error if it is not from least to most. */
+/* Returns the integer at index. Raises an argument error if it is less than least or greater than
+ * most. */
 static inline lua_Integer check_choice(lua_State *L, int index, lua_Integer least,
 	lua_Integer most)
 {
@@ -30,8 +32,8 @@ static inline lua_Integer check_choice(lua_State *L, int index, lua_Integer leas
 	return choice;
 }
 
-/* Returns the seconds at index as whole milliseconds, rounded up; 0 if they are not positive, at
- * most `most`. */
+/* Returns the seconds at index as whole milliseconds, rounded up: 0 if the number is not positive,
+ * and at most `most`. */
 static inline uint64_t check_ms(lua_State *L, int index, uint64_t most)
 {
 	lua_Number ms = luaL_checknumber(L, index) * 1000;
@@ -51,6 +53,22 @@ static inline uint32_t check_wait(lua_State *L, int index)
 static inline uint64_t check_time_limit(lua_State *L, int index)
 {
 	return check_ms(L, index, UINT64_C(1000000000000));
+}
+
+/* Returns the view type at index; 0: no stream. */
+static inline uint8_t check_view(lua_State *L, int index)
+{
+	return (uint8_t)luaL_checkinteger(L, index);
+}
+
+/* Returns the retention whose age in ms, bytes and count are the three arguments from index on. */
+static inline struct retention check_retention(lua_State *L, int index)
+{
+	return (struct retention){
+		.age_ms = (uint64_t)luaL_checkinteger(L, index),
+		.max_bytes = (uint64_t)luaL_checkinteger(L, index + 1),
+		.max_count = (uint64_t)luaL_checkinteger(L, index + 2),
+	};
 }
 
 #endif

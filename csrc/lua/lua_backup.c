@@ -27,7 +27,7 @@ static struct backup_handle *check_backup(lua_State *L)
 }
 
 /* backup(db, path, compact, overwrite, busy timeout in seconds) -> backup; or nil, err, code */
-static int backup(lua_State *L)
+static int start_backup(lua_State *L)
 {
 	struct tide_backup_options options = {
 		.path = luaL_checkstring(L, 2),
@@ -54,7 +54,7 @@ static int backup(lua_State *L)
 }
 
 /* compact(db that was opened exclusively) -> backup; or nil, err, code */
-static int compact(lua_State *L)
+static int start_compaction(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct backup_handle *handle = new_child(L, 1, sizeof *handle, BACKUP_TYPE, 1,
@@ -117,8 +117,8 @@ static int backup_progress(lua_State *L)
 	return 3;
 }
 
-/* backup_wait(backup, seconds) -> true if the copy has ended. Sleeps until then, until the time is
- * over or until a signal. */
+/* backup_wait(backup, seconds) -> true if the copy has ended. Sleeps until it has ended, until the
+ * time has passed or until a signal. */
 static int backup_wait(lua_State *L)
 {
 	struct backup_handle *handle = check_backup(L);
@@ -139,8 +139,8 @@ static int backup_pollfd(lua_State *L)
 void open_backups(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "backup", backup },
-		{ "compact", compact },
+		{ "backup", start_backup },
+		{ "compact", start_compaction },
 		{ "backup_result", backup_result },
 		{ "backup_progress", backup_progress },
 		{ "backup_wait", backup_wait },

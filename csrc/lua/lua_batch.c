@@ -1,7 +1,7 @@
 /* lua_batch.c - batches: encoded items that are stored many at a time (table:load).
  *
  * An item is encoded when it is added. The caller may therefore reuse its Lua table,
- * and the batch keeps only bytes until there are enough of them for a transaction.
+ * and the batch contains only bytes until it is large enough for a transaction.
  */
 #include <lauxlib.h>
 
@@ -11,7 +11,7 @@
 
 static const char BATCH_TYPE[] = "tidetable.core.batch";
 
-/* Bytes of items that are enough for a transaction. */
+/* Number of bytes at which a batch should be stored in a transaction. */
 #define TRANSACTION_BYTES (4u << 20)
 
 struct batch {
@@ -22,7 +22,7 @@ struct batch {
 };
 
 /* batch() -> an empty batch */
-static int batch(lua_State *L)
+static int new_batch(lua_State *L)
 {
 	struct batch *batch = lua_newuserdatauv(L, sizeof *batch, 0);
 
@@ -62,7 +62,7 @@ static int add_item(struct batch *batch, struct slice item, struct failure *fail
 }
 
 /* pack(batch, item) -> true if the batch has enough bytes for a transaction; or nil, err, code */
-static int pack(lua_State *L)
+static int pack_item(lua_State *L)
 {
 	struct batch *batch = check_type(L, 1, BATCH_TYPE);
 	struct failure failure;
@@ -99,8 +99,8 @@ static int put_items(struct tide *tide, struct tide_table *table, const struct b
 	return err;
 }
 
-/* Returns nil, err, code, the number of items that are in the open transaction nevertheless, and
- * the number of the item that was refused (0: the failure is not about an item). */
+/* Returns nil, err, code, the number of items that were stored in the open transaction before the
+ * failure, and the number of the item that was refused (0: no item was refused). */
 static int return_load_failure(lua_State *L, const struct failure *failure, lua_Integer stored,
 	lua_Integer number)
 {
@@ -110,10 +110,11 @@ static int return_load_failure(lua_State *L, const struct failure *failure, lua_
 	return 5;
 }
 
-/* load(table, batch, most, inside) -> number of items stored; or as return_load_failure. Stores
- * the batch's next items, at most `most`, in one transaction, or in the open one if inside is
- * true. After a failure the same items are the next again. */
-static int load(lua_State *L)
+/* load(table, batch, most, inside) -> number of items stored; or the results of
+ * return_load_failure. Stores the batch's next items, at most `most`, in a new transaction, or in
+ * the open transaction if inside is true. After a failure the next call begins with the same
+ * items. */
+static int load_batch(lua_State *L)
 {
 	struct database *database;
 	struct table_handle *table = check_table(L, 1, &database);
@@ -149,9 +150,9 @@ static int load(lua_State *L)
 void open_batches(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "batch", batch },
-		{ "pack", pack },
-		{ "load", load },
+		{ "batch", new_batch },
+		{ "pack", pack_item },
+		{ "load", load_batch },
 		{ NULL, NULL },
 	};
 

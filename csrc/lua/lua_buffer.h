@@ -2,9 +2,9 @@
  *
  * Whenever Lua allocates, the collector may run a finalizer, which may use or close
  * the handle that is being read. Therefore bytes that the core lends are first
- * copied into a Lua userdata, or their memory is moved to one, and Lua tables are
- * made from that. The userdata is allocated before the core is called; code that
- * must allocate in between checks its handle again.
+ * copied into a Lua userdata, or their memory is moved to a userdata, and Lua
+ * tables are created from this userdata. It is allocated before the core is called.
+ * Code that allocates between two calls of the core checks its handle again.
  */
 #ifndef LUA_LUA_BUFFER_H
 #define LUA_LUA_BUFFER_H
@@ -28,8 +28,9 @@ struct lua_buffer {
 struct lua_buffer *new_lua_buffer(lua_State *L);
 
 /* Pushes the buffer that is kept in user value n of the userdata at index `owner`, and in *kept,
- * and sets `taken`. If it is taken already, by an outer call or by a call that an error has ended,
- * replaces it with a new buffer. The caller clears `taken` when it no longer needs the bytes. */
+ * and sets `taken`. If `taken` is set already, by an outer call or by a call that ended with an
+ * error, replaces the buffer with a new one. The caller clears `taken` when it no longer needs the
+ * bytes. */
 struct lua_buffer *take_lua_buffer(lua_State *L, int owner, int n, struct lua_buffer **kept);
 
 /* Creates the type of buffers. */

@@ -32,7 +32,7 @@ static struct tide_checkup *check_checkup(lua_State *L)
 }
 
 /* check(db) -> checkup; or nil, err, code */
-static int check(lua_State *L)
+static int start_check(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct checkup_handle *handle = new_child(L, 1, sizeof *handle, CHECKUP_TYPE, 1,
@@ -52,7 +52,7 @@ static int check(lua_State *L)
 	return 1;
 }
 
-static int start_file(struct checkup_handle *handle, const char *path, bool child,
+static int start_checkup(struct checkup_handle *handle, const char *path, bool child,
 	uint32_t stall_timeout_ms, struct failure *failure)
 {
 	return child ? tide_checkup_isolated(&handle->checkup, path, stall_timeout_ms, failure) :
@@ -61,7 +61,7 @@ static int start_file(struct checkup_handle *handle, const char *path, bool chil
 
 /* check_file(path, stall timeout in seconds | nil) -> checkup; or nil, err, code. With a timeout
  * the check runs in a child process. */
-static int check_file(lua_State *L)
+static int start_file_check(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
 	bool child = !lua_isnoneornil(L, 2);
@@ -69,14 +69,14 @@ static int check_file(lua_State *L)
 	struct checkup_handle *handle = new_child(L, 1, sizeof *handle, CHECKUP_TYPE, 1,
 		finish_checkup);
 	struct failure failure;
-	int err = start_file(handle, path, child, stall_timeout_ms, &failure);
+	int err = start_checkup(handle, path, child, stall_timeout_ms, &failure);
 
 	if (err && collect_forgotten(L, &failure))
-		err = start_file(handle, path, child, stall_timeout_ms, &failure);
+		err = start_checkup(handle, path, child, stall_timeout_ms, &failure);
 	return err ? return_failure(L, &failure) : 1;
 }
 
-static void set_counts(lua_State *L, const struct report *report)
+static void set_report_counts(lua_State *L, const struct report *report)
 {
 	set_integer(L, "tables", report->tables);
 	set_integer(L, "items", report->items);
@@ -110,14 +110,14 @@ static int check_result(lua_State *L)
 	counts = *report;
 	lua_pushlstring(L, (const char *)report->text.data, report->text.len);
 	lua_createtable(L, 0, 15);
-	set_counts(L, &counts);
+	set_report_counts(L, &counts);
 	lua_pushvalue(L, -2);
 	lua_setfield(L, -2, "text");
 	return 1;
 }
 
-/* check_wait(checkup, seconds) -> true if the check has ended. Sleeps until the result should be
- * asked for, until the time is over or until a signal. */
+/* check_wait(checkup, seconds) -> true if the check has ended. Sleeps until the caller should call
+ * check_result, until the time has passed or until a signal. */
 static int check_wait_for(lua_State *L)
 {
 	struct tide_checkup *checkup = check_checkup(L);
@@ -128,7 +128,7 @@ static int check_wait_for(lua_State *L)
 	return 1;
 }
 
-/* check_pollfd(checkup) -> descriptor that is readable when the result should be asked for */
+/* check_pollfd(checkup) -> descriptor that is readable when the caller should call check_result */
 static int check_pollfd(lua_State *L)
 {
 	lua_pushinteger(L, tide_checkup_descriptor(check_checkup(L)));
@@ -151,8 +151,8 @@ static int clear_readers(lua_State *L)
 void open_checks(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "check", check },
-		{ "check_file", check_file },
+		{ "check", start_check },
+		{ "check_file", start_file_check },
 		{ "check_result", check_result },
 		{ "check_wait", check_wait_for },
 		{ "check_pollfd", check_pollfd },

@@ -29,7 +29,7 @@ static uint64_t check_ms(lua_State *L, int index)
 {
 	lua_Number seconds = luaL_checknumber(L, index);
 
-	luaL_argcheck(L, seconds >= 0 && seconds < 1e14, index, "seconds from 0 to 1e14 expected");
+	luaL_argcheck(L, seconds >= 0 && seconds < 1e14, index, "expected seconds from 0 to 1e14");
 	return (uint64_t)llround(seconds * 1000);
 }
 
@@ -44,7 +44,7 @@ static int drop_clock(lua_State *L)
 	return 0;
 }
 
-/* manual_clock(seconds) -> clock that starts at this time and advances only when told to */
+/* manual_clock(seconds) -> clock that starts at this time and changes only by its methods */
 static int manual_clock(lua_State *L)
 {
 	uint64_t ms = check_ms(L, 1);
@@ -65,25 +65,25 @@ static int is_clock(lua_State *L)
 	return 1;
 }
 
-static int now(lua_State *L)
+static int manual_now(lua_State *L)
 {
 	lua_pushnumber(L, (lua_Number)clock_now_ms(check_clock(L, 1)->clock) / 1000);
 	return 1;
 }
 
-static int advance(lua_State *L)
+static int manual_advance(lua_State *L)
 {
 	clock_advance(check_clock(L, 1)->clock, check_ms(L, 2));
 	return 0;
 }
 
-static int set(lua_State *L)
+static int manual_set(lua_State *L)
 {
 	clock_set(check_clock(L, 1)->clock, check_ms(L, 2));
 	return 0;
 }
 
-static int reboot(lua_State *L)
+static int manual_reboot(lua_State *L)
 {
 	clock_reboot(check_clock(L, 1)->clock);
 	return 0;
@@ -132,10 +132,10 @@ static int process_time(lua_State *L)
 void open_clocks(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "now", now },
-		{ "advance", advance },
-		{ "set", set },
-		{ "reboot", reboot },
+		{ "now", manual_now },
+		{ "advance", manual_advance },
+		{ "set", manual_set },
+		{ "reboot", manual_reboot },
 		{ NULL, NULL },
 	};
 

@@ -285,7 +285,7 @@ static int worker_is_alive(lua_State *L)
 	struct slice opening = check_slice(L, 2);
 	struct shard_owner owner = { .worker = (uint32_t)check_choice(L, 3, 1, UINT32_MAX) };
 
-	luaL_argcheck(L, opening.len == WORKER_OPENING_BYTES, 2, "an opening expected");
+	luaL_argcheck(L, opening.len == WORKER_OPENING_BYTES, 2, "expected an opening");
 	memcpy(owner.opening, opening.data, WORKER_OPENING_BYTES);
 	lua_pushboolean(L, tide_worker_is_alive(database->tide, &owner, check_number(L, 4),
 		check_time_limit(L, 5), check_time_limit(L, 6)));

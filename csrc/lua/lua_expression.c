@@ -1,7 +1,7 @@
-/* lua_expression.c - the options of a request that has expressions.
+/* lua_expression.c - reads the options of a request that has expressions.
  *
- * Reading them allocates no memory of Lua: a step of the collector could run a finalizer that
- * makes a request with the same handle.
+ * Reading allocates no memory of Lua, because the collector could then run a finalizer that uses
+ * the same handle for another request.
  */
 #include "lua/lua_expression.h"
 
@@ -31,7 +31,7 @@ static const char *const field_names[FIELDS] = {
 	"names", "values", "n", "condition", "key_condition", "filter", "projection",
 };
 
-/* Registry keys of these names as strings of Lua. */
+/* Registry keys of the Lua strings with these names. */
 static const char field_keys[FIELDS] = { 0 };
 
 void open_requests(lua_State *L)
@@ -49,11 +49,11 @@ static int push_raw(lua_State *L, int index, enum field field)
 	return lua_rawget(L, index);
 }
 
-/* A key or name that is not a string. */
-static int refuse(lua_State *L, struct failure *failure, const char *field, const char *what,
+/* Returns VALIDATION for the value at index, which has the wrong type. */
+static int refuse_type(lua_State *L, struct failure *failure, const char *field, const char *what,
 	int index)
 {
-	return fail_as(failure, ERR_VALIDATION, "%s: %s expected, got %s", field, what,
+	return fail_as(failure, ERR_VALIDATION, "%s: expected %s, got %s", field, what,
 		luaL_typename(L, index));
 }
 
@@ -66,9 +66,9 @@ static int read_names(lua_State *L, struct tide_expressions *expressions,
 
 	for (lua_pushnil(L); !err && lua_next(L, -2); lua_pop(L, 1)) {
 		if (lua_type(L, -2) != LUA_TSTRING)
-			return refuse(L, failure, "names", "a placeholder as key", -2);
+			return refuse_type(L, failure, "names", "a placeholder as key", -2);
 		if (lua_type(L, -1) != LUA_TSTRING)
-			return refuse(L, failure, "names", "an attribute name", -1);
+			return refuse_type(L, failure, "names", "an attribute name", -1);
 		err = tide_expressions_add_name(expressions, string_at(L, -2), string_at(L, -1));
 	}
 	return err ? fail(failure, err) : 0;
@@ -83,7 +83,7 @@ static int read_values(lua_State *L, struct database *database,
 		struct value value;
 
 		if (lua_type(L, -2) != LUA_TSTRING)
-			return refuse(L, failure, "values", "a placeholder as key", -2);
+			return refuse_type(L, failure, "values", "a placeholder as key", -2);
 		err = read_value(L, -1, &database->parameter, string_at(L, -2), &value, failure);
 		if (err)
 			return err;
@@ -104,7 +104,7 @@ static int read_map(lua_State *L, int index, struct database *database, enum fie
 		err = is_names ? read_names(L, expressions, failure) :
 			read_values(L, database, expressions, failure);
 	} else if (type != LUA_TNIL) {
-		err = refuse(L, failure, field_names[field], "a table", -1);
+		err = refuse_type(L, failure, field_names[field], "a table", -1);
 	}
 	return err;
 }
@@ -150,7 +150,7 @@ static int read_texts(lua_State *L, int index, struct tide_expressions *expressi
 	unsigned takes, struct failure *failure)
 {
 	static const enum field fields[EXPRESSION_KINDS] = {
-		[EXPRESSION_UPDATE] = FIELDS,            /* an argument of its own */
+		[EXPRESSION_UPDATE] = FIELDS,            /* an argument, not an option */
 		[EXPRESSION_CONDITION] = CONDITION,
 		[EXPRESSION_KEY_CONDITION] = KEY_CONDITION,
 		[EXPRESSION_FILTER] = FILTER,
@@ -169,13 +169,13 @@ static int read_texts(lua_State *L, int index, struct tide_expressions *expressi
 			err = tide_expressions_parse(expressions, (enum expression_kind)kind,
 				string_at(L, -1), failure);
 		else if (type != LUA_TNIL)
-			err = refuse(L, failure, field_names[fields[kind]], "a string", -1);
+			err = refuse_type(L, failure, field_names[fields[kind]], "a string", -1);
 		lua_pop(L, 1);
 	}
 	return err;
 }
 
-/* Names and values are read after the texts, whose errors come first. */
+/* Reads names and values after the texts, because an error in a text is reported first. */
 static int read_options(lua_State *L, int index, struct database *database,
 	struct tide_expressions *expressions, unsigned takes, struct positions *positions,
 	struct failure *failure)

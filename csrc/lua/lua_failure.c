@@ -27,7 +27,7 @@ static bool is_retryable(int err)
 	}
 }
 
-/* Pushes a field of the error object at 1, or `missing` if the user has removed it. */
+/* Pushes a field of the error object at 1, or the text `missing` if it is no longer a string. */
 static void push_text_field(lua_State *L, const char *name, const char *missing)
 {
 	lua_pushstring(L, name);
@@ -137,8 +137,24 @@ int raise_failure(lua_State *L, const struct failure *failure)
 	return lua_error(L);
 }
 
+int raise_error(lua_State *L, int err)
+{
+	struct failure failure;
+
+	fail(&failure, err);
+	return raise_failure(L, &failure);
+}
+
+int return_true(lua_State *L, int err, const struct failure *failure)
+{
+	if (err)
+		return return_failure(L, failure);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
 /* library(prefix): sets the prefix of the source names of the library's own Lua files */
-static int library(lua_State *L)
+static int set_library_prefix(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TSTRING);
 	lua_settop(L, 1);
@@ -147,7 +163,7 @@ static int library(lua_State *L)
 }
 
 /* invalid(message) -> nil, an error object, "VALIDATION" */
-static int invalid(lua_State *L)
+static int return_invalid(lua_State *L)
 {
 	struct failure failure;
 
@@ -157,8 +173,8 @@ static int invalid(lua_State *L)
 
 void open_failures(lua_State *L)
 {
-	lua_pushcfunction(L, invalid);
+	lua_pushcfunction(L, return_invalid);
 	lua_setfield(L, -2, "invalid");
-	lua_pushcfunction(L, library);
+	lua_pushcfunction(L, set_library_prefix);
 	lua_setfield(L, -2, "library");
 }

@@ -3,7 +3,7 @@
  * An error object is a table:
  *
  *     code        "VALIDATION", "BUSY", ... (base/error.h)
- *     message     text for people
+ *     message     description
  *     exception   name of DynamoDB's exception
  *     retryable   true if the same call may succeed later
  *     outcome     "none": nothing was changed; "unknown": the commit may have been made
@@ -24,15 +24,21 @@
 
 #define ERROR_TYPE "tidetable.error"
 
-/* Pushes nil, the error object and its code, and returns 3: for failures that a correct program
- * must expect. Raises NESTED, which is always a mistake in the program and, if its result is
- * ignored, would be a lost write. */
+/* Pushes nil, the error object and its code, and returns 3. For failures that a correct program
+ * must expect. Raises NESTED instead, because it is always a mistake in the program, and a program
+ * that ignores the result would lose a write. */
 int return_failure(lua_State *L, const struct failure *failure);
 
-/* Raises the error object: for misuse, and for failures that can't be returned (from iterators). */
+/* Raises the error object. For misuse, and for iterators, which can't return failures. */
 int raise_failure(lua_State *L, const struct failure *failure);
 
-/* Adds the function `library` to the table on top of the stack. */
+/* Raises the error object of an error that needs no message of its own. */
+int raise_error(lua_State *L, int err);
+
+/* Returns true to Lua if err is 0, otherwise nil, err, code. */
+int return_true(lua_State *L, int err, const struct failure *failure);
+
+/* Adds the functions `invalid` and `library` to the table on top of the stack. */
 void open_failures(lua_State *L);
 
 #endif

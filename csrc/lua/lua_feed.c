@@ -10,9 +10,9 @@
 #include "lua/lua_handle.h"
 #include "lua/lua_value.h"
 
-/* User values: the database; a table of the info of each stream by its id; the info of the stream
- * of the last record; the metatable of records, which is faster to get here than from the
- * registry. An info is a table with the fields of a record that are those of its stream. */
+/* User values: the database; a table that maps the id of each stream to its info; the info of the
+ * last record's stream; the metatable of records, which is read faster from here than from the
+ * registry. An info is a table with the fields that are equal for all records of a stream. */
 enum user_value { VALUE_DATABASE = 1, VALUE_INFOS, VALUE_INFO, VALUE_RECORD_TYPE };
 #define USER_VALUES 4
 
@@ -23,10 +23,10 @@ enum user_value { VALUE_DATABASE = 1, VALUE_INFOS, VALUE_INFO, VALUE_RECORD_TYPE
 struct feed_handle {
 	struct child child;
 	struct tide_feed *feed;
-	struct tide_expressions *expressions;        /* until the feed is started */
+	struct tide_expressions *expressions;        /* NULL after the feed was started */
 	bool is_filtered;
 	uint64_t left;               /* records left until the limit */
-	uint32_t known;              /* stream of VALUE_INFO; 0: none */
+	uint32_t known;              /* id of the stream whose info is VALUE_INFO; 0: none */
 	uint32_t page;               /* maximum number of records of the last page */
 };
 
@@ -59,8 +59,9 @@ static int read_filter(lua_State *L, struct database *database, struct feed_hand
 	return err;
 }
 
-/* Sets *image to the name of an image that the filter reads and the stream does not contain; NULL
- * if there is none, or the feed is one of all streams. Then sets *view to the stream's view. */
+/* Sets *image to the name of an image that the filter reads and the stream does not contain, and
+ * *view to the stream's view. Sets *image to NULL if there is no such image, or if the feed reads
+ * all streams. */
 static int find_unstored_image(struct database *database, const struct feed_handle *handle,
 	uint32_t stream, const char **image, const char **view, struct failure *failure)
 {
@@ -79,7 +80,7 @@ static int find_unstored_image(struct database *database, const struct feed_hand
 }
 
 /* Starts the feed with the filter of the handle and the key at 6. */
-static int start(lua_State *L, struct database *database, struct feed_handle *handle,
+static int start_feed(lua_State *L, struct database *database, struct feed_handle *handle,
 	uint32_t stream, struct failure *failure)
 {
 	struct slice key = { 0 };
@@ -101,7 +102,7 @@ static int start(lua_State *L, struct database *database, struct feed_handle *ha
 	return err;
 }
 
-/* Pushes and returns a new feed without an object. */
+/* Pushes and returns the handle of a feed that was not started yet. */
 static struct feed_handle *new_feed(lua_State *L, lua_Integer limit)
 {
 	struct feed_handle *handle = new_child(L, 1, sizeof *handle, FEED_TYPE, USER_VALUES,
@@ -118,7 +119,7 @@ static struct feed_handle *new_feed(lua_State *L, lua_Integer limit)
 /* feed(db, stream id or 0, from, at, limit | nil, key | nil, options with a filter | nil) -> feed;
  * nil, err, code; false, wanted, given, index of a nil; or false, name of an image that the filter
  * reads and the stream does not contain, view type of the stream */
-static int feed(lua_State *L)
+static int start_new_feed(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	uint32_t stream = (uint32_t)luaL_checkinteger(L, 2);
@@ -135,7 +136,7 @@ static int feed(lua_State *L)
 	luaL_argcheck(L, stream || lua_isnil(L, 6), 6, "a key requires a stream");
 	handle = new_feed(L, limit);
 	check_database(L, 1);
-	/* From here to adopt, Lua allocates nothing. */
+	/* Until adopt is called, Lua allocates nothing, so no finalizer can close the database. */
 	err = read_filter(L, database, handle, &positions, &failure);
 	if (!err && positions.is_wrong)
 		return push_positions(L, &positions);
@@ -148,7 +149,7 @@ static int feed(lua_State *L)
 		return 3;
 	}
 	if (!err)
-		err = start(L, database, handle, stream, &failure);
+		err = start_feed(L, database, handle, stream, &failure);
 	if (err)
 		return return_failure(L, &failure);
 	adopt(&handle->child, database);
@@ -212,9 +213,9 @@ static int set_info(lua_State *L, struct feed_handle *handle, uint32_t stream,
 /* --- records --- */
 
 /* Pushes the page's next record and returns 1. Returns 0 at the end of the page, or if the
- * record's stream was removed after the page was read (the next fill reports this); or an error. A
- * finalizer may advance or close the feed whenever Lua allocates, so memory is allocated first and
- * the page's record is compared with the one it was allocated for. */
+ * record's stream was removed after the page was read, which the next fill reports; otherwise an
+ * error. A finalizer may advance or close the feed whenever Lua allocates. So the memory for the
+ * record is allocated first, and is used only if the next record still has the same length. */
 static int push_next(lua_State *L, struct feed_handle *handle, struct failure *failure)
 {
 	struct slice record, again;
@@ -317,7 +318,7 @@ static int next_record(lua_State *L)
 }
 
 /* records(feed) -> an iterator function that contains the feed, like items (lua_query.c) */
-static int records(lua_State *L)
+static int feed_records(lua_State *L)
 {
 	check_type(L, 1, FEED_TYPE);
 	lua_settop(L, 1);
@@ -354,7 +355,7 @@ static int check_end_of(lua_State *L)
 }
 
 /* position(feed) -> sequence number of the last record returned or left out by the filter */
-static int position(lua_State *L)
+static int feed_position(lua_State *L)
 {
 	struct database *database;
 	struct feed_handle *handle = check_feed(L, &database);
@@ -364,7 +365,7 @@ static int position(lua_State *L)
 }
 
 /* is_past(feed, transaction id) -> true if the feed has read records after the transaction */
-static int is_past(lua_State *L)
+static int feed_past(lua_State *L)
 {
 	struct database *database;
 	struct feed_handle *handle = check_feed(L, &database);
@@ -374,7 +375,7 @@ static int is_past(lua_State *L)
 }
 
 /* is_done(feed) -> true if the limit is reached */
-static int is_done(lua_State *L)
+static int feed_done(lua_State *L)
 {
 	struct database *database;
 
@@ -409,13 +410,13 @@ static int is_touched(lua_State *L)
 void open_feeds(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "feed", feed },
-		{ "records", records },
+		{ "feed", start_new_feed },
+		{ "records", feed_records },
 		{ "try_record", try_record },
 		{ "check_end", check_end_of },
-		{ "position", position },
-		{ "is_past", is_past },
-		{ "is_done", is_done },
+		{ "position", feed_position },
+		{ "is_past", feed_past },
+		{ "is_done", feed_done },
 		{ "wait_feed", wait_feed },
 		{ "is_touched", is_touched },
 		{ NULL, NULL },

@@ -1,7 +1,7 @@
 /* lua_handle.h - handles: the userdata for databases and for the objects created from them.
  *
- * A handle is created closed, before its object is opened, so that the collector
- * can close it if Lua runs out of memory in between. Objects created from a
+ * A handle is created in the closed state, before its object is opened, so that the
+ * collector can close the object if Lua runs out of memory. Objects created from a
  * database (queries, feeds, wakeups, ...) are its children: each keeps the
  * database alive by a user value and is in the database's list, and closing the
  * database finishes them first. Using a closed handle raises CLOSED; using a
@@ -53,27 +53,28 @@ struct database;
 
 /* The transactions of db:transact that are running in a Lua state. One for each state. */
 struct running {
-	struct database *innermost;  /* database of the innermost; NULL: none */
+	struct database *innermost;  /* database of the innermost transaction; NULL: none */
 	bool watches;                /* watch_coroutine has set hooks */
 };
 
 struct database {
 	type_word type;
 	struct tide *tide;           /* NULL: closed */
-	struct child *children;      /* list */
-	struct running *running;     /* of the Lua state */
+	struct child *children;      /* first of a list of the open children; NULL: none */
+	struct running *running;     /* running transactions of the Lua state */
 	struct database *outer;      /* database of the enclosing transaction; NULL: none */
 	size_t held;                 /* bytes of memory that the children occupy */
 	size_t charged;              /* part of held that was reported to the collector */
 	size_t collect_at;           /* bytes held at which all garbage is collected */
-	uint64_t deadline_ms;        /* of the open db:transact, by the process's clock; 0: none */
+	uint64_t deadline_ms;        /* clock_elapsed_ms of the process's clock at which the open
+	                              * db:transact times out; 0: none is open */
 	uint64_t transactions;       /* number of transactions begun; identifies the open one */
 	struct builder builder;      /* encodes arguments */
 	struct builder second, third;        /* further arguments of one call (BETWEEN) */
 	struct builder parameter;            /* value of a placeholder of an expression */
-	struct tide_expressions *expressions;        /* of writes and gets; NULL: not used yet */
-	struct buffer bytes;         /* items that are copied */
-	struct lua_buffer *buffer;   /* item returned by get; user value 2 */
+	struct tide_expressions *expressions;        /* for writes and gets; NULL: not used yet */
+	struct buffer bytes;         /* copies of items during a call */
+	struct lua_buffer *buffer;   /* item that get returns; kept in user value 2 */
 };
 
 /* An object created from a database. First member of each such handle. */
@@ -94,7 +95,8 @@ struct table_handle {
 struct snapshot_handle {
 	struct child child;
 	struct tide_snapshot *snapshot;      /* NULL: released at its time limit */
-	uint64_t deadline_ms;                /* by the process's clock */
+	uint64_t deadline_ms;                /* clock_elapsed_ms of the process's clock at the time
+	                                      * limit */
 };
 
 /* Raises CLOSED or FORKED unless the database can be used. */
@@ -133,9 +135,9 @@ void *new_child(lua_State *L, int index, size_t size, const char *type, int valu
 /* Adds the child to the database's list. Must be called when the child's object is open. */
 void adopt(struct child *child, struct database *database);
 
-/* If the failure is that a resource has run out which unreferenced handles may hold (descriptors,
- * inotify watches, reader slots, threads), collects all garbage and returns true. The caller then
- * checks its handles again, because finalizers have run, and tries once more. */
+/* Returns true if a resource has run out that unreferenced handles may hold (descriptors, inotify
+ * watches, reader slots, threads), after collecting all garbage. The caller then checks its handles
+ * again, because finalizers have run, and repeats the call once. */
 bool collect_forgotten(lua_State *L, const struct failure *failure);
 
 /* Sets the number of bytes of core memory that an adopted child occupies. The collector does not
@@ -143,12 +145,15 @@ bool collect_forgotten(lua_State *L, const struct failure *failure);
  * finalized in time. Finalizers may run in this function and may finish this child, too. */
 void hold_memory(lua_State *L, struct child *child, size_t bytes);
 
+/* Finishes all children of a database that is being closed. */
+void finish_children(struct database *database);
+
 /* Finishes the child at 1; raises an argument error for other values. May be called again. It is
  * __gc, __close and close of each type of child. */
 int finish_child(lua_State *L);
 
-/* Runs the hook that is set, for example by Ctrl-C. For loops in C: many pages without a matching
- * item or record may follow each other. May raise. */
+/* Runs the hook that is set, for example by Ctrl-C. May raise an error. For loops in C, which may
+ * read many pages without a matching item or record. */
 void run_hooks(lua_State *L);
 
 /* Pushes the metatable of a type, created with __name and __metatable, or the existing one if the
@@ -158,9 +163,11 @@ void new_type(lua_State *L, const char *type, lua_CFunction collect, lua_CFuncti
 /* Draws the random number of type_word, once in a process. Raises an error if getrandom fails. */
 void open_types(lua_State *L);
 
-/* Each adds the functions of one file to the table on top of the stack. */
+/* Each of these adds the functions of one file to the table on top of the stack. */
 void open_databases(lua_State *L);
 void open_tables(lua_State *L);
+void open_streams(lua_State *L);
+void open_items(lua_State *L);
 void open_batches(lua_State *L);
 void open_transactions(lua_State *L);
 void open_queries(lua_State *L);

@@ -13,10 +13,10 @@
 
 static const char CONVERTER_TYPE[] = "tidetable.core.json";
 
-/* Memory above which the buffers are freed after a call. */
+/* Number of bytes above which a buffer is freed after a call. */
 #define KEPT_BYTES (1u << 20)
 
-/* Upvalue of the functions: memory that they use again. */
+/* Upvalue of the functions: buffers that all calls use. */
 struct converter {
 	type_word type;
 	struct builder builder;      /* encodes an item for json_encode */
@@ -34,7 +34,7 @@ static int release_converter(lua_State *L)
 	return 0;
 }
 
-static struct converter *upvalue(lua_State *L)
+static struct converter *converter_of_call(lua_State *L)
 {
 	return check_type(L, lua_upvalueindex(1), CONVERTER_TYPE);
 }
@@ -103,7 +103,7 @@ int return_defect(lua_State *L, const struct json_reader *reader, struct slice t
 	fail(&failure, err);
 	if (err != ERR_VALIDATION)
 		return return_failure(L, &failure);
-	/* Lua strings are made first: a finalizer may use the reader. */
+	/* The Lua strings are created first, because a finalizer may use the reader. */
 	luaL_checkstack(L, 12, "no stack left for an error");
 	push_slice(L, buffer_slice(&reader->fault.reason));
 	push_slice(L, buffer_slice(&reader->path));
@@ -138,7 +138,7 @@ int return_defect(lua_State *L, const struct json_reader *reader, struct slice t
 
 /* --- functions --- */
 
-static void trim(struct converter *converter)
+static void free_large_buffers(struct converter *converter)
 {
 	if (converter->text.cap > KEPT_BYTES)
 		buffer_release(&converter->text);
@@ -149,7 +149,7 @@ static void trim(struct converter *converter)
 /* json_encode(item, form, names that come first | nil) -> text; or nil, err, code */
 static int json_encode(lua_State *L)
 {
-	struct converter *converter = upvalue(L);
+	struct converter *converter = converter_of_call(L);
 	enum json_form form = check_json_form(L, 2);
 	struct buffer *text = &converter->text;
 	struct json_names names;
@@ -169,7 +169,7 @@ static int json_encode(lua_State *L)
 		return return_failure(L, &failure);
 	}
 	push_slice(L, buffer_slice(text));
-	trim(converter);
+	free_large_buffers(converter);
 	return 1;
 }
 
@@ -177,7 +177,7 @@ static int json_encode(lua_State *L)
  * Without a position the whole text must be one item. */
 static int json_decode(lua_State *L)
 {
-	struct converter *converter = upvalue(L);
+	struct converter *converter = converter_of_call(L);
 	struct json_reader *reader = &converter->reader;
 	struct slice text = check_slice(L, 1), item;
 	enum json_form form = check_json_form(L, 2);
@@ -190,11 +190,11 @@ static int json_decode(lua_State *L)
 	err = json_read_item(reader, text, at, is_whole ? NULL : &end, form, &item);
 	if (err)
 		return return_defect(L, reader, text, err);
-	/* The item is copied, because a finalizer may use the reader. Allocating the copy runs
-	 * none before the bytes are in it. */
+	/* The item is copied to a Lua string, because a finalizer may use the reader. Lua copies
+	 * the bytes before it runs a finalizer. */
 	lua_settop(L, 1);
 	push_slice(L, item);
-	trim(converter);
+	free_large_buffers(converter);
 	push_item(L, check_slice(L, -1));
 	lua_pushinteger(L, (lua_Integer)end + 1);
 	return 2;
@@ -218,7 +218,7 @@ static size_t find_wrapped(struct slice text, struct slice name)
 }
 
 /* Returns true if only the end of an object follows at `at`. */
-static bool closes(struct slice text, size_t at)
+static bool is_object_end(struct slice text, size_t at)
 {
 	const uint8_t *end = text.data + text.len;
 
@@ -227,11 +227,11 @@ static bool closes(struct slice text, size_t at)
 }
 
 /* json_bytes(text, form, wrapper | nil) -> the encoded item; nil if the text has a defect, which
- * json_decode describes. With a wrapper the text is an object with this name only, and its value is
- * the item. */
+ * json_decode describes. With a wrapper, such as "Item", the text must be an object whose only
+ * member has this name, and the member's value is the item. */
 static int json_bytes(lua_State *L)
 {
-	struct converter *converter = upvalue(L);
+	struct converter *converter = converter_of_call(L);
 	struct slice text = check_slice(L, 1), item;
 	enum json_form form = check_json_form(L, 2);
 	bool is_whole = lua_isnoneornil(L, 3);
@@ -243,10 +243,10 @@ static int json_bytes(lua_State *L)
 	err = json_read_item(&converter->reader, text, at, is_whole ? NULL : &end, form, &item);
 	if (err == ERR_NO_MEMORY)
 		return return_defect(L, &converter->reader, text, err);
-	if (err || (!is_whole && !closes(text, end)))
+	if (err || (!is_whole && !is_object_end(text, end)))
 		return 0;
 	push_slice(L, item);
-	trim(converter);
+	free_large_buffers(converter);
 	return 1;
 }
 

@@ -11,7 +11,7 @@
 /* Maximum number of names that come first in an object. */
 #define JSON_ORDER_MAX 16
 
-/* The argument `first`: names, which are kept on the stack. */
+/* Names that come first in an object. Their strings are on the stack. */
 struct json_names {
 	struct slice names[JSON_ORDER_MAX];
 	struct json_order order;

@@ -48,7 +48,7 @@ void kind_set(lua_State *L, enum kind kind)
 	lua_setmetatable(L, -2);
 }
 
-static void push_text(lua_State *L, int index)
+static void push_as_text(lua_State *L, int index)
 {
 	int type = lua_type(L, index);
 
@@ -61,9 +61,9 @@ static void push_text(lua_State *L, int index)
 int concat_as_text(lua_State *L)
 {
 	lua_settop(L, 2);
-	push_text(L, 1);
+	push_as_text(L, 1);
 	lua_replace(L, 1);
-	push_text(L, 2);
+	push_as_text(L, 2);
 	lua_replace(L, 2);
 	lua_settop(L, 2);
 	lua_concat(L, 2);

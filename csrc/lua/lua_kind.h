@@ -22,7 +22,7 @@
 
 enum kind {
 	KIND_NONE,           /* no metatable */
-	KIND_FOREIGN,        /* a metatable that is not ours */
+	KIND_FOREIGN,        /* a metatable that the library did not create */
 	KIND_NUMBER,
 	KIND_BINARY,
 	KIND_LIST,

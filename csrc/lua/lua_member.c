@@ -1,4 +1,4 @@
-/* lua_member.c - reads of methods that userdata of the core does not have. */
+/* lua_member.c - errors for unknown methods of the core's userdata. */
 #include "lua/lua_member.h"
 
 #include <lauxlib.h>

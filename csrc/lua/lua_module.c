@@ -23,6 +23,8 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_failures(L);
 	open_databases(L);
 	open_tables(L);
+	open_streams(L);
+	open_items(L);
 	open_batches(L);
 	open_transactions(L);
 	open_queries(L);

@@ -1,7 +1,7 @@
-/* lua_output.c - standard output of the command line: into a file that appears when it is complete,
- * or into a non-blocking pipe.
+/* lua_output.c - standard output of the command line: to a file that gets its name when it is
+ * complete, or to a non-blocking pipe.
  *
- * A process has one standard output, so there is one redirection.
+ * A process has one standard output, so the redirection is a global variable.
  */
 #include <stdio.h>
 
@@ -50,8 +50,8 @@ static ssize_t write_waiting(void *cookie, const char *bytes, size_t len)
 	return output_write(bytes, len) ? (ssize_t)len : 0;
 }
 
-/* poll_output(io.stdout): makes the file wait while a non-blocking standard output accepts no
- * bytes. stdio would drop them. */
+/* poll_output(io.stdout): makes writes to the file wait while a non-blocking standard output
+ * accepts no bytes, because stdio would drop the bytes. */
 static int poll_output(lua_State *L)
 {
 	luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);

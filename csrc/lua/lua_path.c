@@ -17,7 +17,7 @@ void path_start(struct path *path)
 }
 
 /* Appends the piece, or "..." if it does not fit. */
-static void add(struct path *path, const char *piece, size_t len)
+static void add_piece(struct path *path, const char *piece, size_t len)
 {
 	if (path->full)
 		return;
@@ -49,7 +49,7 @@ static bool is_identifier(struct slice name)
 }
 
 /* Returns the longest prefix of at most NAME_MAX_SHOWN bytes that ends between characters. */
-static struct slice shortened(struct slice text)
+static struct slice shortened_name(struct slice text)
 {
 	if (text.len <= NAME_MAX_SHOWN)
 		return text;
@@ -61,7 +61,7 @@ static struct slice shortened(struct slice text)
 
 static void add_quoted(struct path *path, struct slice name)
 {
-	struct slice shown = shortened(name);
+	struct slice shown = shortened_name(name);
 	bool is_text = is_utf8(shown);
 	char piece[NAME_MAX_SHOWN * 4 + 8];
 	size_t i, len = 0;
@@ -82,7 +82,7 @@ static void add_quoted(struct path *path, struct slice name)
 	}
 	piece[len++] = '"';
 	piece[len++] = ']';
-	add(path, piece, len);
+	add_piece(path, piece, len);
 }
 
 void path_name(struct path *path, struct slice name)
@@ -96,7 +96,7 @@ void path_name(struct path *path, struct slice name)
 	}
 	piece[0] = '.';
 	memcpy(piece + 1, name.data, name.len);
-	add(path, piece + 1 - dot, name.len + dot);
+	add_piece(path, piece + 1 - dot, name.len + dot);
 }
 
 void path_index(struct path *path, int64_t index)
@@ -104,10 +104,10 @@ void path_index(struct path *path, int64_t index)
 	char piece[24];
 	int len = snprintf(piece, sizeof piece, "[%" PRId64 "]", index);
 
-	add(path, piece, (size_t)len);
+	add_piece(path, piece, (size_t)len);
 }
 
 void path_text(struct path *path, const char *text)
 {
-	add(path, text, strlen(text));
+	add_piece(path, text, strlen(text));
 }

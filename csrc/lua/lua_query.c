@@ -1,4 +1,4 @@
-/* lua_query.c - queries for Lua: iterators, pages, and the reads of optimistic transactions. */
+/* lua_query.c - queries for Lua: iterators, pages and counts. */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -11,14 +11,14 @@
 #include "lua/lua_value.h"
 #include "os/clock.h"
 
-/* Items of the first page and of the largest page of an iteration, the factor by which pages grow,
- * and the bytes of a page that is not the largest for each of its items. */
+/* Number of items of an iteration's first page, the factor by which pages grow up to LARGEST_PAGE,
+ * and the number of bytes for each item at which a smaller page ends. */
 #define FIRST_PAGE 8
-#define LARGEST_PAGE 1000
 #define PAGE_GROWTH 8
 #define ITEM_BYTES 512
 
-/* Size from which the last item of a page is not copied: its page is handed over. */
+/* Size in bytes from which the last item of a page is not copied. The userdata gets the memory of
+ * the page instead. */
 #define LARGE_ITEM 16384
 
 static void finish_query(struct child *child)
@@ -62,8 +62,8 @@ static int read_spec(lua_State *L, struct database *database, const struct key_s
 	return err;
 }
 
-/* Reads the start key into the builder that has the partition key, whose bytes are moved to
- * database->bytes before. */
+/* Reads the start key into database->builder. The partition key is in the same builder, so its
+ * bytes are copied to database->bytes first. */
 static int read_start_key(lua_State *L, struct database *database,
 	struct tide_query_spec *spec, struct value *partition, struct failure *failure)
 {
@@ -105,7 +105,7 @@ static void choose_source(lua_State *L, struct query_handle *handle,
 	if (handle->held) {
 		spec->snapshot = check_held(L, handle->held);
 		luaL_argcheck(L, handle->held->child.database == database, 9,
-			"a snapshot of the table's database expected");
+			"expected a snapshot of the table's database");
 	} else if (inside) {
 		check_deadline(L, database);
 		handle->inside = database->transactions;
@@ -156,7 +156,7 @@ static int read_expressions(lua_State *L, struct database *database,
 /* query(table, partition | nil, comparison, a, b, descending, start_key, limit, snapshot | nil,
  * true to read the open transaction, options with expressions | nil, segment | nil, total segments
  * | nil) -> query; nil, err, code; or false, wanted, given, index of a nil */
-static int query(lua_State *L)
+static int start_new_query(lua_State *L)
 {
 	struct positions positions;
 	struct database *database;
@@ -172,7 +172,7 @@ static int query(lua_State *L)
 	luaL_checkstack(L, LUA_MINSTACK, NULL);
 	handle = new_query(L, 9);
 	check_table(L, 1, &database);
-	/* From here to adopt, Lua allocates nothing. */
+	/* Until adopt is called, Lua allocates nothing, so no finalizer can close the database. */
 	handle->left = (uint64_t)luaL_optinteger(L, 8, INT64_MAX);
 	choose_source(L, handle, database, lua_toboolean(L, 10), &spec);
 	err = read_schema(database, table, spec.snapshot, &schema, &failure);
@@ -198,7 +198,7 @@ static int query(lua_State *L)
 	return 1;
 }
 
-static int raise_late(lua_State *L, struct query_handle *handle, const char *why, int err)
+static int unpin_and_raise(lua_State *L, struct query_handle *handle, const char *why, int err)
 {
 	struct failure failure;
 
@@ -214,34 +214,34 @@ void check_inside(lua_State *L, struct query_handle *handle,
 {
 	if (handle->inside && (handle->inside != database->transactions ||
 			!database->deadline_ms))
-		raise_late(L, handle, "the transaction has ended", ERR_CLOSED);
+		unpin_and_raise(L, handle, "the transaction has ended", ERR_CLOSED);
 }
 
 /* Returns the query at 1; raises an argument error if it was created with a snapshot. */
-static struct query_handle *check_plain(lua_State *L, struct database **database)
+static struct query_handle *check_query_without_snapshot(lua_State *L, struct database **database)
 {
 	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, database);
 
-	luaL_argcheck(L, !handle->held, 1, "a query without a snapshot expected");
+	luaL_argcheck(L, !handle->held, 1, "expected a query without a snapshot");
 	check_inside(L, handle, *database);
 	return handle;
 }
 
 /* pin(query, seconds) -> query; or nil, err, code. Reads all pages from one snapshot, which is
  * held for at most this time. */
-static int pin(lua_State *L)
+static int pin_query(lua_State *L)
 {
 	struct database *database;
-	struct query_handle *handle = check_plain(L, &database);
+	struct query_handle *handle = check_query_without_snapshot(L, &database);
 	struct failure failure;
 	int err;
 
-	luaL_argcheck(L, !handle->pinned, 1, "a query without a snapshot expected");
+	luaL_argcheck(L, !handle->pinned, 1, "expected a query without a snapshot");
 	handle->deadline_ms = clock_elapsed_ms(clock_process()) + check_time_limit(L, 2);
 	err = tide_query_pin(handle->query, database->tide, handle->deadline_ms,
 		&failure);
 	if (err && collect_forgotten(L, &failure)) {
-		check_plain(L, &database);
+		check_query_without_snapshot(L, &database);
 		err = tide_query_pin(handle->query, database->tide, handle->deadline_ms,
 			&failure);
 	}
@@ -254,7 +254,7 @@ static int pin(lua_State *L)
 
 /* Reads the next page, of at most `most` items evaluated. Raises CLOSED or TIMEOUT; returns other
  * errors. */
-static int fill(lua_State *L, struct query_handle *handle, struct database *database,
+static int fill_query_page(lua_State *L, struct query_handle *handle, struct database *database,
 	uint64_t most, struct failure *failure)
 {
 	uint32_t max = most < LARGEST_PAGE ? (uint32_t)most : LARGEST_PAGE;
@@ -265,24 +265,17 @@ static int fill(lua_State *L, struct query_handle *handle, struct database *data
 		check_held(L, handle->held);
 	if (handle->deadline_ms && !tide_query_ended(handle->query) &&
 			clock_elapsed_ms(clock_process()) > handle->deadline_ms)
-		return raise_late(L, handle, "the snapshot was held longer than snapshot_limit",
-			ERR_TIMEOUT);
+		return unpin_and_raise(L, handle,
+			"the snapshot was held longer than snapshot_limit", ERR_TIMEOUT);
 	err = tide_query_fill(handle->query, database->tide, max, failure);
 	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
 	check_open(L, &handle->child);
 	return err;
 }
 
-/* An item whose bytes are in a userdata on the stack. */
-struct owned {
-	struct slice item;
-	uint64_t version;
-	struct lua_buffer *buffer;   /* has the page's memory; NULL: the userdata is a copy */
-};
-
-/* Pushes a userdata that gets the memory of the page, if the next item is its last one; otherwise
- * pushes nothing and returns false. */
-static bool take_page(lua_State *L, struct query_handle *handle, struct owned *owned)
+/* If the next item is the last of the page, pushes a userdata with the memory of the page.
+ * Otherwise pushes nothing and returns false. */
+static bool take_page_memory(lua_State *L, struct query_handle *handle, struct owned_item *owned)
 {
 	struct lua_buffer *buffer = new_lua_buffer(L);
 
@@ -296,10 +289,10 @@ static bool take_page(lua_State *L, struct query_handle *handle, struct owned *o
 	return false;
 }
 
-/* Pushes a userdata with a copy of the next item, which has len bytes. If that is no longer so,
- * pushes nothing and returns false. */
+/* Pushes a userdata with a copy of the next item, which has len bytes. If a finalizer has advanced
+ * the query and the next item has another length, pushes nothing and returns false. */
 static bool copy_next(lua_State *L, struct query_handle *handle, size_t len,
-	struct owned *owned)
+	struct owned_item *owned)
 {
 	void *copy = lua_newuserdatauv(L, len, 0);
 	struct slice lent;
@@ -308,7 +301,7 @@ static bool copy_next(lua_State *L, struct query_handle *handle, size_t len,
 	check_open(L, &handle->child);
 	if (tide_query_peek(handle->query, &sequence, &lent) == 0 && lent.len == len) {
 		memcpy(copy, lent.data, len);
-		*owned = (struct owned){ slice_of(copy, len), sequence, NULL };
+		*owned = (struct owned_item){ slice_of(copy, len), sequence, NULL };
 		tide_query_next(handle->query, &sequence, &lent);
 		return true;
 	}
@@ -316,9 +309,7 @@ static bool copy_next(lua_State *L, struct query_handle *handle, size_t len,
 	return false;
 }
 
-/* Moves the page's next item into a userdata, which it pushes. Returns false at the end of the
- * page. A finalizer may advance or close the query whenever Lua allocates. */
-static bool own_next(lua_State *L, struct query_handle *handle, struct owned *owned)
+bool query_own_next(lua_State *L, struct query_handle *handle, struct owned_item *owned)
 {
 	struct slice lent;
 	uint64_t sequence;
@@ -327,7 +318,7 @@ static bool own_next(lua_State *L, struct query_handle *handle, struct owned *ow
 		check_open(L, &handle->child);
 		if (tide_query_peek(handle->query, &sequence, &lent) == END)
 			return false;
-		if (lent.len >= LARGE_ITEM && take_page(L, handle, owned))
+		if (lent.len >= LARGE_ITEM && take_page_memory(L, handle, owned))
 			return true;
 		check_open(L, &handle->child);
 		if (copy_next(L, handle, lent.len, owned))
@@ -335,9 +326,7 @@ static bool own_next(lua_State *L, struct query_handle *handle, struct owned *ow
 	}
 }
 
-/* Pushes the item, as a table or encoded, and releases memory taken from the page, which the
- * collector does not see. */
-static void push_owned(lua_State *L, const struct owned *owned, bool encoded)
+void query_push_owned(lua_State *L, const struct owned_item *owned, bool encoded)
 {
 	if (encoded)
 		lua_pushlstring(L, (const char *)owned->item.data, owned->item.len);
@@ -356,7 +345,7 @@ int query_fill_more(lua_State *L, struct query_handle *handle, struct database *
 	check_open(L, &handle->child);
 	tide_query_limit_pages(handle->query, page < LARGEST_PAGE ? page * ITEM_BYTES : 0);
 	handle->page = page < LARGEST_PAGE / PAGE_GROWTH ? page * PAGE_GROWTH : LARGEST_PAGE;
-	return fill(L, handle, database, most < page ? most : page, failure);
+	return fill_query_page(L, handle, database, most < page ? most : page, failure);
 }
 
 uint64_t query_wanted(const struct query_handle *handle)
@@ -370,18 +359,18 @@ static int next_item(lua_State *L)
 	struct database *database;
 	struct query_handle *handle;
 	struct failure failure;
-	struct owned owned;
+	struct owned_item owned;
 
 	lua_settop(L, 0);
 	lua_pushvalue(L, lua_upvalueindex(1));
-	handle = check_plain(L, &database);
+	handle = check_query_without_snapshot(L, &database);
 	for (;;) {
 		/* Hooks and finalizers may read the last items of the limit. */
 		if (handle->left == 0) {
 			tide_query_unpin(handle->query, END);
 			return 0;
 		}
-		if (own_next(L, handle, &owned))
+		if (query_own_next(L, handle, &owned))
 			break;
 		if (query_fill_more(L, handle, database, query_wanted(handle), &failure))
 			return raise_failure(L, &failure);
@@ -390,13 +379,13 @@ static int next_item(lua_State *L)
 	}
 	if (handle->left)
 		handle->left--;
-	push_owned(L, &owned, false);
+	query_push_owned(L, &owned, false);
 	return 1;
 }
 
 /* items(query) -> an iterator function that contains the query, so it can also be called outside
  * of a generic for */
-static int items(lua_State *L)
+static int query_items(lua_State *L)
 {
 	check_type(L, 1, QUERY_TYPE);
 	lua_settop(L, 1);
@@ -404,8 +393,8 @@ static int items(lua_State *L)
 	return 1;
 }
 
-/* Pushes the key after which the range continues; nil if it is that of the last item, or the range
- * ends. */
+/* Pushes the key after which the range continues; nil if this is the key of the last item, or if
+ * the range ends with the page. */
 static void push_last_key(lua_State *L, struct query_handle *handle)
 {
 	struct slice key = tide_query_last_key(handle->query);
@@ -425,11 +414,11 @@ static void push_last_key(lua_State *L, struct query_handle *handle)
 	lua_remove(L, -2);
 }
 
-/* Pushes the last key of a page of a count, or its last item, which contains the key; nil if the
- * range ends. */
-static void push_last(lua_State *L, struct query_handle *handle)
+/* Pushes the last key of a page that was counted, or the last item, which contains the key; nil if
+ * the range ends with the page. */
+static void push_last_of_page(lua_State *L, struct query_handle *handle)
 {
-	struct owned owned;
+	struct owned_item owned;
 	struct slice item;
 	uint64_t version;
 
@@ -438,17 +427,18 @@ static void push_last(lua_State *L, struct query_handle *handle)
 		return;
 	for (uint32_t n = tide_query_count(handle->query); n > 1; n--)
 		tide_query_next(handle->query, &version, &item);
-	if (own_next(L, handle, &owned))
-		push_owned(L, &owned, false);
+	if (query_own_next(L, handle, &owned))
+		query_push_owned(L, &owned, false);
 }
 
-/* Reads the next page of a count and subtracts its items from those that may still be counted; of
- * all pages only if `all`. */
+/* Reads the next page and adds the number of its items to *items. If all is true, the limit is the
+ * number of items of all pages, and what is left of it is decreased. */
 static int count_page(lua_State *L, struct query_handle *handle, struct database *database,
 	bool all, lua_Integer *items, struct failure *failure)
 {
 	bool filters = tide_query_filters(handle->query);
-	int err = fill(L, handle, database, all && filters ? UINT64_MAX : handle->left, failure);
+	int err = fill_query_page(L, handle, database, all && filters ? UINT64_MAX : handle->left,
+		failure);
 	uint64_t given = err ? 0 : tide_query_count(handle->query);
 
 	if (all && given > handle->left)
@@ -462,10 +452,10 @@ static int count_page(lua_State *L, struct query_handle *handle, struct database
 /* count(query, all) -> number of items of the next page, or of all pages up to the limit; true if
  * there are more; number of items evaluated; last key of the page, or its last item; or nil, err,
  * code */
-static int count(lua_State *L)
+static int count_items(lua_State *L)
 {
 	struct database *database;
-	struct query_handle *handle = check_plain(L, &database);
+	struct query_handle *handle = check_query_without_snapshot(L, &database);
 	bool all = lua_toboolean(L, 2), more = true;
 	lua_Integer items = 0, scanned = 0;
 	struct failure failure;
@@ -474,7 +464,7 @@ static int count(lua_State *L)
 	while (more && handle->left > 0) {
 		if (all)
 			run_hooks(L);
-		check_plain(L, &database);
+		check_query_without_snapshot(L, &database);
 		if (count_page(L, handle, database, all, &items, &failure))
 			return return_failure(L, &failure);
 		scanned += tide_query_scanned(handle->query);
@@ -487,7 +477,7 @@ static int count(lua_State *L)
 	lua_pushinteger(L, scanned);
 	if (all)
 		return 3;
-	push_last(L, handle);
+	push_last_of_page(L, handle);
 	lua_copy(L, -1, 6);
 	lua_settop(L, 6);
 	return 4;
@@ -495,25 +485,25 @@ static int count(lua_State *L)
 
 /* page(query) -> array of items, true if there are more, number of items evaluated, last key;
  * or nil, err, code. A last key of nil means that it is the key of the last item. */
-static int page(lua_State *L)
+static int query_page(lua_State *L)
 {
 	struct database *database;
-	struct query_handle *handle = check_plain(L, &database);
+	struct query_handle *handle = check_query_without_snapshot(L, &database);
 	struct failure failure;
-	struct owned owned;
+	struct owned_item owned;
 	lua_Integer n = 0;
 	lua_Integer scanned;
 	bool more;
 
-	if (fill(L, handle, database, handle->left, &failure))
+	if (fill_query_page(L, handle, database, handle->left, &failure))
 		return return_failure(L, &failure);
 	more = tide_query_more(handle->query);
 	scanned = tide_query_scanned(handle->query);
 	lua_settop(L, 1);
 	push_last_key(L, handle);
 	lua_newtable(L);
-	while (own_next(L, handle, &owned)) {
-		push_owned(L, &owned, false);
+	while (query_own_next(L, handle, &owned)) {
+		query_push_owned(L, &owned, false);
 		lua_rawseti(L, -3, ++n);
 		lua_pop(L, 1);
 	}
@@ -523,185 +513,20 @@ static int page(lua_State *L)
 	return 4;
 }
 
-/* --- queries with a snapshot --- */
-
-/* Returns the query at 1; raises an argument error unless it was created with a snapshot. */
-static struct query_handle *check_query(lua_State *L, struct database **database)
-{
-	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, database);
-
-	luaL_argcheck(L, handle->held, 1, "a query with a snapshot expected");
-	return handle;
-}
-
-/* Raises CLOSED, TIMEOUT, or an argument error for a query that was rewound. */
-void check_reads_snapshot(lua_State *L, const struct query_handle *handle)
-{
-	luaL_argcheck(L, !handle->rewound, 1, "a query that was not rewound expected");
-	check_held(L, handle->held);
-}
-
-/* next_versioned(query, with_key) -> version, item, size in bytes, encoded key ("" without
- * with_key); nothing at the end. Raises failures. */
-static int next_versioned(lua_State *L)
-{
-	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
-	struct failure failure;
-	struct owned owned;
-	bool encoded = lua_toboolean(L, 3);
-	struct key key;
-
-	check_reads_snapshot(L, handle);
-	while (!own_next(L, handle, &owned)) {
-		if (handle->left == 0)
-			return 0;
-		if (query_fill_more(L, handle, database, handle->left, &failure))
-			return raise_failure(L, &failure);
-		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))
-			return 0;
-	}
-	check_reads_snapshot(L, handle);
-	key.head_len = key.sort_len = 0;
-	if (lua_toboolean(L, 2) &&
-			tide_query_key(handle->query, database->tide, owned.item, &key, &failure))
-		return raise_failure(L, &failure);
-	lua_pushinteger(L, (lua_Integer)owned.version);
-	push_owned(L, &owned, encoded);
-	lua_pushinteger(L, (lua_Integer)owned.item.len);
-	lua_pushlstring(L, (const char *)key.bytes, key_whole(&key).len);
-	return 4;
-}
-
-/* place(query, encoded key) -> -1 if the key is before the query's range, 0 if in it, 1 if after
- * it */
-static int place(lua_State *L)
-{
-	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
-
-	lua_pushinteger(L, tide_query_place(handle->query, check_slice(L, 2)));
-	return 1;
-}
-
-/* in_segment(query, encoded item or key) -> false if it is in another segment than the query's */
-static int in_segment(lua_State *L)
-{
-	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
-
-	lua_pushboolean(L, tide_query_has(handle->query, check_item_bytes(L, 2)));
-	return 1;
-}
-
-static void rewind_handle(lua_State *L, struct query_handle *handle)
-{
-	handle->rewound = true;
-	if (!handle->query)
-		return;
-	tide_query_rewind(handle->query);
-	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
-}
-
-/* select(query, encoded item) -> what the filter and the projection give of it: an item, or nil;
- * nil, err, code */
-static int select_item(lua_State *L)
-{
-	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
-	struct slice item = check_item_bytes(L, 2), shown;
-	struct failure failure;
-	int err = tide_query_select(handle->query, item, &shown);
-
-	if (err == END)
-		return 0;
-	if (err) {
-		fail(&failure, err);
-		return return_failure(L, &failure);
-	}
-	lua_pushlstring(L, (const char *)shown.data, shown.len);
-	push_item(L, check_slice(L, -1));
-	return 1;
-}
-
-/* rewind(query): restarts it without its snapshot and frees its page. A finished query stays
- * finished. */
-static int rewind_query(lua_State *L)
-{
-	struct query_handle *handle = check_type(L, 1, QUERY_TYPE);
-
-	luaL_argcheck(L, handle->held, 1, "a query with a snapshot expected");
-	rewind_handle(L, handle);
-	return 0;
-}
-
-/* Sets *version to that of the next item. Returns 0, END or an error. */
-static int next_version(lua_State *L, struct query_handle *handle, struct database *database,
-	lua_Integer left, uint64_t *version, struct failure *failure)
-{
-	uint32_t max = left < LARGEST_PAGE ? (uint32_t)left : LARGEST_PAGE;
-	struct slice item;
-
-	while (tide_query_next(handle->query, version, &item) == END) {
-		int err;
-
-		check_deadline(L, database);
-		err = tide_query_fill(handle->query, database->tide, max, failure);
-		if (err)
-			return err;
-		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))
-			return END;
-	}
-	return 0;
-}
-
-/* follows(query, versions, count, ends) -> true if the query, run again in the open transaction,
- * first returns items of these versions and, if `ends` is true, no more; or nil, err, code */
-static int follows(lua_State *L)
-{
-	struct database *database;
-	struct query_handle *handle = check_query(L, &database);
-	lua_Integer count = check_choice(L, 3, 0, LUA_MAXINTEGER - 1), n = 0;
-	bool ends = lua_toboolean(L, 4), same = true;
-	struct failure failure;
-	uint64_t version;
-	int err = 0;
-
-	luaL_checktype(L, 2, LUA_TTABLE);
-	rewind_handle(L, handle);
-	check_open(L, &handle->child);
-	while (!err && same && n < count + ends) {
-		err = next_version(L, handle, database, count + ends - n, &version, &failure);
-		lua_rawgeti(L, 2, ++n);
-		same = !err && (uint64_t)lua_tointeger(L, -1) == version;
-		lua_pop(L, 1);
-	}
-	rewind_handle(L, handle);
-	if (err < 0)
-		return return_failure(L, &failure);
-	lua_pushboolean(L, err == END ? ends && n == count + 1 : same);
-	return 1;
-}
-
 void open_queries(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "query", query },
-		{ "pin", pin },
-		{ "items", items },
-		{ "page", page },
-		{ "count", count },
-		{ "next_versioned", next_versioned },
+		{ "query", start_new_query },
+		{ "pin", pin_query },
+		{ "items", query_items },
+		{ "page", query_page },
+		{ "count", count_items },
 		{ "next_json", next_json },
-		{ "place", place },
-		{ "in_segment", in_segment },
-		{ "rewind", rewind_query },
-		{ "select", select_item },
-		{ "follows", follows },
 		{ NULL, NULL },
 	};
 
 	new_type(L, QUERY_TYPE, finish_child, finish_child);
 	lua_pop(L, 1);
 	luaL_setfuncs(L, functions, 0);
+	open_snapshot_queries(L);
 }

@@ -7,7 +7,7 @@
 #include "lua/lua_failure.h"
 #include "lua/lua_json.h"
 
-/* Bytes of text that next_json returns at least, unless a page ends. */
+/* Minimum number of bytes that next_json returns, unless the page ends before. */
 #define LINES_BYTES 65536
 
 struct lines {
@@ -26,8 +26,8 @@ static int put_line(struct lines *lines, struct slice item)
 	return buffer_error(lines->text);
 }
 
-/* Writes the next items of the page. Returns 0, or the error of an item, which is then still the
- * next one. The lines before it are valid. */
+/* Writes the next items of the page. Returns 0, or the error of an item, which then remains the
+ * next item of the page. The lines before it are valid. */
 static int put_lines(struct query_handle *handle, struct lines *lines)
 {
 	struct tide_query *query = handle->query;

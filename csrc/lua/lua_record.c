@@ -11,17 +11,10 @@
 #include "lua/lua_argument.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_handle.h"
-#include "lua/lua_json.h"
+#include "lua/lua_record.h"
 #include "lua/lua_value.h"
 
 const char RECORD_TYPE[] = "tidetable.record";
-
-struct record_handle {
-	type_word type;
-	size_t len;
-	lua_Integer size;            /* size_bytes, once it was read; 0: not yet */
-	uint8_t bytes[];
-};
 
 enum user_value { VALUE_INFO = 1, VALUE_KEYS, VALUE_OLD, VALUE_NEW };
 #define USER_VALUES 4
@@ -73,24 +66,17 @@ uint8_t *new_record(lua_State *L, size_t len)
 	return handle->bytes;
 }
 
-static void raise_damage(lua_State *L, int err)
-{
-	struct failure failure;
-
-	fail(&failure, err);
-	raise_failure(L, &failure);
-}
-
-static void read_record(lua_State *L, const struct record_handle *handle,
+void decode_record(lua_State *L, const struct record_handle *handle,
 	struct record *record)
 {
 	int err = record_get(record, slice_of(handle->bytes, handle->len));
 
 	if (err)
-		raise_damage(L, err);
+		raise_error(L, err);
 }
 
-/* Pushes the table made of these bytes, which is kept in the user value. */
+/* Pushes the table with the attributes in body. It is created at the first call and then kept in
+ * the user value. */
 static void push_table(lua_State *L, int value, struct slice body)
 {
 	if (lua_getiuservalue(L, 1, value) != LUA_TNIL || body.len == 0)
@@ -101,15 +87,14 @@ static void push_table(lua_State *L, int value, struct slice body)
 	lua_setiuservalue(L, 1, value);
 }
 
-static void push_info(lua_State *L, enum field field)
+void push_stream_field(lua_State *L, const char *name)
 {
 	lua_getiuservalue(L, 1, VALUE_INFO);
-	lua_pushstring(L, field_names[field]);
+	lua_pushstring(L, name);
 	lua_rawget(L, -2);
 }
 
-/* Returns the key attributes: of the record, or of an image, assembled in buf. */
-static struct slice find_keys(lua_State *L, const struct record *record,
+struct slice find_record_keys(lua_State *L, const struct record *record,
 	uint8_t buf[KEY_ATTRIBUTES_MAX])
 {
 	const struct key_schema *schema;
@@ -121,7 +106,7 @@ static struct slice find_keys(lua_State *L, const struct record *record,
 	schema = lua_rawlen(L, -1) == sizeof *schema ? lua_touserdata(L, -1) : NULL;
 	err = schema ? record_keys(&keys, record, schema, buf) : ERR_CORRUPT;
 	if (err)
-		raise_damage(L, err == ERR_KEY_MISSING ? ERR_CORRUPT : err);
+		raise_error(L, err == ERR_KEY_MISSING ? ERR_CORRUPT : err);
 	lua_pop(L, 2);
 	return keys;
 }
@@ -133,17 +118,18 @@ static void push_keys(lua_State *L, const struct record *record)
 	if (lua_getiuservalue(L, 1, VALUE_KEYS) != LUA_TNIL)
 		return;
 	lua_pop(L, 1);
-	push_table(L, VALUE_KEYS, find_keys(L, record, buf));
+	push_table(L, VALUE_KEYS, find_record_keys(L, record, buf));
 }
 
-/* Pushes the size of the record at 1, which is computed once: it depends on each attribute. */
+/* Pushes the size of the record at 1. It is computed once, because every attribute is read for
+ * it. */
 static void push_size(lua_State *L, const struct record *record)
 {
 	struct record_handle *handle = lua_touserdata(L, 1);
 	uint8_t buf[KEY_ATTRIBUTES_MAX];
 
 	if (handle->size == 0)
-		handle->size = (lua_Integer)record_size(record, find_keys(L, record, buf));
+		handle->size = (lua_Integer)record_size(record, find_record_keys(L, record, buf));
 	lua_pushinteger(L, handle->size);
 }
 
@@ -200,20 +186,20 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 		push_identity(L, record);
 		break;
 	case FIELD_TABLE_NAME: case FIELD_STREAM_LABEL: case FIELD_VIEW_TYPE:
-		push_info(L, field);
+		push_stream_field(L, field_names[field]);
 		break;
 	default:
 		lua_pushnil(L);
 	}
 }
 
-static struct record_handle *check_record(lua_State *L)
+struct record_handle *check_record_handle(lua_State *L)
 {
 	return check_type(L, 1, RECORD_TYPE);
 }
 
-/* Raises an error for the unknown field name at 2. The library's Lua function, if it is set, adds
- * the most similar name. */
+/* Raises an error for the unknown field name at 2. The function given to unknown_field raises an
+ * error that contains the most similar name. */
 static int refuse_unknown(lua_State *L)
 {
 	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &unknown_key) == LUA_TFUNCTION) {
@@ -227,7 +213,7 @@ static int refuse_unknown(lua_State *L)
 /* __index. The upvalue is a table that maps names to field numbers. */
 static int index_record(lua_State *L)
 {
-	struct record_handle *handle = check_record(L);
+	struct record_handle *handle = check_record_handle(L);
 	struct record record;
 	enum field field;
 
@@ -237,7 +223,7 @@ static int index_record(lua_State *L)
 	field = (enum field)lua_tointeger(L, -1);
 	if (field == FIELD_NONE)
 		return refuse_unknown(L);
-	read_record(L, handle, &record);
+	decode_record(L, handle, &record);
 	push_field(L, &record, field);
 	return 1;
 }
@@ -257,11 +243,11 @@ static int next_field(lua_State *L)
 
 static int pairs_record(lua_State *L)
 {
-	struct record_handle *handle = check_record(L);
+	struct record_handle *handle = check_record_handle(L);
 	struct record record;
 
 	lua_settop(L, 1);
-	read_record(L, handle, &record);
+	decode_record(L, handle, &record);
 	lua_pushcfunction(L, next_field);
 	lua_createtable(L, 0, FIELD_COUNT);
 	for (int field = FIELD_NONE + 1; field < FIELD_COUNT; field++) {
@@ -276,13 +262,13 @@ static int pairs_record(lua_State *L)
 
 static int record_tostring(lua_State *L)
 {
-	struct record_handle *handle = check_record(L);
+	struct record_handle *handle = check_record_handle(L);
 	struct record record;
 
 	lua_settop(L, 1);
-	read_record(L, handle, &record);
+	decode_record(L, handle, &record);
 	lua_pushfstring(L, "%s %I", event_name(record.event), (LUAI_UACINT)record.sequence);
-	push_info(L, FIELD_TABLE_NAME);
+	push_stream_field(L, field_names[FIELD_TABLE_NAME]);
 	if (lua_type(L, -1) == LUA_TSTRING) {
 		lua_pushliteral(L, " ");
 		lua_insert(L, -2);
@@ -291,256 +277,6 @@ static int record_tostring(lua_State *L)
 		return 1;
 	}
 	lua_settop(L, 2);
-	return 1;
-}
-
-/* --- records as JSON --- */
-
-struct record_writer {
-	struct buffer *out;
-	enum json_form form;
-	const struct record *record;
-	struct slice keys;
-	struct json_names names;     /* names that come first in each object */
-	struct slice table_name, stream_label, view_type;    /* of the stream */
-	struct slice incarnation, region;                    /* of the typed form */
-};
-
-/* A member of an object that describes a record. put writes its value; it writes nothing if the
- * record has no such member. */
-struct member {
-	const char *name;
-	void (*put)(struct record_writer *writer);
-};
-
-static void put_member(struct record_writer *writer, const struct member *member, bool *more)
-{
-	struct buffer *out = writer->out;
-	size_t start = out->len, value;
-
-	if (*more)
-		buffer_put_u8(out, ',');
-	json_put_string(out, slice_of_text(member->name));
-	buffer_put_u8(out, ':');
-	value = out->len;
-	member->put(writer);
-	if (out->len == value)
-		out->len = start;
-	else
-		*more = true;
-}
-
-/* Writes an object. The members are in ascending order of their names. */
-static void put_members(struct record_writer *writer, const struct member *members, size_t count)
-{
-	const struct json_order *first = &writer->names.order;
-	bool more = false;
-
-	buffer_put_u8(writer->out, '{');
-	for (size_t i = 0; i < first->count; i++)
-		for (size_t j = 0; j < count; j++)
-			if (slice_equal(first->names[i], slice_of_text(members[j].name)))
-				put_member(writer, &members[j], &more);
-	for (size_t j = 0; j < count; j++)
-		if (!json_order_has(first, slice_of_text(members[j].name)))
-			put_member(writer, &members[j], &more);
-	buffer_put_u8(writer->out, '}');
-}
-
-#define PUT_MEMBERS(writer, members) \
-	put_members(writer, members, sizeof (members) / sizeof *(members))
-
-static void put_image(struct record_writer *writer, struct slice image)
-{
-	if (image.len > 0)
-		json_put_item(writer->out, image, writer->form, &writer->names.order);
-}
-
-static void put_keys(struct record_writer *w) { put_image(w, w->keys); }
-static void put_old(struct record_writer *w) { put_image(w, w->record->old_image); }
-static void put_new(struct record_writer *w) { put_image(w, w->record->new_image); }
-static void put_table(struct record_writer *w) { json_put_string(w->out, w->table_name); }
-static void put_label(struct record_writer *w) { json_put_string(w->out, w->stream_label); }
-static void put_view(struct record_writer *w) { json_put_string(w->out, w->view_type); }
-static void put_region(struct record_writer *w) { json_put_string(w->out, w->region); }
-static void put_version(struct record_writer *w) { json_put_text(w->out, "\"1.1\""); }
-static void put_source(struct record_writer *w) { json_put_text(w->out, "\"aws:dynamodb\""); }
-static void put_service(struct record_writer *w) { json_put_text(w->out, "\"Service\""); }
-
-static void put_principal(struct record_writer *w)
-{
-	json_put_text(w->out, "\"dynamodb.amazonaws.com\"");
-}
-
-static void put_integer(struct record_writer *w, uint64_t n)
-{
-	json_put_integer(w->out, (int64_t)n);
-}
-
-static void put_sequence(struct record_writer *w) { put_integer(w, w->record->sequence); }
-static void put_hash(struct record_writer *w) { put_integer(w, w->record->partition_hash); }
-static void put_count(struct record_writer *w) { put_integer(w, w->record->count); }
-static void put_id(struct record_writer *w) { put_integer(w, w->record->transaction); }
-static void put_seconds(struct record_writer *w) { put_integer(w, w->record->created_ms / 1000); }
-
-static void put_position(struct record_writer *w)
-{
-	put_integer(w, (uint64_t)w->record->position + 1);
-}
-
-static void put_record_size(struct record_writer *w)
-{
-	put_integer(w, record_size(w->record, w->keys));
-}
-
-static void put_event(struct record_writer *w)
-{
-	json_put_string(w->out, slice_of_text(event_name(w->record->event)));
-}
-
-/* Writes the time in seconds, as the Lua number that the field is. */
-static void put_created(struct record_writer *w)
-{
-	struct number number;
-
-	if (number_from_double(&number, (double)w->record->created_ms / 1000) == 0)
-		json_put_number(w->out, number_slice(&number));
-}
-
-static void put_identity(struct record_writer *w)
-{
-	static const struct member plain[] = {
-		{ "principal_id", put_principal }, { "type", put_service },
-	};
-	static const struct member typed[] = {
-		{ "PrincipalId", put_principal }, { "Type", put_service },
-	};
-
-	if (w->record->origin == ORIGIN_TIME_TO_LIVE)
-		put_members(w, w->form == JSON_PLAIN ? plain : typed, 2);
-}
-
-/* Writes n with at least 20 decimal digits after a 1. */
-static void put_wire_number(struct record_writer *w)
-{
-	uint64_t n = w->record->sequence;
-	uint8_t digits[23];
-
-	digits[0] = digits[22] = '"';
-	digits[1] = '1';
-	for (int i = 21; i > 1; i--, n /= 10)
-		digits[i] = (uint8_t)('0' + n % 10);
-	buffer_put(w->out, digits, sizeof digits);
-}
-
-/* Writes 16 letters of the incarnation, or zeros, and the sequence number in hexadecimal. */
-static void put_event_id(struct record_writer *w)
-{
-	struct slice begin = w->incarnation;
-	uint8_t text[32];
-
-	begin.len = begin.len < 16 ? begin.len : 16;
-	slice_write(text, begin);
-	for (int i = 0; i < 16; i++)
-		text[begin.len + (size_t)i] =
-			(uint8_t)"0123456789abcdef"[w->record->sequence >> (60 - 4 * i) & 15];
-	json_put_string(w->out, slice_of(text, begin.len + 16));
-}
-
-static void put_dynamodb(struct record_writer *w)
-{
-	static const struct member members[] = {
-		{ "ApproximateCreationDateTime", put_seconds }, { "Keys", put_keys },
-		{ "NewImage", put_new }, { "OldImage", put_old },
-		{ "SequenceNumber", put_wire_number }, { "SizeBytes", put_record_size },
-		{ "StreamViewType", put_view },
-	};
-
-	PUT_MEMBERS(w, members);
-}
-
-static void put_record(struct record_writer *writer)
-{
-	static const struct member plain[] = {
-		{ "created_at", put_created }, { "event_name", put_event }, { "keys", put_keys },
-		{ "new_image", put_new }, { "old_image", put_old },
-		{ "partition_hash", put_hash }, { "sequence_number", put_sequence },
-		{ "size_bytes", put_record_size }, { "stream_label", put_label },
-		{ "table_name", put_table }, { "transaction_count", put_count },
-		{ "transaction_id", put_id }, { "transaction_position", put_position },
-		{ "user_identity", put_identity }, { "view_type", put_view },
-	};
-	static const struct member typed[] = {
-		{ "awsRegion", put_region }, { "dynamodb", put_dynamodb },
-		{ "eventID", put_event_id }, { "eventName", put_event },
-		{ "eventSource", put_source }, { "eventVersion", put_version },
-		{ "userIdentity", put_identity },
-	};
-
-	if (writer->form == JSON_PLAIN)
-		PUT_MEMBERS(writer, plain);
-	else
-		PUT_MEMBERS(writer, typed);
-}
-
-/* Sets the names that come first: some fields of a record, then the key attributes. */
-static int set_names(struct record_writer *writer)
-{
-	static const char *const fields[] = {
-		"sequence_number", "event_name", "table_name", "keys", "old_image", "new_image",
-		"created_at",
-	};
-	struct json_names *names = &writer->names;
-	struct map_walk walk;
-	struct slice name;
-	struct value value;
-	int err;
-
-	names->order = (struct json_order){ names->names, 0 };
-	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-		add_json_name(names, slice_of_text(fields[i]));
-	err = map_start(&walk, writer->keys);
-	while (!err && names->order.count < JSON_ORDER_MAX &&
-			(err = map_next(&walk, &name, &value)) == 0)
-		add_json_name(names, name);
-	return err == END ? 0 : err;
-}
-
-/* Pushes the text of a field of the stream and returns its bytes. */
-static struct slice take_info(lua_State *L, enum field field)
-{
-	push_info(L, field);
-	return check_slice(L, -1);
-}
-
-/* json_record(record, form, incarnation | "", region) -> the record as JSON */
-static int json_record(lua_State *L)
-{
-	struct record_handle *handle = check_record(L);
-	struct record_writer writer = { .form = check_json_form(L, 2) };
-	uint8_t buf[KEY_ATTRIBUTES_MAX];
-	struct record record;
-	int err;
-
-	lua_settop(L, 4);
-	luaL_checkstack(L, LUA_MINSTACK, NULL);
-	writer.incarnation = lua_rawlen(L, 3) > 0 ? check_slice(L, 3) :
-		slice_of_text("0000000000000000");
-	writer.region = check_slice(L, 4);
-	read_record(L, handle, &record);
-	writer.record = &record;
-	writer.keys = find_keys(L, &record, buf);
-	writer.table_name = take_info(L, FIELD_TABLE_NAME);
-	writer.stream_label = take_info(L, FIELD_STREAM_LABEL);
-	writer.view_type = take_info(L, FIELD_VIEW_TYPE);
-	writer.out = &new_lua_buffer(L)->bytes;
-	err = set_names(&writer);
-	if (!err)
-		put_record(&writer);
-	if (err || buffer_error(writer.out))
-		raise_damage(L, err ? err : buffer_error(writer.out));
-	lua_pushlstring(L, (const char *)writer.out->data, writer.out->len);
-	buffer_release(writer.out);
 	return 1;
 }
 

@@ -1,4 +1,5 @@
-/* lua_signal.c - signals for the command line: ends the program with a Lua error, in order.
+/* lua_signal.c - signals for the command line: ends the program by a Lua error, so that its handles
+ * are closed.
  *
  * The handler sets a hook, as lua.c does for SIGINT: the next instruction of the main coroutine
  * raises "interrupted!". Functions of the core that wait return or run the hook. A second signal

@@ -1,7 +1,8 @@
 /* lua_snapshot.c - snapshots for Lua, and the other functions of optimistic transactions.
  *
- * Items are returned through a Lua string on the stack: Lua copies the bytes before
- * its collector can run, and they stay valid while tables are made from them.
+ * An item is first copied to a Lua string on the stack, because Lua copies the bytes
+ * before its collector can run, and the string is valid while tables are created from
+ * it.
  */
 #include <lauxlib.h>
 
@@ -45,7 +46,7 @@ static const struct tide_snapshot *check_snapshot(lua_State *L, int index,
 
 /* snapshot(db, seconds) -> snapshot, number of its commit, version of its catalog; or nil, err,
  * code. Two snapshots with the same catalog version have the same tables and streams. */
-static int snapshot(lua_State *L)
+static int take_snapshot(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	uint64_t limit_ms = check_time_limit(L, 2);
@@ -70,22 +71,22 @@ static int snapshot(lua_State *L)
 	return 3;
 }
 
-/* Returns the snapshot at 1 and sets *table to the table at 2. Both must be of the same
- * database. */
-static const struct tide_snapshot *check_pair(lua_State *L, struct database **database,
-	struct table_handle **table)
+/* Returns the snapshot at 1 and sets *table to the table at 2. Raises an argument error if they
+ * belong to different databases. */
+static const struct tide_snapshot *check_snapshot_and_table(lua_State *L,
+	struct database **database, struct table_handle **table)
 {
 	struct database *of_snapshot;
 	const struct tide_snapshot *held = check_snapshot(L, 1, &of_snapshot);
 
 	*table = check_table(L, 2, database);
 	luaL_argcheck(L, *database == of_snapshot, 2,
-		"a table of the snapshot's database expected");
+		"expected a table of the snapshot's database");
 	return held;
 }
 
 /* hold(snapshot): raises CLOSED, or TIMEOUT if its time limit has passed */
-static int hold(lua_State *L)
+static int check_snapshot_time(lua_State *L)
 {
 	struct database *database;
 
@@ -100,7 +101,7 @@ struct slice check_item_bytes(lua_State *L, int index)
 	bool good = map_check(bytes) == 0 &&
 		(bytes.len <= ITEM_MAX_BYTES / 2 || item_size(bytes) <= ITEM_MAX_BYTES);
 
-	luaL_argcheck(L, good, index, "the bytes of an item expected");
+	luaL_argcheck(L, good, index, "expected the bytes of an item");
 	return bytes;
 }
 
@@ -120,7 +121,7 @@ static int table_at(lua_State *L)
 {
 	struct database *database;
 	struct table_handle *table;
-	const struct tide_snapshot *held = check_pair(L, &database, &table);
+	const struct tide_snapshot *held = check_snapshot_and_table(L, &database, &table);
 	struct table_row row;
 	struct failure failure;
 
@@ -136,7 +137,7 @@ static int expired_at(lua_State *L)
 {
 	struct database *database;
 	struct table_handle *table;
-	const struct tide_snapshot *held = check_pair(L, &database, &table);
+	const struct tide_snapshot *held = check_snapshot_and_table(L, &database, &table);
 	struct slice item = check_item_bytes(L, 3);
 	struct failure failure;
 	bool expired;
@@ -152,7 +153,7 @@ static int key_at(lua_State *L)
 {
 	struct database *database;
 	struct table_handle *table;
-	const struct tide_snapshot *held = check_pair(L, &database, &table);
+	const struct tide_snapshot *held = check_snapshot_and_table(L, &database, &table);
 	bool is_key = lua_toboolean(L, 4);
 	struct failure failure;
 	struct slice item;
@@ -170,13 +171,13 @@ static int key_at(lua_State *L)
 	return 2;
 }
 
-/* get_at(snapshot, table, encoded item or key, encoded) -> version, item (encoded if so); 0 if
- * there is none; or nil, err, code */
+/* get_at(snapshot, table, encoded item or key, encoded) -> version, item (as bytes if encoded is
+ * true); 0 if there is no item; or nil, err, code */
 static int get_at(lua_State *L)
 {
 	struct database *database;
 	struct table_handle *table;
-	const struct tide_snapshot *held = check_pair(L, &database, &table);
+	const struct tide_snapshot *held = check_snapshot_and_table(L, &database, &table);
 	bool as_bytes = lua_toboolean(L, 4);
 	struct slice item = check_item_bytes(L, 3);
 	struct buffer *bytes = &database->bytes;
@@ -219,7 +220,7 @@ static int last_commit(lua_State *L)
 	return 1;
 }
 
-/* version_of(table, encoded item or key) -> version, 0 if there is none; or nil, err, code */
+/* version_of(table, encoded item or key) -> version, 0 if there is no item; or nil, err, code */
 static int version_of(lua_State *L)
 {
 	struct database *database;
@@ -236,7 +237,7 @@ static int version_of(lua_State *L)
 }
 
 /* apply(table, encoded item or key, true to delete) -> true; or nil, err, code */
-static int apply(lua_State *L)
+static int apply_write(lua_State *L)
 {
 	struct database *database;
 	struct table_handle *table = check_table(L, 1, &database);
@@ -256,7 +257,7 @@ static int apply(lua_State *L)
 }
 
 /* conflict() -> nil, err, "CONFLICT" */
-static int conflict(lua_State *L)
+static int return_conflict(lua_State *L)
 {
 	struct failure failure;
 
@@ -267,8 +268,8 @@ static int conflict(lua_State *L)
 void open_snapshots(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "snapshot", snapshot },
-		{ "hold", hold },
+		{ "snapshot", take_snapshot },
+		{ "hold", check_snapshot_time },
 		{ "table_at", table_at },
 		{ "expired_at", expired_at },
 		{ "key_at", key_at },
@@ -276,8 +277,8 @@ void open_snapshots(lua_State *L)
 		{ "compare_bytes", compare_bytes },
 		{ "last_commit", last_commit },
 		{ "version_of", version_of },
-		{ "apply", apply },
-		{ "conflict", conflict },
+		{ "apply", apply_write },
+		{ "conflict", return_conflict },
 		{ NULL, NULL },
 	};
 

@@ -31,7 +31,7 @@ static int push_char_columns(lua_State *L)
 {
 	lua_Integer character = luaL_checkinteger(L, 1);
 
-	luaL_argcheck(L, character >= 0 && character <= 0x10ffff, 1, "a code point expected");
+	luaL_argcheck(L, character >= 0 && character <= 0x10ffff, 1, "expected a code point");
 	lua_pushinteger(L, terminal_char_columns((uint32_t)character));
 	return 1;
 }

@@ -96,10 +96,10 @@ static void check_words(lua_State *L, int index, const char *words[WORDS_MAX + 1
 
 	luaL_checktype(L, index, LUA_TTABLE);
 	count = luaL_len(L, index);
-	luaL_argcheck(L, count >= 1 && count <= WORDS_MAX, index, "1 to 250 words expected");
+	luaL_argcheck(L, count >= 1 && count <= WORDS_MAX, index, "expected 1 to 250 words");
 	for (lua_Integer i = 1; i <= count; i++) {
 		luaL_argcheck(L, lua_rawgeti(L, index, i) == LUA_TSTRING, index,
-			"strings expected");
+			"expected strings");
 		words[i - 1] = lua_tostring(L, -1);
 		lua_pop(L, 1);
 	}

@@ -16,12 +16,8 @@ static struct timer_handle *check_timer(lua_State *L)
 {
 	struct timer_handle *handle = check_type(L, 1, TIMER_TYPE);
 
-	if (handle->descriptor < 0) {
-		struct failure failure;
-
-		fail(&failure, ERR_CLOSED);
-		raise_failure(L, &failure);
-	}
+	if (handle->descriptor < 0)
+		raise_error(L, ERR_CLOSED);
 	return handle;
 }
 

@@ -20,9 +20,9 @@
  * as return values). */
 #define PASS_ON_SLOTS 100
 
-/* Registry keys: of the struct running; of a table whose weak keys are the coroutines that
- * watch_coroutine has set a hook for; and of one whose weak keys are the errors of cancel, with the
- * database of each. */
+/* Registry keys of the struct running; of a table whose weak keys are the coroutines with a hook of
+ * watch_coroutine; and of a table that maps the errors created by cancel, as weak keys, to their
+ * databases. */
 static const char running_key, watched_key, cancels_key;
 
 struct running *running_transactions(lua_State *L)
@@ -72,7 +72,8 @@ static void check_time(lua_State *L, lua_Debug *debug)
 		lua_sethook(L, NULL, 0, 0);
 	for (; database; database = database->outer) {
 		if (database->deadline_ms && now_ms > database->deadline_ms) {
-			/* Called again at once, so that a pcall does not stop the error. */
+			/* The hook is called at every instruction from now on, so that a pcall does
+			 * not stop the error. */
 			lua_sethook(L, check_time, LUA_MASKCOUNT, 1);
 			raise_timeout(L);
 		}
@@ -81,7 +82,7 @@ static void check_time(lua_State *L, lua_Debug *debug)
 
 void watch_coroutine(lua_State *L, struct running *running)
 {
-	if (lua_gethook(L))      /* this hook, or one of the user */
+	if (lua_gethook(L))      /* this hook, or a hook of the program */
 		return;
 	luaL_checkstack(L, 3, NULL);
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &watched_key);
@@ -115,8 +116,8 @@ static void unwatch_coroutines(lua_State *L, struct running *running)
 	lua_pop(L, 1);
 }
 
-/* Calls the function with a hook that checks the time limit, unless the user has set a hook. */
-static int run(lua_State *L, int arguments)
+/* Calls the function with a hook that checks the time limit, unless the program has set a hook. */
+static int call_with_time_limit(lua_State *L, int arguments)
 {
 	bool hooked = lua_gethook(L) == NULL;
 	int status;
@@ -166,7 +167,7 @@ static int cancel(lua_State *L)
 	return 1;
 }
 
-/* Returns true if cancel has made the error on top for this database. */
+/* Returns true if cancel has created the error on top for this database. */
 static bool is_cancel(lua_State *L, const struct database *database)
 {
 	bool is;
@@ -197,8 +198,8 @@ static bool is_refusal(lua_State *L)
 }
 
 /* transact(db, seconds, fn, ...) -> true, results of fn(...); or nil, err, code. If the first
- * result of fn is nil or false and the second is not nil, the transaction is undone. Raises an
- * error that fn raises, unless it is that of cancel. */
+ * result of fn is nil or false and the second is not nil, the transaction is rolled back. Raises
+ * the error that fn raises, unless cancel has created it. */
 static int transact(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -218,7 +219,7 @@ static int transact(lua_State *L)
 	database->deadline_ms = clock_elapsed_ms(clock_process()) + limit_ms;
 	database->outer = running->innermost;
 	running->innermost = database;
-	status = run(L, lua_gettop(L) - 3);
+	status = call_with_time_limit(L, lua_gettop(L) - 3);
 	running->innermost = database->outer;
 	unwatch_coroutines(L, running);
 	late = clock_elapsed_ms(clock_process()) > database->deadline_ms;

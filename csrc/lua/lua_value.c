@@ -1,9 +1,9 @@
 /* lua_value.c - converts Lua values to encoded items and back.
  *
- * Reading is one recursive walk that feeds a builder. It uses raw access and no
- * function of Lua's API that can raise an error. Each open table has a step, from
- * which a message gets its path: the key that is being read is on the stack, an
- * index is in the step.
+ * Reading is one recursive walk that calls a builder. It uses raw access and no
+ * function of Lua's API that can raise an error. There is a step for each table that
+ * is being read, and the path in a message is made from the steps: a step contains
+ * the stack index of the current key of a map, or the current index in a list or set.
  */
 #include "lua/lua_argument.h"
 #include "lua/lua_value.h"
@@ -69,9 +69,9 @@ static int refuse_as(const struct reader *reader, int err, const char *text)
 	return fail_as(reader->failure, err, "%s: %s", path.text, text);
 }
 
-/* Fills the failure for an error of the builder or of a number. An item that is too big and
- * missing memory are not the fault of one attribute, so their messages have no path. */
-static int refuse(const struct reader *reader, int err)
+/* Fills the failure for an error of the builder or of a number. ITEM_TOO_BIG and NO_MEMORY are not
+ * errors of one attribute, so their messages have no path. */
+static int refuse_value(const struct reader *reader, int err)
 {
 	if (err == ERR_ITEM_TOO_BIG || err == ERR_NO_MEMORY)
 		return fail(reader->failure, err);
@@ -148,8 +148,8 @@ static int read_member(struct reader *reader, int index, enum type of)
 		of == TYPE_NS ? "this set holds numbers only" : "this set holds binaries only");
 }
 
-/* Returns true if the table has exactly `count` keys and all of them are integers. If 1 to count
- * are also present, the table has no other keys. */
+/* Returns true if the table has exactly `count` keys and all of them are integers. If the caller
+ * also finds the keys 1 to count, the table has no other keys. */
 static bool has_integer_keys(lua_State *L, int table, lua_Unsigned count)
 {
 	lua_Unsigned keys = 0;
@@ -165,7 +165,7 @@ static bool has_integer_keys(lua_State *L, int table, lua_Unsigned count)
 	return keys == count;
 }
 
-/* Reads the rest of a list whose keys lua_next does not return in order. */
+/* Reads the members after index `after` of a list whose keys lua_next does not return in order. */
 static int read_scattered(struct reader *reader, int table, enum type of, lua_Integer after)
 {
 	lua_State *L = reader->L;
@@ -287,14 +287,14 @@ static int read_table(struct reader *reader, int table)
 	int err;
 
 	if (!lua_checkstack(reader->L, LEVEL_SLOTS))
-		return refuse(reader, ERR_NO_MEMORY);
+		return refuse_value(reader, ERR_NO_MEMORY);
 	type = table_type(reader->L, table);
 	if (!type)
 		return refuse_as(reader, ERR_VALIDATION,
-			"a table with a metatable of its own can't be stored");
+			"a table with a foreign metatable can't be stored");
 	builder_open(reader->builder, type);
 	if (builder_error(reader->builder))
-		return refuse(reader, builder_error(reader->builder));
+		return refuse_value(reader, builder_error(reader->builder));
 	reader->depth++;
 	err = type == TYPE_M ? read_attributes(reader, table) :
 		read_members(reader, table, type);
@@ -303,7 +303,7 @@ static int read_table(struct reader *reader, int table)
 	reader->depth--;
 	builder_close(reader->builder);
 	return builder_error(reader->builder) ?
-		refuse(reader, builder_error(reader->builder)) : 0;
+		refuse_value(reader, builder_error(reader->builder)) : 0;
 }
 
 static int read_any(struct reader *reader, int index)
@@ -339,7 +339,7 @@ static int read_any(struct reader *reader, int index)
 	}
 	if (err == ERR_VALIDATION)
 		return refuse_kind(reader, index);
-	return err ? refuse(reader, err) : 0;
+	return err ? refuse_value(reader, err) : 0;
 }
 
 bool is_list(lua_State *L, int index)
@@ -352,7 +352,7 @@ static int read_body(struct reader *reader, int table)
 	enum kind kind;
 
 	if (lua_type(reader->L, table) != LUA_TTABLE)
-		return fail_as(reader->failure, ERR_VALIDATION, "%s: table expected, got %s",
+		return fail_as(reader->failure, ERR_VALIDATION, "%s: expected a table, got %s",
 			reader->what, luaL_typename(reader->L, table));
 	kind = kind_at(reader->L, table);
 	if (kind == KIND_LIST)
@@ -410,14 +410,6 @@ int read_value(lua_State *L, int index, struct builder *builder, struct slice na
 
 /* --- pushing --- */
 
-static int damaged(lua_State *L)
-{
-	struct failure failure;
-
-	fail(&failure, ERR_CORRUPT);
-	return raise_failure(L, &failure);
-}
-
 static void push_any(lua_State *L, const struct value *value, unsigned depth);
 
 static void push_number(lua_State *L, struct slice bytes)
@@ -441,7 +433,7 @@ static void push_members(lua_State *L, const struct value *list, enum kind kind,
 	int err;
 
 	if (depth >= VALUE_MAX_DEPTH + 1 || list->count > INT_MAX)
-		damaged(L);
+		raise_error(L, ERR_CORRUPT);
 	luaL_checkstack(L, LEVEL_SLOTS, "no stack left for a list");
 	lua_createtable(L, (int)list->count, 0);
 	list_start(&walk, list);
@@ -450,7 +442,7 @@ static void push_members(lua_State *L, const struct value *list, enum kind kind,
 		lua_rawseti(L, -2, ++i);
 	}
 	if (err != END)
-		damaged(L);
+		raise_error(L, ERR_CORRUPT);
 	kind_set(L, kind);
 }
 
@@ -462,7 +454,7 @@ static void push_attributes(lua_State *L, struct slice body, unsigned depth)
 	int err = map_start(&walk, body);
 
 	if (err || depth > VALUE_MAX_DEPTH || walk.left > INT_MAX)
-		damaged(L);
+		raise_error(L, ERR_CORRUPT);
 	luaL_checkstack(L, LEVEL_SLOTS, "no stack left for a map");
 	lua_createtable(L, 0, (int)walk.left);
 	while ((err = map_next(&walk, &name, &value)) == 0) {
@@ -471,7 +463,7 @@ static void push_attributes(lua_State *L, struct slice body, unsigned depth)
 		lua_rawset(L, -3);
 	}
 	if (err != END)
-		damaged(L);
+		raise_error(L, ERR_CORRUPT);
 }
 
 static void push_map(lua_State *L, const struct value *map, unsigned depth)
@@ -542,7 +534,7 @@ static int release_encoder(lua_State *L)
 }
 
 /* encode(item) -> bytes; or nil, err, code. The upvalue is the encoder. */
-static int encode(lua_State *L)
+static int encode_item(lua_State *L)
 {
 	struct encoder *encoder = check_type(L, lua_upvalueindex(1), ENCODER_TYPE);
 	struct failure failure;
@@ -555,7 +547,7 @@ static int encode(lua_State *L)
 }
 
 /* decode(bytes) -> item; or nil, err, code */
-static int decode(lua_State *L)
+static int decode_item(lua_State *L)
 {
 	struct slice bytes = check_slice(L, 1);
 	struct failure failure;
@@ -615,7 +607,7 @@ static void push_encode(lua_State *L)
 	encoder = lua_newuserdatauv(L, sizeof *encoder, 0);
 	*encoder = (struct encoder){ 0 };
 	set_type(L, ENCODER_TYPE);
-	lua_pushcclosure(L, encode, 1);
+	lua_pushcclosure(L, encode_item, 1);
 }
 
 /* Creates the metatable of lists, maps or sets, with fields that JSON libraries and serializers
@@ -652,7 +644,7 @@ int open_values(lua_State *L)
 	lua_setfield(L, -2, "type");
 	push_encode(L);
 	lua_setfield(L, -2, "encode");
-	lua_pushcfunction(L, decode);
+	lua_pushcfunction(L, decode_item);
 	lua_setfield(L, -2, "decode");
 	return 1;
 }

@@ -52,8 +52,8 @@ bool is_list(lua_State *L, int index);
 int read_value(lua_State *L, int index, struct builder *builder, struct slice name,
 	struct value *value, struct failure *failure);
 
-/* Pushes an item as a table. The bytes have normally been verified by the row's checksum; if they
- * do not decode, raises CORRUPT. No Lua code runs in it, except finalizers. */
+/* Pushes an item as a table. Raises CORRUPT if the bytes are not a valid item; normally the row's
+ * checksum was verified before. Runs no Lua code except finalizers. */
 void push_item(lua_State *L, struct slice body);
 
 #endif

@@ -27,7 +27,7 @@ static struct tide_waiter *check_waiter(lua_State *L)
 }
 
 /* waiter(db, at_descriptor) -> waiter; or nil, err, code */
-static int waiter(lua_State *L)
+static int new_waiter(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct waiter_handle *handle = new_child(L, 1, sizeof *handle, WAITER_TYPE, 1,
@@ -41,7 +41,7 @@ static int waiter(lua_State *L)
 	return 1;
 }
 
-/* waiter_use(waiter): lets the next transaction of its database use its place */
+/* waiter_use(waiter): lets the next transaction of its database use its place in the queue */
 static int waiter_use(lua_State *L)
 {
 	tide_waiter_use(check_waiter(L));
@@ -69,7 +69,7 @@ static int waiter_arm(lua_State *L)
 void open_waiters(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "waiter", waiter },
+		{ "waiter", new_waiter },
 		{ "waiter_use", waiter_use },
 		{ "waiter_sleep", waiter_sleep },
 		{ "waiter_arm", waiter_arm },

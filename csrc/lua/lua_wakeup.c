@@ -25,7 +25,7 @@ static struct wakeup_handle *check_wakeup(lua_State *L, struct database **databa
 
 /* wakeup(db, unlocks) -> wakeup; or nil, err, code. The wakeup is notified of releases of
  * the write lock if unlocks is true, else of commits. */
-static int wakeup(lua_State *L)
+static int new_wakeup(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	enum wakeup_kind event = lua_toboolean(L, 2) ? WAKEUP_UNLOCKS : WAKEUP_COMMITS;
@@ -56,7 +56,7 @@ static int wakeup_pollfd(lua_State *L)
 }
 
 /* wakeup_clear(wakeup): makes the descriptor unreadable */
-static int wakeup_clear(lua_State *L)
+static int clear_wakeup(lua_State *L)
 {
 	struct database *database;
 
@@ -76,7 +76,7 @@ static int wakeup_timeout(lua_State *L)
 
 /* wakeup_wait(wakeup, seconds) -> true if the descriptor is readable. Sleeps until it is, at most
  * a second. A signal ends the sleep, so that Lua's hooks run. */
-static int wakeup_wait(lua_State *L)
+static int wait_at_wakeup(lua_State *L)
 {
 	struct database *database;
 	struct wakeup_handle *handle = check_wakeup(L, &database);
@@ -89,11 +89,11 @@ static int wakeup_wait(lua_State *L)
 void open_wakeups(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "wakeup", wakeup },
+		{ "wakeup", new_wakeup },
 		{ "wakeup_pollfd", wakeup_pollfd },
-		{ "wakeup_clear", wakeup_clear },
+		{ "wakeup_clear", clear_wakeup },
 		{ "wakeup_timeout", wakeup_timeout },
-		{ "wakeup_wait", wakeup_wait },
+		{ "wakeup_wait", wait_at_wakeup },
 		{ NULL, NULL },
 	};
 

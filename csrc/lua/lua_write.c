@@ -1,7 +1,7 @@
 /* lua_write.c - writes with expressions: conditions, updates.
  *
- * The phases are those of lua_table.c: first everything that Lua can refuse, then the
- * transaction, then what is on the stack already is returned.
+ * The phases are those of lua_item.c: first everything that can raise an error, then the
+ * transaction, then the results, which are already on the stack.
  */
 #include "lua/lua_write.h"
 
@@ -13,8 +13,8 @@
 #include "lua/lua_item.h"
 #include "lua/lua_value.h"
 
-/* In a protected call: an item as a table. */
-static int push_lent(lua_State *L)
+/* Pushes an item as a table. Called by lua_pcall. */
+static int push_item_protected(lua_State *L)
 {
 	const struct slice *item = lua_touserdata(L, 1);
 
@@ -24,7 +24,7 @@ static int push_lent(lua_State *L)
 
 void push_in_transaction(lua_State *L, struct database *database, struct slice item)
 {
-	lua_pushcfunction(L, push_lent);
+	lua_pushcfunction(L, push_item_protected);
 	lua_pushlightuserdata(L, &item);
 	if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
 		tide_abort(database->tide);
@@ -40,13 +40,13 @@ struct write_call {
 	struct table_handle *table;
 	enum tide_operation operation;
 	enum return_values returns;
-	bool wants_failed;           /* the item whose condition failed */
+	bool wants_failed;           /* return the item whose condition failed */
 	struct tide_expressions *expressions;
 	struct slice item;
 	struct tide_change change;
 };
 
-/* Reads the arguments of write but the item, and binds the expressions. */
+/* Reads the arguments of write, except the item, and binds the expressions. */
 static int prepare_request(lua_State *L, struct write_call *call, struct positions *positions,
 	struct failure *failure)
 {
@@ -69,7 +69,7 @@ static int prepare_request(lua_State *L, struct write_call *call, struct positio
 		"ConditionExpression is null", failure);
 }
 
-/* The same, and reads the item or key at 3. */
+/* Like prepare_request, and also reads the item or key at 3. */
 static int prepare_write(lua_State *L, struct write_call *call, struct positions *positions,
 	struct failure *failure)
 {
@@ -79,8 +79,8 @@ static int prepare_write(lua_State *L, struct write_call *call, struct positions
 		call->operation != TIDE_PUT, failure);
 }
 
-/* Sets *item to what the call returns of the change; no bytes: nothing. It is lent by the
- * transaction, or in the database's bytes. */
+/* Sets *item to the item that the call returns, empty if it returns none. The bytes belong to the
+ * open transaction or to database->bytes. */
 static int choose_item(const struct write_call *call, bool has_update, struct slice *item,
 	struct failure *failure)
 {
@@ -107,8 +107,9 @@ static int choose_item(const struct write_call *call, bool has_update, struct sl
 	return 0;
 }
 
-/* Copies what the call returns of its change, or the item that failed the condition if it is
- * wanted: pushing it may run finalizers, which use the handle. err is the result of the change. */
+/* Copies the item that the call returns: the one chosen by choose_item or, if wanted, the item that
+ * failed the condition. The item is copied because pushing it may run finalizers that use the
+ * handle. err is the result of the write. */
 static int copy_item(lua_State *L, const struct write_call *call, int err, struct buffer *copy,
 	struct failure *failure)
 {
@@ -122,8 +123,8 @@ static int copy_item(lua_State *L, const struct write_call *call, int err, struc
 	return buffer_error(copy) ? fail(failure, ERR_NO_MEMORY) : err;
 }
 
-/* Makes the change in the open transaction. */
-static int make_change(lua_State *L, struct write_call *call, struct buffer *copy,
+/* Does the write in the open transaction. */
+static int write_in_transaction(lua_State *L, struct write_call *call, struct buffer *copy,
 	struct failure *failure)
 {
 	int err = tide_write(call->database->tide, &call->table->table, call->operation,
@@ -132,8 +133,8 @@ static int make_change(lua_State *L, struct write_call *call, struct buffer *cop
 	return copy_item(L, call, err, copy, failure);
 }
 
-/* Returns nil, err, code. If a condition has failed, err.item is the item at index `item` (0: none
- * is wanted). */
+/* Returns nil, err, code. If a condition has failed, sets err.item to the item at index `item` (0:
+ * there is none). */
 static int return_failed(lua_State *L, const struct failure *failure, int item)
 {
 	int results = return_failure(L, failure);
@@ -149,7 +150,7 @@ static int return_failed(lua_State *L, const struct failure *failure, int item)
 /* write(table, operation, item or key, update | nil, options | nil, return values, wants the item
  * that failed) -> sequence number [, item]; nil, err, code; or false, wanted, given, nil's
  * index */
-static int write_item(lua_State *L)
+static int write_and_commit(lua_State *L)
 {
 	struct write_call call;
 	struct positions positions = { 0 };
@@ -171,10 +172,10 @@ static int write_item(lua_State *L)
 	err = tide_begin(call.database->tide, &failure);
 	if (err)
 		return return_failure(L, &failure);
-	err = make_change(L, &call, copy, &failure);
+	err = write_in_transaction(L, &call, copy, &failure);
 	if (copy->len)
 		push_in_transaction(L, call.database, buffer_slice(copy));
-	buffer_release(copy);    /* the collector does not count it */
+	buffer_release(copy);    /* the collector does not count this memory */
 	if (err)
 		tide_abort(call.database->tide);
 	else
@@ -186,7 +187,8 @@ static int write_item(lua_State *L)
 	return lua_gettop(L) - place + 1;
 }
 
-/* The same as write in the open transaction: true [, item]; failures are raised. */
+/* tx_write: like write, but in the open transaction. -> true [, item]; or false, wanted, given,
+ * nil's index. Raises failures. */
 static int tx_write(lua_State *L)
 {
 	struct write_call call;
@@ -203,11 +205,11 @@ static int tx_write(lua_State *L)
 	if (!err && positions.is_wrong)
 		return push_positions(L, &positions);
 	if (!err)
-		err = make_change(L, &call, copy, &failure);
+		err = write_in_transaction(L, &call, copy, &failure);
 	lua_pushboolean(L, 1);
 	if (copy->len) {
 		push_item(L, buffer_slice(copy));
-		buffer_release(copy);    /* the collector does not count it */
+		buffer_release(copy);    /* the collector does not count this memory */
 	}
 	if (!err)
 		return lua_gettop(L) - 8;
@@ -217,10 +219,10 @@ static int tx_write(lua_State *L)
 }
 
 /* evaluate(table, operation, item or key as bytes, update | nil, options | nil, return values,
- * wants the item that failed, snapshot, old item as bytes | nil): makes the change in memory, for
- * an optimistic transaction. -> new item as bytes ("": there is none) [, item]; nil, err, code;
- * or false, wanted, given, nil's index */
-static int evaluate(lua_State *L)
+ * wants the item that failed, snapshot, old item as bytes | nil): computes the new item without
+ * storing it, for an optimistic transaction. -> new item as bytes ("": there is none) [, item];
+ * nil, err, code; or false, wanted, given, nil's index */
+static int evaluate_write(lua_State *L)
 {
 	struct write_call call;
 	struct positions positions = { 0 };
@@ -257,9 +259,9 @@ static int evaluate(lua_State *L)
 void open_writes(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "write", write_item },
+		{ "write", write_and_commit },
 		{ "tx_write", tx_write },
-		{ "evaluate", evaluate },
+		{ "evaluate", evaluate_write },
 		{ NULL, NULL },
 	};
 

@@ -4,11 +4,11 @@
 
 #include "lua/lua_handle.h"
 
-/* Adds the functions to the table on top. */
+/* Adds the functions to the table on top of the stack. */
 void open_writes(lua_State *L);
 
-/* Pushes an item that the open transaction lends, in a protected call: if that fails, the
- * transaction is undone and the error raised. */
+/* Pushes an item of the open transaction as a table, in a protected call. If that fails, the
+ * transaction is rolled back and the error is raised. */
 void push_in_transaction(lua_State *L, struct database *database, struct slice item);
 
 #endif

@@ -5,12 +5,12 @@
 
 #include "base/memory.h"
 
-#define ENTRY_HEAD 8
+#define ENTRY_HEADER 8
 
 /* --- expired records --- */
 
-/* Returns the newest record of a stream that the feed must not return: expired before the
- * feed was started, or at most the position. */
+/* Returns the sequence number of the newest record of a stream that the feed must not return: the
+ * feed's position, or a later record that had expired when the feed was started. */
 static uint64_t floor_of(const struct feed *feed, uint32_t stream)
 {
 	size_t low = 0, high = feed->floor_count;
@@ -29,9 +29,9 @@ static uint64_t floor_of(const struct feed *feed, uint32_t stream)
 	return hidden > feed->position ? hidden : feed->position;
 }
 
-/* Returns TRIMMED if records after `floor` have expired, up to `hidden`, because the feed
- * did not return them and never skips records silently. */
-static int check_lost(uint64_t floor, uint64_t hidden, struct failure *failure)
+/* Returns TRIMMED if records from floor + 1 to hidden have expired: the feed has not returned
+ * them, and must not skip them silently. */
+static int check_expired_records(uint64_t floor, uint64_t hidden, struct failure *failure)
 {
 	if (hidden <= floor)
 		return 0;
@@ -47,17 +47,17 @@ static int check_lost(uint64_t floor, uint64_t hidden, struct failure *failure)
 static int check_trimmed(const struct feed *feed, uint32_t stream, uint64_t hidden,
 	struct failure *failure)
 {
-	return check_lost(floor_of(feed, stream), hidden, failure);
+	return check_expired_records(floor_of(feed, stream), hidden, failure);
 }
 
-/* Does the same for streams that were removed with all their records. */
-static int check_removed(const struct feed *feed, const struct view_of_streams *view,
+/* Like check_trimmed, for all streams that were removed with their records. */
+static int check_removed_streams(const struct feed *feed, const struct view_of_streams *view,
 	struct failure *failure)
 {
 	uint64_t floor = feed->started > feed->position ? feed->started : feed->position;
-	int err = check_lost(floor, view->state->lost, failure);
+	int err = check_expired_records(floor, view->state->lost, failure);
 
-	/* The floors have the last records of the streams that existed at the start. */
+	/* The floors contain the last records of the streams that existed at the start. */
 	for (size_t i = 0; i < feed->floor_count && !err && view->state->lost > feed->position;
 			i++) {
 		uint32_t id = feed->floors[i].stream, found = id - 1;
@@ -65,8 +65,8 @@ static int check_removed(const struct feed *feed, const struct view_of_streams *
 		err = stream_next_id(view->txn, &found);
 		if (err < 0)
 			return fail(failure, err);
-		err = err || found != id ? check_lost(floor_of(feed, id), feed->floors[i].last,
-			failure) : 0;
+		err = err || found != id ? check_expired_records(floor_of(feed, id),
+			feed->floors[i].last, failure) : 0;
 	}
 	return err;
 }
@@ -82,34 +82,36 @@ static int read_bounds(const struct view_of_streams *view, const struct stream_r
 	return err ? err : retention_hidden(cursor, row, &bounds, view->clock_ms, hidden);
 }
 
-/* Positions the cursor on the first record of the stream that the feed must return. END
- * if there is none; TRIMMED. */
-static int seek(const struct feed *feed, const struct view_of_streams *view,
-	const struct stream_row *row, struct cursor *cursor, struct record *head,
+/* Positions the cursor on the first record of the stream that the feed must return. Returns END
+ * if there is none, TRIMMED if records before it have expired. Without a limit of count or bytes a
+ * record expires by its age, so the bounds of the stream are read only if the first record has
+ * expired. */
+static int seek_first_record(const struct feed *feed, const struct view_of_streams *view,
+	const struct stream_row *row, struct cursor *cursor, struct record *header,
 	struct failure *failure)
 {
-	static const struct stream_head nowhere;
+	static const struct stream_head no_head;
 	const struct retention *limit = &row->retention;
 	uint64_t start = floor_of(feed, row->id) + 1, hidden, last;
 	struct horizon horizon;
 	int err = stream_horizon(view->txn, row->id, &horizon);
 
 	if (!err && horizon.hidden < start)
-		err = log_seek(cursor, row->id, start, head);
+		err = log_seek(cursor, row->id, start, header);
 	if (err)
 		return err;
 	if (horizon.hidden < start && !limit->max_bytes && !limit->max_count &&
-			!retention_expired(limit, &nowhere, head, view->clock_ms))
+			!retention_expired(limit, &no_head, header, view->clock_ms))
 		return 0;
 	err = read_bounds(view, row, cursor, &hidden, &last);
 	if (!err)
 		err = check_trimmed(feed, row->id, hidden, failure);
-	return err ? err : log_seek(cursor, row->id, start, head);
+	return err ? err : log_seek(cursor, row->id, start, header);
 }
 
 /* --- starting --- */
 
-static int keep_floor(struct feed *feed, const struct view_of_streams *view,
+static int read_floor(struct feed *feed, const struct view_of_streams *view,
 	const struct stream_row *row, struct cursor *cursor)
 {
 	struct floor *floors = feed->floors, *floor;
@@ -125,7 +127,7 @@ static int keep_floor(struct feed *feed, const struct view_of_streams *view,
 	return read_bounds(view, row, cursor, &floor->hidden, &floor->last);
 }
 
-static int keep_floors(struct feed *feed, const struct view_of_streams *view)
+static int read_floors(struct feed *feed, const struct view_of_streams *view)
 {
 	uint32_t id = feed->stream ? feed->stream - 1 : 0;
 	struct cursor *cursor;
@@ -138,47 +140,47 @@ static int keep_floors(struct feed *feed, const struct view_of_streams *view)
 
 		err = stream_read_row(view->txn, id, &row);
 		if (!err)
-			err = keep_floor(feed, view, &row, cursor);
+			err = read_floor(feed, view, &row, cursor);
 	}
 	return err < 0 ? err : 0;
 }
 
-/* Sets *position to the sequence number before the first record created at or after `ms`;
- * if there is none, to the last sequence number assigned. Creation times ascend after the
- * last backward step of the clock, so a binary search finds the record there; the records
- * before that step are searched one by one. */
-static int before_time(const struct view_of_streams *view, uint32_t stream, uint64_t floor,
-	uint64_t ms, uint64_t *position)
+/* Sets *position to the sequence number before the first record created at or after `ms`, or to
+ * the last sequence number assigned if there is none. The records before the last backward step of
+ * the clock are searched one by one, because their creation times may not ascend; the later ones
+ * by binary search. */
+static int find_position_before_time(const struct view_of_streams *view, uint32_t stream,
+	uint64_t floor, uint64_t ms, uint64_t *position)
 {
 	uint64_t low = floor + 1, high = view->state->sequence + 1;
-	struct record head;
+	struct record header;
 	struct cursor *cursor;
 	int err = txn_cursor(view->txn, TREE_LOG, &cursor);
 
 	if (!err && low < view->state->stepped_back)
-		for (err = log_seek(cursor, stream, low, &head);
-				err == 0 && head.sequence < view->state->stepped_back;
-				err = log_next(cursor, stream, &head)) {
-			if (head.created_ms >= ms) {
-				*position = head.sequence - 1;
+		for (err = log_seek(cursor, stream, low, &header);
+				err == 0 && header.sequence < view->state->stepped_back;
+				err = log_next(cursor, stream, &header)) {
+			if (header.created_ms >= ms) {
+				*position = header.sequence - 1;
 				return 0;
 			}
-			low = head.sequence + 1;
+			low = header.sequence + 1;
 		}
 	while (err >= 0 && low < high) {
 		uint64_t middle = low + (high - low) / 2;
 
-		err = log_seek(cursor, stream, middle, &head);
-		if (err == 0 && head.created_ms < ms)
-			low = head.sequence + 1;
+		err = log_seek(cursor, stream, middle, &header);
+		if (err == 0 && header.created_ms < ms)
+			low = header.sequence + 1;
 		else
 			high = middle;
 	}
 	if (err >= 0)
-		err = log_seek(cursor, stream, low, &head);
+		err = log_seek(cursor, stream, low, &header);
 	if (err < 0)
 		return err;
-	*position = err == END ? view->state->sequence : head.sequence - 1;
+	*position = err == END ? view->state->sequence : header.sequence - 1;
 	return 0;
 }
 
@@ -189,7 +191,8 @@ static int start_at_time(struct feed *feed, uint64_t ms, const struct view_of_st
 	for (size_t i = 0; i < feed->floor_count; i++) {
 		const struct floor *floor = &feed->floors[i];
 		uint64_t position;
-		int err = before_time(view, floor->stream, floor->hidden, ms, &position);
+		int err = find_position_before_time(view, floor->stream, floor->hidden, ms,
+			&position);
 
 		if (err)
 			return err;
@@ -223,7 +226,7 @@ static int set_position(struct feed *feed, struct position position,
 
 	switch (position.kind) {
 	case POSITION_TRIM_HORIZON:
-		err = keep_floors(feed, view);
+		err = read_floors(feed, view);
 		break;
 	case POSITION_LATEST:
 		feed->position = view->state->sequence;
@@ -232,7 +235,7 @@ static int set_position(struct feed *feed, struct position position,
 	case POSITION_AFTER:
 		return start_at_number(feed, position, view, failure);
 	case POSITION_TIME:
-		err = keep_floors(feed, view);
+		err = read_floors(feed, view);
 		if (!err)
 			err = start_at_time(feed, position.at, view);
 		break;
@@ -248,7 +251,7 @@ int feed_start(struct feed *feed, uint32_t stream, struct position position,
 
 	feed->stream = stream;
 	if (err)
-		return err == END ? fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists",
+		return err == END ? fail_as(failure, ERR_NOT_FOUND, "stream %u no longer exists",
 			stream) : fail_about(failure, err, "the row of stream %u", stream);
 	err = set_position(feed, position, view, failure);
 	feed->filled_to = feed->position;
@@ -265,11 +268,12 @@ int feed_resume(struct feed *feed, uint32_t stream, uint64_t position,
 
 /* --- filling --- */
 
-/* Counts a record of `bytes` bytes that was read. */
-static void note_read(struct feed *feed, const struct record *head, bool passes, size_t bytes)
+/* Notes that a record was read, and counts it as taken or as left out. */
+static void count_read_record(struct feed *feed, const struct record *header, bool passes,
+	size_t bytes)
 {
-	feed->filled_to = head->sequence;
-	feed->transaction = head->transaction;
+	feed->filled_to = header->sequence;
+	feed->transaction = header->transaction;
 	if (passes) {
 		feed->taken++;
 	} else {
@@ -280,10 +284,10 @@ static void note_read(struct feed *feed, const struct record *head, bool passes,
 
 /* Applies the filter to the record at `start`, the last one of the page, and removes it from
  * the page if it does not pass. */
-static int filter_last(struct feed *feed, const struct stream_row *row,
-	const struct record *head, size_t start)
+static int filter_last_record(struct feed *feed, const struct stream_row *row,
+	const struct record *header, size_t start)
 {
-	size_t from = start + ENTRY_HEAD, bytes = feed->page.len - start;
+	size_t from = start + ENTRY_HEADER, bytes = feed->page.len - start;
 	struct record record;
 	bool passes = true;
 	int err = 0;
@@ -296,66 +300,66 @@ static int filter_last(struct feed *feed, const struct stream_row *row,
 	if (err || !passes)
 		feed->page.len = start;
 	if (!err)
-		note_read(feed, head, passes, bytes);
+		count_read_record(feed, header, passes, bytes);
 	return err;
 }
 
 /* Appends the record under the cursor to the page if it passes the filter. row may be NULL if there
  * is no filter. */
-static int take(struct feed *feed, struct cursor *cursor, uint32_t stream,
-	const struct stream_row *row, const struct record *head)
+static int take_record(struct feed *feed, struct cursor *cursor, uint32_t stream,
+	const struct stream_row *row, const struct record *header)
 {
 	const struct record_filter *filter = feed->filter;
 	size_t start = feed->page.len;
 	int err;
 
-	if (filter && filter->has_hash && head->partition_hash != filter->partition_hash) {
-		note_read(feed, head, false, RECORD_PREFIX + record_len(head));
+	if (filter && filter->has_hash && header->partition_hash != filter->partition_hash) {
+		count_read_record(feed, header, false, RECORD_PREFIX + record_len(header));
 		return 0;
 	}
 	buffer_put_u32(&feed->page, stream);
-	buffer_put_u32(&feed->page, (uint32_t)(RECORD_PREFIX + record_len(head)));
-	err = log_copy(cursor, stream, head, &feed->page);
+	buffer_put_u32(&feed->page, (uint32_t)(RECORD_PREFIX + record_len(header)));
+	err = log_copy(cursor, stream, header, &feed->page);
 	if (err) {
 		feed->page.len = start;
 		return err;
 	}
-	return filter_last(feed, row, head, start);
+	return filter_last_record(feed, row, header, start);
 }
 
-/* Moves to the next record and appends it to the page if it passes the filter. END if there
- * is none. */
-static int take_next(struct feed *feed, struct cursor *cursor, const struct stream_row *row)
+/* Moves to the next record and appends it to the page if it passes the filter. Returns END if
+ * there is none. */
+static int take_next_record(struct feed *feed, struct cursor *cursor, const struct stream_row *row)
 {
 	size_t start = feed->page.len;
-	struct record head;
+	struct record header;
 	int err;
 
 	if (feed->filter && feed->filter->has_hash) {
-		err = log_next(cursor, row->id, &head);
-		return err ? err : take(feed, cursor, row->id, row, &head);
+		err = log_next(cursor, row->id, &header);
+		return err ? err : take_record(feed, cursor, row->id, row, &header);
 	}
 	buffer_put_u32(&feed->page, row->id);
 	buffer_put_u32(&feed->page, 0);
-	err = log_take(cursor, row->id, &head, &feed->page);
+	err = log_take(cursor, row->id, &header, &feed->page);
 	if (err) {
 		feed->page.len = start;
 		return err;
 	}
-	set_u32(feed->page.data + start + 4, (uint32_t)(RECORD_PREFIX + record_len(&head)));
-	return filter_last(feed, row, &head, start);
+	set_u32(feed->page.data + start + 4, (uint32_t)(RECORD_PREFIX + record_len(&header)));
+	return filter_last_record(feed, row, &header, start);
 }
 
-static bool is_full(const struct feed *feed, uint32_t max)
+static bool page_is_full(const struct feed *feed, uint32_t max)
 {
 	return feed->taken >= max || feed->taken + feed->left_out >= FEED_PAGE_RECORDS ||
 		feed->page.len + feed->left_out_bytes >=
 			(feed->stream ? FEED_PAGE_BYTES : FEED_MERGED_BYTES);
 }
 
-/* Reports a damaged record, but only after the records before it have been returned: as
- * long as the page has any, the fill succeeds. */
-static int corrupt(struct feed *feed, uint32_t stream, uint64_t sequence, int err,
+/* Returns CORRUPT for a damaged record, but 0 if the page contains records: these are returned
+ * first, and the next fill fails. Returns other errors unchanged. */
+static int fail_damaged(struct feed *feed, uint32_t stream, uint64_t sequence, int err,
 	struct failure *failure)
 {
 	if (err != ERR_CORRUPT)
@@ -366,42 +370,43 @@ static int corrupt(struct feed *feed, uint32_t stream, uint64_t sequence, int er
 		stream, (unsigned long long)sequence);
 }
 
-static int fill_one(struct feed *feed, uint32_t max, const struct view_of_streams *view,
+static int fill_from_stream(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	const struct stream_row *row, struct failure *failure)
 {
-	struct record head = { 0 };
+	struct record header = { 0 };
 	struct cursor *cursor;
 	int err = txn_cursor(view->txn, TREE_LOG, &cursor);
 
 	if (err)
 		return fail(failure, err);
-	err = seek(feed, view, row, cursor, &head, failure);
+	err = seek_first_record(feed, view, row, cursor, &header, failure);
 	if (err == ERR_TRIMMED)
 		return err;
 	if (!err && max)
-		err = take(feed, cursor, row->id, row, &head);
-	while (!err && !is_full(feed, max))
-		err = take_next(feed, cursor, row);
+		err = take_record(feed, cursor, row->id, row, &header);
+	while (!err && !page_is_full(feed, max))
+		err = take_next_record(feed, cursor, row);
 	feed->caught_up = err == END;
 	feed->ended = feed->caught_up && row->status == STREAM_DISABLED;
-	return err < 0 ? corrupt(feed, row->id, feed->filled_to + 1, err, failure) : 0;
+	return err < 0 ? fail_damaged(feed, row->id, feed->filled_to + 1, err, failure) : 0;
 }
 
 /* --- merging all streams --- */
 
-/* Adds a stream to the merge if it has records to return. A damaged record is reported when its
- * turn comes, because other streams may have intact records before it. */
+/* Adds a stream to the merge if it has records to return. A damaged record is added too and
+ * reported when it is the next record of the feed, because other streams may have intact records
+ * before it. */
 static int add_input(struct feed *feed, const struct view_of_streams *view,
 	const struct stream_row *row, struct cursor *cursor, struct failure *failure)
 {
 	struct merge_input input = { .stream = row->id, .checked_at = txn_id(view->txn),
 		.age_ms = row->retention.age_ms };
-	struct record head;
-	int err = seek(feed, view, row, cursor, &head, failure);
+	struct record header;
+	int err = seek_first_record(feed, view, row, cursor, &header, failure);
 
 	if (err == END)
 		return 0;
-	input.sequence = head.sequence;
+	input.sequence = header.sequence;
 	if (err == ERR_CORRUPT) {
 		input.sequence = log_sequence_here(cursor, row->id);
 		input.checked_at = 0;
@@ -412,8 +417,8 @@ static int add_input(struct feed *feed, const struct view_of_streams *view,
 	return err && err != ERR_TRIMMED ? fail(failure, err) : err;
 }
 
-static int add_all(struct feed *feed, const struct view_of_streams *view, struct cursor *cursor,
-	struct failure *failure)
+static int add_all_streams(struct feed *feed, const struct view_of_streams *view,
+	struct cursor *cursor, struct failure *failure)
 {
 	uint32_t id = 0;
 	int err;
@@ -431,8 +436,9 @@ static int add_all(struct feed *feed, const struct view_of_streams *view, struct
 	return err == END ? 0 : fail(failure, err);
 }
 
-/* Adds only streams that got records last. There must be no others with records to return. */
-static int add_touched(struct feed *feed, const struct view_of_streams *view,
+/* Adds only the streams in the state's list of the streams that got records last. No other stream
+ * may have records to return. */
+static int add_touched_streams(struct feed *feed, const struct view_of_streams *view,
 	struct cursor *cursor, struct failure *failure)
 {
 	const struct state *state = view->state;
@@ -459,36 +465,36 @@ static int start_merge(struct feed *feed, const struct view_of_streams *view,
 
 	merge_clear(&feed->merge);
 	err = feed->position >= view->state->touched_after ?
-		add_touched(feed, view, cursor, failure) :
-		add_all(feed, view, cursor, failure);
+		add_touched_streams(feed, view, cursor, failure) :
+		add_all_streams(feed, view, cursor, failure);
 	feed->merge.complete_to = view->state->sequence;
 	return err;
 }
 
 /* Positions the cursor on the next record of an input that was found not expired in this snapshot,
- * where it can expire only by its age. Sets *expired if it has. */
-static int open_checked(const struct merge_input *input, const struct view_of_streams *view,
-	struct cursor *cursor, struct record *head, bool *expired)
+ * where it can expire only by its age. Sets *expired if it has expired. */
+static int open_checked_input(const struct merge_input *input, const struct view_of_streams *view,
+	struct cursor *cursor, struct record *header, bool *expired)
 {
 	static const struct stream_head nowhere;
 	const struct retention age = { .age_ms = input->age_ms };
-	int err = log_seek(cursor, input->stream, input->sequence, head);
+	int err = log_seek(cursor, input->stream, input->sequence, header);
 
-	*expired = !err && retention_expired(&age, &nowhere, head, view->clock_ms);
+	*expired = !err && retention_expired(&age, &nowhere, header, view->clock_ms);
 	return err;
 }
 
-/* Positions the cursor on the next record of the first input. Returns END if there is none, also
- * if its stream was removed: check_removed has then found that nothing was lost. Sets *row to the
- * stream's row, or to NULL if it is not needed. */
-static int open_input(struct feed *feed, const struct view_of_streams *view,
-	const struct stream_row **row, struct cursor *cursor, struct record *head,
+/* Positions the cursor on the next record of the first input. Returns END if there is none, or if
+ * its stream was removed, because check_removed_streams has found that no record was lost. Sets
+ * *row to the stream's row, or to NULL if it is not needed. */
+static int open_first_input(struct feed *feed, const struct view_of_streams *view,
+	const struct stream_row **row, struct cursor *cursor, struct record *header,
 	struct failure *failure)
 {
 	struct merge_input *input = &feed->merge.all[0];
 	bool is_checked = input->checked_at == txn_id(view->txn), expired = false;
 	struct stream *stream;
-	int err = is_checked ? open_checked(input, view, cursor, head, &expired) : 0;
+	int err = is_checked ? open_checked_input(input, view, cursor, header, &expired) : 0;
 
 	*row = NULL;
 	if (err || (is_checked && !expired && !feed->filter))
@@ -499,15 +505,16 @@ static int open_input(struct feed *feed, const struct view_of_streams *view,
 	*row = &stream->row;
 	if (is_checked && !expired)
 		return 0;
-	err = seek(feed, view, *row, cursor, head, failure);
+	err = seek_first_record(feed, view, *row, cursor, header, failure);
 	input->checked_at = txn_id(view->txn);
 	input->age_ms = stream->row.retention.age_ms;
 	return err;
 }
 
-/* Takes records of one stream until those of another one precede, and moves to the next one. */
-static int take_run(struct feed *feed, uint32_t max, struct cursor *cursor,
-	const struct stream_row *row, struct record *head)
+/* Takes the records of one stream that precede all records of the other inputs. Sets *header to
+ * the record after them. */
+static int take_until_next_input(struct feed *feed, uint32_t max, struct cursor *cursor,
+	const struct stream_row *row, struct record *header)
 {
 	uint32_t stream = feed->merge.all[0].stream;
 	uint64_t until = merge_until(&feed->merge);
@@ -515,26 +522,26 @@ static int take_run(struct feed *feed, uint32_t max, struct cursor *cursor,
 
 	if (until > feed->merge.complete_to)
 		until = feed->merge.complete_to;
-	while (!err && head->sequence <= until && !is_full(feed, max)) {
-		err = take(feed, cursor, stream, row, head);
+	while (!err && header->sequence <= until && !page_is_full(feed, max)) {
+		err = take_record(feed, cursor, stream, row, header);
 		if (!err)
-			err = log_step(cursor, stream, head);
+			err = log_step(cursor, stream, header);
 	}
 	return err;
 }
 
-/* Reads the first input of the merge as far as it precedes the others. */
-static int merge_step(struct feed *feed, uint32_t max, const struct view_of_streams *view,
+/* Reads the records of the first input that precede those of the other inputs. */
+static int merge_first_input(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	struct cursor *cursor, struct failure *failure)
 {
 	struct merge_input *input = &feed->merge.all[0];
 	uint64_t before = feed->filled_to;
 	const struct stream_row *row;
-	struct record head;
-	int err = open_input(feed, view, &row, cursor, &head, failure);
+	struct record header;
+	int err = open_first_input(feed, view, &row, cursor, &header, failure);
 
 	if (!err)
-		err = take_run(feed, max, cursor, row, &head);
+		err = take_until_next_input(feed, max, cursor, row, &header);
 	if (err == ERR_TRIMMED)
 		return err;
 	if (err == END) {
@@ -542,15 +549,16 @@ static int merge_step(struct feed *feed, uint32_t max, const struct view_of_stre
 		return 0;
 	}
 	if (err == ERR_CORRUPT && feed->filled_to != before) {
-		/* The record after those taken is damaged: reported when its turn comes. */
-		head.sequence = log_sequence_here(cursor, input->stream);
-		if (head.sequence <= feed->filled_to)
-			head.sequence = feed->filled_to + 1;
+		/* The record after those taken is damaged. It is reported when it is the next
+		 * record of the feed. */
+		header.sequence = log_sequence_here(cursor, input->stream);
+		if (header.sequence <= feed->filled_to)
+			header.sequence = feed->filled_to + 1;
 		err = 0;
 	}
 	if (err)
-		return corrupt(feed, input->stream, feed->filled_to + 1, err, failure);
-	input->sequence = head.sequence;
+		return fail_damaged(feed, input->stream, feed->filled_to + 1, err, failure);
+	input->sequence = header.sequence;
 	merge_sink(&feed->merge);
 	return 0;
 }
@@ -561,27 +569,27 @@ static int fill_merged(struct feed *feed, uint32_t max, const struct view_of_str
 	struct merge *merge = &feed->merge;
 
 	while (merge->count > 0 && merge->all[0].sequence <= merge->complete_to &&
-			!is_full(feed, max)) {
+			!page_is_full(feed, max)) {
 		uint64_t before = feed->filled_to;
 		size_t count = merge->count;
-		int err = merge_step(feed, max, view, cursor, failure);
+		int err = merge_first_input(feed, max, view, cursor, failure);
 
 		if (err)
 			return err;
 		if (merge->count == count && feed->filled_to == before)
-			break;           /* a damaged record, after those of the page */
+			break;           /* the next record is damaged */
 	}
 	feed->caught_up = merge->count == 0 && merge->complete_to == view->state->sequence;
 	merge->position = feed->filled_to;
 	return 0;
 }
 
-static int fill_all(struct feed *feed, uint32_t max, const struct view_of_streams *view,
-	struct failure *failure)
+static int fill_from_all_streams(struct feed *feed, uint32_t max,
+	const struct view_of_streams *view, struct failure *failure)
 {
 	struct merge *merge = &feed->merge;
 	struct cursor *cursor;
-	int err = check_removed(feed, view, failure);
+	int err = check_removed_streams(feed, view, failure);
 
 	if (err)
 		return err;
@@ -598,14 +606,14 @@ static int fill_all(struct feed *feed, uint32_t max, const struct view_of_stream
 	return err;
 }
 
-/* Ends the feed of a removed stream. A disabled stream is removed after all its records
- * have expired. The feed has missed nothing if it had read to the end, or if no removed
- * stream had a record after its position. */
-static int fill_removed(struct feed *feed, const struct view_of_streams *view,
+/* Ends the feed of a removed stream. A disabled stream is removed after all its records have
+ * expired. The feed has returned all of them if it had read to the end, or if no removed stream
+ * had a record after the feed's position. */
+static int fill_from_removed_stream(struct feed *feed, const struct view_of_streams *view,
 	struct failure *failure)
 {
 	if (!feed->ended && floor_of(feed, feed->stream) < view->state->lost)
-		return fail_with(failure, ERR_NOT_FOUND, "stream %u was removed and may have had"
+		return fail_as(failure, ERR_NOT_FOUND, "stream %u was removed and may have had"
 			" records after sequence number %llu", feed->stream,
 			(unsigned long long)feed->position);
 	feed->caught_up = true;
@@ -638,13 +646,13 @@ int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *vie
 	if (max > FEED_PAGE_RECORDS)
 		max = FEED_PAGE_RECORDS;
 	if (!feed->stream)
-		return fill_all(feed, max, view, failure);
+		return fill_from_all_streams(feed, max, view, failure);
 	err = streams_find(view->streams, view->txn, feed->stream, &stream);
 	if (err == END)
-		return fill_removed(feed, view, failure);
+		return fill_from_removed_stream(feed, view, failure);
 	if (err)
 		return fail_about(failure, err, "the row of stream %u", feed->stream);
-	return fill_one(feed, max, view, &stream->row, failure);
+	return fill_from_stream(feed, max, view, &stream->row, failure);
 }
 
 /* --- returning records --- */
@@ -657,7 +665,7 @@ int feed_peek(const struct feed *feed, uint32_t *stream, struct slice *record)
 		return END;
 	entry = feed->page.data + feed->at;
 	*stream = get_u32(entry);
-	*record = slice_of(entry + ENTRY_HEAD, get_u32(entry + 4));
+	*record = slice_of(entry + ENTRY_HEADER, get_u32(entry + 4));
 	return 0;
 }
 
@@ -667,7 +675,7 @@ int feed_next(struct feed *feed, uint32_t *stream, struct slice *record)
 
 	if (err)
 		return err;
-	feed->at += ENTRY_HEAD + record->len;
+	feed->at += ENTRY_HEADER + record->len;
 	feed->position = record_sequence(record->data);
 	return 0;
 }

@@ -2,9 +2,10 @@
  *
  * The position of a feed is the sequence number of the last record returned.
  * feed_fill copies a page of the following records from one snapshot, and
- * feed_next returns them one by one, without a snapshot. Records that do not
- * pass the feed's filter are left out of the page; a fill reads at most the
- * records of a page, so it may leave the page empty before the end.
+ * feed_next returns these records one by one, without a snapshot. Records that
+ * do not pass the feed's filter are left out of the page. A fill reads at most
+ * FEED_PAGE_RECORDS records, so the page can be empty although the feed has not
+ * caught up.
  *
  *     page    for each record: stream id (u32), length (u32), the record
  */
@@ -41,8 +42,8 @@ struct record_filter {
 	int (*test)(void *context, const struct stream_row *stream, const struct record *record,
 		bool *passes);
 	void *context;
-	bool has_hash;               /* only records with this hash can pass; the others are
-	                              * not copied. For feeds of one stream */
+	bool has_hash;               /* only records with partition_hash can pass, and the
+	                              * others are not copied; for feeds of one stream only */
 	uint32_t partition_hash;
 };
 
@@ -59,19 +60,20 @@ struct feed {
 	const struct record_filter *filter;  /* NULL: every record passes */
 	uint64_t position;           /* sequence number of the last record returned or skipped */
 	uint64_t filled_to;          /* sequence number of the last record read by the fill */
-	uint64_t transaction;        /* id of that record's transaction; 0: none was read */
-	uint64_t filled_at;          /* snapshot of the last fill: its commit number */
+	uint64_t transaction;        /* transaction of that record; 0: no record was read */
+	uint64_t filled_at;          /* commit number of the snapshot of the last fill */
 	bool caught_up;              /* the page contained the last record of that snapshot */
-	bool ended;                  /* and the stream is disabled: no record will follow */
-	uint64_t started;            /* sequence number of the last change when floors were set */
+	bool ended;                  /* caught up with a disabled stream, so that no record can
+	                              * follow */
+	uint64_t started;            /* last sequence number assigned when floors were read */
 	struct floor *floors;        /* ascending by stream */
 	size_t floor_count, floor_cap;
-	struct merge merge;          /* of all streams */
+	struct merge merge;          /* streams to read next; used by a feed of all streams */
 	struct buffer page;
 	size_t at;                   /* offset of the next record in the page */
-	uint32_t taken;              /* records of the last fill in the page */
+	uint32_t taken;              /* records that the last fill added to the page */
 	uint32_t left_out;           /* records of the last fill that did not pass the filter */
-	size_t left_out_bytes;
+	size_t left_out_bytes;       /* bytes of those records */
 };
 
 /* A snapshot and the streams in it. */
@@ -98,7 +100,7 @@ int feed_resume(struct feed *feed, uint32_t stream, uint64_t position,
 int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	struct failure *failure);
 
-/* Discards the rest of the page; the next fill reads it again. */
+/* Discards the records of the page that were not returned; the next fill reads them again. */
 void feed_reread(struct feed *feed);
 
 /* Returns false if the feed had caught up in this commit; true if there may be records. */
@@ -120,8 +122,9 @@ static inline bool feed_is_behind(const struct feed *feed)
 	return !feed->caught_up;
 }
 
-/* Returns true if all records of this transaction have been returned or skipped, because the
- * feed has read one of a later transaction. May return false although it has. */
+/* Returns true if all records of this transaction have been returned or skipped. The feed knows
+ * this after it has read a record of a later transaction and has returned the whole page; until
+ * then the result is false. */
 static inline bool feed_is_past(const struct feed *feed, uint64_t transaction)
 {
 	return feed->at >= feed->page.len && feed->transaction > transaction;

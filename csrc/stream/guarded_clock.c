@@ -15,13 +15,13 @@ static bool same_boot(const uint8_t a[BOOT_BYTES], const uint8_t b[BOOT_BYTES])
 	return memcmp(a, b, BOOT_BYTES) == 0;
 }
 
-/* Saturating addition. */
-static uint64_t plus(uint64_t a, uint64_t b)
+/* Returns a + b, at most UINT64_MAX. */
+static uint64_t add_saturating(uint64_t a, uint64_t b)
 {
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* Returns the time since elapsed_ms on that boot; 0 if unknown. */
+/* Returns the ms since elapsed_ms of that boot; 0 if the system was booted again since. */
 static uint64_t elapsed_since(uint64_t elapsed_ms, const uint8_t boot[BOOT_BYTES],
 	const struct time_sample *sample)
 {
@@ -29,6 +29,7 @@ static uint64_t elapsed_since(uint64_t elapsed_ms, const uint8_t boot[BOOT_BYTES
 		sample->elapsed_ms - elapsed_ms : 0;
 }
 
+/* Returns true if the recorded jump was followed by enough elapsed time or by a boot. */
 static bool is_confirmed(const struct clock_jump *jump, const struct time_sample *sample)
 {
 	if (jump->wall_ms == 0 || sample->now_ms < jump->wall_ms)
@@ -37,7 +38,7 @@ static bool is_confirmed(const struct clock_jump *jump, const struct time_sample
 		elapsed_since(jump->elapsed_ms, jump->boot, sample) >= CLOCK_BOUND_MS;
 }
 
-/* Records the jump of this sample, unless one is recorded. */
+/* Records this sample as the beginning of a jump, unless a jump is recorded already. */
 static void record_jump(struct clock_jump *jump, const struct time_sample *sample)
 {
 	if (jump->wall_ms)
@@ -47,11 +48,11 @@ static void record_jump(struct clock_jump *jump, const struct time_sample *sampl
 	memcpy(jump->boot, sample->boot, BOOT_BYTES);
 }
 
-/* Next value of the retention clock: doc/format.md, "Time". */
+/* Next value of the retention clock (doc/format.md, "Time"). */
 struct step {
 	uint64_t clock_ms;
-	uint64_t lead_ms;            /* lead over the wall clock that was added */
-	bool jumps;                  /* the wall clock has jumped, which must be confirmed */
+	uint64_t lead_ms;            /* lead that was added to the wall clock */
+	bool jumps;                  /* the wall clock has jumped, and the jump is not confirmed */
 	bool confirms;               /* the jump in the state is confirmed */
 };
 
@@ -59,26 +60,26 @@ static struct step clock_step(const struct state *state, const struct time_sampl
 {
 	const struct clock_jump *jump = &state->jump;
 	struct step step = { .confirms = is_confirmed(jump, sample) };
-	uint64_t base = plus(state->retention_ms,
+	uint64_t base_ms = add_saturating(state->retention_ms,
 		elapsed_since(state->elapsed_ms, state->boot, sample));
-	uint64_t target;
+	uint64_t target_ms;
 
 	if (jump->wall_ms || !same_boot(state->boot, sample->boot))
 		step.lead_ms = state->lead_ms;
-	target = plus(sample->now_ms, step.lead_ms);
+	target_ms = add_saturating(sample->now_ms, step.lead_ms);
 	if (step.confirms) {
-		uint64_t seen = plus(plus(jump->wall_ms, step.lead_ms),
+		uint64_t confirmed_ms = add_saturating(add_saturating(jump->wall_ms, step.lead_ms),
 			elapsed_since(jump->elapsed_ms, jump->boot, sample));
 
-		seen = seen < target ? seen : target;
-		base = base > seen ? base : seen;
+		confirmed_ms = confirmed_ms < target_ms ? confirmed_ms : target_ms;
+		base_ms = base_ms > confirmed_ms ? base_ms : confirmed_ms;
 	}
-	step.clock_ms = base;
-	if (target > base && state->retention_ms && target - base > CLOCK_BOUND_MS)
+	step.clock_ms = base_ms;
+	if (target_ms > base_ms && state->retention_ms && target_ms - base_ms > CLOCK_BOUND_MS)
 		step.jumps = true;
-	else if (target > base || (target >= state->retention_ms &&
-			base - target <= CLOCK_SLACK_MS))
-		step.clock_ms = target;
+	else if (target_ms > base_ms || (target_ms >= state->retention_ms &&
+			base_ms - target_ms <= CLOCK_SLACK_MS))
+		step.clock_ms = target_ms;
 	return step;
 }
 
@@ -116,15 +117,15 @@ uint64_t expiry_clock_set(struct state *state, const struct time_sample *sample)
 {
 	struct clock_jump *jump = &state->expiry_jump;
 	uint64_t now = sample->now_ms;
-	uint64_t base = plus(state->expiry_ms,
+	uint64_t base_ms = add_saturating(state->expiry_ms,
 		elapsed_since(state->elapsed_ms, state->boot, sample));
-	bool follows = state->expiry_ms == 0 || now <= plus(base, CLOCK_BOUND_MS) ||
+	bool follows = state->expiry_ms == 0 || now <= add_saturating(base_ms, CLOCK_BOUND_MS) ||
 		is_confirmed(jump, sample);
 
 	if (follows || now < jump->wall_ms)
 		memset(jump, 0, sizeof *jump);
 	if (!follows)
 		record_jump(jump, sample);
-	state->expiry_ms = follows ? now : base;
+	state->expiry_ms = follows ? now : base_ms;
 	return state->expiry_ms;
 }

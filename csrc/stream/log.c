@@ -7,9 +7,9 @@
 
 /* --- writing --- */
 
-#define PIECES 4               /* head, keys, old and new image */
+#define PIECES 4               /* header, keys, old image, new image */
 
-/* Copies the next len bytes of the pieces and advances the pieces. */
+/* Copies the next len bytes of the pieces and advances *pieces past these bytes. */
 static void write_share(uint8_t *to, size_t len, struct slice **pieces)
 {
 	while (len > 0) {
@@ -48,20 +48,23 @@ static int append_rows(struct txn *txn, struct record_place *place, struct slice
 	return 0;
 }
 
+/* If the record needs several rows, its new image begins in a new row. */
 int log_append(struct txn *txn, uint32_t stream, const struct record *record, bool at_end)
 {
 	struct record_place place = { .stream = stream, .sequence = record->sequence };
-	uint8_t head[RECORD_HEADER_MAX];
+	uint8_t header[RECORD_HEADER_MAX];
 	struct slice pieces[PIECES] = {
-		slice_of(head, record_put_header(record, head)), record->keys, record->old_image,
+		slice_of(header, record_put_header(record, header)), record->keys,
+			record->old_image,
 		record->new_image,
 	};
-	size_t whole = pieces[0].len + record_body(record);
-	size_t first = whole <= LOG_SHARE ? whole : whole - record->new_image.len;
-	int err = append_rows(txn, &place, pieces, first, at_end);
+	size_t len = pieces[0].len + record_body(record);
+	size_t first_len = len <= LOG_SHARE ? len : len - record->new_image.len;
+	int err = append_rows(txn, &place, pieces, first_len, at_end);
 
 	txn_touch(txn, commit_group_bit(stream));
-	return err ? err : append_rows(txn, &place, &pieces[3], whole - first, at_end);
+	return err ? err : append_rows(txn, &place, &pieces[3], len - first_len,
+		at_end);
 }
 
 int log_last_stream(struct txn *txn, uint32_t *stream)
@@ -91,55 +94,55 @@ struct row {
 	struct slice value;
 };
 
-/* Decodes the key of a row. END if it belongs to another stream; CORRUPT if it is
- * malformed, which must not look like the end of the stream. */
-static int place_row(struct row *row, uint32_t stream)
+/* Decodes the key of a row. Returns END if the row belongs to another stream, and CORRUPT if
+ * the key is malformed, because that must not look like the end of the stream. */
+static int decode_row_key(struct row *row, uint32_t stream)
 {
 	if (!record_get_key(&row->place, row->key))
 		return ERR_CORRUPT;
 	return row->place.stream == stream ? 0 : END;
 }
 
-/* Moves the cursor to a row of the stream; END if there is none. */
-static int go(struct cursor *cursor, enum move move, uint32_t stream, struct row *row)
+/* Moves the cursor to a row of the stream. Returns END if the move leads to no such row. */
+static int move_in_stream(struct cursor *cursor, enum move move, uint32_t stream, struct row *row)
 {
 	int err = cursor_move(cursor, move, &row->key, &row->value);
 
-	return err ? err : place_row(row, stream);
+	return err ? err : decode_row_key(row, stream);
 }
 
-/* Decodes the head of a record from its first row. */
-static int decode_head(const struct row *row, struct slice share, struct record *head)
+/* Decodes the header of a record from its first row. */
+static int decode_header(const struct row *row, struct slice share, struct record *header)
 {
-	int err = record_get_header(head, row->place.sequence, share);
+	int err = record_get_header(header, row->place.sequence, share);
 
 	return !err && row->place.part != 0 ? ERR_CORRUPT : err;
 }
 
-static int read_head(const struct row *row, struct record *head)
+static int read_header(const struct row *row, struct record *header)
 {
 	struct slice share;
 	int err = row_open(row->key, row->value, &share);
 
-	return err ? err : decode_head(row, share, head);
+	return err ? err : decode_header(row, share, header);
 }
 
-/* Decodes a head without verifying the row's checksum. */
-static int peek_head(const struct row *row, struct record *head)
+/* Decodes a header without verifying the row's checksum. */
+static int peek_header(const struct row *row, struct record *header)
 {
 	if (row->value.len < ROW_CHECKSUM)
 		return ERR_CORRUPT;
-	return decode_head(row, slice_of(row->value.data + ROW_CHECKSUM,
-		row->value.len - ROW_CHECKSUM), head);
+	return decode_header(row, slice_of(row->value.data + ROW_CHECKSUM,
+		row->value.len - ROW_CHECKSUM), header);
 }
 
-int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct record *head)
+int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct record *header)
 {
 	uint8_t key[RECORD_KEY_MAX];
 	struct row row = { .key = slice_of(key, record_set_key(key, stream, sequence, 0)) };
-	int err = go(cursor, MOVE_FROM, stream, &row);
+	int err = move_in_stream(cursor, MOVE_FROM, stream, &row);
 
-	return err ? err : read_head(&row, head);
+	return err ? err : read_header(&row, header);
 }
 
 /* Moves to the first row of the stream's next record. */
@@ -148,30 +151,30 @@ static int next_first_row(struct cursor *cursor, uint32_t stream, struct row *ro
 	int err;
 
 	do
-		err = go(cursor, MOVE_NEXT, stream, row);
+		err = move_in_stream(cursor, MOVE_NEXT, stream, row);
 	while (!err && row->place.part != 0);
 	return err;
 }
 
-int log_next(struct cursor *cursor, uint32_t stream, struct record *head)
+int log_next(struct cursor *cursor, uint32_t stream, struct record *header)
 {
 	struct row row;
 	int err = next_first_row(cursor, stream, &row);
 
-	return err ? err : read_head(&row, head);
+	return err ? err : read_header(&row, header);
 }
 
-int log_step(struct cursor *cursor, uint32_t stream, struct record *head)
+int log_step(struct cursor *cursor, uint32_t stream, struct record *header)
 {
 	struct row row;
 	int err = next_first_row(cursor, stream, &row);
 
-	return err ? err : peek_head(&row, head);
+	return err ? err : peek_header(&row, header);
 }
 
 /* Moves to the last record before this key. */
-static int before(struct cursor *cursor, struct slice place, uint32_t stream,
-	struct record *head)
+static int move_before_key(struct cursor *cursor, struct slice place, uint32_t stream,
+	struct record *header)
 {
 	struct slice value;
 	struct row row;
@@ -179,81 +182,81 @@ static int before(struct cursor *cursor, struct slice place, uint32_t stream,
 
 	if (err < 0)
 		return err;
-	err = go(cursor, err == END ? MOVE_LAST : MOVE_PREVIOUS, stream, &row);
+	err = move_in_stream(cursor, err == END ? MOVE_LAST : MOVE_PREVIOUS, stream, &row);
 	if (err)
 		return err;
-	if (row.place.part != 0)       /* a later row of its record */
-		return log_seek(cursor, stream, row.place.sequence, head);
-	return read_head(&row, head);
+	if (row.place.part != 0)       /* the row is not the first of its record */
+		return log_seek(cursor, stream, row.place.sequence, header);
+	return read_header(&row, header);
 }
 
-int log_last(struct cursor *cursor, uint32_t stream, struct record *head)
+int log_last(struct cursor *cursor, uint32_t stream, struct record *header)
 {
 	uint8_t key[RECORD_KEY_MAX];
 	size_t len = record_set_key(key, stream, UINT64_MAX, UINT16_MAX);
 
-	return before(cursor, slice_of(key, len), stream, head);
+	return move_before_key(cursor, slice_of(key, len), stream, header);
 }
 
 int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,
-	struct record *head)
+	struct record *header)
 {
 	uint8_t key[RECORD_KEY_MAX];
 	size_t len = record_set_key(key, stream, sequence, 0);
 
-	return before(cursor, slice_of(key, len), stream, head);
+	return move_before_key(cursor, slice_of(key, len), stream, header);
 }
 
 uint64_t log_sequence_here(struct cursor *cursor, uint32_t stream)
 {
 	struct row row;
 
-	return go(cursor, MOVE_HERE, stream, &row) ? 0 : row.place.sequence;
+	return move_in_stream(cursor, MOVE_HERE, stream, &row) ? 0 : row.place.sequence;
 }
 
 /* Copies a record, starting at its first row, which is under the cursor. */
-static int copy_rows(struct cursor *cursor, uint32_t stream, const struct record *head,
+static int copy_rows(struct cursor *cursor, uint32_t stream, const struct record *header,
 	struct row *row, struct buffer *out)
 {
-	size_t left = record_len(head);
+	size_t bytes_left = record_len(header);
 	struct slice share;
 
-	buffer_put_u64(out, head->sequence);
+	buffer_put_u64(out, header->sequence);
 	for (uint16_t part = 0;; part++) {
 		int err = row->place.part == part ? row_open(row->key, row->value, &share)
 			: ERR_CORRUPT;
 
 		if (err)
 			return err;
-		if (share.len == 0 || share.len > left)
+		if (share.len == 0 || share.len > bytes_left)
 			return ERR_CORRUPT;
 		buffer_put_slice(out, share);
-		left -= share.len;
-		if (left == 0)
+		bytes_left -= share.len;
+		if (bytes_left == 0)
 			return buffer_error(out);
-		err = go(cursor, MOVE_NEXT, stream, row);
+		err = move_in_stream(cursor, MOVE_NEXT, stream, row);
 		if (err < 0)
 			return err;
-		if (err == END || row->place.sequence != head->sequence)
+		if (err == END || row->place.sequence != header->sequence)
 			return ERR_CORRUPT;
 		cursor_expect_next(row->key, row->value);
 	}
 }
 
-int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
+int log_copy(struct cursor *cursor, uint32_t stream, const struct record *header,
 	struct buffer *out)
 {
 	struct row row;
-	int err = go(cursor, MOVE_HERE, stream, &row);
+	int err = move_in_stream(cursor, MOVE_HERE, stream, &row);
 
 	if (err < 0)
 		return err;
-	assert(err == 0 && row.place.sequence == head->sequence);
+	assert(err == 0 && row.place.sequence == header->sequence);
 	cursor_expect_next(row.key, row.value);
-	return copy_rows(cursor, stream, head, &row, out);
+	return copy_rows(cursor, stream, header, &row, out);
 }
 
-int log_take(struct cursor *cursor, uint32_t stream, struct record *head, struct buffer *out)
+int log_take(struct cursor *cursor, uint32_t stream, struct record *header, struct buffer *out)
 {
 	struct row row;
 	int err = next_first_row(cursor, stream, &row);
@@ -261,11 +264,11 @@ int log_take(struct cursor *cursor, uint32_t stream, struct record *head, struct
 	if (err)
 		return err;
 	cursor_expect_next(row.key, row.value);
-	err = peek_head(&row, head);
-	return err ? err : copy_rows(cursor, stream, head, &row, out);
+	err = peek_header(&row, header);
+	return err ? err : copy_rows(cursor, stream, header, &row, out);
 }
 
-int log_remove(struct cursor *cursor, uint32_t stream, struct record *head, uint64_t *rows)
+int log_remove(struct cursor *cursor, uint32_t stream, struct record *header, uint64_t *rows)
 {
 	struct row row;
 	int err;
@@ -275,11 +278,11 @@ int log_remove(struct cursor *cursor, uint32_t stream, struct record *head, uint
 		(*rows)++;
 		if (!err)
 			err = cursor_move(cursor, MOVE_NEXT, &row.key, &row.value);
-		/* STORE: CORRUPT would mean the next record, and the caller would commit the
-		 * deletion of a part of this one */
+		/* CORRUPT would mean that the next record is damaged, and the caller would
+		 * commit although only a part of this record was deleted. */
 		if (err)
 			return err == ERR_CORRUPT ? ERR_STORE : err;
-		err = place_row(&row, stream);
-	} while (!err && row.place.sequence == head->sequence);
-	return err ? err : peek_head(&row, head);
+		err = decode_row_key(&row, stream);
+	} while (!err && row.place.sequence == header->sequence);
+	return err ? err : peek_header(&row, header);
 }

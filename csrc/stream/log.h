@@ -18,7 +18,7 @@
 /* Maximum number of a record's bytes in one row. */
 #define LOG_SHARE (STORE_ROW_SHARE - RECORD_KEY_MAX - ROW_CHECKSUM)
 
-/* Writes a record after the last one of its stream. at_end: the tree has no rows of
+/* Writes a record after the last record of its stream. at_end: the tree has no rows of
  * streams with a higher id, so LMDB can append. */
 int log_append(struct txn *txn, uint32_t stream, const struct record *record, bool at_end);
 
@@ -26,36 +26,37 @@ int log_append(struct txn *txn, uint32_t stream, const struct record *record, bo
 int log_last_stream(struct txn *txn, uint32_t *stream);
 
 /* log_seek, log_last, log_next, log_step and log_previous position the cursor on the first
- * row of a record and decode its head, whose slices have lengths but no address. They return
- * 0, END (no such record in the stream) or an error; CORRUPT for a damaged row. */
+ * row of a record and decode the record's header: the slices of *header have lengths but no
+ * address. They return 0, END if the stream has no such record, or an error, which is CORRUPT
+ * for a damaged row. */
 
 /* Finds the first record with at least this sequence number. */
-int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct record *head);
-int log_last(struct cursor *cursor, uint32_t stream, struct record *head);
-int log_next(struct cursor *cursor, uint32_t stream, struct record *head);
+int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct record *header);
+int log_last(struct cursor *cursor, uint32_t stream, struct record *header);
+int log_next(struct cursor *cursor, uint32_t stream, struct record *header);
 
-/* Like log_next without verifying the checksum, for callers of log_copy, which does. */
-int log_step(struct cursor *cursor, uint32_t stream, struct record *head);
+/* Like log_next, but does not verify the checksum, because log_copy verifies it later. */
+int log_step(struct cursor *cursor, uint32_t stream, struct record *header);
 
 /* Finds the last record with a lower sequence number. */
 int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,
-	struct record *head);
+	struct record *header);
 
-/* Returns the sequence number in the key under the cursor, also of a damaged record; 0 if
- * the row is not one of this stream. */
+/* Returns the sequence number in the key under the cursor, even if the record is damaged; 0 if
+ * the row does not belong to this stream. */
 uint64_t log_sequence_here(struct cursor *cursor, uint32_t stream);
 
 /* Verifies the record under the cursor and appends it to out. Leaves the cursor on the
- * record's last row, from where log_next continues. */
-int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
+ * record's last row, so that log_next finds the next record. */
+int log_copy(struct cursor *cursor, uint32_t stream, const struct record *header,
 	struct buffer *out);
 
 /* Combines log_step and log_copy. */
-int log_take(struct cursor *cursor, uint32_t stream, struct record *head, struct buffer *out);
+int log_take(struct cursor *cursor, uint32_t stream, struct record *header, struct buffer *out);
 
 /* Deletes the record whose first row is under the cursor, adds the number of its rows to
- * *rows, and moves to the next record like log_step. CORRUPT refers to that next record;
- * damage that prevents the deletion is STORE. */
-int log_remove(struct cursor *cursor, uint32_t stream, struct record *head, uint64_t *rows);
+ * *rows, and moves to the next record like log_step. Returns CORRUPT if that next record is
+ * damaged, STORE if damage prevents the deletion. */
+int log_remove(struct cursor *cursor, uint32_t stream, struct record *header, uint64_t *rows);
 
 #endif

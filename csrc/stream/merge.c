@@ -1,10 +1,10 @@
-/* merge.c - the streams of which a feed of all streams has records to read, as a heap. */
+/* merge.c - k-way merge for a feed of all streams: a heap of the streams with records to read. */
 #include "stream/merge.h"
 
 #include "base/error.h"
 #include "base/memory.h"
 
-static void swap(struct merge *merge, size_t a, size_t b)
+static void swap_inputs(struct merge *merge, size_t a, size_t b)
 {
 	struct merge_input input = merge->all[a];
 
@@ -25,14 +25,15 @@ int merge_add(struct merge *merge, const struct merge_input *input)
 	}
 	merge->all[merge->count++] = *input;
 	while (at > 0 && merge->all[at].sequence < merge->all[(at - 1) / 2].sequence) {
-		swap(merge, at, (at - 1) / 2);
+		swap_inputs(merge, at, (at - 1) / 2);
 		at = (at - 1) / 2;
 	}
 	return 0;
 }
 
-/* Returns the child of an input that has the lower sequence number; merge->count: no child. */
-static size_t least_child(const struct merge *merge, size_t at)
+/* Returns the index of the child with the lower sequence number; merge->count if the input has
+ * no child. */
+static size_t child_with_lowest_sequence(const struct merge *merge, size_t at)
 {
 	size_t child = 2 * at + 1;
 
@@ -44,7 +45,7 @@ static size_t least_child(const struct merge *merge, size_t at)
 
 uint64_t merge_until(const struct merge *merge)
 {
-	size_t second = least_child(merge, 0);
+	size_t second = child_with_lowest_sequence(merge, 0);
 
 	return second < merge->count ? merge->all[second].sequence : UINT64_MAX;
 }
@@ -53,9 +54,9 @@ void merge_sink(struct merge *merge)
 {
 	size_t at = 0, child;
 
-	while ((child = least_child(merge, at)) < merge->count &&
+	while ((child = child_with_lowest_sequence(merge, at)) < merge->count &&
 			merge->all[child].sequence < merge->all[at].sequence) {
-		swap(merge, at, child);
+		swap_inputs(merge, at, child);
 		at = child;
 	}
 }

@@ -1,7 +1,7 @@
-/* merge.h - the streams of which a feed of all streams has records to read, as a heap.
+/* merge.h - k-way merge for a feed of all streams: a heap of the streams with records to read.
  *
  * The input with the lowest sequence number comes first. A feed keeps its merge from one page to
- * the next, so that it looks at every stream once and not for each page.
+ * the next, so that it reads the bounds of every stream once, and not for each page.
  */
 #ifndef STREAM_MERGE_H
 #define STREAM_MERGE_H
@@ -10,9 +10,10 @@
 #include <stdint.h>
 
 struct merge_input {
-	uint64_t sequence;           /* of its next record */
-	uint64_t checked_at;         /* snapshot in which it was found not expired; 0: none */
-	uint64_t age_ms;             /* the stream's retention in that snapshot */
+	uint64_t sequence;           /* sequence number of the stream's next record */
+	uint64_t checked_at;         /* snapshot in which that record was found not expired; 0:
+	                              * none */
+	uint64_t age_ms;             /* retention of the stream in that snapshot */
 	uint32_t stream;
 };
 
@@ -21,14 +22,15 @@ struct merge {
 	size_t count;
 	size_t cap;
 	uint64_t position;           /* position of the feed for which the inputs are valid */
-	uint64_t complete_to;        /* inputs with a record up to here are in the heap */
+	uint64_t complete_to;        /* sequence number up to which the heap has all records'
+	                              * streams */
 };
 
-/* Adds an input. Returns NO_MEMORY. */
+/* Adds an input. Returns 0 or NO_MEMORY. */
 int merge_add(struct merge *merge, const struct merge_input *input);
 
-/* Returns the sequence number up to which the first input can be read without comparing again.
- * This is the lowest sequence number of the other inputs, or UINT64_MAX if the first is alone. */
+/* Returns the lowest sequence number of the inputs after the first, UINT64_MAX if there are none.
+ * The first input can be read up to there without comparing it with the others again. */
 uint64_t merge_until(const struct merge *merge);
 
 /* Moves the first input to its place after its sequence number was increased. */
@@ -37,7 +39,7 @@ void merge_sink(struct merge *merge);
 /* Removes the first input. */
 void merge_drop(struct merge *merge);
 
-/* Removes all inputs and keeps the memory. */
+/* Removes all inputs, but keeps their memory for later ones. */
 void merge_clear(struct merge *merge);
 void merge_release(struct merge *merge);
 

@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 
-static int make_room(struct pending_records *pending)
+static int reserve_entry(struct pending_records *pending)
 {
 	struct pending_record *all;
 
@@ -20,15 +20,15 @@ static int make_room(struct pending_records *pending)
 
 int pending_add(struct pending_records *pending, uint32_t stream, const struct record *record)
 {
-	struct pending_record *one;
-	int err = make_room(pending);
+	struct pending_record *pending_record;
+	int err = reserve_entry(pending);
 
 	if (err)
 		return err;
-	one = &pending->all[pending->count];
-	one->stream = stream;
-	one->record = *record;
-	one->start = pending->bytes.len;
+	pending_record = &pending->all[pending->count];
+	pending_record->stream = stream;
+	pending_record->record = *record;
+	pending_record->start = pending->bytes.len;
 	buffer_put_slice(&pending->bytes, record->keys);
 	buffer_put_slice(&pending->bytes, record->old_image);
 	buffer_put_slice(&pending->bytes, record->new_image);
@@ -38,11 +38,11 @@ int pending_add(struct pending_records *pending, uint32_t stream, const struct r
 	return err;
 }
 
-/* Sets the addresses of the slices. */
-static void set_addresses(const struct pending_records *pending, const struct pending_record *one,
-	struct record *record)
+/* Sets the addresses of the record's slices. */
+static void set_addresses(const struct pending_records *pending,
+	const struct pending_record *pending_record, struct record *record)
 {
-	const uint8_t *at = pending->bytes.data + one->start;
+	const uint8_t *at = pending->bytes.data + pending_record->start;
 
 	record->keys.data = at;
 	record->old_image.data = at + record->keys.len;
@@ -59,9 +59,9 @@ int pending_flush(struct pending_records *pending, struct txn *txn, struct strea
 	if (err)
 		return err;
 	for (uint32_t i = 0; i < pending->count; i++) {
-		struct pending_record *one = &pending->all[i];
-		struct stream *stream = streams_cached(streams, one->stream);
-		struct record *record = &one->record;
+		struct pending_record *pending_record = &pending->all[i];
+		struct stream *stream = streams_cached(streams, pending_record->stream);
+		struct record *record = &pending_record->record;
 
 		assert(stream);  /* stream_load_bounds was called for it */
 		record->transaction = transaction;
@@ -71,7 +71,7 @@ int pending_flush(struct pending_records *pending, struct txn *txn, struct strea
 		record->retention_ms = retention_ms;
 		record->ordinal = stream->bounds.head.ordinal + 1;
 		record->stream_bytes = stream->bounds.head.stream_bytes + record_bytes(record);
-		set_addresses(pending, one, record);
+		set_addresses(pending, pending_record, record);
 		err = log_append(txn, stream->row.id, record, stream->row.id >= last_stream);
 		if (err)
 			return err;

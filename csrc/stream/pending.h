@@ -13,7 +13,7 @@
 struct pending_record {
 	uint32_t stream;
 	struct record record;        /* slices have lengths only */
-	size_t start;                /* offset of their content in `bytes` */
+	size_t start;                /* offset in `bytes` of the content of the slices */
 };
 
 struct pending_records {
@@ -24,7 +24,7 @@ struct pending_records {
 };
 
 /* Adds a copy of a record. The caller sets event, origin, sequence, partition_hash and the
- * slices; pending_flush sets the other fields. NO_MEMORY. */
+ * slices; pending_flush sets the other fields. Returns 0 or NO_MEMORY. */
 int pending_add(struct pending_records *pending, uint32_t stream, const struct record *record);
 
 /* Appends all records to their streams, with the same creation time. stream_load_bounds

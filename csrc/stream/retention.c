@@ -17,8 +17,8 @@ bool retention_expired(const struct retention *limit, const struct stream_head *
 }
 
 /* Finds the first record for which no limit is exceeded, by binary search over sequence
- * numbers. END if there is none. */
-static int first_alive(struct cursor *cursor, const struct stream_row *row,
+ * numbers. Returns END if there is no such record. */
+static int find_first_unexpired(struct cursor *cursor, const struct stream_row *row,
 	const struct bounds *bounds, uint64_t clock_ms, struct record *record)
 {
 	uint64_t low = bounds->horizon.hidden + 1, high = bounds->head.sequence + 1;
@@ -38,18 +38,18 @@ static int first_alive(struct cursor *cursor, const struct stream_row *row,
 	return log_seek(cursor, row->id, low, record);
 }
 
-/* Finds the last record before the transaction of this record. END if there is none. */
-static int before_transaction(struct cursor *cursor, uint32_t stream,
+/* Finds the last record before the transaction of this record. Returns END if there is none. */
+static int find_before_transaction(struct cursor *cursor, uint32_t stream,
 	const struct record *record, struct record *before)
 {
 	return log_previous(cursor, stream, record->transaction, before);
 }
 
-/* Finds the last record of a transaction in this stream. Sequence numbers of a transaction
- * can have gaps, because changes of tables without a stream are counted too, but they ascend
- * with the position, so the last record is at least as far ahead as the number of records
- * after this one. */
-static int last_of_transaction(struct cursor *cursor, uint32_t stream, struct record *record)
+/* Replaces *record with the last record of its transaction in this stream. Each record of a
+ * transaction has a higher sequence number than the one before it, so if N records follow, the
+ * last one is at least N numbers ahead. It can be further ahead, because changes of tables without
+ * a stream have sequence numbers, too. */
+static int find_last_of_transaction(struct cursor *cursor, uint32_t stream, struct record *record)
 {
 	uint64_t transaction = record->transaction;
 
@@ -70,21 +70,21 @@ static int last_of_transaction(struct cursor *cursor, uint32_t stream, struct re
 int retention_hidden(struct cursor *cursor, const struct stream_row *row,
 	const struct bounds *bounds, uint64_t clock_ms, uint64_t *hidden)
 {
-	struct record alive, before;
+	struct record unexpired, before;
 	int err;
 
 	*hidden = bounds->horizon.hidden;
-	err = log_seek(cursor, row->id, bounds->horizon.hidden + 1, &alive);
-	if (err || !retention_expired(&row->retention, &bounds->head, &alive, clock_ms))
+	err = log_seek(cursor, row->id, bounds->horizon.hidden + 1, &unexpired);
+	if (err || !retention_expired(&row->retention, &bounds->head, &unexpired, clock_ms))
 		return err < 0 ? err : 0;
-	err = first_alive(cursor, row, bounds, clock_ms, &alive);
+	err = find_first_unexpired(cursor, row, bounds, clock_ms, &unexpired);
 	if (err == END) {
 		*hidden = bounds->head.sequence;
 		return 0;
 	}
-	/* a transaction expires as a whole, together with its last record */
+	/* A transaction expires as a whole, together with its last record. */
 	if (!err)
-		err = before_transaction(cursor, row->id, &alive, &before);
+		err = find_before_transaction(cursor, row->id, &unexpired, &before);
 	if (err == 0 && before.sequence > *hidden)
 		*hidden = before.sequence;
 	return err < 0 ? err : 0;
@@ -92,81 +92,82 @@ int retention_hidden(struct cursor *cursor, const struct stream_row *row,
 
 /* --- trimming --- */
 
-/* State of a trim: the oldest record of the stream and what has been removed. */
-struct front {
+/* State of a trim: the oldest record of the stream, and the counts of what was removed. */
+struct trim {
 	struct cursor *cursor;
 	struct record record;        /* oldest record, under the cursor */
 	struct horizon horizon;
 	uint64_t rows, bytes, records;       /* removed in this step */
 };
 
-/* Checks that the running totals of the oldest record (ordinal, stream bytes) continue those of
- * the horizon, because record headers are read without their checksum. If they do not, reads the
- * row with its checksum and returns that error, otherwise CORRUPT. */
-static int check_front(const struct front *front, uint32_t stream)
+/* Checks that the running totals of the oldest record (ordinal, stream bytes) continue the totals
+ * of the horizon, because record headers are read without verifying their checksum. If they do
+ * not, verifies the row and returns the error, or CORRUPT if the checksum is right. */
+static int check_running_totals(const struct trim *trim, uint32_t stream)
 {
-	const struct record *record = &front->record;
+	const struct record *record = &trim->record;
 	struct record verified;
 	int err;
 
-	if (record->ordinal == front->horizon.ordinal + 1 && record->stream_bytes ==
-			front->horizon.stream_bytes + record_bytes(record))
+	if (record->ordinal == trim->horizon.ordinal + 1 && record->stream_bytes ==
+			trim->horizon.stream_bytes + record_bytes(record))
 		return 0;
-	err = log_seek(front->cursor, stream, record->sequence, &verified);
+	err = log_seek(trim->cursor, stream, record->sequence, &verified);
 	return err < 0 ? err : ERR_CORRUPT;
 }
 
-/* Returns 0 if the oldest record can be removed, END if not. Hides its transaction as a
- * whole first, since removing it can take several steps. */
-static int hide_front(struct front *front, const struct stream *stream, uint64_t clock_ms)
+/* Returns 0 if the oldest record can be removed, END if it has not expired. First hides all
+ * records of its transaction, because removing them can take several steps. */
+static int hide_oldest_transaction(struct trim *trim, const struct stream *stream,
+	uint64_t clock_ms)
 {
-	struct record last = front->record;
+	struct record last = trim->record;
 	uint32_t id = stream->row.id;
 	int err;
 
-	if (last.sequence <= front->horizon.hidden)
+	if (last.sequence <= trim->horizon.hidden)
 		return 0;
-	err = last_of_transaction(front->cursor, id, &last);
+	err = find_last_of_transaction(trim->cursor, id, &last);
 	if (err)
 		return err < 0 ? err : ERR_CORRUPT;
 	if (!retention_expired(&stream->row.retention, &stream->bounds.head, &last, clock_ms))
 		return END;
-	front->horizon.hidden = last.sequence;
-	return last.sequence == front->record.sequence ? 0 :
-		log_seek(front->cursor, id, front->record.sequence, &front->record);
+	trim->horizon.hidden = last.sequence;
+	return last.sequence == trim->record.sequence ? 0 :
+		log_seek(trim->cursor, id, trim->record.sequence, &trim->record);
 }
 
-/* Removes the oldest record and moves to the next one. END if there is none. */
-static int remove_front(struct front *front, uint32_t stream)
+/* Removes the oldest record and moves to the next one. Returns END if there is none. */
+static int remove_oldest_record(struct trim *trim, uint32_t stream)
 {
-	struct record *record = &front->record;
+	struct record *record = &trim->record;
 
-	front->horizon.removed = record->sequence;
-	front->horizon.ordinal = record->ordinal;
-	front->horizon.stream_bytes = record->stream_bytes;
-	front->bytes += record_bytes(record);
-	front->records++;
-	return log_remove(front->cursor, stream, record, &front->rows);
+	trim->horizon.removed = record->sequence;
+	trim->horizon.ordinal = record->ordinal;
+	trim->horizon.stream_bytes = record->stream_bytes;
+	trim->bytes += record_bytes(record);
+	trim->records++;
+	return log_remove(trim->cursor, stream, record, &trim->rows);
 }
 
-static int trim_front(struct front *front, const struct stream *stream, uint64_t clock_ms,
+static int trim_records(struct trim *trim, const struct stream *stream, uint64_t clock_ms,
 	uint64_t max_rows)
 {
 	uint32_t id = stream->row.id;
-	int err = log_seek(front->cursor, id, front->horizon.removed + 1, &front->record);
+	int err = log_seek(trim->cursor, id, trim->horizon.removed + 1, &trim->record);
 
-	while (!err && front->rows < max_rows && front->bytes < TRIM_BYTES_MAX) {
-		err = check_front(front, id);
+	while (!err && trim->rows < max_rows && trim->bytes < TRIM_BYTES_MAX) {
+		err = check_running_totals(trim, id);
 		if (!err)
-			err = hide_front(front, stream, clock_ms);
+			err = hide_oldest_transaction(trim, stream, clock_ms);
 		if (!err)
-			err = remove_front(front, id);
+			err = remove_oldest_record(trim, id);
 	}
 	return err < 0 ? err : 0;
 }
 
-/* Sets the ordinal and bytes of the head at which this record expires. A record of the
- * newest transaction does not expire by these limits before the next transaction. */
+/* Sets the ordinal and the bytes of the newest record at which this record expires. A record of
+ * the newest transaction does not expire by these limits before the next transaction. */
 static void set_size_hints(struct trim_hint *hint, const struct retention *limit,
 	const struct record *record, const struct stream_head *head)
 {
@@ -182,9 +183,9 @@ static void set_size_hints(struct trim_hint *hint, const struct retention *limit
 		hint->at_bytes = head->stream_bytes + 1;
 }
 
-/* Sets the hint to the point at which TRIM_WORTH more records can be removed, including the
- * whole transaction of the last of them. */
-static int set_hint(struct cursor *cursor, struct stream *stream)
+/* Sets the hint to the time, count and bytes at which TRIM_WORTH more records can be removed,
+ * together with the remaining records of the last one's transaction. */
+static int set_trim_hint(struct cursor *cursor, struct stream *stream)
 {
 	const struct retention *limit = &stream->row.retention;
 	const struct horizon *horizon = &stream->bounds.horizon;
@@ -201,7 +202,7 @@ static int set_hint(struct cursor *cursor, struct stream *stream)
 	if (!err)
 		err = log_seek(cursor, stream->row.id, record.sequence, &record);
 	if (!err)
-		err = last_of_transaction(cursor, stream->row.id, &record);
+		err = find_last_of_transaction(cursor, stream->row.id, &record);
 	if (err < 0)
 		return err;
 	hint->at_ordinal = UINT64_MAX;
@@ -230,19 +231,19 @@ bool retention_due(const struct stream *stream, uint64_t clock_ms)
 int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,
 	uint64_t max_rows, uint64_t *removed)
 {
-	struct front front = { .horizon = stream->bounds.horizon };
-	int err = txn_cursor(txn, TREE_LOG, &front.cursor);
+	struct trim trim = { .horizon = stream->bounds.horizon };
+	int err = txn_cursor(txn, TREE_LOG, &trim.cursor);
 
 	*removed = 0;
 	if (!err)
-		err = trim_front(&front, stream, clock_ms, max_rows);
-	/* records before a damaged one have been removed, so the horizon is stored anyway */
-	if (front.records && (!err || err == ERR_CORRUPT)) {
-		*removed = front.records;
-		stream->bounds.horizon = front.horizon;
-		err = stream_write_horizon(txn, stream->row.id, &front.horizon);
+		err = trim_records(&trim, stream, clock_ms, max_rows);
+	/* The records before a damaged one have been removed, so the horizon is stored anyway. */
+	if (trim.records && (!err || err == ERR_CORRUPT)) {
+		*removed = trim.records;
+		stream->bounds.horizon = trim.horizon;
+		err = stream_write_horizon(txn, stream->row.id, &trim.horizon);
 	}
-	return err ? err : set_hint(front.cursor, stream);
+	return err ? err : set_trim_hint(trim.cursor, stream);
 }
 
 int retention_hide(struct txn *txn, struct stream *stream, uint64_t clock_ms)

@@ -14,9 +14,9 @@
 #include "stream/guarded_clock.h"
 #include "stream/stream.h"
 
-/* A writer trims when at least TRIM_WORTH records can be removed, at most TRIM_ROWS_MAX
- * rows or TRIM_BYTES_MAX per step. (A longer transaction is hidden as a whole and then
- * removed in several steps.) Measurements: doc/architecture.md, "Trimming". */
+/* A writer trims when at least TRIM_WORTH records can be removed. A step removes at most
+ * TRIM_ROWS_MAX rows or TRIM_BYTES_MAX bytes; the records of a larger transaction are all hidden
+ * first and then removed in several steps. Measurements: doc/architecture.md, "Trimming". */
 #define TRIM_WORTH 64
 #define TRIM_ROWS_MAX 256
 #define TRIM_BYTES_MAX (UINT64_C(512) * 1024)
@@ -42,8 +42,8 @@ int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,
  * rows. */
 bool retention_due(const struct stream *stream, uint64_t clock_ms);
 
-/* Stores the newest expired record in the trim horizon, so that expired records stay
- * invisible if the retention is extended later. */
+/* Stores the sequence number of the newest expired record in the trim horizon, so that expired
+ * records stay invisible if the retention is extended later. */
 int retention_hide(struct txn *txn, struct stream *stream, uint64_t clock_ms);
 
 #endif

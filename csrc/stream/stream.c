@@ -179,7 +179,7 @@ int stream_id_of_label(struct txn *txn, struct slice table_name, struct slice la
 	return 0;
 }
 
-/* --- horizon and head --- */
+/* --- bounds --- */
 
 int stream_horizon(struct txn *txn, uint32_t id, struct horizon *horizon)
 {

@@ -14,12 +14,12 @@
 #include "lmdb/store.h"
 #include "stream/log.h"
 
-/* The newest record of a stream, whether removed or not; all 0: none ever. */
+/* The newest record of a stream, even if it was removed; all 0 if the stream never had one. */
 struct stream_head {
 	uint64_t sequence;
 	uint64_t ordinal;
 	uint64_t stream_bytes;
-	uint64_t transaction;        /* id of its transaction; 0 if the record was removed */
+	uint64_t transaction;        /* id of its transaction; 0: the record was removed */
 };
 
 /* Beginning and end of a stream in one snapshot. */
@@ -28,17 +28,17 @@ struct bounds {
 	struct stream_head head;
 };
 
-/* A writer tries to trim the stream again when one of these is reached (retention.h). */
+/* A writer tries to trim the stream again when one of these values is reached (retention.h). */
 struct trim_hint {
 	uint64_t at_ms;              /* retention clock; 0: try now */
-	uint64_t at_ordinal;         /* ordinal of the head */
-	uint64_t at_bytes;           /* stream bytes of the head */
+	uint64_t at_ordinal;         /* ordinal of the newest record */
+	uint64_t at_bytes;           /* stream bytes of the newest record */
 };
 
 struct stream {
 	struct stream_row row;
 	struct bounds bounds;        /* cached by stream_load_bounds */
-	uint64_t epoch;              /* epoch of these bounds; 0: not loaded */
+	uint64_t epoch;              /* epoch in which the bounds were loaded; 0: not loaded */
 	struct trim_hint hint;
 };
 
@@ -48,7 +48,7 @@ struct streams {
 	struct stream **all;
 	size_t count;
 	size_t cap;
-	uint64_t epoch;              /* bounds of an earlier epoch are not valid any more */
+	uint64_t epoch;              /* bounds loaded in an earlier epoch are no longer valid */
 };
 
 /* Sets *stream to the stream with this id, which is read from the transaction if it is not cached.
@@ -99,10 +99,10 @@ static inline void streams_forget_bounds(struct streams *streams)
 	streams->epoch++;
 }
 
-/* Reads the bounds into stream->bounds unless they are valid. */
+/* Reads the bounds into stream->bounds, unless stream->bounds is valid already. */
 int stream_load_bounds(struct streams *streams, struct stream *stream, struct txn *txn);
 
-/* Seals a row (codec/row.h) and writes it; releases the value. */
+/* Adds the checksum to a row (codec/row.h), writes the row and releases the value. */
 int row_write(struct txn *txn, enum tree tree, struct slice key, struct buffer *value);
 
 int stream_write_row(struct txn *txn, const struct stream_row *row);

@@ -25,7 +25,7 @@ local databases = {}
 local Database = {}
 Database.__index = Database
 Database.__name = "tidetable.database"
-Database.look_at = 0   -- time at which a waiting reader looks for expired items (stream/reader.lua)
+Database.expiry_check_at = 0   -- time of the next check for expired items (stream/reader.lua)
 
 Database.worker_count = 0   -- number of workers that were created (consumer/worker.lua)
 
@@ -40,13 +40,13 @@ end
 
 -- Tables ---------------------------------------------------------------------
 
-local types = { S = 1, N = 2, B = 3 }
+local key_type_numbers = { S = 1, N = 2, B = 3 }
 
---- Returns true for a key with or without type. { "id", type = "N" } is refused: its type would
---- silently be S.
+--- Returns true for a key with or without type. { "id", type = "N" } is refused, because its type
+--- would silently be S.
 local function is_key(value)
   return type(value) == "table" and (options.is_tuple(value, 1) or options.is_tuple(value, 2))
-    and type(value[1]) == "string" and types[value[2] or "S"] ~= nil
+    and type(value[1]) == "string" and key_type_numbers[value[2] or "S"] ~= nil
 end
 
 local function check_key(value)
@@ -57,12 +57,12 @@ end
 --- Returns the name of a key attribute and the core's number of its type.
 local function key_of(value)
   if type(value) == "string" then
-    return value, types.S
+    return value, key_type_numbers.S
   end
-  return value[1], types[value[2] or "S"]
+  return value[1], key_type_numbers[value[2] or "S"]
 end
 
---- `ttl = false` is allowed, so that a definition can say that there is none.
+--- `ttl = false` is allowed, so that a definition can say that the table has no time to live.
 local table_options = {
   name = "string", partition_key = check_key, sort_key = check_key, ttl = definitions.check_ttl,
   stream = { "table", "boolean" },
@@ -78,7 +78,7 @@ local table_options = {
 ---@field ttl string|false|nil  attribute with the time at which an item expires, seconds since 1970
 
 --- Creates a table; `subject` is the name of the called function, for messages.
-local function create(self, spec, subject)
+local function create_table(self, spec, subject)
   for _, name in ipairs { "name", "partition_key" } do
     if spec[name] == nil then
       misuse(("%s: %s is missing"):format(subject, name))
@@ -94,7 +94,7 @@ local function create(self, spec, subject)
     view, age, bytes, count =
       stream.settings(spec.stream ~= true and spec.stream or nil, subject .. ": stream")
   end
-  -- The handle is created first: nothing may fail after the table has been created.
+  -- The handle is created first, because nothing may fail after the table has been created.
   local handle, err, code = tables.handle(self, spec.name)
   if not handle then
     return nil, err, code
@@ -113,10 +113,10 @@ end
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:create_table(spec)
   if type(spec) ~= "table" then
-    misuse("create_table: a table with name and partition_key expected, got " .. type(spec))
+    misuse("create_table: expected a table with name and partition_key, got " .. type(spec))
   end
   options.check(spec, table_options, "create_table")
-  return create(self, spec, "create_table")
+  return create_table(self, spec, "create_table")
 end
 
 local ensure_options = { alter = "boolean" }
@@ -125,29 +125,29 @@ for name, check in pairs(table_options) do
 end
 
 ---@class tidetable.EnsureSpec : tidetable.TableSpec
----@field alter boolean|nil  true: change what differs of stream and ttl; default: VALIDATION
+---@field alter boolean|nil  true: change stream and ttl if they differ; default: return VALIDATION
 
---- Returns the table with this definition: creates it if it does not exist, or else checks that the
---- key schema, the stream and ttl are those of the definition. Several processes can call it at the
---- same time. Errors as for create_table; VALIDATION names the difference.
+--- Returns the table with this definition. Creates the table if it does not exist, otherwise checks
+--- that its key schema, stream and ttl are those of the definition. Several processes can call it
+--- at the same time. Errors as for create_table; VALIDATION names the difference.
 ---@param spec tidetable.EnsureSpec
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:ensure_table(spec)
   if type(spec) ~= "table" then
-    misuse("ensure_table: a table with name and partition_key expected, got " .. type(spec))
+    misuse("ensure_table: expected a table with name and partition_key, got " .. type(spec))
   end
   options.check(spec, ensure_options, "ensure_table")
   local wanted = {}
   for name, value in pairs(spec) do
     wanted[name] = name ~= "alter" and value or nil
   end
-  local handle, err, code = create(self, wanted, "ensure_table")
+  local handle, err, code = create_table(self, wanted, "ensure_table")
   while not handle and code == "IN_USE" do
     handle, err, code = self:table(spec.name)
     if handle then
       return definitions.ensure(handle, wanted, spec.alter or false)
-    elseif code == "NOT_FOUND" then   -- another process has deleted it meanwhile
-      handle, err, code = create(self, wanted, "ensure_table")
+    elseif code == "NOT_FOUND" then   -- another process has deleted it since
+      handle, err, code = create_table(self, wanted, "ensure_table")
     end
   end
   return handle, err, code
@@ -189,7 +189,7 @@ function Database:list_tables(opts)
   end
   local names = {}
   for _, name in ipairs(all) do
-    -- `>` would compare by the locale, and names would be skipped or repeated.
+    -- `>` compares by the locale, so names would be skipped or repeated.
     if not opts.start_after or core.compare_bytes(name, opts.start_after) > 0 then
       if opts.limit and #names == opts.limit then
         return names, names[#names]
@@ -240,7 +240,7 @@ local transact_options = {
 }
 
 --- Returns the results of fn; true if there are none, so that a program can call assert on them.
-local function finish(ok, ...)
+local function results_or_true(ok, ...)
   if ok ~= true then
     return ok, ...
   elseif select("#", ...) == 0 then
@@ -255,26 +255,28 @@ end
 ---@field time_limit number|nil    seconds; default 5 if locked, 60 if optimistic
 
 --- Runs fn(tx) as a transaction: under the write lock (transaction.lua), or on a snapshot without
---- the lock (optimistic.lua). An error in fn undoes the transaction and is raised. Errors: BUSY,
---- NESTED, CONFLICT, TOO_BIG, READ_ONLY, FULL, DISK_FULL, UNKNOWN_OUTCOME; raised: TIMEOUT, LIMIT.
+--- the lock (optimistic.lua). An error in fn rolls back the transaction and is raised. Errors:
+--- BUSY, NESTED, CONFLICT, TOO_BIG, READ_ONLY, FULL, DISK_FULL, UNKNOWN_OUTCOME; raised: TIMEOUT,
+--- LIMIT.
 ---@param fn fun(tx: tidetable.Transaction): ...
 ---@param opts tidetable.TransactOptions|nil
 ---@return any ...  results of fn, true if there are none; or nil, err, code
 function Database:transact(fn, opts)
   opts = options.check(opts, transact_options, "transact")
   if type(fn) ~= "function" then
-    misuse("transact: a function expected, got " .. type(fn))
+    misuse("transact: expected a function, got " .. type(fn))
   end
   if opts.mode == "optimistic" then
-    return finish(optimistic.transact(self, fn, opts.attempts or 10, opts.time_limit or 60))
+    return results_or_true(optimistic.transact(self, fn, opts.attempts or 10,
+      opts.time_limit or 60))
   elseif opts.attempts then
     misuse('transact: option "attempts" requires mode "optimistic"')
   end
-  return finish(transactions.transact(self, fn, opts.time_limit or 5))
+  return results_or_true(transactions.transact(self, fn, opts.time_limit or 5))
 end
 
---- Returns the sequence number of the last change that this handle has committed, in transactions
---- or outside; 0 if there is none.
+--- Returns the sequence number of the last change that this handle has committed, in a transaction
+--- or outside of one; 0 if there is none.
 ---@return integer
 function Database:last_change()
   return core.last_change(self.core)
@@ -282,8 +284,8 @@ end
 
 -- Streams --------------------------------------------------------------------
 
---- Returns the stream of all tables, in one total order, or that of the table in the options. If
---- this table has been deleted, the options must contain the label of its stream.
+--- Returns the stream of all tables, in one total order, or the stream of the table in the options.
+--- If this table has been deleted, the options must contain the label of its stream.
 ---@param opts tidetable.AllStreamsOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:stream(opts)
@@ -324,8 +326,8 @@ end
 -- Maintenance ----------------------------------------------------------------
 
 --- Removes all expired records and all expired items (time to live), in several transactions, and
---- completes what a changed `ttl` or a deleted table has left to do. Returns the numbers of removed
---- records and items.
+--- completes the work that is left after a change of `ttl` or the deletion of a table. Returns the
+--- numbers of removed records and items.
 ---@return integer|nil records, integer|tidetable.error items, tidetable.code|nil code
 function Database:sweep()
   return sweep_all(self)
@@ -360,7 +362,7 @@ function Database:sync()
   return core.sync(self.core)
 end
 
---- Closes the handle and the objects made from it. Calling it twice is allowed. An error of a
+--- Closes the handle and the objects created from it. Calling it twice is allowed. An error of a
 --- wakeup's on_close function is raised after the database is closed.
 function Database:close()
   local ok, err = wait.cancel(self)
@@ -380,7 +382,7 @@ Database.__close = Database.close
 options.methods(Database, "db")
 members.guard(Database, "db")
 
---- Makes a database object.
+--- Returns a new database object.
 ---@param handle { core: userdata, path: string, busy_timeout: number, wait: function|nil }
 ---@return tidetable.Database
 function databases.new(handle)

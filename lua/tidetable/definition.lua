@@ -1,4 +1,4 @@
--- definition.lua - definitions of tables: read, compared, changed.
+-- definition.lua - reads, compares and changes the definition of a table.
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
@@ -27,7 +27,7 @@ function definitions.of(handle)
 end
 
 --- Returns the name and type of a key as text; "none" if there is no key.
-local function shown(key)
+local function key_text(key)
   if key == nil then
     return "none"
   elseif type(key) == "string" then
@@ -36,20 +36,21 @@ local function shown(key)
   return ("%s (%s)"):format(key[1], key[2] or "S")
 end
 
-local function fail(text)
+local function return_invalid(text)
   return core.invalid(text)
 end
 
---- The view type and retention that a definition asks for, in the core's form; view 0: no stream.
-local function settings_of(given, what)
+--- Returns the view type and the retention of a definition's stream as arguments for the core; view
+--- 0: no stream.
+local function stream_settings(given, what)
   if not given then
     return { 0, 0, 0, 0 }
   end
   return { stream.settings(given ~= true and given or nil, what) }
 end
 
---- Returns the wanted definition of a stream, with the fields of the present one that it lacks.
-local function merged(wanted, present)
+--- Returns the wanted definition of a stream. Missing fields are taken from the present one.
+local function merged_stream(wanted, present)
   if not wanted or not present then
     return wanted
   elseif wanted == true then
@@ -110,13 +111,13 @@ end
 
 local alter_options = { stream = { "table", "boolean" }, ttl = definitions.check_ttl }
 
---- Changes what `given` names; the rest stays.
+--- Changes the stream and ttl that are given; a field that is nil is not changed.
 function definitions.alter(handle, given)
   options.check(given, alter_options, "alter")
   if given == nil or given.stream == nil and given.ttl == nil then
-    options.misuse "alter: a table with stream or ttl expected"
+    options.misuse "alter: expected a table with stream or ttl"
   end
-  settings_of(given.stream, "alter: stream")   -- raises if they are invalid
+  stream_settings(given.stream, "alter: stream")   -- raises an error if they are invalid
   local present, err, code = definitions.of(handle)
   local ok = present
   if ok and given.ttl ~= nil then
@@ -127,15 +128,15 @@ function definitions.alter(handle, given)
   elseif given.stream == nil then
     return true
   end
-  return change_stream(handle, settings_of(present.stream, "alter: stream"),
-    settings_of(merged(given.stream, present.stream), "alter: stream"))
+  return change_stream(handle, stream_settings(present.stream, "alter: stream"),
+    stream_settings(merged_stream(given.stream, present.stream), "alter: stream"))
 end
 
-local function check_keys(existing, wanted)
+local function check_same_keys(existing, wanted)
   for _, name in ipairs { "partition_key", "sort_key" } do
-    if shown(existing[name]) ~= shown(wanted[name]) then
-      return fail(("%s: %s is %s, not %s"):format(wanted.name, name, shown(existing[name]),
-        shown(wanted[name])))
+    if key_text(existing[name]) ~= key_text(wanted[name]) then
+      return return_invalid(("%s: %s is %s, not %s"):format(wanted.name, name,
+        key_text(existing[name]), key_text(wanted[name])))
     end
   end
   return true
@@ -145,24 +146,25 @@ local function same_stream(a, b)
   return a[1] == b[1] and (a[1] == 0 or a[2] == b[2] and a[3] == b[3] and a[4] == b[4])
 end
 
---- Returns the handle if the table has the wanted definition; alters its stream and ttl, or fails.
+--- Returns the handle if the table has the wanted definition. If stream or ttl differ, changes them
+--- first if may_alter is true, otherwise returns VALIDATION.
 function definitions.ensure(handle, wanted, may_alter)
   local existing, err, code = definitions.of(handle)
   local ok = existing
   if ok then
-    ok, err, code = check_keys(existing, wanted)
+    ok, err, code = check_same_keys(existing, wanted)
   end
   if not ok then
     return nil, err, code
   end
-  local has = settings_of(existing.stream, "ensure_table: stream")
-  local stream_wanted = settings_of(wanted.stream, "ensure_table: stream")
+  local has = stream_settings(existing.stream, "ensure_table: stream")
+  local stream_wanted = stream_settings(wanted.stream, "ensure_table: stream")
   local same_ttl = (existing.ttl or false) == (wanted.ttl or false)
   if same_stream(has, stream_wanted) and same_ttl then
     return handle
   elseif not may_alter then
-    return fail(("%s: the %s differs from the definition; alter = true changes it"):format(
-      wanted.name, same_ttl and "stream" or "ttl"))
+    return return_invalid(("%s: the %s differs from the definition; alter = true changes it")
+      :format(wanted.name, same_ttl and "stream" or "ttl"))
   end
   ok, err, code = change_ttl(handle, existing.ttl, wanted.ttl or "")
   if ok then

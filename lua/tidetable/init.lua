@@ -26,8 +26,8 @@ local wait = require "tidetable.wait"
 
 local misuse = options.misuse
 
--- Tells the core where the library's own files are: the field `where` of an error is the nearest
--- line outside them.
+-- Tells the core where the library's files are, because the field `where` of an error is the
+-- nearest line of another file.
 if options.source then
   core.library(options.source)
 end
@@ -117,11 +117,11 @@ local compact_options = {
 ---@class tidetable.CompactOptions
 ---@field progress tidetable.BackupProgress|nil  called about ten times a second
 ---@field max_size integer|string|nil  as in open
----@field busy_timeout number|nil  seconds to wait while another process opens it; default 5
+---@field busy_timeout number|nil  seconds to wait while another process opens the file; default 5
 ---@field wait fun(wakeup: tidetable.WorkWakeup, seconds: number)|nil  as in open
 
---- Replaces a database file with a compact, verified copy. No process may have the database open:
---- returns BUSY if one has.
+--- Replaces a database file with a compact, verified copy. Returns BUSY if a process has the
+--- database open.
 ---@param path string
 ---@param opts tidetable.CompactOptions|nil
 ---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
@@ -158,7 +158,7 @@ end
 function tidetable.manual_clock(seconds)
   local wrong = options.time(seconds)
   if wrong then
-    misuse(("manual_clock: %s expected, got %s"):format(wrong, tostring(seconds)))
+    misuse(("manual_clock: expected %s, got %s"):format(wrong, tostring(seconds)))
   end
   return core.manual_clock(seconds)
 end

@@ -15,7 +15,7 @@ local item_operations = {}
 ---@param expected string  what the value should be: "an item", "a key"
 function item_operations.check_table(value, subject, expected)
   if type(value) ~= "table" then
-    misuse(("%s: %s (a table) expected, got %s"):format(subject, expected, type(value)))
+    misuse(("%s: expected %s (a table), got %s"):format(subject, expected, type(value)))
   end
 end
 
@@ -24,7 +24,7 @@ end
 ---@param subject string  name of the called function
 function item_operations.check_name(name, subject)
   if type(name) ~= "string" then
-    misuse(("%s: a name expected, got %s"):format(subject, type(name)))
+    misuse(("%s: expected a name, got %s"):format(subject, type(name)))
   end
 end
 
@@ -64,8 +64,8 @@ for name, check in pairs(request.read_options) do
   page_options[name] = check
 end
 
---- Returns the options of all tables in one.
-local function union(...)
+--- Returns one table of known options with the entries of all arguments.
+local function merged_options(...)
   local all = {}
   for _, known in ipairs { ... } do
     for name, check in pairs(known) do
@@ -75,7 +75,7 @@ local function union(...)
   return all
 end
 
---- Greatest number of segments of a scan.
+--- Maximum number of segments of a scan.
 local SEGMENTS_MAX = 1000000
 
 local segment_options = {
@@ -84,10 +84,10 @@ local segment_options = {
 local snapshot_options = { snapshot = "boolean", snapshot_limit = options.seconds }
 local sort_options = { sort = check_sort }
 
-item_operations.page_options = union(page_options, sort_options)
-item_operations.query_options = union(page_options, sort_options, snapshot_options)
-item_operations.scan_page_options = union(page_options, segment_options)
-item_operations.scan_options = union(page_options, segment_options, snapshot_options)
+item_operations.page_options = merged_options(page_options, sort_options)
+item_operations.query_options = merged_options(page_options, sort_options, snapshot_options)
+item_operations.scan_page_options = merged_options(page_options, segment_options)
+item_operations.scan_options = merged_options(page_options, segment_options, snapshot_options)
 
 --- Checks the options of query or scan, or of their pages, and returns them.
 ---@param opts tidetable.QueryOptions|tidetable.ScanOptions|nil
@@ -121,11 +121,11 @@ end
 
 item_operations.load_options = { batch = options.integer_from(1) }
 
---- Returns a failure of a load. Sets the error's field loaded, and for a refused item its field
---- item.
+--- Returns nil, err, code for a load that failed. Sets the error's field loaded and, if an item was
+--- refused, its field item.
 ---@param loaded integer       number of stored items
 ---@param number integer|nil   number of the refused item, from 1
-local function failed(loaded, err, code, number)
+local function load_failure(loaded, err, code, number)
   if type(err) == "table" then
     err.loaded = loaded
     if code == "VALIDATION" and number then
@@ -173,14 +173,14 @@ function item_operations.load_items(load, items)
     if more then
       enough, err, code = take(into, item)
       if enough == nil then
-        return failed(stored, err, code, taken + 1)
+        return load_failure(stored, err, code, taken + 1)
       end
       taken = taken + 1
     end
     if taken > stored and (enough or not more or taken - stored == size) then
       n, err, code, refused = store(into, taken - stored)
       if err then
-        return failed(stored + n, err, code, refused and stored + refused)
+        return load_failure(stored + n, err, code, refused and stored + refused)
       end
       stored = taken
     end

@@ -13,9 +13,9 @@ local json = {}
 
 local is_form = { plain = true, dynamodb = true }
 
-local function check(value, expected, form, subject)
+local function check_arguments(value, expected, form, subject)
   if type(value) ~= expected then
-    misuse(("%s: %s expected, got %s"):format(subject,
+    misuse(("%s: expected %s, got %s"):format(subject,
       expected == "table" and "an item (a table)" or "a string", type(value)))
   elseif form ~= nil and not is_form[form] then
     misuse(('%s: form must be "dynamodb" or "plain", got %s'):format(subject, tostring(form)))
@@ -27,7 +27,7 @@ end
 ---@param form tidetable.json.form|nil  default "plain"
 ---@return string|nil text, tidetable.error|nil err, tidetable.code|nil code
 function json.encode(item, form)
-  check(item, "table", form, "encode")
+  check_arguments(item, "table", form, "encode")
   return core.json_encode(item, form or "plain")
 end
 
@@ -37,7 +37,7 @@ end
 ---@param form tidetable.json.form|nil  default "plain"
 ---@return table<string, any>|nil item, tidetable.error|nil err, tidetable.code|nil code
 function json.decode(text, form)
-  check(text, "string", form, "decode")
+  check_arguments(text, "string", form, "decode")
   local item, err, code = core.json_decode(text, form or "plain")
   if item == nil then
     return nil, err, code

@@ -1,8 +1,8 @@
 ---@meta
--- meta.lua - LuaLS declarations of the userdata and tables that the core makes.
+-- meta.lua - LuaLS declarations of the userdata and tables that the core creates.
 --
--- Never loaded. Objects made in Lua are declared where they are made; numbers, binaries and sets in
--- types.lua.
+-- This file is never loaded. Objects created in Lua are declared where they are created; numbers,
+-- binaries and sets are declared in types.lua.
 
 --- The error that a call returns after nil, or raises.
 ---@class tidetable.error
@@ -18,7 +18,7 @@
 ---@field removed integer?    table:truncate: number of removed items
 ---@field item table|integer?  CONDITION_FAILED: the stored item, if return_values_on_failure is
 ---                           ALL_OLD; table:load: number of the refused item, from 1
----@field where string?       line of the program that called: "shop.lua:12"
+---@field where string?       line of the program that called the library: "shop.lua:12"
 ---@field errno integer?      number of the system error
 ---@field path string?        json: path in the item: "tags[2].name"
 ---@field position integer?   json: number of the byte in the text, from 1
@@ -31,7 +31,7 @@
 ---@alias tidetable.code
 ---| "VALIDATION"       # invalid item, key or request; DynamoDB refuses it too
 ---| "CONDITION_FAILED" # the condition of a write does not hold for the stored item
----| "CANCELLED"        # tx:cancel has undone the transaction
+---| "CANCELLED"        # tx:cancel has rolled back the transaction
 ---| "NOT_FOUND"        # the table or stream does not exist
 ---| "IN_USE"           # the table exists already; a file exists at the path of a backup
 ---| "LIMIT"            # too many tables, streams or results of a transaction's function
@@ -92,12 +92,12 @@
 ---@field partition_hash integer   equal for equal partition keys
 ---@field user_identity { type: string, principal_id: string }?  set for removals by time to live
 
---- The records of one transaction, or those of one table's stream.
+--- The records of one transaction, in one stream or in all streams.
 ---@class tidetable.RecordsOfTransaction
 ---@field [integer] tidetable.Record
 ---@field transaction_id integer   sequence number of the transaction's first record
 ---@field created_at number        seconds since 1970
----@field last_sequence_number integer  of the last record; to continue with `after`
+---@field last_sequence_number integer  sequence number of the last record
 
 --- The result of tidetable.manual_clock: a clock whose time only changes by these methods.
 ---@class tidetable.Clock: userdata
@@ -112,7 +112,7 @@
 ---@field bytes integer?
 ---@field count integer?
 
---- The result of stream:describe(); of db:stream() only last_sequence_number.
+--- The result of stream:describe(). For db:stream() it has only last_sequence_number.
 ---@class tidetable.StreamDescription
 ---@field table_name string
 ---@field label string
@@ -120,9 +120,9 @@
 ---@field status "ENABLED"|"DISABLED"
 ---@field created_at number        seconds since 1970
 ---@field retention tidetable.Retention
----@field first_sequence_number integer?  of the records that have not expired; nil: none
----@field last_sequence_number integer?  of the records that have not expired; nil: none
----@field count integer            number of these records
+---@field first_sequence_number integer?  of the oldest record that has not expired; nil: none
+---@field last_sequence_number integer?  of the newest record that has not expired; nil: none
+---@field count integer            number of records that have not expired
 ---@field bytes integer            size of these records
 ---@field trimmed_through integer  greatest sequence number that was removed or has expired
 ---@field retention_clock_lead number  seconds, as in tidetable.Info
@@ -149,14 +149,14 @@
 ---@field durability "full"|"one_flush"|"none"
 ---@field read_only boolean
 ---@field file_bytes integer       size of the file
----@field free_bytes integer       size of its free pages
+---@field free_bytes integer       size of the file's free pages
 ---@field max_bytes integer  size at which writes fail: max_size, or less in a small address space
 ---@field max_size integer         as given to tidetable.open, or as recorded
 ---@field page_bytes integer       size of a page
 ---@field readers integer          reader slots in use
 ---@field readers_max integer      number of reader slots
 ---@field oldest_reader_lag integer  commits since the oldest snapshot in use
----@field oldest_reader_pid integer?  process that holds it
+---@field oldest_reader_pid integer?  process that holds this snapshot
 ---@field retention_clock_lead number  seconds ahead of the wall clock; negative: behind
 ---@field engine string            version of LMDB
 

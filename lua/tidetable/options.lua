@@ -7,11 +7,11 @@ local options = {}
 
 --- Directory of the library's files, as in the field `source` of debug.getinfo; nil if the library
 --- is not loaded from files.
-local ours = debug and debug.getinfo(1, "S").source:match "^(@.*)options%.lua$"
-options.source = ours
+local library_directory = debug and debug.getinfo(1, "S").source:match "^(@.*)options%.lua$"
+options.source = library_directory
 
-local function is_ours(info)
-  return info.what == "C" or info.source:sub(1, #ours) == ours
+local function is_library_file(info)
+  return info.what == "C" or info.source:sub(1, #library_directory) == library_directory
 end
 
 --- Number of stack levels that are searched for the caller (as in csrc/lua/lua_failure.c).
@@ -21,9 +21,9 @@ local LEVELS_MAX = 200
 ---@param text string
 function options.misuse(text)
   local level = 2
-  if ours then
+  if library_directory then
     local info = debug.getinfo(level, "S")
-    while info and level < LEVELS_MAX and is_ours(info) do
+    while info and level < LEVELS_MAX and is_library_file(info) do
       level = level + 1
       info = debug.getinfo(level, "S")
     end
@@ -171,8 +171,8 @@ function options.check(opts, known, subject)
       wrong = type(value) ~= expected and expected
     else
       wrong = table.concat(expected, " or ")
-      for _, one in ipairs(expected) do
-        if type(value) == one then
+      for _, kind in ipairs(expected) do
+        if type(value) == kind then
           wrong = nil
         end
       end
@@ -228,7 +228,7 @@ end
 ---@param subject string  begins the message
 function options.path(path, subject)
   if type(path) ~= "string" then
-    misuse(subject .. ": a path expected, got " .. type(path))
+    misuse(subject .. ": expected a path, got " .. type(path))
   end
   if path == "" or path:find("\0", 1, true) then
     misuse(subject .. ": path must not be empty or contain a NUL byte")

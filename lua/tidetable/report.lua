@@ -24,7 +24,7 @@ end
 --- Parses one line of the core's report.
 ---@param text string
 ---@return tidetable.Finding
-local function finding(text)
+local function parse_finding(text)
   local invariant, tree, name, key, page, message = text:match(LINE)
   return {
     invariant = math.tointeger(invariant), tree = nil_if_empty(tree), table = nil_if_empty(name),
@@ -35,10 +35,10 @@ end
 local calls = { result = core.check_result, wait = core.check_wait, pollfd = core.check_pollfd }
 
 --- Replaces the text of the core's result with the fields findings, problems and ok.
-local function parse(result)
+local function parse_result(result)
   result.findings, result.problems = {}, {}
   for text in result.text:gmatch("[^\n]+") do
-    local found = finding(text)
+    local found = parse_finding(text)
     result.findings[#result.findings + 1] = found
     result.problems[#result.problems + 1] = ("%d: %s"):format(found.invariant, found.message)
   end
@@ -54,7 +54,7 @@ end
 ---@return tidetable.Report|nil, tidetable.error|nil err, tidetable.code|nil code
 function report.of(database, start, ...)
   local result, err, code = wait.work(database, calls, nil, start, ...)
-  return result and parse(result), err, code
+  return result and parse_result(result), err, code
 end
 
 return report

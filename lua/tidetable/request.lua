@@ -1,4 +1,4 @@
--- request.lua - requests with expressions: their options, and the misuse of the array part.
+-- request.lua - requests with expressions: checks their options and the number of their values.
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
@@ -43,7 +43,7 @@ function request.with_key_condition(known)
   return with_key_condition[known]
 end
 
---- Returns the options if the core has to read expressions from them.
+--- Returns the options if the core must read expressions from them; otherwise nil.
 function request.reads(given)
   if given.filter or given.projection or given.key_condition or given.names or given.values
       or given.n or given[1] ~= nil then
@@ -120,7 +120,8 @@ local function misuse_positions(what, wanted, count, is_nil)
     wanted, count))
 end
 
---- Passes results on; raises if the first is false, which says that the positions do not fit.
+--- Returns the results of a core function. Raises the misuse if the first is false, which means
+--- that the array part does not fit the expressions.
 function request.results(what, ok, a, b, c)
   if ok == false then
     misuse_positions(what, a, b, c)
@@ -146,25 +147,25 @@ end
 --- Checks the expression and the options of an update.
 function request.check_update(expression, given)
   if expression ~= nil and type(expression) ~= "string" then
-    options.misuse("update: an update expression (a string) expected, got " .. type(expression))
+    options.misuse("update: expected an update expression (a string), got " .. type(expression))
   end
   return request.check(given, update_options, "update")
 end
 
---- What core.write takes after the item.
+--- Returns the arguments of core.write that follow the item.
 function request.arguments(expression, given)
   return expression, given, returns[given.return_values or "NONE"],
     given.return_values_on_failure == "ALL_OLD"
 end
 
---- Makes a write in a transaction of its own.
+--- Does a write in a new transaction.
 ---@return integer|nil sequence_number, table|tidetable.error|nil item, tidetable.code|nil code
 function request.write(self, operation, item, expression, given, what)
   return request.results(what, wait.try(self.database, core.write, self.core, operation, item,
     request.arguments(expression, given)))
 end
 
---- Makes a write in the open transaction; failures raise.
+--- Does a write in the open transaction. Raises failures.
 ---@return true ok, table|nil item
 function request.tx_write(self, operation, item, expression, given, what)
   return request.results(what, core.tx_write(self.core, operation, item,

@@ -59,7 +59,7 @@ function Table:put(item, opts)
 end
 
 --- Changes attributes of the item with this key by an update expression. Creates the item if it
---- does not exist, unless the expression only removes. Errors as for put.
+--- does not exist, unless the expression only removes attributes. Errors as for put.
 ---@param key table<string, any>  the key attributes and no others
 ---@param expression string|nil   nil: creates the item if it does not exist
 ---@param opts tidetable.UpdateOptions|nil
@@ -106,7 +106,7 @@ end
 
 -- Reading many ---------------------------------------------------------------
 
---- Opens a query of the last commit, or of the transaction for a table in a transaction.
+--- Opens a query that reads the last commit or, for a table in a transaction, the transaction.
 ---@param partition any  nil: scan
 local function open_query(self, partition, opts, subject)
   local sort = opts.sort or { "all" }
@@ -117,7 +117,7 @@ end
 
 --- Returns the four values of a generic for over the items of a query; with the option count the
 --- number of items, and of those evaluated. Raises failures.
-local function iterate(self, partition, opts, subject)
+local function iterator_of_query(self, partition, opts, subject)
   local query, err = open_query(self, partition, opts, subject)
   if not query then
     error(err, 0)
@@ -172,14 +172,15 @@ end
 function Table:query(partition, opts)
   partition, opts =
     partition_and_options(partition, opts, item_operations.query_options, "query")
-  return iterate(self, partition, opts, "query")
+  return iterator_of_query(self, partition, opts, "query")
 end
 
 --- Returns an iterator over all items, in key order. The iterator raises its errors.
 ---@param opts tidetable.ScanOptions|nil
 ---@return fun(): table<string, any>|nil
 function Table:scan(opts)
-  return iterate(self, nil, check_many(opts, item_operations.scan_options, "scan"), "scan")
+  opts = check_many(opts, item_operations.scan_options, "scan")
+  return iterator_of_query(self, nil, opts, "scan")
 end
 
 --- Returns the key attributes of an item.
@@ -280,8 +281,8 @@ local function load_batches(put_some, items, size)
 end
 
 --- Puts many items, in transactions of up to `batch` items. A function may return the same table
---- each time, because the item is encoded before the next call. Errors as for put; the error's
---- field loaded is the number of stored items, item the number of the refused one.
+--- each time, because the item is encoded before the next call. Errors as for put. The error's
+--- field loaded is the number of stored items, and its field item the number of the refused item.
 ---@param items table[]|fun(): table|nil  an array, or a function that returns nil at the end
 ---@param opts { batch: integer|nil }|nil  default 1000
 ---@return integer|nil count  number of stored items
@@ -296,7 +297,7 @@ end
 -- Removing all items --------------------------------------------------------
 
 --- Returns a failure of a truncation, with the number of items that it removed before.
-local function stopped(removed, err, code)
+local function truncation_failure(removed, err, code)
   if type(err) == "table" then
     err.removed = removed
     if removed > 0 then
@@ -306,10 +307,10 @@ local function stopped(removed, err, code)
   return nil, err, code
 end
 
---- Removes all items that the table has at the call, in several transactions; items that others
---- put or change meanwhile stay. With a stream each has a REMOVE record. Errors: NOT_FOUND, BUSY,
---- NESTED, READ_ONLY, FULL, DISK_FULL, CORRUPT; what was removed before stays removed, and the
---- error's field removed is its number.
+--- Removes all items that the table has at the call, in several transactions. Items that are put or
+--- changed during the call stay. If the table has a stream, each removed item has a REMOVE record.
+--- Errors: NOT_FOUND, BUSY, NESTED, READ_ONLY, FULL, DISK_FULL, CORRUPT. The items removed before
+--- an error stay removed; the error's field removed is their number.
 ---@return integer|nil removed  number of items
 ---@return tidetable.error|nil err, tidetable.code|nil code
 function Table:truncate()
@@ -317,7 +318,7 @@ function Table:truncate()
   while true do
     local removed, more, code = wait.write(self.database, core.truncate, self.core, progress)
     if not removed then
-      return stopped(total, more, code)
+      return truncation_failure(total, more, code)
     end
     total = total + removed
     if not more then
@@ -350,15 +351,15 @@ end
 
 -- Streams and descriptions ---------------------------------------------------
 
---- Returns the table's newest stream, or that with the label in the options. NOT_FOUND if there is
---- none.
+--- Returns the table's newest stream, or the stream with the label in the options. Returns
+--- NOT_FOUND if there is none.
 ---@param opts tidetable.StreamOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:stream(opts)
   return stream.of_table(self.database, self.name, opts)
 end
 
---- Enables a new stream. Returns VALIDATION if one is enabled.
+--- Enables a new stream. Returns VALIDATION if the table has an enabled stream.
 ---@param opts tidetable.StreamSettings|nil
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:enable_stream(opts)
@@ -367,8 +368,8 @@ function Table:enable_stream(opts)
     bytes, count)
 end
 
---- Disables the stream. Its records can be read until they expire. Returns VALIDATION if none is
---- enabled.
+--- Disables the stream. Its records can be read until they expire. Returns VALIDATION if the table
+--- has no enabled stream.
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:disable_stream()
   return wait.try(self.database, core.disable_stream, self.database.core, self.name)
@@ -406,16 +407,16 @@ function Table:definition()
   return definitions.of(self)
 end
 
---- Changes the stream or time to live, as in create_table; false disables it, what is not given
---- stays. To change the view type, the stream is disabled and a new one enabled.
+--- Changes the stream or time to live, as in create_table: false disables it, nil leaves it
+--- unchanged. If the view type changes, the stream is disabled and a new one is enabled.
 ---@param opts { stream: boolean|tidetable.StreamSettings|nil, ttl: string|false|nil }
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:alter(opts)
   return definitions.alter(self, opts)
 end
 
---- Functions for transaction.lua. The methods are those before options.methods, whose test of
---- `self` would refuse a table in a transaction.
+--- Functions for transaction.lua. The methods are stored here before options.methods wraps them,
+--- because the wrapped methods refuse a table in a transaction as `self`.
 tables.shared = {
   check_call = check_call, load_batches = load_batches,
   query = Table.query, scan = Table.scan, query_page = Table.query_page,

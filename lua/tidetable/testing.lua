@@ -98,7 +98,7 @@ end
 ---@return table<string, any>[]
 function testing.records(stream, fields)
   if not stream_names[name_of(stream)] then
-    misuse("records: a stream or a table expected, got " .. name_of(stream))
+    misuse("records: expected a stream or a table, got " .. name_of(stream))
   elseif name_of(stream) == "tidetable.table" then
     local newest, err = stream:stream()
     if not newest then
@@ -134,7 +134,7 @@ end
 ---@return table<string|number, table>
 function testing.items(source)
   if name_of(source) ~= "tidetable.table" then
-    misuse("items: a table expected, got " .. name_of(source))
+    misuse("items: expected a table, got " .. name_of(source))
   end
   local definition, err = source:describe()
   if not definition then
@@ -164,7 +164,7 @@ local PAUSE_SECONDS = 0.01
 ---@return any value  what f returned
 function testing.eventually(f, seconds)
   if type(f) ~= "function" then
-    misuse("eventually: a function expected, got " .. type(f))
+    misuse("eventually: expected a function, got " .. type(f))
   end
   options.argument("eventually", "seconds", options.seconds, seconds or DEFAULT_SECONDS)
   local deadline = core.elapsed() + (seconds or DEFAULT_SECONDS)

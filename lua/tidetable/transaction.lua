@@ -1,4 +1,4 @@
--- transaction.lua - transactions in locked mode, under the write lock, and their tables.
+-- transaction.lua - transactions of mode "locked", which hold the write lock, and their tables.
 
 local core = require "tidetable.core"
 local item_operations = require "tidetable.item_operations"
@@ -25,7 +25,7 @@ local transactions = {}
 local TransactionTable = { __name = "tidetable.transaction_table" }
 TransactionTable.__index = TransactionTable
 
-local function check_alive(self)
+local function check_not_ended(self)
   if self.transaction.ended then
     core.raise_ended()
   end
@@ -36,8 +36,8 @@ end
 
 local tx_put = core.tx_put
 
---- Stores an item. The tests are inline, because this is the most frequent call: each function call
---- takes a tenth of its time.
+--- Stores an item. The tests are inline, because this is the most frequent call, and each function
+--- that it calls adds a tenth to its time.
 ---@param item table<string, any>
 ---@param opts tidetable.WriteOptions|nil
 ---@return true ok, table|nil old
@@ -45,7 +45,7 @@ function TransactionTable:put(item, opts)
   local transaction = self and self.transaction
   if not transaction or transaction.ended or type(item) ~= "table" then
     check_call(self, item, "put", "an item")
-    check_alive(self)
+    check_not_ended(self)
   end
   if opts == nil then
     return tx_put(self.core, item, false)
@@ -63,7 +63,7 @@ end
 ---@param opts tidetable.UpdateOptions|nil
 ---@return true ok, table|nil item
 function TransactionTable:update(key, expression, opts)
-  check_alive(self)
+  check_not_ended(self)
   check_table(key, "update", "a key")
   opts = request.check_update(expression, opts)
   return request.tx_write(self, request.UPDATE, key, expression, opts, "update")
@@ -74,7 +74,7 @@ end
 ---@param opts tidetable.WriteOptions|nil
 ---@return true ok, table|nil old
 function TransactionTable:delete(key, opts)
-  check_alive(self)
+  check_not_ended(self)
   check_table(key, "delete", "a key")
   opts = request.check_write(opts, "delete")
   if request.has_expressions(opts) then
@@ -88,7 +88,7 @@ end
 ---@param opts tidetable.GetOptions|nil
 ---@return table<string, any>|nil item
 function TransactionTable:get(key, opts)
-  check_alive(self)
+  check_not_ended(self)
   if type(key) ~= "table" or opts ~= nil then
     check_call(self, key, "get", "a key")
     if next(options.check(opts, item_operations.get_options, "get")) then
@@ -101,7 +101,7 @@ end
 for _, name in ipairs { "query", "scan", "query_page", "scan_page" } do
   local method = shared[name]
   TransactionTable[name] = function(self, ...)
-    check_alive(self)
+    check_not_ended(self)
     return or_raise(method(self, ...))
   end
 end
@@ -111,10 +111,10 @@ end
 ---@param opts { batch: integer|nil }|nil  items that are stored at once; default 1000
 ---@return integer count
 function TransactionTable:load(items, opts)
-  check_alive(self)
+  check_not_ended(self)
   local size = options.check(opts, item_operations.load_options, "load").batch or 1000
   return or_raise(shared.load_batches(function(batch, max_items)
-    check_alive(self)    -- again: the function that returns the items may have yielded
+    check_not_ended(self)    -- checked again, because the function `items` may have yielded
     return core.load(self.core, batch, max_items, true)
   end, items, size))
 end
@@ -148,8 +148,8 @@ function Transaction:check()
   end
 end
 
---- Ends the transaction without a change: db:transact returns nil, err, "CANCELLED", and err.reason
---- is `reason`. Raises err; the transaction is undone even if the function catches it.
+--- Rolls back the transaction: db:transact returns nil, err, "CANCELLED", and err.reason is
+--- `reason`. Raises err. The transaction is rolled back even if the function catches this error.
 ---@param reason any
 function Transaction:cancel(reason)
   self:check()
@@ -173,7 +173,7 @@ function Transaction:table(name)
   item_operations.check_name(name, "table")
   local handle = self.tables[name]
   if handle then
-    core.ready(self.database.core) -- tests the time limit, as every call does
+    core.ready(self.database.core) -- raises TIMEOUT after the time limit, as every call does
   else
     handle = open_table(self, name)
     self.tables[name] = handle
@@ -184,9 +184,9 @@ end
 options.methods(Transaction, "tx")
 members.guard(Transaction, "tx")
 
---- Runs fn and marks the transaction as ended before the commit: closing a variable allocates
---- memory, and nothing may fail after the commit.
-local function run(fn, tx)
+--- Runs fn and marks the transaction as ended before the commit, because closing a variable
+--- allocates memory, and nothing may fail after the commit.
+local function run_and_end(fn, tx)
   local transaction <close> = tx
   return fn(transaction)
 end
@@ -198,7 +198,7 @@ end
 ---@return true|nil ok, any ...  results of fn; or err, code
 function transactions.transact(database, fn, limit)
   local transaction = setmetatable({ database = database, tables = {} }, Transaction)
-  return wait.try(database, core.transact, database.core, limit, run, fn, transaction)
+  return wait.try(database, core.transact, database.core, limit, run_and_end, fn, transaction)
 end
 
 return transactions

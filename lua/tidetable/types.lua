@@ -1,7 +1,7 @@
 -- types.lua - DynamoDB's types that Lua lacks: null, exact numbers, binaries, lists, maps and sets.
 --
--- Numbers and binaries are userdata of the core. Lists, maps and sets are tables that a metatable
--- marks. The methods of sets are defined here.
+-- Numbers and binaries are userdata of the core. Lists, maps and sets are tables with a metatable
+-- of the core. The methods of sets are defined here.
 
 local guard = require "tidetable.members".guard
 local misuse = require "tidetable.options".misuse
@@ -9,7 +9,7 @@ local values = require "tidetable.core".values
 
 local metatables = values.metatables
 
---- DynamoDB's NULL. It counts as true in a Lua condition: compare with `==`. It is the same value
+--- DynamoDB's NULL. Compare with `==`, because it is true in a Lua condition. It is the same value
 --- as cjson.null.
 ---@class tidetable.null: lightuserdata
 
@@ -94,30 +94,30 @@ types.number = values.number
 ---@type fun(from: string | tidetable.binary): tidetable.binary
 types.binary = values.binary
 
-local function mark(t, metatable, name)
+local function set_kind(t, metatable, name)
   if type(t) ~= "table" then
     misuse(("bad argument #1 to '%s' (table expected, got %s)"):format(name, type(t)))
   end
-  local now = getmetatable(t)
-  if now ~= nil and now ~= metatables.list and now ~= metatables.map then
+  local current = getmetatable(t)
+  if current ~= nil and current ~= metatables.list and current ~= metatables.map then
     misuse(("bad argument #1 to '%s' (the table already has a metatable)"):format(name))
   end
   return setmetatable(t, metatable)
 end
 
---- Marks a table as a list, which is needed if it is empty. Returns the same table.
+--- Makes a table a list, which is needed only if the table is empty. Returns the same table.
 ---@param t table
 ---@return tidetable.list
 function types.list(t)
-  return mark(t, metatables.list, "list")
+  return set_kind(t, metatables.list, "list")
 end
 
---- Marks a table as a map, which is needed if its keys are those of an array. Returns the same
+--- Makes a table a map, which is needed only if its keys are those of an array. Returns the same
 --- table.
 ---@param t table
 ---@return tidetable.map
 function types.map(t)
-  return mark(t, metatables.map, "map")
+  return set_kind(t, metatables.map, "map")
 end
 
 --- Returns DynamoDB's name for a value's type: "S", "N", "B", "BOOL", "NULL", "M", "L", "SS", "NS"

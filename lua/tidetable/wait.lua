@@ -13,7 +13,7 @@ local misuse = options.misuse
 
 local wait = {}
 
---- What the functions of this module read from a database. wakeups and spare_wakeups are set here.
+--- Fields of a database that this module uses. It sets wakeups and spare_wakeups.
 ---@class tidetable.WaitContext
 ---@field core userdata|nil            handle of the core
 ---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil  the option `wait`
@@ -29,7 +29,7 @@ Wakeup.__index = Wakeup
 Wakeup.__name = "tidetable.wakeup"
 Wakeup.core, Wakeup.closing, Wakeup.closed = false, false, false
 
---- The classes of wakeups: this one and those made by wait.kind.
+--- The classes of wakeups: Wakeup and the classes returned by wait.kind.
 local classes = { [Wakeup] = true }
 
 local function check_self(self, name)
@@ -84,7 +84,7 @@ end
 function Wakeup:on_close(f)
   check_self(self, "on_close")
   if f ~= nil and type(f) ~= "function" then
-    misuse("on_close: a function expected, got " .. type(f))
+    misuse("on_close: expected a function, got " .. type(f))
   elseif f and self.closing then
     misuse("on_close: this wakeup already has a function; use one wakeup for each coroutine")
   end
@@ -92,7 +92,7 @@ function Wakeup:on_close(f)
 end
 
 --- Removes the descriptor from the event loop that waits on it.
-local function cancel(wakeup)
+local function remove_from_loop(wakeup)
   if wakeup.closed then
     return
   end
@@ -116,7 +116,7 @@ end
 --- after the descriptor is closed. Calling it twice is allowed.
 function Wakeup:close()
   check_self(self, "close")
-  local ok, err = pcall(cancel, self)
+  local ok, err = pcall(remove_from_loop, self)
   self.closed = true
   if self.core then
     self:finish()
@@ -184,7 +184,7 @@ end
 function wait.cancel(database)
   local ok, first = true, nil
   for wakeup in pairs(database.wakeups or {}) do
-    local cancelled, err = pcall(cancel, wakeup)
+    local cancelled, err = pcall(remove_from_loop, wakeup)
     if ok and not cancelled then
       ok, first = false, err
     end
@@ -192,8 +192,8 @@ function wait.cancel(database)
   return ok, first
 end
 
---- Returns a `wait` function made from a function that yields to an event loop. Where no coroutine
---- can yield, the thread sleeps, and the event loop with it.
+--- Returns a `wait` function that calls a function that yields to an event loop. If the running
+--- coroutine cannot yield, the thread sleeps, which blocks the event loop.
 ---@param yield fun(wakeup: tidetable.Wakeup, seconds: number)
 ---@return fun(wakeup: tidetable.Wakeup, seconds: number|nil)
 function wait.yielding(yield)
@@ -218,11 +218,11 @@ local function running_cqueues()
 end
 
 --- Returns the function that waits on a wakeup in the event loop; nil if the thread may sleep.
----@param own fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
+---@param wait_option fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
 ---@return fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
-function wait.loop(own)
-  if own then
-    return own
+function wait.loop(wait_option)
+  if wait_option then
+    return wait_option
   end
   local cqueues = running_cqueues()
   if cqueues then
@@ -252,7 +252,7 @@ function Work.timeout()
   return POLL_INTERVAL
 end
 
---- Does nothing: polling the task clears the descriptor.
+--- Does nothing, because polling the task clears the descriptor.
 function Work.clear()
 end
 
@@ -275,7 +275,8 @@ end
 ---@param ... any  arguments of start
 ---@return any result, tidetable.error|nil err, tidetable.code|nil code
 function wait.work(database, calls, on_poll, start, ...)
-  -- Allocated before the start: nothing may fail between the start and the assignment of `core`.
+  -- The wakeup is allocated first, because nothing may fail between the start and the assignment
+  -- of `core`.
   local wakeup <close> = wait.attach(database, setmetatable({ core = false, calls = calls }, Work))
   local work, result, err, code
   work, err, code = start(...)
@@ -324,16 +325,16 @@ function Pause:finish()
 end
 
 --- Waits in the event loop, or sleeps in this thread. A signal ends the sleep early.
----@param own fun(wakeup: tidetable.Wakeup, seconds: number)|nil  the option `wait`
+---@param wait_option fun(wakeup: tidetable.Wakeup, seconds: number)|nil  the option `wait`
 ---@param seconds number
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
-function wait.pause(own, seconds)
+function wait.pause(wait_option, seconds)
   local timer, err, code = core.timer(seconds)
   if not timer then
     return nil, err, code
   end
   local wakeup <close> = setmetatable({ core = timer, seconds = seconds }, Pause)
-  local loop = wait.loop(own)
+  local loop = wait.loop(wait_option)
   if loop then
     loop(wakeup, seconds)
   else
@@ -347,20 +348,20 @@ local FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.02
 
 --- Opens the core's handle. While another process opens or compacts the database, pauses and tries
 --- again, for at most busy_timeout in total. No lock is held during a pause.
----@param own fun(wakeup: tidetable.Wakeup, seconds: number)|nil  the option `wait`
+---@param wait_option fun(wakeup: tidetable.Wakeup, seconds: number)|nil  the option `wait`
 ---@param busy_timeout number  seconds
 ---@param ... any  arguments of core.open
 ---@return userdata|nil, tidetable.error|nil err, tidetable.code|nil code
-function wait.open(own, busy_timeout, ...)
+function wait.open(wait_option, busy_timeout, ...)
   local deadline = core.elapsed() + busy_timeout
   local seconds = FIRST_PAUSE
   while true do
     local handle, err, code, is_temporary = core.open(...)
-    local left = deadline - core.elapsed()
-    if handle or not is_temporary or left <= 0 then
+    local seconds_left = deadline - core.elapsed()
+    if handle or not is_temporary or seconds_left <= 0 then
       return handle, err, code
     end
-    local paused, pause_err, pause_code = wait.pause(own, math.min(seconds, left))
+    local paused, pause_err, pause_code = wait.pause(wait_option, math.min(seconds, seconds_left))
     if not paused then
       return nil, pause_err, pause_code
     end
@@ -374,8 +375,8 @@ end
 --- 30 ms, because the kernel waits until no processor uses the watch.
 local SPARE_WAKEUPS = 8
 
---- Holds a wakeup for the release of the write lock until it is closed; then the wakeup is kept as
---- a spare.
+--- A wakeup for the release of the write lock, in use by one call. When the lease is closed, the
+--- wakeup is kept as a spare.
 ---@class tidetable.WakeupLease
 ---@field database tidetable.WaitContext
 ---@field wakeup tidetable.Wakeup
@@ -404,14 +405,14 @@ function Lease:__close()
   end
 end
 
---- Sleeps in this thread until the lock may be free, for at most `seconds`.
-local function sleep(waiter, seconds)
+--- Sleeps in this thread until the write lock may be free, for at most `seconds`.
+local function sleep_until_unlock(waiter, seconds)
   core.waiter_sleep(waiter, seconds)
 end
 
 --- Returns a function that waits in an event loop. It clears the wakeup before it tests the lock,
 --- so that no release is missed.
-local function sleep_in(loop, wakeup)
+local function sleeper_in_loop(loop, wakeup)
   return function(waiter, seconds)
     wakeup:clear()
     local max_seconds = core.waiter_arm(waiter)
@@ -422,57 +423,57 @@ local function sleep_in(loop, wakeup)
 end
 
 -- The next two functions call each other by tail calls. A loop would have to pack the results of f
--- in a table, and f may have committed: no allocation may fail after that.
-local try_again
+-- in a table, but if f has committed, no allocation may fail after that.
+local wait_and_retry
 
 --- Returns the results of f. While they are BUSY and time is left, waits and calls f again.
-local function finish_queued(queued, ...)
+local function retry_if_busy(queued, ...)
   local ok, _, code = ...
   if code == "BUSY" and ok == nil then
-    local left = queued.deadline - core.elapsed()
-    if left > 0 then
-      return try_again(queued, left)
+    local seconds_left = queued.deadline - core.elapsed()
+    if seconds_left > 0 then
+      return wait_and_retry(queued, seconds_left)
     end
   end
   return ...
 end
 
---- Waits for the write lock, for at most `left` seconds, and calls f again.
-function try_again(queued, left)
-  queued.sleep(queued.waiter, left)
+--- Waits for the write lock, for at most `seconds_left`, and calls f again.
+function wait_and_retry(queued, seconds_left)
+  queued.sleep(queued.waiter, seconds_left)
   core.waiter_use(queued.waiter)
-  return finish_queued(queued, queued.f(table.unpack(queued.arguments, 1, queued.arguments.n)))
+  return retry_if_busy(queued, queued.f(table.unpack(queued.arguments, 1, queued.arguments.n)))
 end
 
 --- Waits in the queue of writers and calls f again, until it returns something other than BUSY or
 --- the deadline has passed. f does not wait.
-local function queue(database, deadline, f, arguments)
+local function wait_in_queue(database, deadline, f, arguments)
   local loop = wait.loop(database.wait)
   local waiter <close>, err, code = core.waiter(database.core, loop ~= nil)
   if not waiter then
     return nil, err, code
   end
   local queued = {
-    waiter = waiter, sleep = sleep, deadline = deadline, f = f, arguments = arguments,
+    waiter = waiter, sleep = sleep_until_unlock, deadline = deadline, f = f, arguments = arguments,
   }
   if not loop then
-    return try_again(queued, deadline - core.elapsed())
+    return wait_and_retry(queued, deadline - core.elapsed())
   end
   local lease <close>, lease_err, lease_code = lease_wakeup(database)
   if not lease then
     return nil, lease_err, lease_code
   end
-  queued.sleep = sleep_in(loop, lease.wakeup)
-  return try_again(queued, deadline - core.elapsed())
+  queued.sleep = sleeper_in_loop(loop, lease.wakeup)
+  return wait_and_retry(queued, deadline - core.elapsed())
 end
 
 local function is_busy(database, ok, _, code)
   return code == "BUSY" and ok == nil and database.busy_timeout > 0
 end
 
-local function finish(database, f, arguments, ...)
+local function wait_if_busy(database, f, arguments, ...)
   if is_busy(database, ...) then
-    return queue(database, core.elapsed() + database.busy_timeout, f, arguments)
+    return wait_in_queue(database, core.elapsed() + database.busy_timeout, f, arguments)
   end
   return ...
 end
@@ -484,7 +485,7 @@ end
 ---@param ... any
 ---@return any ...  results of f
 function wait.try(database, f, ...)
-  return finish(database, f, table.pack(...), f(...))
+  return wait_if_busy(database, f, table.pack(...), f(...))
 end
 
 --- Calls f as wait.try does, with at most three arguments and results. Creates no table for the
@@ -495,7 +496,7 @@ end
 function wait.write(database, f, a, b, c)
   local ok, err, code = f(a, b, c)
   if is_busy(database, ok, err, code) then
-    return finish(database, f, table.pack(a, b, c), ok, err, code)
+    return wait_if_busy(database, f, table.pack(a, b, c), ok, err, code)
   end
   return ok, err, code
 end

@@ -102,7 +102,7 @@ describe("create_table", function()
     local function try(spec)
       return function() db:create_table(spec) end
     end
-    helper.blames("a table with name and partition_key expected, got nil", try(nil))
+    helper.blames("expected a table with name and partition_key, got nil", try(nil))
     helper.blames("create_table: partition_key is missing", try { name = "orders" })
     helper.blames("create_table: name is missing", try { partition_key = "id" })
     -- The message must not propose sort_key, although its name is similar to hash_key.
@@ -137,7 +137,7 @@ describe("table", function()
     assert.equal("ResourceNotFoundException", err.exception)
     assert.is_truthy(err.message:find("other", 1, true))
     assert.is_nil((db:table "ab"))
-    helper.blames("a name expected, got nil", function() db:table() end)
+    helper.blames("expected a name, got nil", function() db:table() end)
   end)
 end)
 

@@ -121,8 +121,8 @@ describe("alter", function()
   end)
 
   it("checks its arguments", function()
-    blames("alter: a table with stream or ttl expected", function() t:alter() end)
-    blames("alter: a table with stream or ttl expected", function() t:alter {} end)
+    blames("alter: expected a table with stream or ttl", function() t:alter() end)
+    blames("alter: expected a table with stream or ttl", function() t:alter {} end)
     blames('unknown option "streams"', function() t:alter { streams = true } end)
     blames('option "stream"', function() t:alter { stream = 5 } end)
     blames("alter: stream", function() t:alter { stream = { view = "KEYS_ONLY" } } end)
@@ -210,7 +210,7 @@ describe("ensure_table", function()
   end)
 
   it("checks its arguments", function()
-    local text = "ensure_table: a table with name and partition_key expected"
+    local text = "ensure_table: expected a table with name and partition_key"
     blames(text, function() db:ensure_table "orders" end)
     blames(text, function() db:ensure_table() end)
     blames('ensure_table: unknown option "names"', function()

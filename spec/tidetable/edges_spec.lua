@@ -258,7 +258,7 @@ describe("a query without a snapshot", function()
     for _, name in ipairs { "next_versioned", "place", "rewind", "follows" } do
       local ok, message = pcall(core[name], query, "", 0)
       assert.is_false(ok)
-      assert.match("a query with a snapshot expected", message)
+      assert.match("expected a query with a snapshot", message)
     end
   end)
 end)

@@ -84,8 +84,8 @@ describe("json", function()
   end)
 
   it("raises for a wrong argument", function()
-    helper.blames("an item (a table) expected, got number", function() json.encode(5) end)
-    helper.blames("a string expected, got table", function() json.decode {} end)
+    helper.blames("expected an item (a table), got number", function() json.encode(5) end)
+    helper.blames("expected a string, got table", function() json.decode {} end)
     for _, name in ipairs { "encode", "decode" } do
       helper.blames('form must be "dynamodb" or "plain", got xml', function()
         json[name](name == "encode" and {} or "{}", "xml")

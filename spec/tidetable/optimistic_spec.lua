@@ -232,7 +232,7 @@ describe("the options of transact", function()
     } do
       blames(text, function() db:transact(nothing, options) end)
     end
-    blames("a function expected", function() db:transact("fn", { mode = "optimistic" }) end)
+    blames("expected a function", function() db:transact("fn", { mode = "optimistic" }) end)
   end)
 
   it("limit the number of attempts", function()
@@ -452,10 +452,10 @@ describe("the transaction's own writes", function()
       blames('put: unknown option "return_value"', function()
         inside:put({}, { return_value = "NONE" })
       end)
-      blames("put: an item (a table) expected, got nil", function() inside:put() end)
-      blames("get: a key (a table) expected, got string", function() inside:get "x" end)
-      blames("delete: a key (a table) expected, got nil", function() inside:delete() end)
-      blames("table: a name expected, got nil", function() tx:table() end)
+      blames("put: expected an item (a table), got nil", function() inside:put() end)
+      blames("get: expected a key (a table), got string", function() inside:get "x" end)
+      blames("delete: expected a key (a table), got nil", function() inside:delete() end)
+      blames("table: expected a name, got nil", function() tx:table() end)
       blames('scan: unknown option "sort"', function() inside:scan { sort = { "=", 1 } } end)
       blames('query: option "snapshot_limit" requires option "snapshot"',
         function() inside:query("x", { snapshot_limit = 1 }) end)

@@ -12,8 +12,8 @@ local known = {
 describe("path", function()
   it("must be a string of at least one byte, without NUL", function()
     options.path("a", "open")
-    misuse("open: a path expected, got nil", options.path, nil, "open")
-    misuse("open: a path expected, got number", options.path, 1, "open")
+    misuse("open: expected a path, got nil", options.path, nil, "open")
+    misuse("open: expected a path, got number", options.path, 1, "open")
     for _, wrong in ipairs { "", "a\0b" } do
       misuse("open: path must not be empty or contain a NUL byte", options.path, wrong, "open")
     end

@@ -315,7 +315,7 @@ describe("load", function()
     assert.equal(6, #collect(orders:scan()))
     err = refused("VALIDATION", orders:load({ item(20), "x" }))
     assert.equal(0, err.loaded)
-    assert.equal("item 2: table expected, got string", err.message)
+    assert.equal("item 2: expected a table, got string", err.message)
     local i = 0
     err = refused("VALIDATION", orders:load(function()
       i = i + 1
@@ -356,7 +356,7 @@ describe("load", function()
 
   it("refuses a hole in an array, and takes no item after a refused one", function()
     local err = refused("VALIDATION", orders:load { item(1), nil, item(3) })
-    assert.equal("item 2: table expected, got nil", err.message)
+    assert.equal("item 2: expected a table, got nil", err.message)
     assert.equal(2, err.item)
     local calls = 0
     err = refused("VALIDATION", orders:load(function()
@@ -366,7 +366,7 @@ describe("load", function()
     assert.equal(2, err.item)
     assert.equal(2, calls)
     err = refused("VALIDATION", orders:load(function() return false end))
-    assert.equal("item 1: table expected, got boolean", err.message)
+    assert.equal("item 1: expected a table, got boolean", err.message)
     assert.are.same({}, collect(orders:scan()))
   end)
 

@@ -168,7 +168,7 @@ describe("the assertions", function()
     local stream = orders:stream { filter = "event_name = ?", "REMOVE" }
     assert.same({ { keys = { id = "a" } } }, testing.records(stream, { "keys" }))
     assert.equal(2, #testing.records(db:stream()))
-    helper.blames("records: a stream or a table expected, got table",
+    helper.blames("records: expected a stream or a table, got table",
       function() testing.records {} end)
     helper.blames('unknown field "key"', function() testing.records(orders, { "key" }) end)
     assert(orders:disable_stream())
@@ -189,7 +189,7 @@ describe("the assertions", function()
     assert.equal(3, items[2][tostring(binary "x")].n)
     assert(orders:put { id = "a" })
     assert.same({ a = { id = "a" } }, testing.items(orders))
-    helper.blames("items: a table expected, got tidetable.stream",
+    helper.blames("items: expected a table, got tidetable.stream",
       function() testing.items(orders:stream()) end)
   end)
 
@@ -210,7 +210,7 @@ describe("the assertions", function()
     local ok, err = pcall(testing.eventually, function() error({ 1 }) end, 0)
     assert.is_false(ok)
     assert.same({ 1 }, err)
-    helper.blames("eventually: a function expected", function() testing.eventually(1) end)
+    helper.blames("eventually: expected a function", function() testing.eventually(1) end)
     helper.blames("a number of seconds", function() testing.eventually(print, -1) end)
   end)
 

@@ -222,8 +222,8 @@ describe("open", function()
   end)
 
   it("raises an error for mistakes in the program", function()
-    misuse("open: a path expected, got nil", tidetable.open)
-    misuse("open: a path expected, got table", tidetable.open, {})
+    misuse("open: expected a path, got nil", tidetable.open)
+    misuse("open: expected a path, got table", tidetable.open, {})
     misuse("open: path must not be empty or contain a NUL byte", tidetable.open, "")
     misuse("open: path must not be empty or contain a NUL byte", tidetable.open, "a\0b")
     misuse("open: options must be a table, got number", tidetable.open, path(), 3)
@@ -590,12 +590,12 @@ describe("a manual clock", function()
 
   it("accepts numbers of seconds", function()
     for _, wrong in ipairs { "x", -1, 0 / 0, math.huge } do
-      helper.blames("manual_clock: a number of seconds since 1970 expected, got "
+      helper.blames("manual_clock: expected a number of seconds since 1970, got "
         .. tostring(wrong), function() tidetable.manual_clock(wrong) end)
     end
     local clock = tidetable.manual_clock(0)
-    misuse("seconds from 0 to 1e14 expected", clock.advance, clock, -1)
-    misuse("seconds from 0 to 1e14 expected", clock.set, clock, 1e300)
+    misuse("expected seconds from 0 to 1e14", clock.advance, clock, -1)
+    misuse("expected seconds from 0 to 1e14", clock.set, clock, 1e300)
   end)
 
   it("is kept by the database when its Lua handle is collected", function()

@@ -197,7 +197,7 @@ describe("tables", function()
     local function never() error "called" end
     local foreign = setmetatable({ 1 }, { __index = never, __len = never, __pairs = never,
       __metatable = "locked" })
-    assert.equal("v[1]: a table with a metatable of its own can't be stored",
+    assert.equal("v[1]: a table with a foreign metatable can't be stored",
       refusal { v = { foreign } })
     assert.match("^item:", refusal(foreign))
     assert.match("^item:", refusal(list {}))
@@ -213,7 +213,7 @@ describe("a refused value", function()
     assert.match('^%["odd name"%]%[1%]: ', refusal { ["odd name"] = { print } })
     assert.match('^a%["\\x00\\xff"%]: ', refusal { a = { ["\0\xff"] = 1 } })
     assert.match('^%["größe"%]%.b: ', refusal { ["größe"] = { b = print } })
-    assert.match("^item: table expected, got number", refusal(7))
+    assert.match("^item: expected a table, got number", refusal(7))
   end)
 
   it("is named by a shortened path if names are long or deeply nested", function()

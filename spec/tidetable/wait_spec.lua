@@ -125,10 +125,10 @@ describe("a wakeup", function()
   -- Regression: any value was accepted; calling it failed, and wakeup and database stayed open.
   it("on_close accepts a function or nil", function()
     local wakeup <close> = assert(db:wakeup())
-    helper.blames("on_close: a function expected, got string", function()
+    helper.blames("on_close: expected a function, got string", function()
       wakeup:on_close "soon"
     end)
-    helper.blames("on_close: a function expected, got boolean", function()
+    helper.blames("on_close: expected a function, got boolean", function()
       wakeup:on_close(false)
     end)
     wakeup:on_close(nil)

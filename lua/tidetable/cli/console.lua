@@ -153,12 +153,12 @@ function Console.json(_, value, order)
     json_text.order(order or {})), "\n"))
 end
 
---- Flushes standard output. To be called before waiting.
+--- Flushes standard output. Must be called before waiting.
 function Console.flush()
   check_written(io.stdout:flush())
 end
 
---- Ends the command if the reader of standard output has closed it. To be called regularly while
+--- Ends the command if the reader of standard output has closed it. Must be called regularly while
 --- waiting.
 function Console.check_reader()
   if core.terminal_wait(OUTPUT, 0) then
@@ -177,7 +177,7 @@ function Console.pause(seconds)
   end
 end
 
---- Writes a line to standard error, after the results that are written so far.
+--- Flushes standard output and writes a line to standard error.
 ---@param line string
 function Console.note(line)
   Console.flush()

@@ -38,7 +38,7 @@ local EMPTY = {}
 local Fault = {}
 
 --- Returns the line, column and byte of a position in the row.
-function Source:place(at)
+function Source:place_of(at)
   local before = utf8.len(self.row, 1, at - 1, true)
   return { line = self.input.number, column = (at > 1 and before or at - 1) + 1,
     byte = self.row_start + at }
@@ -62,7 +62,8 @@ function Source:read_line()
   return line
 end
 
---- Text of a quoted field. Parts are joined early, because each of them needs memory of its own.
+--- Text of a quoted field. Parts are joined in groups, because each separate part needs more
+--- memory.
 local Text = {}
 Text.__index = Text
 
@@ -81,18 +82,18 @@ function Text:get()
   return table.concat(self) .. table.concat(self.parts)
 end
 
---- Raises the fault of a quote that has no end, or whose text is too long. The rest of the input
---- cannot be divided into rows then.
+--- Raises the fault of a quote that has no end, or whose text is too long. After that the input
+--- cannot be divided into rows.
 local function fail_quote(opened, line)
   opened.reason = line and "quoted field of more than 64 MiB" or "unterminated quote"
   opened.is_end = true
   error(setmetatable(opened, Fault), 0)
 end
 
---- Reads the rest of a quoted field, whose text begins at `at`. Returns it and the position after
---- the closing quote.
-function Source:quoted(at)
-  local opened = self:place(at - 1)
+--- Reads the rest of a quoted field, whose text begins at `at`. Returns the text and the position
+--- after the closing quote.
+function Source:read_quoted(at)
+  local opened = self:place_of(at - 1)
   local text = setmetatable({ size = 0, parts = {} }, Text)
   while true do
     local quote = find(self.row, '"', at, true)
@@ -114,13 +115,13 @@ function Source:quoted(at)
   end
 end
 
---- Reads the field at `at`. Returns it and the position after it.
-function Source:field(at)
+--- Reads the field at `at`. Returns the field and the position after it.
+function Source:read_field(at)
   local delimiter = self.delimiter
   if sub(self.row, at, at) == '"' then
-    local text, after = self:quoted(at + 1)
+    local text, after = self:read_quoted(at + 1)
     if after ~= self.row_end and sub(self.row, after, after) ~= delimiter then
-      fail(self:place(after), "text after the closing quote")
+      fail(self:place_of(after), "text after the closing quote")
     end
     return text, after
   end
@@ -128,16 +129,16 @@ function Source:field(at)
   local text = sub(self.row, at, stop - 1)
   local quote = find(text, '"', 1, true)
   if quote then
-    fail(self:place(at + quote - 1), "quote in a field without quotes")
+    fail(self:place_of(at + quote - 1), "quote in a field without quotes")
   end
   return text == "" and EMPTY or text, stop
 end
 
 --- Reads the fields of the row that begins with the current line.
-function Source:fields()
+function Source:read_fields()
   local fields, at = {}, 1
   while true do
-    fields[#fields + 1], at = self:field(at)
+    fields[#fields + 1], at = self:read_field(at)
     if at >= self.row_end then
       return fields
     end
@@ -158,7 +159,7 @@ end
 
 -- Header ---------------------------------------------------------------------
 
---- Ends the command because of the header.
+--- Ends the command because the header is invalid.
 local function fail_header(self, message, hint)
   console.fail(("%s:%d: %s"):format(self.input.name, self.input.number, message), hint)
 end
@@ -196,7 +197,7 @@ function Source:read_header()
     self.row, self.row_start = sub(self.row, #line_reader.MARK + 1), #line_reader.MARK
     self.row_end = self.row_end - #line_reader.MARK
   end
-  local names, fault = protected(self, self.fields)
+  local names, fault = protected(self, self.read_fields)
   if not names then
     console.fail(("%s:%d:%d: %s"):format(self.input.name, fault.line, fault.column,
       fault.reason))
@@ -216,7 +217,7 @@ end
 -- Items ----------------------------------------------------------------------
 
 --- Returns the value of a field; nil if it is absent; nil and a message if it is invalid.
-function Source:value(name, field)
+function Source:parse_value(name, field)
   if field == EMPTY then
     if self.given.keys[name] then
       return nil, "a key attribute may not be empty"
@@ -232,16 +233,16 @@ function Source:value(name, field)
 end
 
 --- Returns the item of the row. Raises a table that describes the fault if the row is invalid.
-function Source:item()
-  local place = self:place(1)
+function Source:read_item()
+  local place = self:place_of(1)
   place.column = nil
-  local fields = self:fields()
+  local fields = self:read_fields()
   if #fields ~= #self.names then
     fail(place, "%d fields, but the header has %d", #fields, #self.names)
   end
   local item = {}
   for i, name in ipairs(self.names) do
-    local value, problem = self:value(name, fields[i])
+    local value, problem = self:parse_value(name, fields[i])
     if problem then
       fail(place, "%s: %s", name, problem)
     end
@@ -270,7 +271,7 @@ function Source:next()
     record.text, record.fault = nil, { reason = tostring(line), line = record.line,
       byte = record.byte }
   else
-    record.item, record.fault = protected(self, self.item)
+    record.item, record.fault = protected(self, self.read_item)
     record.is_end = record.fault and record.fault.is_end
   end
   return record

@@ -56,8 +56,8 @@ function display.use_ascii(whether)
   clear_forms()
 end
 
---- Escapes a string that contains other characters than printable ASCII.
-local function escape_wide(s)
+--- Returns a string with characters other than printable ASCII escaped.
+local function escape_characters(s)
   local parts, at = {}, 1
   while at <= #s do
     local _, bad = utf8.len(s, at)
@@ -78,10 +78,10 @@ function display.safe(s)
   if not s:find "[^ -~]" then
     return s
   end
-  return escape_wide(s)
+  return escape_characters(s)
 end
 
---- Quotes a word for the shell if necessary.
+--- Returns a word, quoted for the shell if necessary.
 ---@param word string
 ---@return string
 function display.word(word)
@@ -94,7 +94,7 @@ end
 -- Width ----------------------------------------------------------------------
 
 --- Returns the last byte of the character or the color that starts at `at`, and its width.
-local function step(s, at)
+local function next_character(s, at)
   local byte = s:byte(at)
   if byte == 27 then
     return select(2, s:find("^\27%[[%d;]*m", at)), 0
@@ -115,7 +115,7 @@ function display.columns(s, most)
   end
   local columns, at = 0, 1
   while at <= #s and columns <= (most or math.huge) do
-    local last, wide = step(s, at)
+    local last, wide = next_character(s, at)
     columns, at = columns + wide, last + 1
   end
   return columns
@@ -131,14 +131,14 @@ function display.cut(s, columns, ellipsis)
     return s
   end
   ellipsis = ellipsis or "…"
-  local room = columns - display.columns(ellipsis)
-  if room < 0 then
+  local columns_left = columns - display.columns(ellipsis)
+  if columns_left < 0 then
     return ("."):rep(columns)
   end
   local used, at, coloured = 0, 1, false
   while true do
-    local last, wide = step(s, at)
-    if used + wide > room then
+    local last, wide = next_character(s, at)
+    if used + wide > columns_left then
       break
     end
     coloured = coloured or s:byte(at) == 27
@@ -273,7 +273,7 @@ end
 
 local value
 
-local function hex(bytes)
+local function hex_text(bytes)
   local shown = bytes:sub(1, 16):gsub(".", function(byte)
     return ("%02x"):format(byte:byte())
   end)
@@ -284,7 +284,7 @@ local function quoted(s)
   return '"' .. display.safe((s:gsub('[\\"]', "\\%0"))) .. '"'
 end
 
---- Formats a name, in quotes if it would be ambiguous without.
+--- Formats a name, in quotes if it would be ambiguous without quotes.
 local function name(s)
   return s:find "^[%a_][%w_.-]*$" and s or quoted(s)
 end
@@ -298,16 +298,16 @@ local function sorted_names(map)
   return names
 end
 
-local function join(open, parts, close)
+local function join_parts(open, parts, close)
   return open .. table.concat(parts, ", ") .. close
 end
 
-local SHOWN = {
+local FORMATTERS = {
   S = quoted,
   N = tostring,
   BOOL = tostring,
   B = function(v)
-    return hex(tostring(v))
+    return hex_text(tostring(v))
   end,
   NULL = function()
     return "null"
@@ -320,7 +320,7 @@ local SHOWN = {
     for i, each in ipairs(v) do
       parts[i] = value(each)
     end
-    return join("[", parts, "]")
+    return join_parts("[", parts, "]")
   end,
 }
 
@@ -329,7 +329,7 @@ local function shown_set(v)
   for i, each in ipairs(v:values()) do
     parts[i] = value(each)
   end
-  return join("{", parts, "}")
+  return join_parts("{", parts, "}")
 end
 
 --- Formats a value of any of the ten types on one line: "text", 12.5, <00ff>, [1, 2],
@@ -337,13 +337,13 @@ end
 ---@param v any
 ---@return string
 function value(v)
-  return (SHOWN[types.type(v)] or shown_set)(v)
+  return (FORMATTERS[types.type(v)] or shown_set)(v)
 end
 
 display.value = value
 
 -- Number of bytes that usually fill a cell, and maximum width of an escape at their end.
-local BEGINNING, MARGIN = 1000, 8
+local BEGINNING_BYTES, ESCAPE_COLUMNS = 1000, 8
 
 --- Formats a value, cut to a width. Only the beginning of a long text is formatted, unless it has
 --- almost no width.
@@ -352,9 +352,9 @@ local BEGINNING, MARGIN = 1000, 8
 ---@param ellipsis string|nil
 ---@return string
 function display.short(v, columns, ellipsis)
-  if type(v) == "string" and #v > BEGINNING then
-    local shown = value(v:sub(1, BEGINNING))
-    if display.columns(shown) - MARGIN > columns then
+  if type(v) == "string" and #v > BEGINNING_BYTES then
+    local shown = value(v:sub(1, BEGINNING_BYTES))
+    if display.columns(shown) - ESCAPE_COLUMNS > columns then
       return display.cut(shown, columns, ellipsis)
     end
   end
@@ -363,15 +363,15 @@ end
 
 --- Formats the attributes of an item in the order of their names.
 ---@param item table<string, any>
----@param but table<string, any>|nil  names to leave out
+---@param except table<string, any>|nil  names to leave out
 ---@param columns integer|nil  width after which attributes may be left out
 ---@return string  `a: 1, b: "x"`
-function display.attributes(item, but, columns)
+function display.attributes(item, except, columns)
   local parts, used = {}, 0
   for _, key in ipairs(sorted_names(item)) do
     if columns and used > columns then
       break
-    elseif not but or but[key] == nil then
+    elseif not except or except[key] == nil then
       local part = name(key) .. ": "
         .. (columns and display.short(item[key], columns) or value(item[key]))
       used = used + (columns and display.columns(part, columns) or 0)

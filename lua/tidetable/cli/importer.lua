@@ -34,7 +34,7 @@ local SAMPLE = 1000
 ---@field read integer     number of items read, including those that were skipped
 ---@field tables table<string, boolean>  names of the tables that items were stored in
 ---@field is_complete boolean|nil  all records are processed
----@field partial string|nil  message about an answer that was not the last of its scan
+---@field partial string|nil  message if the last answer of a scan is missing
 local Importer = {}
 Importer.__index = Importer
 
@@ -50,9 +50,9 @@ Importer.__index = Importer
 ---@field name string             of the input, for messages
 ---@field note fun(message: string)  reports a skipped record
 
---- Creates a batch: for each record its stored item, or false and a message; and the record.
---- Invalid records are kept in order with the others, because a record that the table refuses is
---- detected only when the batch is stored.
+--- Creates a batch. For each record it contains the record, and the item bytes, or false and a
+--- message. Invalid records are kept in order with the others, because a record that the table
+--- refuses is detected only when the batch is stored.
 local function new_batch()
   return { items = {}, problems = {}, records = {}, bytes = 0, bad = 0 }
 end
@@ -128,7 +128,7 @@ function Importer:message(record, reason)
     (record.fault or record).byte)
 end
 
---- Skips and reports an invalid record. Returns false if there are too many.
+--- Skips and reports an invalid record. Returns false if the maximum number was skipped before.
 function Importer:skips(message)
   if self.bad >= self.given.max_errors then
     return false
@@ -138,7 +138,7 @@ function Importer:skips(message)
   return true
 end
 
-function Importer:give_up(message)
+function Importer:fail_invalid(message)
   console.fail(message, self.bad > 0
     and ("%s skipped before"):format(display.counted(self.bad, "invalid record"))
     or self.given.max_errors == 0 and "--skip-bad skips invalid records" or nil)
@@ -151,7 +151,7 @@ function Importer:may_be_definition(record)
 end
 
 --- Handles a record that is not an item.
-function Importer:refuse(record, reason)
+function Importer:collect_invalid(record, reason)
   local message = self:message(record, reason)
   if self:may_be_definition(record) and self.given.max_errors > 0 then
     self:flush(record.number - 1)
@@ -164,7 +164,7 @@ function Importer:refuse(record, reason)
   end
 end
 
---- Stores what is collected and ends the command.
+--- Stores the batch and ends the command.
 function Importer:fail(record, message, hint)
   self:flush(record.number - 1)
   console.fail(message, hint)
@@ -172,9 +172,9 @@ end
 
 -- Storing --------------------------------------------------------------------
 
---- Puts a stored item. Returns false and the error if the table refuses it; the transaction is
---- unchanged then. Raises any other error.
-local function put(table, bytes)
+--- Puts an item. If the table refuses the item, the transaction is unchanged, and false and the
+--- error are returned. Raises any other error.
+local function put_item(table, bytes)
   local ok, err, code = core.apply(table.core, bytes, false)
   if ok then
     return true
@@ -184,8 +184,8 @@ local function put(table, bytes)
   return false, err
 end
 
---- Puts the items from first to last, and the checkpoint. Returns the last processed one, and the
---- messages of the invalid records: at most one more than may be skipped.
+--- Puts the items from first to last, and the checkpoint. Returns the index of the last processed
+--- item, and the messages of the invalid records: at most one more than may be skipped.
 function Importer:put_all(tx, first, last)
   local batch, table = self.batch, self.table and tx:table(self.table)
   local refused, left = {}, self.given.max_errors - self.bad
@@ -194,7 +194,7 @@ function Importer:put_all(tx, first, last)
     local item = batch.items[i]
     local ok, err
     if item then
-      ok, err = put(table, item)
+      ok, err = put_item(table, item)
     end
     if not ok then
       refused[#refused + 1] = batch.problems[i] or self:message(batch.records[i], err.message)
@@ -215,8 +215,8 @@ local Released = { __close = function()
   core.hold_signals(false)
 end }
 
---- Calls put_all in a transaction. Returns nil, err if that fails. From the commit on no signal can
---- interrupt the program, so that the caller counts exactly what is committed.
+--- Calls put_all in a transaction. Returns nil, err if the transaction fails. No signal can
+--- interrupt the program after put_all, so that the caller counts exactly the committed items.
 function Importer:transact(first, last)
   local through, refused
   local ok, err = library_error.transact(self.db, function(tx)
@@ -231,15 +231,15 @@ end
 
 --- Errors after which a smaller transaction may succeed. FULL is reported for the maximum that a
 --- transaction may need.
-local halves_help = { TOO_BIG = true, FULL = true }
+local smaller_may_succeed = { TOO_BIG = true, FULL = true }
 
 --- Stores the items from first to last, or half of them if they do not fit into one transaction.
---- Returns the last one that is stored.
+--- Returns the index of the last item that is stored.
 function Importer:store(first, last)
   local _released <close> = setmetatable({}, Released)
   local through, refused = self:transact(first, last)
   if not through then
-    if halves_help[refused.code] and last > first then
+    if smaller_may_succeed[refused.code] and last > first then
       return self:store(first, first + (last - first) // 2)
     end
     library_error.fail(self.db.path, refused)
@@ -250,7 +250,7 @@ function Importer:store(first, last)
       put_count = put_count - 1
     else
       self:stored_through(through, put_count)
-      self:give_up(message)
+      self:fail_invalid(message)
     end
   end
   self:stored_through(through, put_count)
@@ -266,7 +266,7 @@ function Importer:stored_through(through, count)
   end
 end
 
---- Stores the batch. All records up to `number` have been processed then.
+--- Stores the batch. After that all records up to `number` have been processed.
 function Importer:flush(number)
   local batch, first = self.batch, 1
   while first <= #batch.items do
@@ -298,7 +298,7 @@ function Importer:open_table()
   end
 end
 
---- Adds a stored item to the batch.
+--- Adds item bytes to the batch.
 function Importer:add(bytes, record)
   if not self.table then
     if not self.given.table then
@@ -334,7 +334,7 @@ function Importer:begin_defined(spec, place)
   self.table = spec.name
 end
 
---- Handles the definition of a table. The items of the table follow.
+--- Handles the definition of a table, which is followed by the items of the table.
 function Importer:begin_table(tree, record)
   local place = self:place(record)
   self:flush(record.number - 1)
@@ -396,7 +396,7 @@ function Importer:take_typed(tree, record)
     self:end_export(tree.End, record)
   elseif not kind then
     self:count_item()
-    self:refuse(record, 'expected {"Item":...}; use --format json for plain items')
+    self:collect_invalid(record, 'expected {"Item":...}; use --format json for plain items')
   else
     self:take_item(tree.Item, record)
   end
@@ -412,7 +412,7 @@ function Importer:add_item(item, record)
   if bytes then
     self:add(bytes, record)
   else
-    self:refuse(record, err.message)
+    self:collect_invalid(record, err.message)
   end
 end
 
@@ -422,12 +422,12 @@ function Importer:take_item(tree, record)
   if item then
     self:add_item(item, record)
   else
-    self:refuse(record, err.message)
+    self:collect_invalid(record, err.message)
   end
 end
 
---- Handles a record that an earlier run has processed: only definitions and ends are evaluated.
-function Importer:pass(record)
+--- Handles a record that an earlier run has processed. Only definitions and ends are evaluated.
+function Importer:skip_processed(record)
   if self.checkpoint and record.number == self.checkpoint.record then
     self:check_checkpoint(record)
   end
@@ -449,10 +449,10 @@ function Importer:take(record)
   elseif record.is_end then
     self:fail(record, self:message(record, record.fault.reason))
   elseif record.number <= self.done then
-    self:pass(record)
+    self:skip_processed(record)
   elseif record.fault then
     self:count_item()
-    self:refuse(record, record.fault.reason)
+    self:collect_invalid(record, record.fault.reason)
   elseif record.bytes then
     self:count_item()
     self:add(record.bytes, record)
@@ -475,7 +475,7 @@ function Importer:check_end(number)
     console.fail(("%s: %s, but the import starts after record %d"):format(name,
       display.counted(number, "record"), self.done))
   elseif self.given.expect and self.read ~= self.given.expect then
-    console.fail(("%s: %s expected, %d read"):format(name,
+    console.fail(("%s: expected %s, read %d"):format(name,
       display.counted(self.given.expect, "item"), self.read), "its items are stored")
   end
 end
@@ -486,7 +486,7 @@ end
 function Importer:finish(number)
   self:flush(number)
   if self.given.table and not self.table then
-    self:open_table() -- so that a wrong name is an error for an empty file, too
+    self:open_table() -- a wrong name is an error even if the file is empty
   end
   self:check_end(number)
   self.is_complete = true

@@ -1,7 +1,7 @@
 -- input_kind.lua - recognizes input that import cannot read, and names the remedy.
 --
 -- Compressed files and UTF-16 are recognized by their first bytes. CSV is recognized
--- by a first line that is no JSON and contains a delimiter.
+-- by a first line that is not JSON and contains a delimiter.
 
 local console = require "tidetable.cli.console"
 local line_reader = require "tidetable.cli.line_reader"

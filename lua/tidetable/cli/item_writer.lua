@@ -62,14 +62,14 @@ local function is_plain(value)
 end
 
 --- Formats a value for a column.
-local function cell(value, out)
+local function cell_text(value, out)
   if type(value) == "string" and is_plain(value) then
     return display.cut(value, CELL, out:ellipsis())
   end
   return display.short(value, CELL, out:ellipsis())
 end
 
-local function header(names, key_count, out)
+local function header_row(names, key_count, out)
   local row = {}
   for i, name in ipairs(names) do
     row[i] = out:paint(i <= key_count and "bold" or "dim",
@@ -91,7 +91,7 @@ end
 
 local function show_chunk(chunk, keys, out)
   local names, is_column, key_count = column_names(chunk, keys)
-  local rows, right = { header(names, key_count, out) }, {}
+  local rows, right = { header_row(names, key_count, out) }, {}
   local columns = out.is_terminal and (out:size()) or nil
   for i, name in ipairs(names) do
     right[i] = is_numeric(chunk, name)
@@ -99,7 +99,7 @@ local function show_chunk(chunk, keys, out)
   for _, item in ipairs(chunk) do
     local row = {}
     for i, name in ipairs(names) do
-      row[i] = item[name] == nil and "" or cell(item[name], out)
+      row[i] = item[name] == nil and "" or cell_text(item[name], out)
     end
     row[#row + 1] = display.attributes(item, is_column, columns)
     rows[#rows + 1] = row

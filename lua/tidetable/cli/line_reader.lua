@@ -36,8 +36,9 @@ line_reader.MARK = "\u{feff}"
 local Lines = {}
 Lines.__index = Lines
 
---- Returns the number of bytes up to the end of the file; nil for a pipe and for an empty rest.
-local function rest_of(file)
+--- Returns the number of bytes from the position to the end of the file; nil for a pipe, or if
+--- there are none.
+local function unread_bytes(file)
   local at = file:seek "cur"
   local last = at and file:seek "end"
   if not last or not file:seek("set", at) or last <= at then
@@ -58,13 +59,13 @@ function line_reader.open(path)
   end
   return setmetatable({
     file = file, name = is_input and "stdin" or path, number = 0, offset = 0,
-    size = rest_of(file), piece = "", at = 1, is_input = is_input,
+    size = unread_bytes(file), piece = "", at = 1, is_input = is_input,
     is_live = is_input and file:seek "cur" == nil,
   }, Lines)
 end
 
---- Reads the data that has arrived at standard input, waiting for some; "" at the end. Calls
---- source.idle once if there is none yet.
+--- Reads the data that has arrived at standard input, and waits if there is none. Returns "" at the
+--- end. Calls source.idle once before it waits without limit.
 local function read_live(source)
   local wait = source.idle and IDLE or nil
   while true do
@@ -126,8 +127,8 @@ function Lines:read_piece()
   return piece ~= nil
 end
 
---- Returns the rest of the piece up to and with a line end, and true if there is one.
-function Lines:part()
+--- Returns the rest of the piece, or the text through the next line end and true.
+function Lines:take_part_of_line()
   local stop = self.piece:find("\n", self.at, true)
   local part = self.piece:sub(self.at, stop)
   self.at = self.at + #part
@@ -147,7 +148,7 @@ function Lines:next()
       end
       break
     end
-    parts[#parts + 1], ended = self:part()
+    parts[#parts + 1], ended = self:take_part_of_line()
     size = size + #parts[#parts]
     if size > line_reader.MAX then
       parts = {}

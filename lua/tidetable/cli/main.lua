@@ -36,16 +36,16 @@ main.options = {
 local HELP_WIDTH = 80
 
 --- Raised to end the command with a text on standard output: the help or the version.
-local Answer = {}
+local TextAnswer = {}
 
-local function answer(text)
-  error(setmetatable({ text = text }, Answer), 0)
+local function end_with_text(text)
+  error(setmetatable({ text = text }, TextAnswer), 0)
 end
 
 --- Adds the option --help after all others.
 local function add_help(parser)
   parser:add_help { action = function()
-    answer(parser:get_help())
+    end_with_text(parser:get_help())
   end }
 end
 
@@ -78,7 +78,7 @@ function main.parser()
     :epilog "'tidetable COMMAND --help' describes a command."
   command_line.add_option(parser, main.options[1])
   command_line.add_option(parser, main.options[2]):action(function()
-    answer(tidetable._VERSION)
+    end_with_text(tidetable._VERSION)
   end)
   add_help(parser)
   local commands = add_commands(parser)
@@ -119,7 +119,7 @@ local function status_of(err, out, name)
   elseif type(err) == "string" then
     out:complain(name, err)
     return exit_status.FAILED
-  elseif getmetatable(err) == Answer then
+  elseif getmetatable(err) == TextAnswer then
     out:write(err.text, "\n")
     out.flush()
     return exit_status.SUCCESS
@@ -143,7 +143,7 @@ end
 local function message_handler(subject)
   return function(err)
     if err == console.OUTPUT_CLOSED or console.is_failure(err)
-        or getmetatable(err) == Answer then
+        or getmetatable(err) == TextAnswer then
       return err
     elseif is_interrupt(err) then
       return { is_interrupt = true }

@@ -16,7 +16,7 @@ function open.path(path)
   end
 end
 
---- Returns a hint that fits the command; nil for the usual one. Only commands that write have
+--- Returns a hint that fits the command; nil for the usual hint. Only commands that write have
 --- --busy-timeout.
 local function hint_of_open(err, given, missing)
   if err.code == "NO_FILE" and not given.create then

@@ -6,10 +6,10 @@
 --   {"Items":[{"id":{"N":"6"}}],"Count":1}   or an item in an answer of Scan or Query,
 --                                 which only the typed form has
 --
--- Brackets and strings are followed without parsing the rest, and the text between them
--- is decoded. A line that is a whole object, as in JSON lines, is decoded at once.
--- A record that has no end is cut before the line at which the next record begins, so
--- that one damaged line is one invalid record.
+-- The end of a record is found by counting brackets outside of strings; then the text of
+-- the record is decoded. A line that is a whole object, as in JSON lines, is decoded without
+-- this search. A record without an end is cut before the line at which the next record begins,
+-- so that a damaged line is one invalid record.
 
 local display = require "tidetable.cli.display"
 local line_reader = require "tidetable.cli.line_reader"
@@ -24,11 +24,11 @@ local record_source = {}
 ---@field column integer
 ---@field byte integer
 ---@field text string|nil  nil: too long
----@field bytes string|nil the stored item that the text is; tree is then nil
+---@field bytes string|nil item bytes, if the text was encoded without a tree; tree is nil then
 ---@field tree any         decoded text; nil if it is invalid or was not decoded
 ---@field bare boolean|nil   item of an answer, without {"Item":...} around it
 ---@field fault tidetable.cli.Fault|nil  why the record is invalid
----@field is_end boolean|nil    the input cannot be divided into records from here on
+---@field is_end boolean|nil    the rest of the input cannot be divided into records
 ---@field answer table|nil      end of an answer: its members, except the items
 ---@field count integer|nil     number of items that the answer had
 
@@ -45,7 +45,7 @@ local record_source = {}
 local Source = {}
 Source.__index = Source
 
---- Names with which an answer may begin: jq -S sorts them.
+--- Names of members of an answer. Each can be the first member, because jq -S sorts them.
 local ANSWER_NAMES = {
   Items = true, Count = true, ScannedCount = true, ConsumedCapacity = true, NextToken = true,
   LastEvaluatedKey = true, ResponseMetadata = true, ["$metadata"] = true,
@@ -54,8 +54,9 @@ local ANSWER_NAMES = {
 local OBJECT, OBJECT_END, ARRAY, ARRAY_END, COMMA, QUOTE, NEWLINE, BACKSLASH =
   byte("{}[],\"\n\\", 1, -1)
 
---- Creates a source. `decode` parses a text: value, err, code, as json_text.decode does. `encode`
---- makes a stored item of a text: its bytes, or nil for one that only `decode` can explain.
+--- Creates a source. `decode` parses a text and returns value, err, code, as json_text.decode does.
+--- `encode` returns the item bytes of a text; nil if the text is invalid, so that `decode`
+--- describes the defect.
 ---@param input tidetable.cli.LineReader
 ---@param decode fun(text: string): any, table|nil, string|nil
 ---@param has_answers boolean  answers are recognized
@@ -151,7 +152,7 @@ function Text:get_cut()
 end
 
 --- Adds the bytes before a position to the text and moves there.
-function Source:take(text, to)
+function Source:take_to(text, to)
   text:add(sub(self.piece, self.at, to - 1))
   self:advance(to)
 end
@@ -160,7 +161,7 @@ end
 --- `at`; nil at the end.
 function Source:take_piece(text, at)
   local past = at - #self.piece
-  self:take(text, #self.piece + 1)
+  self:take_to(text, #self.piece + 1)
   return self:fill() and math.max(past, 1) or nil
 end
 
@@ -171,12 +172,13 @@ function Source:take_until(text, pattern)
     at = find(self.piece, pattern)
   end
   if at then
-    self:take(text, at)
+    self:take_to(text, at)
   end
 end
 
 --- Returns true if a record continues in a line that begins with byte b, after a line whose last
---- byte is `last`. Without `in_lines` only what cannot follow in JSON begins another record.
+--- byte is `last`. If in_lines is false, a line begins another record only if JSON does not allow b
+--- after `last`.
 local function continues(b, last, in_lines)
   local letter = string.char(b)
   if find(letter, '[ \t\r\n%]},:"]') then
@@ -195,7 +197,7 @@ function Source:next_line(text, at)
   local last = match(sub(self.piece, math.max(self.at, at - 100), at - 1), "(%S)%s*$") or ""
   at = at + 1
   if at > #self.piece then
-    self:take(text, at)
+    self:take_to(text, at)
     if not self:fill() then
       return false, at
     end
@@ -216,14 +218,14 @@ function Source:scan()
     if not found then
       at = self:take_piece(text, math.max(at, #self.piece + 1))
     elseif b == NEWLINE then
-      local goes_on
+      local is_continued
       if pattern == IN_STRING then
-        self:take(text, found)
+        self:take_to(text, found)
         return text:get_cut(), false
       end
-      goes_on, at = self:next_line(text, found)
-      if not goes_on then
-        self:take(text, math.min(at, #self.piece + 1))
+      is_continued, at = self:next_line(text, found)
+      if not is_continued then
+        self:take_to(text, math.min(at, #self.piece + 1))
         return text:get_cut(), false
       end
     elseif b == BACKSLASH then
@@ -236,7 +238,7 @@ function Source:scan()
       end
       at = found + 1
       if depth <= 0 and pattern == OUTSIDE then
-        self:take(text, at)
+        self:take_to(text, at)
         return text:get(), true
       end
     end
@@ -289,7 +291,7 @@ function Source:decode_record(record, text)
 end
 
 --- Returns a record that ends the input, because it cannot be divided any further.
-function Source:broken(reason, ...)
+function Source:end_input(reason, ...)
   local place = { line = self.line, column = self.base + self.at - self.line_start,
     byte = self.base + self.at }
   return { number = self.number + 1, is_end = true, line = place.line, byte = place.byte,
@@ -297,13 +299,13 @@ function Source:broken(reason, ...)
       byte = place.byte } }
 end
 
-function Source:shown()
+function Source:next_character_text()
   local letter = match(self.piece, "^" .. utf8.charpattern, self.at)
   return letter and letter ~= "" and "'" .. display.safe(letter) .. "'" or "the end"
 end
 
---- Reads an object that is the whole rest of a line, except for a comma in an array. Returns nil if
---- the line is something else; scan reads it then.
+--- Reads an object that extends to the end of its line; in an array a comma may follow. Returns nil
+--- for any other line, which scan then reads.
 function Source:whole_line(is_element)
   if self.newline > #self.piece or self.scanned_line == self.line then
     return nil
@@ -335,8 +337,8 @@ function Source:whole_line(is_element)
   return record
 end
 
---- Makes sure that the line end after the position is in the piece, if it is near.
-function Source:see_line()
+--- Reads the next piece if the line end after the position is not in this piece, but may be near.
+function Source:fill_line()
   if self.newline > #self.piece and #self.piece - self.at < line_reader.PIECE then
     self:fill()
   end
@@ -356,9 +358,9 @@ function Source:complete(record, text, skips)
   return self:decode_record(record, text)
 end
 
---- Returns the text of a record with the rest of its line, if something that is no record follows
---- it there.
-function Source:with_rest(text)
+--- Returns the text of a record. If text that is not a record follows on the same line, the rest of
+--- the line is included.
+function Source:with_rest_of_line(text)
   local after
   repeat
     after = match(self.piece, "^[ \t\r]*([^ \t\r])", self.at)
@@ -374,7 +376,7 @@ end
 
 --- Reads the object or the array at the position as a record. Returns also false if it was cut.
 function Source:read_record(skips, is_element)
-  self:see_line()
+  self:fill_line()
   local record = not skips and self:whole_line(is_element)
   if record then
     return record, true
@@ -382,7 +384,7 @@ function Source:read_record(skips, is_element)
   record = self:new_record()
   local text, is_whole = self:scan()
   if is_whole and not is_element then
-    text = self:with_rest(text)
+    text = self:with_rest_of_line(text)
   end
   if is_whole then
     self.in_lines = self.line == record.line
@@ -390,7 +392,7 @@ function Source:read_record(skips, is_element)
   return self:complete(record, text, skips), is_whole
 end
 
---- Reads a value that is no object as a record: it is invalid.
+--- Reads a value that is not an object as a record, which is invalid.
 function Source:read_other(skips, pattern)
   local record, text = self:new_record(), new_text()
   if byte(self.piece, self.at) == QUOTE then
@@ -400,7 +402,7 @@ function Source:read_other(skips, pattern)
   return self:complete(record, text:get(), skips)
 end
 
---- Returns true if the object at the position is an answer: its first name shows it.
+--- Returns true if the object at the position is an answer, according to its first name.
 function Source:is_answer()
   while self.has_answers do
     local name = match(self.piece, '^{%s*"([%a$]+)"%s*:', self.at)
@@ -428,10 +430,10 @@ function Source:leave()
   self:advance(self.at + 1)
 end
 
--- What is around records -----------------------------------------------------
+-- Arrays and answers ---------------------------------------------------------
 
---- Each step reads what follows in a container of this kind, where b is the next byte: a record, or
---- nothing that the caller sees. Returns nil at the end.
+--- steps[kind] reads the next part of a container of this kind, whose first byte is b. Returns a
+--- record; false if the part is not a record; nil at the end.
 local steps = {}
 
 function steps.text(self, _, b, skips)
@@ -452,9 +454,9 @@ end
 
 --- Handles a comma between members and the end of an array or an object. Returns nil if a member
 --- begins at the position, otherwise the result of the step.
-function Source:between(container, b, closing)
+function Source:read_separator(container, b, closing)
   if b == nil then
-    return self:broken("missing end of the %s that begins on line %d: the input is incomplete",
+    return self:end_input("missing end of the %s that begins on line %d: the input is incomplete",
       container.kind, container.line)
   elseif b == closing and container.state ~= "comma" then
     return false
@@ -463,14 +465,15 @@ function Source:between(container, b, closing)
     self:advance(self.at + 1)
     return false
   elseif container.state == "after" then
-    return self:broken("expected ',' or '%s', got %s", string.char(closing), self:shown())
+    return self:end_input("expected ',' or '%s', got %s", string.char(closing),
+      self:next_character_text())
   elseif b == closing or b == COMMA then
-    return self:broken("expected a value, got %s", self:shown())
+    return self:end_input("expected a value, got %s", self:next_character_text())
   end
 end
 
---- Reads an element. After one that was cut the next may follow without a comma.
-function Source:element(array, b, skips)
+--- Reads an element. After an element that was cut, the next may follow without a comma.
+function Source:read_element(array, b, skips)
   local record, is_whole
   self.is_bare = array.outer ~= nil
   if b == OBJECT or b == ARRAY then
@@ -487,7 +490,7 @@ function Source:element(array, b, skips)
 end
 
 function steps.array(self, array, b, skips)
-  local done = self:between(array, b, ARRAY_END)
+  local done = self:read_separator(array, b, ARRAY_END)
   if done == false and b == ARRAY_END then
     self:leave()
   elseif done == nil and b == OBJECT and not array.outer and self:is_answer() then
@@ -495,7 +498,7 @@ function steps.array(self, array, b, skips)
     self:enter "answer"
     return false
   elseif done == nil then
-    return self:element(array, b, skips)
+    return self:read_element(array, b, skips)
   end
   return done
 end
@@ -529,7 +532,7 @@ function Source:member_value(b)
 end
 
 function steps.answer(self, answer, b)
-  local done = self:between(answer, b, OBJECT_END)
+  local done = self:read_separator(answer, b, OBJECT_END)
   if done == false and b == OBJECT_END then
     self:leave()
     return { answer = answer.members, count = answer.count, line = answer.line,
@@ -539,7 +542,7 @@ function steps.answer(self, answer, b)
   end
   local name = self:member_name()
   if not name or answer.members[name] ~= nil then
-    return self:broken(name and "duplicate name %q" or "expected a name in double quotes", name)
+    return self:end_input(name and "duplicate name %q" or "expected a name in double quotes", name)
   end
   answer.state, b = "after", self:skip_blank()
   if name == "Items" and b == ARRAY then
@@ -549,13 +552,13 @@ function steps.answer(self, answer, b)
   end
   local value = self:member_value(b)
   if value.fault then
-    return self:broken("%s: %s", name, value.fault.reason)
+    return self:end_input("%s: %s", name, value.fault.reason)
   end
   answer.members[name] = value.tree
   return false
 end
 
---- Skips a byte order mark at the beginning.
+--- Skips the byte order mark at the beginning of the input, if there is one.
 function Source:start()
   self.started = true
   repeat
@@ -567,7 +570,7 @@ function Source:start()
   end
 end
 
---- Returns the next record, nil at the end. After one with `is_end` there is no other.
+--- Returns the next record; nil at the end. A record with `is_end` is the last.
 ---@param skips boolean|nil  the record is not decoded, and is valid only if it is well-formed
 ---@return tidetable.cli.Record|nil
 function Source:next(skips)

@@ -50,7 +50,7 @@ end
 ---@field old any      nil: added
 ---@field new any      nil: removed
 
-local function compare(old, new, path, found)
+local function collect_differences(old, new, path, found)
   local names = {}
   for name in pairs(old) do
     names[name] = true
@@ -64,7 +64,7 @@ local function compare(old, new, path, found)
     if before == nil or after == nil then
       found[#found + 1] = { path = whole, old = before, new = after }
     elseif types.type(before) == "M" and types.type(after) == "M" then
-      compare(before, after, whole .. ".", found)
+      collect_differences(before, after, whole .. ".", found)
     elseif not equal(before, after) then
       found[#found + 1] = { path = whole, old = before, new = after }
     end
@@ -77,7 +77,7 @@ end
 ---@param new table<string, any>
 ---@return tidetable.cli.Difference[]
 function record_view.differences(old, new)
-  return compare(old, new, "", {})
+  return collect_differences(old, new, "", {})
 end
 
 -- A view of records ----------------------------------------------------------
@@ -236,7 +236,7 @@ function View:attribute(sign, name, width, value)
     self.out:paint(sign[2], display.pad(name, width))), value, "\n")
 end
 
-local function widest(list)
+local function widest_path(list)
   local width = 0
   for _, each in ipairs(list) do
     width = math.max(width, display.columns(each.path))
@@ -248,7 +248,7 @@ end
 --- image, the changes are unknown, and the lines have no sign.
 function View:differences(old, new, one_image)
   local list = record_view.differences(old, new)
-  local width = widest(list)
+  local width = widest_path(list)
   for _, each in ipairs(list) do
     if each.old ~= nil and each.new ~= nil then
       self:attribute(SIGNS.both, each.path, width, ("%s %s %s"):format(

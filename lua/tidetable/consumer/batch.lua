@@ -30,7 +30,7 @@ end
 ---@return true|nil, tidetable.error|nil err, tidetable.code|nil code
 function Batch:commit(fn)
   if fn ~= nil and type(fn) ~= "function" then
-    misuse("commit: a function expected, got " .. type(fn))
+    misuse("commit: expected a function, got " .. type(fn))
   elseif self.worker.records ~= self then
     misuse("commit: this batch was committed or lost, or another one was asked for")
   end

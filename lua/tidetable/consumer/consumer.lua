@@ -47,7 +47,7 @@ local function source_name(source)
   elseif type(rawget(source, "name")) == "string" then
     return source.name
   end
-  misuse('consumer: option "source": a table, its name, or "*" for all tables expected')
+  misuse('consumer: option "source": expected a table, its name, or "*" for all tables')
 end
 
 --- Returns the id of the stream to read; 0 for all tables.
@@ -103,7 +103,7 @@ end
 ---@return tidetable.Consumer|nil, tidetable.error|nil err, tidetable.code|nil code
 function consumers.open(database, name, opts)
   if type(name) ~= "string" then
-    misuse("consumer: a name expected, got " .. type(name))
+    misuse("consumer: expected a name, got " .. type(name))
   end
   opts = options.check(opts, settings.options, "consumer")
   local self = setmetatable({ name = name, database = database, wait = opts.wait or false },
@@ -213,7 +213,7 @@ end
 
 local function check_handler(handler, subject)
   if type(handler) ~= "function" then
-    misuse(subject .. ": a function expected, got " .. type(handler))
+    misuse(subject .. ": expected a function, got " .. type(handler))
   end
 end
 

@@ -1,4 +1,4 @@
--- errors.lua - error objects for JSON that is malformed or that no item can hold.
+-- errors.lua - error objects for JSON that is malformed or cannot be converted to an item.
 --
 -- The objects are of the core's error class: same metatable, same fields.
 
@@ -7,11 +7,11 @@ local types = require "tidetable.types"
 
 local errors = {}
 
---- Returns an error object of the core's class with code VALIDATION. Only the core can set the
---- class, so the object is taken from a call of the core that fails.
+--- Returns an error object of the core's class with code VALIDATION. Only the core can create such
+--- objects, so the object is taken from a call of the core that fails.
 local function core_error()
   local _, err = types.number ""
-  err.where = nil -- a line of the program: the position in the JSON is in the message instead
+  err.where = nil -- the message contains the position in the JSON, not a line of the program
   return err
 end
 

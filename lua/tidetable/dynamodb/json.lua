@@ -4,12 +4,13 @@
 --   dynamodb  {"id":{"S":"a"},"n":{"N":"5"},"tags":{"SS":["x"]}}
 --   plain     {"id":"a","n":5,"tags":{"$SS":["x"]}}
 --
--- The core converts items (tidetable.json). For requests, which contain items, a value
--- is converted to a tree of the types that JSON has (strings, numbers, booleans, null,
--- lists, maps), which json_text.lua writes; reading is the reverse.
--- Both forms are lossless. Plain JSON has no sets and binaries: these are objects with
--- the only name $SS, $NS, $BS or $B. A map that looks like such an object gets one
--- more $ in its name.
+-- The core converts items (tidetable.json). For requests, which contain items, this module converts
+-- a value to a tree of the types that JSON has (strings, numbers, booleans, null, lists, maps),
+-- which json_text.lua writes, and back.
+--
+-- Both forms are lossless. Plain JSON has no sets and binaries, so a set or binary is an object
+-- whose only name is a mark: $SS, $NS, $BS or $B. A map whose only name is a mark gets another $
+-- before it.
 
 local base64 = require "tidetable.dynamodb.base64"
 local core = require "tidetable.core"
@@ -21,10 +22,10 @@ local types = require "tidetable.types"
 
 local json = {}
 
--- The current place, and errors ------------------------------------------------
+-- Path of the value, and errors ------------------------------------------------
 --
--- Every conversion gets `at`: the names and indexes that lead to the value, and their
--- number in `at.depth`. The path is built only for an error.
+-- Every conversion gets `at`: the names and indexes on the path to the value, and their number in
+-- `at.depth`. The text of the path is made only for an error.
 
 --- Maximum number of nested levels: more than an item may have. Stops a table that contains itself.
 local DEPTH_MAX = 64
@@ -46,11 +47,11 @@ local function fail(at, exception, reason, ...)
   error(at, 0)
 end
 
-local function invalid(at, ...)
+local function fail_value(at, ...)
   fail(at, "ValidationException", ...)
 end
 
-local function misfit(at, ...)
+local function fail_structure(at, ...)
   fail(at, "SerializationException", ...)
 end
 
@@ -70,63 +71,63 @@ local function convert(f, value, path)
     "VALIDATION"
 end
 
-local function enter(at)
+local function enter_level(at)
   at.depth = at.depth + 1
   if at.depth > DEPTH_MAX then
     at.depth = 0
-    invalid(at, "more than %d levels of lists and maps", DEPTH_MAX)
+    fail_value(at, "more than %d levels of lists and maps", DEPTH_MAX)
   end
   return at.depth
 end
 
-local function leave(at)
+local function leave_level(at)
   at.depth = at.depth - 1
 end
 
 --- Returns the list of f(member) for each member of an array.
-local function map_list(array, at, f)
-  local list, depth = types.list {}, enter(at)
+local function convert_list(array, at, f)
+  local list, depth = types.list {}, enter_level(at)
   for i = 1, #array do
     at[depth] = i
     list[i] = f(array[i], at)
   end
-  leave(at)
+  leave_level(at)
   return list
 end
 
 --- Returns the map of f(value) for each value of a map, with names that `rename` may change.
-local function map_map(map, at, f, rename)
-  local made, depth = {}, enter(at)
+local function convert_map(map, at, f, rename)
+  local made, depth = {}, enter_level(at)
   for name, value in next, map do
     at[depth] = name
     made[rename and rename(map, name) or name] = f(value, at)
   end
-  leave(at)
+  leave_level(at)
   return next(made) == nil and types.map(made) or made
 end
 
 -- Values to trees ------------------------------------------------------------
 
-local function characters(value, at)
+local function utf8_string(value, at)
   if not utf8.len(value) then
-    invalid(at, "invalid UTF-8 in a string; use tidetable.binary for bytes")
+    fail_value(at, "invalid UTF-8 in a string; use tidetable.binary for bytes")
   end
   return value
 end
 
-local function exact(value, at)
+local function exact_number(value, at)
   local number, err = types.number(value)
   if not number then
-    invalid(at, "%s", err.message)
+    fail_value(at, "%s", err.message)
   end
   return number
 end
 
-local function decimal(value, at)
-  return math.type(value) == "integer" and tostring(value) or tostring(exact(value, at))
+local function decimal_text(value, at)
+  return math.type(value) == "integer" and tostring(value) or tostring(exact_number(value, at))
 end
 
-local function letters(value)
+local function base64_text(value)
   return base64.encode(tostring(value))
 end
 
@@ -134,56 +135,56 @@ local function check_array(array, at)
   local count = 0
   for i in next, array do
     if math.type(i) ~= "integer" or i < 1 or i > #array then
-      invalid(at, "list: invalid index %s", tostring(i))
+      fail_value(at, "list: invalid index %s", tostring(i))
     end
     count = count + 1
   end
   if count < #array then
-    invalid(at, "list: missing element")
+    fail_value(at, "list: missing element")
   end
 end
 
 local function write_list(list, at, f)
   check_array(list, at)
-  return map_list(list, at, f)
+  return convert_list(list, at, f)
 end
 
 local function write_map(map, at, f, rename)
   for name in next, map do
     if type(name) ~= "string" or not utf8.len(name) then
-      invalid(at, "map: a name must be a UTF-8 string")
+      fail_value(at, "map: a name must be a UTF-8 string")
     end
   end
-  return map_map(map, at, f, rename)
+  return convert_map(map, at, f, rename)
 end
 
 --- Returns DynamoDB's name of the type of a value.
 local function type_of(value, at)
   local kind = types.type(value)
   if not kind then
-    invalid(at, "a %s%s can't be stored", type(value),
-      type(value) == "table" and getmetatable(value) and " with a metatable of its own" or "")
+    fail_value(at, "a %s%s can't be stored", type(value),
+      type(value) == "table" and getmetatable(value) and " with a foreign metatable" or "")
   end
   return kind
 end
 
 local to_typed, to_plain
 
-local function itself(value)
+local function unchanged(value)
   return value
 end
 
 local typed_writers = {
-  S = characters,
-  N = decimal,
-  B = letters,
-  BOOL = itself,
+  S = utf8_string,
+  N = decimal_text,
+  B = base64_text,
+  BOOL = unchanged,
   NULL = function() return true end,
   L = function(value, at) return write_list(value, at, to_typed) end,
   M = function(value, at) return write_map(value, at, to_typed) end,
-  SS = function(value, at) return write_list(value, at, characters) end,
-  NS = function(value, at) return write_list(value, at, decimal) end,
-  BS = function(value, at) return write_list(value, at, letters) end,
+  SS = function(value, at) return write_list(value, at, utf8_string) end,
+  NS = function(value, at) return write_list(value, at, decimal_text) end,
+  BS = function(value, at) return write_list(value, at, base64_text) end,
 }
 
 function to_typed(value, at)
@@ -198,21 +199,24 @@ local function is_mark(map, name)
   return marks[name:match("^%$*(%$%u+)$")] and next(map) == name and next(map, name) == nil
 end
 
-local function disguised(map, name)
+--- Adds a $ to a name that would look like a mark.
+local function with_escaped_mark(map, name)
   return is_mark(map, name) and "$" .. name or name
 end
 
 local plain_writers = {
-  S = characters,
-  N = function(value, at) return math.type(value) == "integer" and value or exact(value, at) end,
-  B = function(value) return { ["$B"] = letters(value) } end,
-  BOOL = itself,
-  NULL = itself,
+  S = utf8_string,
+  N = function(value, at)
+    return math.type(value) == "integer" and value or exact_number(value, at)
+  end,
+  B = function(value) return { ["$B"] = base64_text(value) } end,
+  BOOL = unchanged,
+  NULL = unchanged,
   L = function(value, at) return write_list(value, at, to_plain) end,
-  M = function(value, at) return write_map(value, at, to_plain, disguised) end,
-  SS = function(value, at) return { ["$SS"] = write_list(value, at, characters) } end,
-  NS = function(value, at) return { ["$NS"] = write_list(value, at, exact) } end,
-  BS = function(value, at) return { ["$BS"] = write_list(value, at, letters) } end,
+  M = function(value, at) return write_map(value, at, to_plain, with_escaped_mark) end,
+  SS = function(value, at) return { ["$SS"] = write_list(value, at, utf8_string) } end,
+  NS = function(value, at) return { ["$NS"] = write_list(value, at, exact_number) } end,
+  BS = function(value, at) return { ["$BS"] = write_list(value, at, base64_text) } end,
 }
 
 function to_plain(value, at)
@@ -229,7 +233,7 @@ local kind_names = {
 local function expect(tree, kind, at)
   local found = types.type(tree)
   if found ~= kind then
-    misfit(at, "expected %s, got %s", kind_names[kind], kind_names[found] or type(tree))
+    fail_structure(at, "expected %s, got %s", kind_names[kind], kind_names[found] or type(tree))
   end
 end
 
@@ -240,12 +244,12 @@ end
 
 local function read_number(tree, at)
   if types.type(tree) == "N" then
-    misfit(at, "expected a number in a string: \"%s\"", tostring(types.number(tree)))
+    fail_structure(at, "expected a number in a string: \"%s\"", tostring(types.number(tree)))
   end
   expect(tree, "S", at)
   local number, err = json_text.number(tree)
   if number == nil then
-    invalid(at, "%s", err.message)
+    fail_value(at, "%s", err.message)
   end
   return number
 end
@@ -254,19 +258,19 @@ local function read_binary(tree, at)
   expect(tree, "S", at)
   local bytes = base64.decode(tree)
   if not bytes then
-    misfit(at, "invalid base64 (padding is required)")
+    fail_structure(at, "invalid base64 (padding is required)")
   end
   return types.binary(bytes)
 end
 
-local repeated = {
+local duplicate_messages = {
   SS = "One or more parameter values were invalid: Input collection [%s] contains duplicates.",
   NS = "Input collection contains duplicates",
   BS = "One or more parameter values were invalid: Input collection [%s]of type BS"
     .. " contains duplicates.",
 }
 
-local empty = {
+local empty_messages = {
   SS = "One or more parameter values were invalid: An string set  may not be empty",
   NS = "One or more parameter values were invalid: An number set  may not be empty",
   BS = "One or more parameter values were invalid: Binary sets should not be empty",
@@ -275,13 +279,13 @@ local empty = {
 local function read_set(tree, at, kind, read_member)
   expect(tree, "L", at)
   if #tree == 0 then
-    invalid(at, empty[kind])
+    fail_value(at, empty_messages[kind])
   end
-  local members, seen = map_list(tree, at, read_member), {}
+  local members, seen = convert_list(tree, at, read_member), {}
   for i, member in ipairs(members) do
-    local identity = kind == "NS" and decimal(member, at) or tostring(member)
+    local identity = kind == "NS" and decimal_text(member, at) or tostring(member)
     if seen[identity] then
-      invalid(at, repeated[kind], kind ~= "NS" and table.concat(tree, ", "))
+      fail_value(at, duplicate_messages[kind], kind ~= "NS" and table.concat(tree, ", "))
     end
     seen[identity] = i
   end
@@ -290,12 +294,12 @@ end
 
 local function read_list(tree, at, f)
   expect(tree, "L", at)
-  return map_list(tree, at, f)
+  return convert_list(tree, at, f)
 end
 
 local function read_map(tree, at, f, rename)
   expect(tree, "M", at)
-  return map_map(tree, at, f, rename)
+  return convert_map(tree, at, f, rename)
 end
 
 local from_typed, from_plain
@@ -311,7 +315,7 @@ local typed_readers = {
   NULL = function(tree, at)
     expect(tree, "BOOL", at)
     if not tree then
-      invalid(at, "One or more parameter values were invalid: "
+      fail_value(at, "One or more parameter values were invalid: "
         .. "Null attribute value types must have the value of true")
     end
     return types.null
@@ -327,18 +331,18 @@ local typed_readers = {
 --- DynamoDB's texts.
 local function wrapped_kind(tree, at)
   if types.type(tree) ~= "M" then
-    misfit(at, 'expected an object that names the type, such as {"S":"..."}, got %s',
+    fail_structure(at, 'expected an object that names the type, such as {"S":"..."}, got %s',
       kind_names[types.type(tree)])
   end
   local kind = next(tree)
   if kind == nil then
-    invalid(at, "Supplied AttributeValue is empty, must contain exactly one of the "
+    fail_value(at, "Supplied AttributeValue is empty, must contain exactly one of the "
       .. "supported datatypes")
   elseif next(tree, kind) ~= nil then
-    invalid(at, "Supplied AttributeValue has more than one datatypes set, must contain "
+    fail_value(at, "Supplied AttributeValue has more than one datatypes set, must contain "
       .. "exactly one of the supported datatypes")
   elseif not typed_readers[kind] then
-    misfit(at, "unknown type %q", kind)
+    fail_structure(at, "unknown type %q", kind)
   end
   return kind
 end
@@ -348,8 +352,8 @@ function from_typed(tree, at)
   return typed_readers[kind](tree[kind], at)
 end
 
---- Removes the $ that `disguised` added to a name.
-local function undisguised(tree, name)
+--- Removes the $ that with_escaped_mark added to a name.
+local function with_unescaped_mark(tree, name)
   return is_mark(tree, name) and name:sub(2) or name
 end
 
@@ -370,7 +374,7 @@ local function from_plain_map(tree, at)
   if marks[name] and next(tree, name) == nil then
     return marked_readers[marks[name]](tree[name], at)
   end
-  return read_map(tree, at, from_plain, undisguised)
+  return read_map(tree, at, from_plain, with_unescaped_mark)
 end
 
 function from_plain(tree, at)
@@ -383,7 +387,7 @@ function from_plain(tree, at)
   return tree
 end
 
--- An item is always a map, so its own names are not disguised.
+-- An item is always a map, so a mark in its names is not escaped.
 local forms = {
   dynamodb = {
     write = to_typed, read = from_typed,
@@ -458,7 +462,7 @@ function json.encode_item(item, form, first)
       return text
     end
   end
-  local tree, err, code = json.item_tree(item, form) -- names the place of what can't be stored
+  local tree, err, code = json.item_tree(item, form) -- its error contains the path of the value
   if not tree then
     return nil, err, code
   end

@@ -36,7 +36,7 @@ local function skip(s, at)
 end
 
 --- Describes the text at a position, for a message.
-local function shown(s, at)
+local function text_at(s, at)
   local letter = s:match("^" .. utf8.charpattern, at)
   if letter == "" or letter == nil then
     return "the end"
@@ -80,7 +80,7 @@ local function read_escaped(s, first, at)
     elseif byte(s, at + 1) == 117 then
       pieces[#pieces + 1], at = read_unicode(s, at)
     else
-      fail(at, "invalid escape: \\ and %s", shown(s, at + 1))
+      fail(at, "invalid escape: \\ and %s", text_at(s, at + 1))
     end
     local stop = find(s, '["\\\0-\31]', at)
     if not stop then
@@ -102,7 +102,7 @@ local function read_string(s, at)
   if not value then
     fail(at, "unterminated string")
   elseif byte(s, stop) ~= 34 then
-    fail(stop, "%s in a string must be escaped", shown(s, stop))
+    fail(stop, "%s in a string must be escaped", text_at(s, stop))
   end
   return value, stop + 1
 end
@@ -155,7 +155,7 @@ local words = { [116] = { "true", true }, [102] = { "false", false },
 local function read_word(s, at)
   local word = words[byte(s, at)]
   if not word or not find(s, "^" .. word[1] .. "%f[^%w_]", at) then
-    fail(at, "expected a value, got %s", shown(s, at))
+    fail(at, "expected a value, got %s", text_at(s, at))
   end
   return word[2], at + #word[1]
 end
@@ -171,7 +171,7 @@ end
 --- Reads the name and the value at `at` into an object. Returns the position after them.
 local function read_entry(s, at, object, depth)
   if byte(s, at) ~= 34 then
-    fail(at, "expected a name in double quotes, got %s", shown(s, at))
+    fail(at, "expected a name in double quotes, got %s", text_at(s, at))
   end
   local name, after = read_string(s, at)
   if object[name] ~= nil then
@@ -179,7 +179,7 @@ local function read_entry(s, at, object, depth)
   end
   after = skip(s, after)
   if byte(s, after) ~= 58 then
-    fail(after, "expected ':', got %s", shown(s, after))
+    fail(after, "expected ':', got %s", text_at(s, after))
   end
   object[name], after = read_value(s, skip(s, after + 1), depth)
   return skip(s, after)
@@ -197,7 +197,7 @@ local function read_members(s, at, read_member, into, close, depth)
     if b == close then
       return at + 1
     elseif b ~= 44 then
-      fail(at, "expected ',' or '%s', got %s", string.char(close), shown(s, at))
+      fail(at, "expected ',' or '%s', got %s", string.char(close), text_at(s, at))
     end
     at = skip(s, at + 1)
   end
@@ -239,7 +239,7 @@ local function place(s, at)
   return line, last < first and 1 or utf8.len(s, first, last, true) + 1
 end
 
-local function failure(s, fault)
+local function decode_failure(s, fault)
   local line, column = place(s, fault.at)
   return errors.validation("SerializationException",
     ("line %d, column %d: %s"):format(line, column, fault.reason),
@@ -273,7 +273,7 @@ function json_text.decode_at(s, at)
   elseif getmetatable(value) ~= Fault then
     error(value, 0)
   end
-  return nil, failure(s, value), "VALIDATION"
+  return nil, decode_failure(s, value), "VALIDATION"
 end
 
 --- Parses a text that is one value. The value may be false, so test err. The error has the fields
@@ -285,8 +285,8 @@ function json_text.decode(s)
   if value == nil then
     return nil, next_at, code
   elseif next_at <= #s then
-    local fault = { at = next_at, reason = "expected the end, got " .. shown(s, next_at) }
-    return nil, failure(s, fault), "VALIDATION"
+    local fault = { at = next_at, reason = "expected the end, got " .. text_at(s, next_at) }
+    return nil, decode_failure(s, fault), "VALIDATION"
   end
   return value
 end
@@ -327,7 +327,7 @@ function json_text.quote(s)
 end
 
 --- Returns the names of an object: those in `first` in that order, then the others, sorted.
-local function ordered(object, first)
+local function names_in_order(object, first)
   local names, head = {}, 0
   for _, name in ipairs(first) do
     if object[name] ~= nil then
@@ -367,7 +367,7 @@ local function write_map(out, map, first)
     return
   end
   out[#out + 1] = "{"
-  for i, name in ipairs(ordered(map, first)) do
+  for i, name in ipairs(names_in_order(map, first)) do
     out[#out + 1] = (i > 1 and "," or "") .. json_text.quote(name) .. ":"
     write(out, map[name], first)
   end
@@ -406,7 +406,7 @@ function json_text.order(names)
   return order
 end
 
-local by_name = json_text.order {}
+local no_order = json_text.order {}
 
 --- Returns a value as JSON on one line, with sorted names. Raises for a value that JSON cannot
 --- represent: a set, a binary, or a value that no item can have.
@@ -415,7 +415,7 @@ local by_name = json_text.order {}
 ---@return string
 function json_text.encode(value, first)
   local out = {}
-  write(out, value, first or by_name)
+  write(out, value, first or no_order)
   return table.concat(out)
 end
 

@@ -102,39 +102,40 @@ function Reader:loop_wakeup()
   return self.wakeup, err, code
 end
 
---- Maximum time in seconds between two looks of a waiting reader at the next expiry.
-local LOOK_EVERY = 1
+--- Maximum number of seconds between two checks for expired items by a waiting reader.
+local CHECK_INTERVAL = 1
 
---- Removes expired items, if some can be removed. A waiting reader does it because nobody may be
---- writing, and a write would remove them. Returns the time in seconds until the next look; nil if
---- no table has time to live.
-local function expire(database)
+--- Removes expired items, if some can be removed. Writes remove expired items, too, but while a
+--- reader waits there may be none. Returns the number of seconds until the next check; nil if no
+--- table has time to live.
+local function remove_expired_items(database)
   local due = core.next_expiry(database.core)
   if not due then
     return nil
   elseif due > 0 then
-    return math.min(due, LOOK_EVERY)
+    return math.min(due, CHECK_INTERVAL)
   end
-  -- This fails if another process is writing: that one removes them.
+  -- If another process is writing, this fails, and that process removes the items.
   local _, _, more = core.sweep(database.core)
-  return more == true and 0 or LOOK_EVERY
+  return more == true and 0 or CHECK_INTERVAL
 end
 
---- Removes expired items if it is time to look. Returns how long the reader may wait then.
-local function until_look(database, seconds)
+--- Removes expired items if a check is due. Returns the number of seconds that the reader may wait
+--- until the next check, at most `seconds`.
+local function limit_to_expiry_check(database, seconds)
   local now = core.process_elapsed()
-  -- The time of the next look is far away only if the clock that set it has been restored.
-  if now >= database.look_at or database.look_at - now > LOOK_EVERY then
-    local left = expire(database)
-    database.look_at = left and now + left or 0
-    if not left then
+  -- The time of the next check is far away only if the clock that set it has been restored.
+  if now >= database.expiry_check_at or database.expiry_check_at - now > CHECK_INTERVAL then
+    local seconds_left = remove_expired_items(database)
+    database.expiry_check_at = seconds_left and now + seconds_left or 0
+    if not seconds_left then
       return seconds
     end
   end
-  return math.min(seconds or math.huge, math.max(database.look_at - now, 0))
+  return math.min(seconds or math.huge, math.max(database.expiry_check_at - now, 0))
 end
 
---- Seconds between two looks at a clock that replaces the process's: a coroutine of the event loop
+--- Seconds between two checks of a clock that replaces the process's: a coroutine of the event loop
 --- may have advanced it, which makes no descriptor readable.
 local CLOCK_INTERVAL = 0.01
 
@@ -156,7 +157,7 @@ end
 function Reader:pause(seconds)
   local loop = wait.loop(self.wait or self.database.wait)
   local has_limit, is_replaced = seconds ~= nil, core.is_clock_replaced()
-  seconds = until_look(self.database, seconds)
+  seconds = limit_to_expiry_check(self.database, seconds)
   if not loop or is_replaced and not coroutine.isyieldable() then
     return sleep(self, seconds, has_limit)
   elseif is_replaced then
@@ -242,11 +243,11 @@ function Reader:next(seconds)
     if not continues then
       return nil, err, code
     end
-    local left = deadline and deadline - core.process_elapsed()
-    if left and left <= 0 then
+    local seconds_left = deadline and deadline - core.process_elapsed()
+    if seconds_left and seconds_left <= 0 then
       return nil
     end
-    touched, err, code = self:pause(left)
+    touched, err, code = self:pause(seconds_left)
     if touched == nil then
       return nil, err, code
     end
@@ -262,10 +263,10 @@ function Reader:take_pending()
   return record
 end
 
---- Returns the error that ended the reading of a transaction. If the rest of the transaction was
---- trimmed, reads again from its first record, so that the range in the TRIMMED error contains the
---- whole transaction.
-local function cut(reader, group, err, code)
+--- Returns nil, err, code for the error that ended the reading of a transaction. If the rest of the
+--- transaction was trimmed, reads again from its first record, so that the range in the TRIMMED
+--- error contains the whole transaction.
+local function return_cut(reader, group, err, code)
   reader.is_cut = true
   if code == "TRIMMED" then
     local start = { after = group[1].sequence_number - 1 }
@@ -296,7 +297,7 @@ function Reader:next_group(seconds)
     local record
     record, err, code = core.try_record(self.core)
     if err then
-      return cut(self, group, err, code)
+      return return_cut(self, group, err, code)
     elseif record and record.transaction_id == id then
       group[#group + 1] = record
     elseif record ~= false or core.is_past(self.core, id) then

@@ -73,15 +73,15 @@ local wire_names = {
   eventSourceARN = "table_name",
 }
 
--- Reading an unknown field is an error: it would silently be nil.
+-- Reading an unknown field is an error, because its value would silently be nil.
 core.unknown_field(function(name, known)
   if name == "dynamodb" then
     misuse('record: unknown field "dynamodb": its members (Keys, NewImage, ...)'
       .. " are fields of the record (keys, new_image, ...)")
   end
-  local ours = wire_names[name]
+  local known_name = wire_names[name]
   misuse(("record: unknown field %q%s"):format(tostring(name),
-    ours and (" (did you mean %q?)"):format(ours) or options.hint(name, known)))
+    known_name and (" (did you mean %q?)"):format(known_name) or options.hint(name, known)))
 end)
 
 local function check_label(value)
@@ -118,7 +118,7 @@ end
 --- Returns the stream's position: after the last record read by next or, if there is none, the
 --- position in the stream's options. LATEST is resolved when the stream's reader is opened.
 ---@return tidetable.PositionOptions
-local function own_position(self)
+local function position_options_of(self)
   if self.has_read then
     return { after = self.position }
   elseif self.latest then
@@ -131,7 +131,7 @@ end
 --- the stream's position. Raises its failures.
 local function open_iteration(self, opts, subject, limit)
   local open = opts.follow and readers.follow or readers.open
-  local start = positions.is_given(opts) and opts or own_position(self)
+  local start = positions.is_given(opts) and opts or position_options_of(self)
   local reader, err = open(self, opts, start, subject, limit)
   if not reader then
     error(err, 0)
@@ -172,24 +172,24 @@ end
 ---@return fun(): tidetable.RecordsOfTransaction|nil
 function Stream:transactions(opts)
   opts = request.check(opts, records_options, "transactions")
-  local seconds, left = seconds_to_wait(opts, "transactions"), opts.limit or math.huge
+  local seconds, count_left = seconds_to_wait(opts, "transactions"), opts.limit or math.huge
   local reader = open_iteration(self, opts, "transactions")
   return function()
-    if left <= 0 then
+    if count_left <= 0 then
       return nil
     end
     local group, err = reader:next_group(seconds)
     if err then
       error(err, 0)
     end
-    left = left - 1
+    count_left = count_left - 1
     return group
   end, nil, nil, reader
 end
 
 --- Opens the reader of next and next_transaction, at the stream's position.
-local function open_own(self, subject)
-  local reader, err, code = readers.open(self, self.opts, own_position(self), subject)
+local function open_next_reader(self, subject)
+  local reader, err, code = readers.open(self, self.opts, position_options_of(self), subject)
   if not reader then
     return nil, err, code
   end
@@ -201,7 +201,7 @@ local function open_own(self, subject)
   return reader
 end
 
---- Ends a call that began with own_reader, and moves the stream's position.
+--- Ends a call that began with reader_of_next, and moves the stream's position.
 ---@param position integer|nil  sequence number of the last record returned or left out; nil: none
 local function end_read(self, position)
   if position then
@@ -210,10 +210,10 @@ local function end_read(self, position)
   self.reading = false
 end
 
---- Returns the reader of next and next_transaction, and opens it at the first call. If an error (an
---- interrupt, for example) ended the last call, the records that it had read would be lost: a new
---- reader reads them again.
-local function own_reader(self, timeout, subject)
+--- Returns the reader of next and next_transaction, and opens it at the first call. If an error,
+--- for example an interrupt, ended the last call, opens a new reader, because the records that the
+--- old reader had read would be lost.
+local function reader_of_next(self, timeout, subject)
   if timeout ~= nil then
     options.argument(subject, "timeout", options.seconds, timeout)
   end
@@ -224,7 +224,7 @@ local function own_reader(self, timeout, subject)
     self.reader = nil
   end
   if not self.reader then
-    local reader, err, code = open_own(self, subject)
+    local reader, err, code = open_next_reader(self, subject)
     if not reader then
       return nil, err, code
     end
@@ -239,7 +239,7 @@ end
 ---@param timeout number|nil  seconds to wait for a record; default 0, math.huge: no limit
 ---@return tidetable.Record|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:next(timeout)
-  local reader, err, code = own_reader(self, timeout, "next")
+  local reader, err, code = reader_of_next(self, timeout, "next")
   if not reader then
     return nil, err, code
   end
@@ -256,7 +256,7 @@ end
 ---@param timeout number|nil  seconds to wait for a transaction; default 0, math.huge: no limit
 ---@return tidetable.RecordsOfTransaction|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:next_transaction(timeout)
-  local reader, err, code = own_reader(self, timeout, "next_transaction")
+  local reader, err, code = reader_of_next(self, timeout, "next_transaction")
   if not reader then
     return nil, err, code
   end
@@ -268,7 +268,7 @@ function Stream:next_transaction(timeout)
   return group, err, code
 end
 
--- The stream itself ----------------------------------------------------------
+-- Describing and closing ------------------------------------------------------
 
 --- Describes the stream; of db:stream() only last_sequence_number is set. Returns NOT_FOUND if the
 --- stream no longer exists.
@@ -289,7 +289,7 @@ end
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:set_retention(retention)
   if not self.id then
-    misuse("set_retention: db:stream() has no retention; set that of a table's stream")
+    misuse("set_retention: db:stream() has no retention; set the retention of a table's stream")
   end
   if retention == nil then
     misuse("set_retention: retention is missing")
@@ -331,7 +331,7 @@ end
 --- this call. Otherwise a filter or key is only checked. Returns the stream.
 local function open_at_position(self)
   if positions.is_given(self.opts) then
-    local reader, err, code = open_own(self, "stream")
+    local reader, err, code = open_next_reader(self, "stream")
     if not reader then
       return nil, err, code
     end
@@ -368,7 +368,7 @@ local function of_table(database, name, opts)
   }, Stream))
 end
 
---- Returns a stream of a table: the newest, or that with the label in the options.
+--- Returns the newest stream of a table, or the stream with the label in the options.
 ---@param database tidetable.Database
 ---@param name string
 ---@param opts tidetable.StreamOptions|nil
@@ -377,7 +377,7 @@ function streams.of_table(database, name, opts)
   return of_table(database, name, request.check(opts, stream_options, "stream"))
 end
 
---- Returns the stream of all tables, or that of the table in the options.
+--- Returns the stream of all tables, or the stream of the table in the options.
 ---@param database tidetable.Database
 ---@param opts tidetable.AllStreamsOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code

@@ -39,7 +39,7 @@ local known_options = {
 local function split(opts)
   local arguments, named = {}, {}
   if type(opts) ~= "table" then
-    misuse("child: a table of arguments and options expected, got " .. type(opts))
+    misuse("child: expected a table of arguments and options, got " .. type(opts))
   end
   for i, value in ipairs(opts) do
     if type(value) ~= "string" and type(value) ~= "number" then
@@ -61,7 +61,7 @@ local function file_text(code)
   if type(code) == "string" then
     return code
   elseif type(code) ~= "function" then
-    misuse("child: a string of Lua code or a function expected, got " .. type(code))
+    misuse("child: expected a string of Lua code or a function, got " .. type(code))
   end
   for i = 1, math.huge do
     local name = debug.getupvalue(code, i)

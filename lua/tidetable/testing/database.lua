@@ -76,7 +76,7 @@ end
 function databases.new(opts)
   opts = opts or {}
   if type(opts) ~= "table" then
-    misuse("database: a table of options expected, got " .. type(opts))
+    misuse("database: expected a table of options, got " .. type(opts))
   end
   options.check({ tables = opts.tables, memory = opts.memory },
     { tables = "table", memory = "boolean" }, "database")
@@ -102,7 +102,7 @@ end
 local function check_temporary(db, subject)
   local known = opened[db]
   if not known then
-    misuse(subject .. ": a database of testing.database expected")
+    misuse(subject .. ": expected a database of testing.database")
   elseif not known.directory then
     misuse(subject .. ": a database in memory has one handle")
   elseif known.directory.handles == 0 then

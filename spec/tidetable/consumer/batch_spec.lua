@@ -86,7 +86,7 @@ describe("a loop over batches", function()
       old = batch
     end
     helper.misuse("was committed", old.commit, old)
-    helper.misuse("a function expected", old.commit, old, 1)
+    helper.misuse("expected a function", old.commit, old, 1)
     helper.misuse("call it with a colon", old.commit)
   end)
 

@@ -242,7 +242,7 @@ for _, form in ipairs { "dynamodb", "plain" } do
     it("is refused if it cannot be stored", function()
       local function item(v) return json.encode_item({ a = { b = v } }, form) end
       invalid("a.b", "a function can't be stored", item(print))
-      invalid("a.b", "a table with a metatable of its own can't be stored",
+      invalid("a.b", "a table with a foreign metatable can't be stored",
         item(setmetatable({}, {})))
       invalid("a.b", "invalid UTF-8 in a string; use tidetable.binary for bytes", item "\xff")
       invalid("a.b", "NaN and infinity are not supported", item(0 / 0))

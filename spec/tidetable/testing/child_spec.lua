@@ -89,9 +89,9 @@ describe("a child process", function()
     local upvalue = 1
     helper.blames('the function uses the local variable "upvalue" of another function',
       function() testing.child(function() return upvalue end) end)
-    helper.blames("child: a string of Lua code or a function expected, got nil",
+    helper.blames("child: expected a string of Lua code or a function, got nil",
       function() testing.child() end)
-    helper.blames("child: a table of arguments and options expected",
+    helper.blames("child: expected a table of arguments and options",
       function() testing.child("", "x") end)
     helper.blames("child: argument 2 must be a string or a number, got table",
       function() testing.child("", { 1, {} }) end)

@@ -91,11 +91,11 @@ describe("a temporary database", function()
   end)
 
   it("raises misuse", function()
-    helper.blames("database: a table of options expected", function() testing.database(1) end)
+    helper.blames("database: expected a table of options", function() testing.database(1) end)
     helper.blames('database: option "tables"', function() testing.database { tables = 1 } end)
     local own <close> = assert(tidetable.open ":memory:")
     for _, wrong in ipairs { own, 1 } do
-      helper.blames("handle: a database of testing.database expected",
+      helper.blames("handle: expected a database of testing.database",
         function() testing.handle(wrong) end)
     end
     local db = testing.database()

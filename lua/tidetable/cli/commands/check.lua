@@ -35,7 +35,7 @@ of dead processes are cleared.]],
   },
 }
 
-local function show(out, path, report)
+local function show_report(out, path, report)
   for _, problem in ipairs(report.problems) do -- not cut at the edge of the window
     out:write(out:paint("red", "damaged"), "  ", display.safe(problem), "\n")
   end
@@ -55,7 +55,7 @@ local function show(out, path, report)
   end
 end
 
-local function exists(path)
+local function file_exists(path)
   local file <close> = io.open(path, "rb")
   return file ~= nil
 end
@@ -63,7 +63,7 @@ end
 --- Clears the reader slots of dead processes. Returns their number. A database without a lock file
 --- has none and is not opened.
 local function clear_readers(path, max_size)
-  if not exists(path .. "-lock") then
+  if not file_exists(path .. "-lock") then
     return 0
   end
   local db <close> = tidetable.open(path, { create = false, max_size = max_size })
@@ -71,7 +71,7 @@ local function clear_readers(path, max_size)
 end
 
 --- Returns the report of a file whose first pages cannot be read: one finding.
-local function unreadable(err)
+local function unreadable_report(err)
   local message = err.message
   return { ok = false, problem_count = 1, problems = { "25: " .. message },
     findings = { { invariant = 25, message = message } }, tables = 0, items = 0, streams = 0,
@@ -86,7 +86,7 @@ function check.run(args, out)
   if not report and err.code ~= "CORRUPT" then
     library_error.fail(args.database, err)
   end
-  report = report or unreadable(err)
+  report = report or unreadable_report(err)
   if report.ok then
     report.stale_readers = clear_readers(args.database, args.max_size)
   end
@@ -94,7 +94,7 @@ function check.run(args, out)
     out:json(report, { "ok", "problem_count", "findings", "invariant", "tree", "table", "key",
       "page", "message" })
   else
-    show(out, args.database, report)
+    show_report(out, args.database, report)
   end
   return report.ok and 0 or 1
 end

@@ -53,7 +53,7 @@ function describe.clock(lead)
   end
 end
 
-local function time_of(seconds)
+local function time_text(seconds)
   local ago = display.ago(seconds)
   return display.time(seconds) .. (ago and (", %s ago"):format(ago) or "")
 end
@@ -63,7 +63,7 @@ local function key_line(key, what)
 end
 
 --- Writes rows of a name and its value. A row without a value is left out.
-local function facts(out, list)
+local function show_facts(out, list)
   local rows = {}
   for _, fact in ipairs(list) do
     if fact[2] then
@@ -73,7 +73,7 @@ local function facts(out, list)
   out:lines(display.grid(rows))
 end
 
-local function records_of(stream)
+local function records_text(stream)
   if stream.count == 0 then
     return "none"
   end
@@ -84,12 +84,12 @@ end
 local function show_stream(out, stream)
   out:line(("%s %s  %s"):format(out:paint("bold", "stream"), stream.label,
     out:paint(stream.status == "ENABLED" and "green" or "dim", stream.status)))
-  facts(out, {
-    { "created", time_of(stream.created_at) },
+  show_facts(out, {
+    { "created", time_text(stream.created_at) },
     { "view type", stream.view_type },
     { "retention", describe.retention(stream.retention) },
     { "clock", describe.clock(stream.retention_clock_lead) },
-    { "records", records_of(stream) },
+    { "records", records_text(stream) },
     { "trimmed", stream.trimmed_through > 0
       and ("through %d"):format(stream.trimmed_through) or "nothing yet" },
   })
@@ -98,11 +98,11 @@ end
 local function show_table(out, description)
   local sort = description.sort_key
   out:line(("%s %s"):format(out:paint("bold", "table"), description.name))
-  facts(out, {
+  show_facts(out, {
     { "id", ("%d"):format(description.id) },
-    { "created", time_of(description.created_at) },
+    { "created", time_text(description.created_at) },
     { "items", description.items and ("%s (counted %s)"):format(
-      display.count(description.items), time_of(description.items_counted_at)) },
+      display.count(description.items), time_text(description.items_counted_at)) },
     { "keys", key_line(description.partition_key, "partition key") },
     { sort and "" or nil, sort and key_line(sort, "sort key") },
     { "expires", description.ttl and ("at the time in %s"):format(display.name(description.ttl)) },

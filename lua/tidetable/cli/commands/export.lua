@@ -149,7 +149,7 @@ local Output = { __close = function()
 end }
 
 --- Directs standard output to the file of -o.
-local function redirect(args)
+local function redirect_output(args)
   if args.output then
     library_error.check(args.output, core.redirect_output(args.output))
   end
@@ -186,7 +186,7 @@ function export.run(args, out)
   end
   local db <close> = open.database(args)
   local snapshot, tables = take_snapshot(db, args)
-  local _output <close> = redirect(args)
+  local _output <close> = redirect_output(args)
   local total = export_all(snapshot, tables, args, out, only_items)
   core.finish(snapshot)
   out.flush()

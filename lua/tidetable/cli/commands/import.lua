@@ -158,7 +158,7 @@ local function importer_of(db, input, args, bar)
 end
 
 --- Returns the source of CSV. The table must exist then, because it has the types of the key.
-local function csv_of(run, input, args)
+local function csv_source_of(run, input, args)
   run:open_table()
   local table = open.table(run.db, run.table)
   local keys = item_argument.key_types(library_error.check(args.database, table:describe()))
@@ -174,7 +174,7 @@ end
 local function source_of(run, input, args)
   input_kind.check(input, args.csv)
   if args.csv then
-    return csv_of(run, input, args)
+    return csv_source_of(run, input, args)
   end
   local form = run.given.form
   local is_typed = form == "dynamodb"
@@ -198,7 +198,7 @@ local function import_all(run, source, input, bar)
 end
 
 --- Reports what was stored. Returns the exit status.
-local function report(run, out)
+local function report_stored(run, out)
   local names = display.sorted_names(run.tables)
   out.note(display.counted(run.stored, "item") .. " stored"
     .. (#names > 0 and " in " .. display.safe(table.concat(names, ", ")) or ""))
@@ -223,7 +223,7 @@ function import.run(args, out)
   end
   import_all(run, source_of(run, input, args), input, bar)
   bar:hide()
-  return report(run, out)
+  return report_stored(run, out)
 end
 
 return import

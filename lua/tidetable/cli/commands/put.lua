@@ -65,7 +65,7 @@ local function source_of(text)
 end
 
 --- Returns the items of a text, and the line number at which each begins.
-local function decode_all(input, form)
+local function decode_items(input, form)
   local source, found, numbers = source_of(input), {}, {}
   for record in function() return source:next() end do
     local fault = record.fault
@@ -94,7 +94,7 @@ local function read_input(form)
   if #input > INPUT_MAX then
     console.fail("standard input: more than 32 MiB", USE_IMPORT)
   end
-  return decode_all(input, form)
+  return decode_items(input, form)
 end
 
 --- Errors that belong to one line of standard input, and their exit statuses.
@@ -103,7 +103,7 @@ local LINE_STATUSES = {
 }
 
 --- Stores the items in one transaction.
-local function put_all(db, name, given, found, numbers)
+local function put_items(db, name, given, found, numbers)
   local line
   local ok, err = library_error.transact(db, function(tx)
     local table = tx:table(name)
@@ -131,7 +131,7 @@ function put.run(args, out)
     if args.old then
       console.misused "--old: not available with standard input"
     end
-    return put_all(db, args.table, given, read_input(form))
+    return put_items(db, args.table, given, read_input(form))
   end
   local item = item_argument.attributes(args.item, description, form)
   local _, old = library_error.check(args.database, table:put(item, given))

@@ -71,7 +71,7 @@ local function given_comparisons(args, description)
 end
 
 --- Returns the condition on the sort key for table:query; nil if there is none.
-local function condition(args, description, equal)
+local function sort_condition(args, description, equal)
   local values, count, last = given_comparisons(args, description)
   if equal ~= nil then
     return count == 0 and { "=", equal } or
@@ -88,7 +88,7 @@ local function condition(args, description, equal)
 end
 
 --- Ends the command if a key or a comparison is given together with --key-condition.
-local function check_alone(args, description)
+local function refuse_key(args, description)
   local _, count = given_comparisons(args, description)
   if #args.key > 0 or count > 0 then
     console.misused("--key-condition: cannot be combined with a key or a comparison",
@@ -101,12 +101,12 @@ function query.run(args, out)
   local table, description = open.described(db, args.table)
   local given = item_listing.given(args, description)
   if args.key_condition then
-    check_alone(args, description)
+    refuse_key(args, description)
     return item_listing.show(args, out, description, table:query(given))
   end
   local partition, equal = item_argument.partition(args.key, description,
     item_writer.form(args.format))
-  given.sort = condition(args, description, equal)
+  given.sort = sort_condition(args, description, equal)
   item_listing.show(args, out, description, table:query(partition, given))
 end
 

@@ -53,7 +53,7 @@ end
 ---@field elapsed number    monotonic time of the statistics, in seconds
 
 ---@return tidetable.cli.Stats
-local function gather(db, path)
+local function read_stats(db, path)
   local found = {
     info = library_error.check(path, db:info()), tables = {}, items = {},
     streams = library_error.check(path, db:list_streams()), elapsed = core.elapsed(),
@@ -234,7 +234,7 @@ local ORDER = {
 
 --- Overwrites the previous lines on the terminal, in one write to avoid flicker. Lines below the
 --- edge of the window are left out.
-local function draw(out, lines, is_first)
+local function redraw(out, lines, is_first)
   local _, rows = out:size()
   local parts = { is_first and "\27[2J" or "", "\27[H" }
   for i = 1, math.min(#lines, rows - 1) do
@@ -244,15 +244,15 @@ local function draw(out, lines, is_first)
   out:write(table.concat(parts))
 end
 
-local function watch(db, args, out)
+local function show_repeatedly(db, args, out)
   local changes, is_first = new_change_rate(), true
   while true do
-    local found = gather(db, args.database)
+    local found = read_stats(db, args.database)
     changes:add(found)
     if args.json then
       out:json(tree_of(found), ORDER)
     elseif out.can_move then
-      draw(out, lines_of(out, args.database, found, changes), is_first)
+      redraw(out, lines_of(out, args.database, found, changes), is_first)
     else
       out:lines(lines_of(out, args.database, found, changes))
       out:line ""
@@ -273,11 +273,11 @@ function stats.run(args, out)
     open.tables(db, true)
   end
   if args.watch then
-    watch(db, args, out)
+    show_repeatedly(db, args, out)
   elseif args.json then
-    out:json(tree_of(gather(db, args.database)), ORDER)
+    out:json(tree_of(read_stats(db, args.database)), ORDER)
   else
-    out:lines(lines_of(out, args.database, gather(db, args.database)))
+    out:lines(lines_of(out, args.database, read_stats(db, args.database)))
   end
 end
 

@@ -119,7 +119,7 @@ end
 
 --- Calls db:stream with these options and the selection. Ends the command if the filter reads an
 --- image that the stream does not contain.
-local function select(db, selection, given)
+local function open_selection(db, selection, given)
   for name, value in pairs(selection) do
     given[name] = value
   end
@@ -156,7 +156,7 @@ local function count_between(stream, low, high, most)
 end
 
 --- Returns the number of existing records up to `head` minus n, at least 0.
-local function surplus(stream, head, n)
+local function count_before_last(stream, head, n)
   local count = 0
   for record in stream:records { from = "TRIM_HORIZON" } do
     if record.sequence_number > head then
@@ -189,7 +189,7 @@ local function last_position(stream, head, n)
     end
   end
   if after_high < n and low_is_trimmed then
-    return { from = "TRIM_HORIZON" }, surplus(stream, head, n)
+    return { from = "TRIM_HORIZON" }, count_before_last(stream, head, n)
   end
   return { after = high }, 0
 end
@@ -213,11 +213,12 @@ local function numbers_between(stream, low, high)
   end
 end
 
---- Sequence numbers that the first step of last_selected reads.
+--- Number of sequence numbers that the first step of last_selected reads.
 local FIRST_STEP = 1000
 
---- Finds the position of the last n records that the filter selects. These are read from steps that
---- quadruple, because the number of records left out between them is unknown.
+--- Finds the position of the last n records that the filter selects. Reads a range before `head`
+--- that quadruples with each step, because the number of records that the filter leaves out is
+--- unknown.
 ---@return table position
 ---@return integer skip  number of records to skip after the position
 local function last_selected(stream, head, n)
@@ -234,7 +235,7 @@ local function last_selected(stream, head, n)
     end
     step = step > head // 4 and head or step * 4
   end
-  return { from = "TRIM_HORIZON" }, surplus(stream, head, n)
+  return { from = "TRIM_HORIZON" }, count_before_last(stream, head, n)
 end
 
 -- The starting position ----------------------------------------------------------
@@ -250,11 +251,11 @@ end
 --- Returns the stream that the arguments name, at its default position.
 local function open_stream(db, args, selection)
   if args.label then
-    return library_error.check(args.database, select(db, selection,
+    return library_error.check(args.database, open_selection(db, selection,
       { table = args.table, label = args.label }))
   elseif args.table then
     open.table(db, args.table)
-    local stream, err, code = select(db, selection, { table = args.table })
+    local stream, err, code = open_selection(db, selection, { table = args.table })
     if code == "NOT_FOUND" then
       library_error.fail(args.database,
         { message = ("table %s: no stream"):format(args.table) },
@@ -262,7 +263,7 @@ local function open_stream(db, args, selection)
     end
     return library_error.check(args.database, stream, err, code)
   end
-  return library_error.check(args.database, select(db, selection, {}))
+  return library_error.check(args.database, open_selection(db, selection, {}))
 end
 
 local function position_of(stream, args, head)
@@ -298,7 +299,7 @@ local function hint_of_end(args, err)
       display.word(args.database), args.table) or nil
 end
 
-local function fail(args, err)
+local function fail_reading(args, err)
   local what = args.table or "all tables"
   if err.code == "TRIMMED" and err.first then
     console.fail(("%s: records %d to %d of %s have been trimmed and are lost"):format(
@@ -317,9 +318,9 @@ local function open_at(db, args, selection, position)
   if args.table then
     position.table, position.label = args.table, args.label
   end
-  local stream, err = select(db, selection, position)
+  local stream, err = open_selection(db, selection, position)
   if not stream then
-    fail(args, err)
+    fail_reading(args, err)
   end
   return stream
 end
@@ -379,8 +380,8 @@ local PAUSE = 1
 -- Maximum number of records that are read before they are shown.
 local BATCH = 50
 
---- Reads at most `most` records, up to and including the sequence number `through`. If there is
---- none, waits for one for `seconds`.
+--- Reads at most `most` records, up to and including the sequence number `through`. If there are
+--- none, waits for `seconds`.
 ---@return table[] batch, table|nil err
 local function next_batch(stream, transactions, most, through, seconds)
   local read = transactions and stream.next_transaction or stream.next
@@ -407,7 +408,7 @@ local function show_all(stream, args, out, show, through)
     left = left - #batch
     show(batch)
     if err and (args.follow or err.code ~= "STREAM_ENDED") then
-      fail(args, err)
+      fail_reading(args, err)
     elseif #batch == 0 and not args.follow then
       return
     end

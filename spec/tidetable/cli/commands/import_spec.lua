@@ -519,7 +519,7 @@ describe("import of JSON", function()
   it("compares the number of items with --expect", function()
     make()
     assert.same(stored(2), import(item(1) .. item(2), "--table", "items", "--expect", "2"))
-    fails("in.jsonl: 3 items expected, 2 read", item(1) .. item(2), "--table", "items",
+    fails("in.jsonl: expected 3 items, read 2", item(1) .. item(2), "--table", "items",
       "--expect", "3")
   end)
 

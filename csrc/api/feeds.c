@@ -1,0 +1,236 @@
+/* feeds.c - the functions of tide.h that read records: tide_feed, its filter, and waiting. */
+#include "api/database.h"
+#include "api/record_filter.h"
+#include "base/memory.h"
+#include "stream/consumer.h"
+
+/* Interval after which a feed that was not notified checks for commits. */
+#define CHECK_AGAIN_MS 1000
+
+struct tide_feed {
+	struct feed feed;
+	struct feed_filter *filter;  /* NULL: every record passes */
+	uint32_t seen;               /* commit_count of the feed's stream before the last fill */
+	uint64_t filled_ms;          /* clock_elapsed_ms at the last fill */
+};
+
+/* Notes the count of commits. Must be called before the snapshot of a fill is taken, so that the
+ * commits after the snapshot count as news. */
+static void note_commits(struct tide_feed *feed, const struct tide *tide)
+{
+	feed->seen = commit_count(store_shared_page(tide->store), feed->feed.stream);
+	feed->filled_ms = clock_elapsed_ms(clock_system());
+}
+
+static int start_at_consumer(struct feed *feed, uint32_t stream, uint64_t id,
+	const struct view_of_streams *view, struct failure *failure)
+{
+	struct progress_row row;
+	int err = progress_read(&row, view->txn, id, 0);
+
+	if (err == END)
+		return fail(failure, ERR_CONSUMER_GONE);
+	if (!err)
+		err = floors_read(feed, view->txn, id);
+	return err ? fail(failure, err) : feed_resume(feed, stream, row.position, view, failure);
+}
+
+int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
+	enum tide_from from, uint64_t at, struct failure *failure)
+{
+	static const enum position_kind kinds[] = {
+		[TIDE_TRIM_HORIZON] = POSITION_TRIM_HORIZON,
+		[TIDE_LATEST] = POSITION_LATEST,
+		[TIDE_AT] = POSITION_AT,
+		[TIDE_AFTER] = POSITION_AFTER,
+		[TIDE_TIME] = POSITION_TIME,
+	};
+	struct tide_feed *feed = memory_alloc_zeroed(sizeof *feed);
+	struct view_of_streams view;
+	struct read_view snapshot;
+	int err;
+
+	*out = NULL;
+	if (!feed)
+		return fail(failure, ERR_NO_MEMORY);
+	err = tide_read_committed_begin(tide, &snapshot, failure);
+	if (!err) {
+		tide_view_streams(tide, &snapshot, &view);
+		err = from == TIDE_CONSUMER ?
+			start_at_consumer(&feed->feed, stream, at, &view, failure) :
+			feed_start(&feed->feed, stream, (struct position){ kinds[from], at },
+				&view, failure);
+		err = tide_read_end(tide, &snapshot, err, failure);
+	}
+	if (err)
+		tide_feed_finish(feed);
+	else
+		*out = feed;
+	return err;
+}
+
+/* Sets the key of the feed's filter. */
+static int set_filter_key(struct tide_feed *feed, struct tide *tide, struct slice key,
+	struct failure *failure)
+{
+	const struct stream_row *row = NULL;
+	int err = tide_stream_row(tide, feed->feed.stream, &row, failure);
+
+	return err ? err : feed_filter_by_key(feed->filter, key, row, tide->header.secret,
+		failure);
+}
+
+int tide_feed_filter(struct tide_feed *feed, struct tide *tide, struct slice key,
+	struct tide_expressions *expressions, struct failure *failure)
+{
+	int err;
+
+	feed->filter = memory_alloc_zeroed(sizeof *feed->filter);
+	if (!feed->filter)
+		return fail(failure, ERR_NO_MEMORY);
+	err = key.len ? set_filter_key(feed, tide, key, failure) : 0;
+	if (err)
+		return err;
+	feed_filter_by_condition(feed->filter, expressions);
+	feed->feed.filter = &feed->filter->filter;
+	return 0;
+}
+
+int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
+	struct failure *failure)
+{
+	struct view_of_streams view;
+	struct read_view snapshot;
+	int err;
+
+	note_commits(feed, tide);
+	err = tide_read_committed_begin(tide, &snapshot, failure);
+	if (err)
+		return err;
+	tide_view_streams(tide, &snapshot, &view);
+	err = feed_fill(&feed->feed, max, &view, failure);
+	err = tide_read_end(tide, &snapshot, err, failure);
+	if (err == ERR_STORE)
+		tide_feed_reread(feed);          /* the page may be a mixture of two snapshots */
+	return err;
+}
+
+int tide_feed_next(struct tide_feed *feed, uint32_t *stream, struct slice *record)
+{
+	return feed_next(&feed->feed, stream, record);
+}
+
+int tide_feed_peek(const struct tide_feed *feed, uint32_t *stream, struct slice *record)
+{
+	return feed_peek(&feed->feed, stream, record);
+}
+
+void tide_feed_reread(struct tide_feed *feed)
+{
+	feed_reread(&feed->feed);
+}
+
+uint64_t tide_feed_position(const struct tide_feed *feed)
+{
+	return feed_position(&feed->feed);
+}
+
+bool tide_feed_is_behind(const struct tide_feed *feed)
+{
+	return feed_is_behind(&feed->feed);
+}
+
+bool tide_feed_is_past(const struct tide_feed *feed, uint64_t transaction)
+{
+	return feed_is_past(&feed->feed, transaction);
+}
+
+bool tide_feed_has_news(struct tide_feed *feed, const struct tide *tide)
+{
+	uint32_t commits = commit_count(store_shared_page(tide->store), feed->feed.stream);
+
+	/* An error of store_recover is ignored, because the next fill returns it. */
+	if (store_recover(tide->store, NULL) ||
+			feed_has_news(&feed->feed, store_last_commit(tide->store)))
+		return true;
+	feed->seen = commits;
+	return false;
+}
+
+int tide_feed_wait(const struct tide_feed *feed, struct tide *tide, uint32_t ms)
+{
+	return commit_wait(store_shared_page(tide->store), feed->feed.stream, feed->seen,
+		store_wait_ms(tide->store, ms));
+}
+
+bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide)
+{
+	if (store_recover(tide->store, NULL) ||
+			commit_count(store_shared_page(tide->store),
+			feed->feed.stream) != feed->seen)
+		return true;
+	return feed_has_news(&feed->feed, store_last_commit(tide->store)) &&
+		clock_elapsed_ms(clock_system()) - feed->filled_ms >= CHECK_AGAIN_MS;
+}
+
+/* --- the end of a stream --- */
+
+/* Returns STREAM_ENDED with the reason in the message. A table keeps its name as long as it
+ * exists. */
+static int fail_stream_ended(struct catalog *catalog, struct txn *txn, const struct stream_row *row,
+	struct failure *failure)
+{
+	const struct table *table;
+	struct stream *now = NULL;
+	int err = catalog_find(catalog, txn, slice_of_text(row->table_name), &table);
+	bool is_gone = err == END || (!err && table->row.id != row->table);
+
+	if (!err && !is_gone)
+		err = streams_find(&catalog->streams, txn, table->row.stream, &now);
+	if (err < 0)
+		return fail_about(failure, err, "the rows of table %s", row->table_name);
+	if (is_gone)
+		return fail_as(failure, ERR_STREAM_ENDED,
+			"%s/%s: the stream has ended: its table was deleted", row->table_name,
+			row->label);
+	return fail_as(failure, ERR_STREAM_ENDED,
+		"%s/%s: the stream has ended: it was disabled%s%s", row->table_name, row->label,
+		now ? ", and the table's stream is now " : "", now ? now->row.label : "");
+}
+
+int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
+	struct failure *failure)
+{
+	struct read_view snapshot;
+	struct stream *stream;
+	int err;
+
+	if (!feed_has_ended(&feed->feed))
+		return 0;
+	err = tide_read_committed_begin(tide, &snapshot, failure);
+	if (err)
+		return err;
+	err = streams_find(&tide->catalog.streams, snapshot.txn, feed->feed.stream, &stream);
+	err = !err ? fail_stream_ended(&tide->catalog, snapshot.txn, &stream->row, failure) :
+		fail(failure, err == END ? ERR_STREAM_ENDED : err);
+	return tide_read_end(tide, &snapshot, err, failure);
+}
+
+void tide_feed_finish(struct tide_feed *feed)
+{
+	if (!feed)
+		return;
+	feed_release(&feed->feed);
+	if (feed->filter)
+		feed_filter_release(feed->filter);
+	memory_free(feed->filter);
+	memory_free(feed);
+}
+
+size_t tide_feed_bytes(const struct tide_feed *feed)
+{
+	return sizeof *feed + feed->feed.page.cap +
+		(feed->filter ? sizeof *feed->filter + feed_filter_bytes(feed->filter) : 0) +
+		feed->feed.floor_cap * sizeof *feed->feed.floors +
+		feed->feed.merge.cap * sizeof *feed->feed.merge.all;
+}

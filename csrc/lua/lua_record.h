@@ -1,0 +1,33 @@
+/* lua_record.h - the userdata of a stream record, for the files that read it. */
+#ifndef LUA_LUA_RECORD_H
+#define LUA_LUA_RECORD_H
+
+#include "codec/record.h"
+#include "lua/lua_handle.h"
+
+struct record_handle {
+	type_word type;
+	size_t len;
+	lua_Integer size;            /* size_bytes, once it was read; 0: not yet */
+	uint8_t bytes[];
+};
+
+/* Returns the record at 1; raises an argument error for other values. */
+struct record_handle *check_record_handle(lua_State *L);
+
+/* Decodes the record; raises CORRUPT if its bytes are damaged. */
+void decode_record(lua_State *L, const struct record_handle *handle, struct record *record);
+
+/* Returns the key attributes of the record at 1. They are part of the record, or are copied from an
+ * image to buf. Raises CORRUPT if they are missing. */
+struct slice find_record_keys(lua_State *L, const struct record *record,
+	uint8_t buf[KEY_ATTRIBUTES_MAX]);
+
+/* Pushes a field of the record at 1 that is equal for all records of its stream, such as
+ * "table_name". */
+void push_stream_field(lua_State *L, const char *name);
+
+/* json_record(record, ...) for Lua; see its definition. */
+int json_record(lua_State *L);
+
+#endif

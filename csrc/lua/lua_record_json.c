@@ -1,0 +1,257 @@
+/* lua_record_json.c - stream records as JSON for Lua. */
+#include "lua/lua_record.h"
+
+#include <lauxlib.h>
+
+#include "lua/lua_argument.h"
+#include "lua/lua_failure.h"
+#include "lua/lua_json.h"
+
+struct record_writer {
+	struct buffer *out;
+	enum json_form form;
+	const struct record *record;
+	struct slice keys;
+	struct json_names names;     /* names that come first in each object */
+	struct slice table_name, stream_label, view_type;    /* of the stream */
+	struct slice incarnation, region;                    /* of the typed form */
+};
+
+/* A member of an object that describes a record. put writes its value; it writes nothing if the
+ * record has no such member. */
+struct member {
+	const char *name;
+	void (*put)(struct record_writer *writer);
+};
+
+static void put_member(struct record_writer *writer, const struct member *member, bool *more)
+{
+	struct buffer *out = writer->out;
+	size_t start = out->len, value;
+
+	if (*more)
+		buffer_put_u8(out, ',');
+	json_put_string(out, slice_of_text(member->name));
+	buffer_put_u8(out, ':');
+	value = out->len;
+	member->put(writer);
+	if (out->len == value)
+		out->len = start;
+	else
+		*more = true;
+}
+
+/* Writes an object. The members are in ascending order of their names. */
+static void put_members(struct record_writer *writer, const struct member *members, size_t count)
+{
+	const struct json_order *first = &writer->names.order;
+	bool more = false;
+
+	buffer_put_u8(writer->out, '{');
+	for (size_t i = 0; i < first->count; i++)
+		for (size_t j = 0; j < count; j++)
+			if (slice_equal(first->names[i], slice_of_text(members[j].name)))
+				put_member(writer, &members[j], &more);
+	for (size_t j = 0; j < count; j++)
+		if (!json_order_has(first, slice_of_text(members[j].name)))
+			put_member(writer, &members[j], &more);
+	buffer_put_u8(writer->out, '}');
+}
+
+#define PUT_MEMBERS(writer, members) \
+	put_members(writer, members, sizeof (members) / sizeof *(members))
+
+static void put_image(struct record_writer *writer, struct slice image)
+{
+	if (image.len > 0)
+		json_put_item(writer->out, image, writer->form, &writer->names.order);
+}
+
+static void put_keys(struct record_writer *w) { put_image(w, w->keys); }
+static void put_old(struct record_writer *w) { put_image(w, w->record->old_image); }
+static void put_new(struct record_writer *w) { put_image(w, w->record->new_image); }
+static void put_table(struct record_writer *w) { json_put_string(w->out, w->table_name); }
+static void put_label(struct record_writer *w) { json_put_string(w->out, w->stream_label); }
+static void put_view(struct record_writer *w) { json_put_string(w->out, w->view_type); }
+static void put_region(struct record_writer *w) { json_put_string(w->out, w->region); }
+static void put_version(struct record_writer *w) { json_put_text(w->out, "\"1.1\""); }
+static void put_source(struct record_writer *w) { json_put_text(w->out, "\"aws:dynamodb\""); }
+static void put_service(struct record_writer *w) { json_put_text(w->out, "\"Service\""); }
+
+static void put_principal(struct record_writer *w)
+{
+	json_put_text(w->out, "\"dynamodb.amazonaws.com\"");
+}
+
+static void put_integer(struct record_writer *w, uint64_t n)
+{
+	json_put_integer(w->out, (int64_t)n);
+}
+
+static void put_sequence(struct record_writer *w) { put_integer(w, w->record->sequence); }
+static void put_hash(struct record_writer *w) { put_integer(w, w->record->partition_hash); }
+static void put_count(struct record_writer *w) { put_integer(w, w->record->count); }
+static void put_id(struct record_writer *w) { put_integer(w, w->record->transaction); }
+static void put_seconds(struct record_writer *w) { put_integer(w, w->record->created_ms / 1000); }
+
+static void put_position(struct record_writer *w)
+{
+	put_integer(w, (uint64_t)w->record->position + 1);
+}
+
+static void put_record_size(struct record_writer *w)
+{
+	put_integer(w, record_size(w->record, w->keys));
+}
+
+static void put_event(struct record_writer *w)
+{
+	json_put_string(w->out, slice_of_text(event_name(w->record->event)));
+}
+
+/* Writes the time in seconds, as the Lua number that the field is. */
+static void put_created(struct record_writer *w)
+{
+	struct number number;
+
+	if (number_from_double(&number, (double)w->record->created_ms / 1000) == 0)
+		json_put_number(w->out, number_slice(&number));
+}
+
+static void put_identity(struct record_writer *w)
+{
+	static const struct member plain[] = {
+		{ "principal_id", put_principal }, { "type", put_service },
+	};
+	static const struct member typed[] = {
+		{ "PrincipalId", put_principal }, { "Type", put_service },
+	};
+
+	if (w->record->origin == ORIGIN_TIME_TO_LIVE)
+		put_members(w, w->form == JSON_PLAIN ? plain : typed, 2);
+}
+
+/* Writes the sequence number as DynamoDB's protocol does, with at least 21 digits: a 1, and 20
+ * digits. */
+static void put_wire_number(struct record_writer *w)
+{
+	uint64_t n = w->record->sequence;
+	uint8_t digits[23];
+
+	digits[0] = digits[22] = '"';
+	digits[1] = '1';
+	for (int i = 21; i > 1; i--, n /= 10)
+		digits[i] = (uint8_t)('0' + n % 10);
+	buffer_put(w->out, digits, sizeof digits);
+}
+
+/* Writes 16 letters of the incarnation, or zeros, and the sequence number in hexadecimal. */
+static void put_event_id(struct record_writer *w)
+{
+	struct slice begin = w->incarnation;
+	uint8_t text[32];
+
+	begin.len = begin.len < 16 ? begin.len : 16;
+	slice_write(text, begin);
+	for (int i = 0; i < 16; i++)
+		text[begin.len + (size_t)i] =
+			(uint8_t)"0123456789abcdef"[w->record->sequence >> (60 - 4 * i) & 15];
+	json_put_string(w->out, slice_of(text, begin.len + 16));
+}
+
+static void put_dynamodb(struct record_writer *w)
+{
+	static const struct member members[] = {
+		{ "ApproximateCreationDateTime", put_seconds }, { "Keys", put_keys },
+		{ "NewImage", put_new }, { "OldImage", put_old },
+		{ "SequenceNumber", put_wire_number }, { "SizeBytes", put_record_size },
+		{ "StreamViewType", put_view },
+	};
+
+	PUT_MEMBERS(w, members);
+}
+
+static void put_record(struct record_writer *writer)
+{
+	static const struct member plain[] = {
+		{ "created_at", put_created }, { "event_name", put_event }, { "keys", put_keys },
+		{ "new_image", put_new }, { "old_image", put_old },
+		{ "partition_hash", put_hash }, { "sequence_number", put_sequence },
+		{ "size_bytes", put_record_size }, { "stream_label", put_label },
+		{ "table_name", put_table }, { "transaction_count", put_count },
+		{ "transaction_id", put_id }, { "transaction_position", put_position },
+		{ "user_identity", put_identity }, { "view_type", put_view },
+	};
+	static const struct member typed[] = {
+		{ "awsRegion", put_region }, { "dynamodb", put_dynamodb },
+		{ "eventID", put_event_id }, { "eventName", put_event },
+		{ "eventSource", put_source }, { "eventVersion", put_version },
+		{ "userIdentity", put_identity },
+	};
+
+	if (writer->form == JSON_PLAIN)
+		PUT_MEMBERS(writer, plain);
+	else
+		PUT_MEMBERS(writer, typed);
+}
+
+/* Sets the names that come first: some fields of a record, then the key attributes. */
+static int set_names(struct record_writer *writer)
+{
+	static const char *const fields[] = {
+		"sequence_number", "event_name", "table_name", "keys", "old_image", "new_image",
+		"created_at",
+	};
+	struct json_names *names = &writer->names;
+	struct map_walk walk;
+	struct slice name;
+	struct value value;
+	int err;
+
+	names->order = (struct json_order){ names->names, 0 };
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+		add_json_name(names, slice_of_text(fields[i]));
+	err = map_start(&walk, writer->keys);
+	while (!err && names->order.count < JSON_ORDER_MAX &&
+			(err = map_next(&walk, &name, &value)) == 0)
+		add_json_name(names, name);
+	return err == END ? 0 : err;
+}
+
+/* Pushes the text of a field of the stream and returns its bytes. */
+static struct slice push_field_text(lua_State *L, const char *name)
+{
+	push_stream_field(L, name);
+	return check_slice(L, -1);
+}
+
+/* json_record(record, form, incarnation | "", region) -> the record as JSON */
+int json_record(lua_State *L)
+{
+	struct record_handle *handle = check_record_handle(L);
+	struct record_writer writer = { .form = check_json_form(L, 2) };
+	uint8_t buf[KEY_ATTRIBUTES_MAX];
+	struct record record;
+	int err;
+
+	lua_settop(L, 4);
+	luaL_checkstack(L, LUA_MINSTACK, NULL);
+	writer.incarnation = lua_rawlen(L, 3) > 0 ? check_slice(L, 3) :
+		slice_of_text("0000000000000000");
+	writer.region = check_slice(L, 4);
+	decode_record(L, handle, &record);
+	writer.record = &record;
+	writer.keys = find_record_keys(L, &record, buf);
+	writer.table_name = push_field_text(L, "table_name");
+	writer.stream_label = push_field_text(L, "stream_label");
+	writer.view_type = push_field_text(L, "view_type");
+	writer.out = &new_lua_buffer(L)->bytes;
+	err = set_names(&writer);
+	if (!err)
+		put_record(&writer);
+	if (err || buffer_error(writer.out))
+		raise_error(L, err ? err : buffer_error(writer.out));
+	lua_pushlstring(L, (const char *)writer.out->data, writer.out->len);
+	buffer_release(writer.out);
+	return 1;
+}
