@@ -2,6 +2,10 @@
 -- timeout.
 local busted = require "busted"
 
+-- busted unloads the modules that a file has loaded. luv closes its loop when its module is
+-- collected, and crashes when it is loaded again, so it is loaded here, once for all files.
+pcall(require, "luv")
+
 local path = os.getenv "RUNNING" or (os.getenv "TIDETABLE_BUILD" or "build") .. "/running"
 
 local function name_of(element)
