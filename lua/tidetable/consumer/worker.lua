@@ -462,7 +462,13 @@ local function batch_failed(self, records, failure)
   return nil, err, "BATCH_FAILED"
 end
 
---- Runs the handler. Returns true; or false, the failure and its code.
+--- Returns true for the error by which the Lua command ends a program at Ctrl-C.
+local function is_interrupt(failure)
+  return type(failure) == "string" and failure:find("interrupted!$") ~= nil
+end
+
+--- Runs the handler. Returns true; or false, the failure and its code. An interrupt is raised: it is
+--- no failed attempt.
 function Worker:attempt(handler, records)
   local slot = self.slot
   core.worker_handles(self.database.core, slot, true)
@@ -472,7 +478,9 @@ function Worker:attempt(handler, records)
   if not core.is_closed(self.database.core) then
     core.worker_handles(self.database.core, slot, false)
   end
-  if not ok then
+  if not ok and is_interrupt(result) then
+    error(result, 0)
+  elseif not ok then
     return false, result, type(result) == "table" and result.code or nil
   elseif result ~= true then
     return false, err, code

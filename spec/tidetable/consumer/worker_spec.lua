@@ -226,6 +226,24 @@ describe("a worker", function()
     end)
   ]]
 
+  it("ends at Ctrl-C in its handler, which is no failed attempt", function()
+    assert(orders:put { id = "1" })
+    local child = helper.child [[
+      local consumer = assert(db:consumer "c")
+      local ok, err = pcall(consumer.run, consumer, function()
+        print "in the handler"
+        while true do end
+      end)
+      print(ok, err)
+    ]]
+    assert.equal("in the handler", child:line())
+    os.execute("kill -INT " .. child.pid)
+    assert.is_truthy(child:close():find "^false.*interrupted!")
+    local about = consumer:describe()
+    assert.same({ 0, 0, 0, false },
+      { about.position, about.attempts, about.failures, about.has_owner })
+  end)
+
   it("takes over from one whose process was killed", function()
     local first = helper.child(worker)
     assert.equal("running", first:line())
