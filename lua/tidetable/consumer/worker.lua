@@ -467,8 +467,8 @@ local function is_interrupt(failure)
   return type(failure) == "string" and failure:find("interrupted!$") ~= nil
 end
 
---- Runs the handler. Returns true; or false, the failure and its code. An interrupt is raised: it is
---- no failed attempt.
+--- Runs the handler. Returns true; or false, the failure and its code. An interrupt is raised,
+--- because it is no failed attempt.
 function Worker:attempt(handler, records)
   local slot = self.slot
   core.worker_handles(self.database.core, slot, true)
