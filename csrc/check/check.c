@@ -359,7 +359,7 @@ static void check_index_row(struct check *check, struct index_row *row, struct s
 	if (check->has_state && row->id > check->state.index)
 		problem(check, 2, "has an id that was never assigned");
 	if (row->work == INDEX_REMOVES && is_index_of(check, row))
-		problem(check, 3, "is being removed, but is the index of a table");
+		problem(check, 3, "is being removed, but a table still uses this index");
 	if (row->work == INDEX_BUILDS && !check->is_damaged[TREE_CATALOG] &&
 			!is_index_of(check, row))
 		problem(check, 3, "is being built, but is not the index of its table");

@@ -95,7 +95,7 @@ static int take_row(struct check *check, enum tree tree, struct slice key, struc
 	if (err != END)
 		return err;
 	subject_set_row(check, tree, key);
-	problem(check, 33, "names an item that does not expire then");
+	problem(check, 33, "names an item that does not expire at this time");
 	return 0;
 }
 

@@ -269,7 +269,7 @@ static void drop_digits(struct span *span)
 		;
 }
 
-/* Computes n x 2^exponent x scale, which must be below 2^62, without its binary places. */
+/* Computes the integer part of n x 2^exponent x scale, which must be below 2^62. */
 static inline struct truncated to_integer(const struct scale *scale, uint64_t n, int exponent)
 {
 	struct truncated real = apply_scale(scale, n);

@@ -310,8 +310,8 @@ void readers_abandon(MDB_txn *mdb);
 void readers_scan(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
 	uint32_t *count);
 
-/* Calls mdb_reader_check with the slot lock held. `cleared` may be NULL. Returns 0, LMDB's code or
- * STORE_SLOTS_BUSY. */
+/* Takes the slot lock, calls mdb_reader_check and releases the lock. `cleared` may be NULL. Returns
+ * 0, LMDB's code, or STORE_SLOTS_BUSY if another process holds the lock. */
 int readers_check(struct store *store, int *cleared);
 
 /* Removes the slots of a dead process that had this process's pid. Returns their number. */

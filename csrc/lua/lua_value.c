@@ -69,8 +69,8 @@ static int refuse_as(const struct reader *reader, int err, const char *text)
 	return fail_as(reader->failure, err, "%s: %s", path.text, text);
 }
 
-/* Fills the failure for an error of the builder or of a number. ITEM_TOO_BIG and NO_MEMORY are not
- * errors of one attribute, so their messages have no path. */
+/* Sets *failure for an error that the builder or the conversion of a number returned. ITEM_TOO_BIG
+ * and NO_MEMORY are not errors of one attribute, so their messages have no path. */
 static int refuse_value(const struct reader *reader, int err)
 {
 	if (err == ERR_ITEM_TOO_BIG || err == ERR_NO_MEMORY)

@@ -41,13 +41,14 @@ int child_process_descriptor(const struct child_process *child);
  * until a signal. */
 void child_process_wait(const struct child_process *child, uint32_t ms);
 
-/* Returns END while the child runs. After the child has ended, however it ended, returns 0, sets
- * *end, and sets *said to the child's result, which is valid until child_process_finish. Returns
- * ERR_NO_MEMORY if the result does not fit in memory.
+/* Returns END (there is no result yet) while the child runs. After the child has ended, however it
+ * ended, returns 0, sets *end, and sets *said to the child's result, which is valid until
+ * child_process_finish. Returns ERR_NO_MEMORY if the result does not fit in memory.
  *
- * This function also applies the stall timeout, so call it about ten times a second. The time
- * between two calls counts as at most 100 ms without progress, so a timeout does not expire
- * because parent and child were stopped together or the machine was suspended. */
+ * This function also applies the stall timeout, so call it about ten times a second. However long
+ * the time between two calls is, at most 100 ms of it count as time without progress. So the
+ * timeout does not expire because parent and child were stopped together or the machine was
+ * suspended. */
 int child_process_result(struct child_process *child, struct slice *said,
 	struct child_process_end *end,
 	struct failure *failure);

@@ -60,7 +60,7 @@ int item_put(struct txn *txn, const struct key *key, struct slice item, uint64_t
 /* Deletes the item and the nodes that become empty. */
 int item_delete(struct txn *txn, const struct key *key, const struct stored *old);
 
-/* Deletes the parts with this id and adds their number to *rows. */
+/* Deletes the rows of the big item with this part id and adds their number to *rows. */
 int item_delete_parts(struct txn *txn, uint64_t part, uint64_t *rows);
 
 #endif

@@ -217,7 +217,7 @@ static void forge_ids(void)
 	buffer_release(&scratch);
 }
 
-#define EXTRA "*names an item that does not expire then"
+#define EXTRA "*names an item that does not expire at this time"
 #define MISSING "*expires, but is not in the expiry index"
 
 static void forge_index_without_a_name(void)
@@ -272,7 +272,7 @@ static const struct wrong wrongs[] = {
 	{ "another expiry", forge_expiry, {
 		"33\titems\tsessions\tp = \"ann\", s = \"1\"\t" MISSING,
 		"33\tindexes\t\tindex 1, expiry 4102444799999 ms*" "names an item that does not"
-			" expire then",
+			" expire at this time",
 	} },
 	{ "malformed keys", forge_malformed_keys, {
 		"3\tindexes\t\t\\x00no index id...\t*has an invalid key",
@@ -305,7 +305,7 @@ static const struct wrong wrongs[] = {
 		"3\tcatalog\t\tindex 1\t*is being built, but is not the index of its table",
 	} },
 	{ "removal of an index in use", forge_removal_of_an_index_in_use, {
-		"3\tcatalog\t\tindex 1\t*is being removed, but is the index of a table",
+		"3\tcatalog\t\tindex 1\t*is being removed, but a table still uses this index",
 	} },
 	{ "an index without a name", forge_index_without_a_name, {
 		"45\tcatalog\tsessions\ttable sessions\t*has an expiry index without a row",
