@@ -3,6 +3,7 @@
 -- spec/model/segment_spec.lua compares random segments with the scan.
 local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
+local tidetable = require "tidetable"
 
 helper.setup(before_each, after_each)
 
@@ -22,6 +23,32 @@ local function fill(db, count)
 end
 
 describe("a segment", function()
+  it("has no expired item, as the whole scan, before and after they are removed", function()
+    local clock = tidetable.manual_clock(1700000000)
+    local db = helper.memory { clock = clock }
+    local sessions = assert(db:create_table { name = "sessions", partition_key = "id",
+      ttl = "expires", stream = true })
+    for i = 1, 300 do
+      assert(sessions:put { id = tostring(i), expires = clock:now() + (i % 3 == 0 and 10 or 1000) })
+    end
+    local function count_segments()
+      local count = 0
+      for segment = 0, 6 do
+        for item in sessions:scan { segment = segment, total_segments = 7 } do
+          assert.is_true(item.expires > clock:now())
+          count = count + 1
+        end
+      end
+      return count
+    end
+    assert.equal(300, count_segments())
+    clock:advance(11)
+    assert.equal(200, count_segments())
+    assert.same({ 0, 100 }, { db:sweep() })
+    assert.equal(200, count_segments())
+    assert.equal(200, #collect(sessions:scan()))
+  end)
+
   it("follows from the partition_hash of the stream records", function()
     local orders = fill(helper.memory(), 200)
     local expected = { [0] = {}, {}, {} }
