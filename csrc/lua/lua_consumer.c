@@ -300,13 +300,13 @@ static int wall_clock(lua_State *L)
 }
 
 /* consumer_failure(code, message) -> nil, err, code: for failures that only the Lua module can
- * find */
+ * find. NESTED is raised. */
 static int consumer_failure(lua_State *L)
 {
 	static const char *const names[] = { "CONSUMER_DIFFERS", "CONSUMER_GONE",
-		"SOURCE_GONE", "STREAM_GAP", "BATCH_FAILED", NULL };
+		"SOURCE_GONE", "STREAM_GAP", "BATCH_FAILED", "NESTED", NULL };
 	static const int errors[] = { ERR_CONSUMER_DIFFERS, ERR_CONSUMER_GONE, ERR_SOURCE_GONE,
-		ERR_STREAM_GAP, ERR_BATCH_FAILED };
+		ERR_STREAM_GAP, ERR_BATCH_FAILED, ERR_NESTED };
 	int which = luaL_checkoption(L, 1, NULL, names);
 	struct failure failure;
 

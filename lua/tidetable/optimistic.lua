@@ -383,7 +383,7 @@ Transaction.ended, Transaction.cancelled = false, false
 ---@param database tidetable.Database
 ---@param limit number  seconds until TIMEOUT is raised
 local function begin(database, limit)
-  local snapshot, commit, code = wait.write(database, core.snapshot, database.core, limit)
+  local snapshot, commit, code = wait.read(database, core.snapshot, database.core, limit)
   if not snapshot then
     return nil, commit, code
   end

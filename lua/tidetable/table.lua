@@ -123,7 +123,7 @@ local function iterator_of_query(self, partition, opts, subject)
     error(err, 0)
   end
   if opts.snapshot then
-    local pinned, pin_err = wait.write(self.database, core.pin, query, opts.snapshot_limit or 60)
+    local pinned, pin_err = wait.read(self.database, core.pin, query, opts.snapshot_limit or 60)
     if not pinned then
       error(pin_err, 0)
     end

@@ -19,6 +19,8 @@ local wait = {}
 ---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil  the option `wait`
 ---@field busy_timeout number|nil      seconds to wait for the write lock
 ---@field wakeups table<tidetable.Wakeup, true>|nil  open wakeups, weak keys
+---@field handlers table<thread, integer>|false|nil  coroutines that run handlers of consumers, and
+---                                    how many each; weak keys
 ---@field spare_wakeups tidetable.Wakeup[]|nil  open wakeups for the write lock that are not in use
 
 --- An object that event loops wait on. Its descriptor becomes readable with every commit in any
@@ -478,6 +480,18 @@ local function wait_if_busy(database, f, arguments, ...)
   return ...
 end
 
+--- Raises NESTED if this coroutine runs a handler of a consumer, directly or in a coroutine that it
+--- has resumed: a write would not be part of the handler's transaction. Coroutines of the program
+--- that run while the handler waits may write.
+local function refuse_in_handler(database)
+  for thread in next, database.handlers do
+    local status = coroutine.status(thread)
+    if status == "running" or status == "normal" then
+      core.consumer_failure("NESTED", "a handler of a consumer is running: write through its tx")
+    end
+  end
+end
+
 --- Calls f(...). While it returns BUSY, waits for the write lock and calls it again, for at most
 --- busy_timeout in total. f does not wait.
 ---@param database tidetable.WaitContext
@@ -485,6 +499,9 @@ end
 ---@param ... any
 ---@return any ...  results of f
 function wait.try(database, f, ...)
+  if database.handlers then
+    refuse_in_handler(database)
+  end
   return wait_if_busy(database, f, table.pack(...), f(...))
 end
 
@@ -494,6 +511,17 @@ end
 ---@param f fun(a: any, b: any, c: any): any, tidetable.error|nil, tidetable.code|nil
 ---@return any ok, any err, any code  results of f
 function wait.write(database, f, a, b, c)
+  if database.handlers then
+    refuse_in_handler(database)
+  end
+  return wait.read(database, f, a, b, c)
+end
+
+--- Calls a function that does not write in the same way.
+---@param database tidetable.WaitContext
+---@param f fun(a: any, b: any, c: any): any, tidetable.error|nil, tidetable.code|nil
+---@return any ok, any err, any code  results of f
+function wait.read(database, f, a, b, c)
   local ok, err, code = f(a, b, c)
   if is_busy(database, ok, err, code) then
     return wait_if_busy(database, f, table.pack(a, b, c), ok, err, code)

@@ -413,6 +413,26 @@ local function locked(fn, advance)
   end
 end
 
+--- Counts the handlers that a coroutine is in.
+local function count_handlers(database, thread, change)
+  local handlers = database.handlers or setmetatable({}, { __mode = "k" })
+  database.handlers = handlers
+  local count = (handlers[thread] or 0) + change
+  handlers[thread] = count > 0 and count or nil
+end
+
+--- Returns a function that calls fn. While it runs, plain writes raise NESTED (wait.lua).
+local function as_handler(database, fn)
+  return function(tx)
+    local thread = coroutine.running()
+    count_handlers(database, thread, 1)
+    local _ <close> = setmetatable({}, { __close = function()
+      count_handlers(database, thread, -1)
+    end })
+    return fn(tx)
+  end
+end
+
 --- Runs fn(tx), and moves the position in the same transaction. If fn returns nil or false and a
 --- second value, nothing is stored, and these are the results.
 ---@param records tidetable.Record[]
@@ -421,6 +441,7 @@ end
 function Worker:commit(records, fn)
   local database, limit = self.database, self.settings.handler_limit
   local from, to = self.position, records[#records].sequence_number
+  fn = as_handler(database, fn)
   local function advance()
     return core.consumer_advance(database.core, self.id, self.epoch, from, to, #records)
   end
