@@ -20,6 +20,8 @@ local settings = {}
 ---@field handler_limit number|nil  seconds that a handler may take; default 60
 ---@field max_attempts integer|nil  failed attempts of a batch after which the consumer stops; nil:
 ---                                no limit
+---@field bisect boolean|nil      true: a failed batch runs again in halves, down to the record that
+---                                fails; only an attempt with one record counts; default false
 ---@field lease number|nil         seconds after which a worker that is stopped, and not in a
 ---                                handler, loses the consumer; default 10
 ---@field backoff number|nil       seconds before the second attempt; doubled for each further one,
@@ -29,7 +31,7 @@ local MIB = 1024 * 1024
 
 local defaults = {
   batch_size = 100, batch_bytes = 6 * MIB, window = 0, mode = "optimistic", handler_limit = 60,
-  lease = 10, backoff = 0.1,
+  bisect = false, lease = 10, backoff = 0.1,
 }
 
 local known = {
@@ -39,7 +41,7 @@ local known = {
   mode = options.one_of { "optimistic", "locked" },
   handler_limit = options.seconds,
   max_attempts = options.integer_from(1),
-  lease = options.seconds, backoff = options.seconds,
+  bisect = "boolean", lease = options.seconds, backoff = options.seconds,
 }
 
 --- Names of the settings, in the order in which messages list them.

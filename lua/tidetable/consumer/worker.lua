@@ -475,11 +475,22 @@ function Worker:count_failure(records)
   return attempts
 end
 
+--- What a handler returned that says which records failed.
+---@class tidetable.PartialResponse
+---@field index integer|nil  of the first record that failed; nil: one that is not in the batch
+---@field response table     as the handler returned it
+local Partial = {}
+
+function Partial:__tostring()
+  return self.index and ("the handler failed from record %d of the batch on"):format(self.index)
+    or "batch_item_failures contains a number that is no record of the batch"
+end
+
 local function batch_failed(self, records, failure)
   local _, err = core.consumer_failure("BATCH_FAILED", ("consumer %s: records %d to %d: %s"):format(
     self.consumer.name, records[1].sequence_number, records[#records].sequence_number,
     tostring(failure)))
-  err.reason = failure
+  err.reason = getmetatable(failure) == Partial and failure.response or failure
   return nil, err, "BATCH_FAILED"
 end
 
@@ -488,14 +499,69 @@ local function is_interrupt(failure)
   return type(failure) == "string" and failure:find("interrupted!$") ~= nil
 end
 
+--- Returns the partial response in a handler's result; nil if it says that no record failed.
+local function partial_response(result, records)
+  local failures = type(result) == "table" and rawget(result, "batch_item_failures")
+  if type(failures) ~= "table" or next(failures) == nil then
+    return nil
+  end
+  local indexes, first = {}, math.huge
+  for i, record in ipairs(records) do
+    indexes[record.sequence_number] = i
+  end
+  for _, number in next, failures do
+    first = math.min(first, indexes[number] or 0)
+  end
+  return setmetatable({ index = first > 0 and first or nil, response = result }, Partial)
+end
+
+--- Returns the handler with a partial response turned into a refusal.
+local function refusing(handler, records)
+  local function finish(result, ...)
+    local partial = partial_response(result, records)
+    if partial then
+      return nil, partial
+    end
+    return result, ...
+  end
+  return function(tx)
+    return finish(handler(records, tx))
+  end
+end
+
+--- Makes the first records of the batch in hand the batch, and the others those that follow.
+function Worker:divide(records, count)
+  local first, rest = { bytes = 0 }, { bytes = 0 }
+  for i, record in ipairs(records) do
+    local part = i <= count and first or rest
+    part[#part + 1], part.bytes = record, part.bytes + record.size_bytes
+  end
+  for _, record in ipairs(self.gathered or {}) do
+    rest[#rest + 1], rest.bytes = record, rest.bytes + record.size_bytes
+  end
+  self.records, self.gathered = first, rest
+end
+
+--- Divides a batch that failed, if that is no failed attempt: before the first record that the
+--- handler named; in halves if the batch was too big for a transaction, or the settings say so.
+local function was_divided(self, records, failure, code)
+  local index = getmetatable(failure) == Partial and failure.index or nil
+  if index and index > 1 then
+    self:divide(records, index - 1)
+  elseif #records > 1 and (code == "TOO_BIG" or self.settings.bisect) then
+    self:divide(records, #records // 2)
+  else
+    return false
+  end
+  return true
+end
+
 --- Runs the handler. Returns true; or false, the failure and its code. An interrupt is raised,
 --- because it is no failed attempt.
 function Worker:attempt(handler, records)
   local slot = self.slot
   core.worker_handles(self.database.core, slot, true)
-  local ok, result, err, code = pcall(self.commit, self, records, function(tx)
-    return handler(records, tx)
-  end)
+  local ok, result, err, code = pcall(self.commit, self, records, refusing(handler, records))
   if not core.is_closed(self.database.core) then
     core.worker_handles(self.database.core, slot, false)
   end
@@ -544,6 +610,8 @@ function Worker:handle(handler, seconds)
       return nil, failure, failure_code
     end
     return self:back_off(1)
+  elseif was_divided(self, records, failure, failure_code) then
+    return self:handle(handler, seconds)
   end
   local attempts
   attempts, err, code = self:count_failure(records)
