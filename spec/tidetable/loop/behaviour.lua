@@ -116,6 +116,27 @@ return function(loop, describe, it, before_each, after_each)
       child:close()
     end)
 
+    it("a consumer and its handler wait beside other coroutines, and stop ends a wait", function()
+      local consumer = assert(db:consumer("c", { source = orders }))
+      local count = 0
+      loop.run({ function()
+        assert.is_true(consumer:run(function(records)
+          count = count + #records
+          loop.sleep(0.001)
+        end))
+      end, function()
+        for i = 1, 10 do
+          assert(orders:put { id = tostring(i) })
+          loop.sleep(0.002)
+        end
+        while count < 10 do loop.sleep(0.002) end
+        loop.sleep(0.01)
+        consumer:stop()
+      end })
+      assert.equal(10, count)
+      assert.is_false(consumer:describe().has_owner)
+    end)
+
     it("a pause begins when it is asked for, after a callback that ran for long", function()
       local paused
       loop.run({ function()
