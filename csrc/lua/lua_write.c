@@ -107,6 +107,22 @@ static int choose_item(const struct write_call *call, bool has_update, struct sl
 	return 0;
 }
 
+/* Pushes a buffer for the item that the call returns; nil, and returns NULL, if it returns none. A
+ * userdata with a finalizer costs as much as the evaluation of a small expression. */
+static struct buffer *push_copy(lua_State *L)
+{
+	if (lua_tointeger(L, 6) != RETURN_NONE || lua_toboolean(L, 7))
+		return &new_lua_buffer(L)->bytes;
+	lua_pushnil(L);
+	return NULL;
+}
+
+/* Returns true if there is an item to return. */
+static bool has_copy(const struct buffer *copy)
+{
+	return copy && copy->len;
+}
+
 /* Copies the item that the call returns: the one chosen by choose_item or, if wanted, the item that
  * failed the condition. The item is copied because pushing it may run finalizers that use the
  * handle. err is the result of the write. */
@@ -115,6 +131,8 @@ static int copy_item(lua_State *L, const struct write_call *call, int err, struc
 {
 	struct slice item = slice_of(NULL, 0);
 
+	if (!copy)
+		return err;
 	if (!err)
 		err = choose_item(call, !lua_isnil(L, 4), &item, failure);
 	else if (err == ERR_CONDITION_FAILED && call->wants_failed)
@@ -160,7 +178,7 @@ static int write_and_commit(lua_State *L)
 
 	lua_settop(L, 7);
 	luaL_checkstack(L, 12, NULL);
-	copy = &new_lua_buffer(L)->bytes;
+	copy = push_copy(L);
 	call.table = check_table(L, 1, &call.database);
 	err = prepare_write(L, &call, &positions, &failure);
 	if (err)
@@ -173,9 +191,10 @@ static int write_and_commit(lua_State *L)
 	if (err)
 		return return_failure(L, &failure);
 	err = write_in_transaction(L, &call, copy, &failure);
-	if (copy->len)
+	if (has_copy(copy))
 		push_in_transaction(L, call.database, buffer_slice(copy));
-	buffer_release(copy);    /* the collector does not count this memory */
+	if (copy)
+		buffer_release(copy);    /* the collector does not count this memory */
 	if (err)
 		tide_abort(call.database->tide);
 	else
@@ -200,14 +219,14 @@ static int tx_write(lua_State *L)
 	lua_settop(L, 7);
 	call.table = check_table(L, 1, &call.database);
 	check_deadline(L, call.database);
-	copy = &new_lua_buffer(L)->bytes;
+	copy = push_copy(L);
 	err = prepare_write(L, &call, &positions, &failure);
 	if (!err && positions.is_wrong)
 		return push_positions(L, &positions);
 	if (!err)
 		err = write_in_transaction(L, &call, copy, &failure);
 	lua_pushboolean(L, 1);
-	if (copy->len) {
+	if (has_copy(copy)) {
 		push_item(L, buffer_slice(copy));
 		buffer_release(copy);    /* the collector does not count this memory */
 	}
@@ -233,7 +252,7 @@ static int evaluate_write(lua_State *L)
 	int err;
 
 	lua_settop(L, 9);
-	copy = &new_lua_buffer(L)->bytes;
+	copy = push_copy(L);
 	call.table = check_table(L, 1, &call.database);
 	snapshot = check_held(L, check_type(L, 8, SNAPSHOT_TYPE));
 	old = lua_isnil(L, 9) ? slice_of(NULL, 0) : check_item_bytes(L, 9);
@@ -250,7 +269,7 @@ static int evaluate_write(lua_State *L)
 	else
 		lua_pushlstring(L, (const char *)call.change.new_item.data,
 			call.change.new_item.len);
-	if (copy->len)
+	if (has_copy(copy))
 		push_item(L, buffer_slice(copy));
 	return err ? return_failed(L, &failure, lua_gettop(L) > 11 ? 12 : 0) :
 		lua_gettop(L) - 10;
