@@ -6,25 +6,12 @@
 #include "table/consume.h"
 #include "tide_consumer.h"
 
-static struct position position_of(enum tide_from from, uint64_t at)
-{
-	static const enum position_kind kinds[] = {
-		[TIDE_TRIM_HORIZON] = POSITION_TRIM_HORIZON,
-		[TIDE_LATEST] = POSITION_LATEST,
-		[TIDE_AT] = POSITION_AT,
-		[TIDE_AFTER] = POSITION_AFTER,
-		[TIDE_TIME] = POSITION_TIME,
-	};
-
-	return (struct position){ kinds[from], at };
-}
-
 int tide_create_consumer(struct tide *tide, const struct tide_consumer_spec *spec,
 	struct failure *failure)
 {
 	struct consume_spec consume = {
 		.name = spec->name, .stream = spec->stream,
-		.from = position_of(spec->from, spec->at), .shards = spec->shards,
+		.from = tide_position(spec->from, spec->at), .shards = spec->shards,
 		.settings = spec->settings,
 	};
 	uint64_t id;
@@ -66,7 +53,7 @@ int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from
 	int err = tide_begin(tide, failure);
 
 	return err ? err : tide_end(tide, consume_move(&tide->transaction, name,
-		position_of(from, at), failure), failure);
+		tide_position(from, at), failure), failure);
 }
 
 const uint8_t *tide_opening(const struct tide *tide)

@@ -111,6 +111,11 @@ const struct table *tide_find_cached(const struct tide *tide, struct tide_table 
 uint64_t tide_view_streams(struct tide *tide, const struct read_view *snapshot,
 	struct view_of_streams *view);
 
+/* --- feeds.c --- */
+
+/* Returns a start position, which must not be TIDE_CONSUMER. */
+struct position tide_position(enum tide_from from, uint64_t at);
+
 /* --- snapshot.c --- */
 
 struct tide_snapshot {

@@ -35,8 +35,7 @@ static int start_at_consumer(struct feed *feed, uint32_t stream, uint64_t id,
 	return err ? fail(failure, err) : feed_resume(feed, stream, row.position, view, failure);
 }
 
-int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
-	enum tide_from from, uint64_t at, struct failure *failure)
+struct position tide_position(enum tide_from from, uint64_t at)
 {
 	static const enum position_kind kinds[] = {
 		[TIDE_TRIM_HORIZON] = POSITION_TRIM_HORIZON,
@@ -45,6 +44,13 @@ int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
 		[TIDE_AFTER] = POSITION_AFTER,
 		[TIDE_TIME] = POSITION_TIME,
 	};
+
+	return (struct position){ kinds[from], at };
+}
+
+int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
+	enum tide_from from, uint64_t at, struct failure *failure)
+{
 	struct tide_feed *feed = memory_alloc_zeroed(sizeof *feed);
 	struct view_of_streams view;
 	struct read_view snapshot;
@@ -58,8 +64,7 @@ int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
 		tide_view_streams(tide, &snapshot, &view);
 		err = from == TIDE_CONSUMER ?
 			start_at_consumer(&feed->feed, stream, at, &view, failure) :
-			feed_start(&feed->feed, stream, (struct position){ kinds[from], at },
-				&view, failure);
+			feed_start(&feed->feed, stream, tide_position(from, at), &view, failure);
 		err = tide_read_end(tide, &snapshot, err, failure);
 	}
 	if (err)

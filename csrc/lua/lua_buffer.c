@@ -29,6 +29,20 @@ struct lua_buffer *take_lua_buffer(lua_State *L, int owner, int n, struct lua_bu
 	return *kept;
 }
 
+void push_names(lua_State *L, const struct buffer *names)
+{
+	struct source source = source_of(buffer_slice(names));
+	lua_Integer n = 0;
+
+	lua_newtable(L);
+	while (source_left(&source) > 0) {
+		struct slice name = source_counted(&source);
+
+		lua_pushlstring(L, (const char *)name.data, name.len);
+		lua_rawseti(L, -2, ++n);
+	}
+}
+
 static int release_lua_buffer(lua_State *L)
 {
 	struct lua_buffer *buffer = check_type(L, 1, LUA_BUFFER_TYPE);

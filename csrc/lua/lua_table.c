@@ -142,20 +142,11 @@ static int table_names(lua_State *L)
 	struct database *database = check_database(L, 1);
 	struct buffer *names = &new_lua_buffer(L)->bytes;
 	struct failure failure;
-	struct source source;
-	lua_Integer n = 0;
 
 	check_database(L, 1);
 	if (tide_table_names(database->tide, names, &failure))
 		return return_failure(L, &failure);
-	source = source_of(buffer_slice(names));
-	lua_newtable(L);
-	while (source_left(&source) > 0) {
-		struct slice name = source_counted(&source);
-
-		lua_pushlstring(L, (const char *)name.data, name.len);
-		lua_rawseti(L, -2, ++n);
-	}
+	push_names(L, names);
 	return 1;
 }
 
