@@ -154,6 +154,14 @@ static int keep_settings(struct tide *tide, struct consumer_row *row)
 	return buffer_error(&tide->scratch);
 }
 
+/* Reads the progress of a consumer whose row exists. */
+static int read_progress(struct progress_row *progress, struct txn *txn, uint64_t id)
+{
+	int err = progress_read(progress, txn, id, 0);
+
+	return err == END ? ERR_CORRUPT : err;
+}
+
 int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_consumer *consumer,
 	struct failure *failure)
 {
@@ -167,15 +175,15 @@ int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_con
 	if (!err)
 		err = keep_settings(tide, &consumer->row);
 	if (!err)
-		err = progress_read(&consumer->progress, snapshot.txn, consumer->row.id, 0);
-	else if (err == END)
-		fail_as(failure, ERR_NOT_FOUND,
+		err = read_progress(&consumer->progress, snapshot.txn, consumer->row.id);
+	if (err == END)
+		err = fail_as(failure, ERR_NOT_FOUND,
 			"Requested resource not found: Consumer: %.*s not found",
 			name.len > CONSUMER_NAME_MAX ? CONSUMER_NAME_MAX : (int)name.len,
 			(const char *)name.data);
-	if (err && err != END)
+	else if (err)
 		fail_about(failure, err, "consumer %.*s", (int)name.len, (const char *)name.data);
-	return tide_read_end(tide, &snapshot, err == END ? ERR_NOT_FOUND : err, failure);
+	return tide_read_end(tide, &snapshot, err, failure);
 }
 
 int tide_consumer_names(struct tide *tide, struct buffer *names, struct failure *failure)

@@ -305,6 +305,24 @@ static void check_finds_wrong_progress(struct tide *tide)
 	CHECK_EQUAL_UINT(problems_of(tide), 1);
 }
 
+/* A consumer without progress is damage, which is named. */
+static void missing_progress_is_damage(struct tide *tide)
+{
+	struct tide_consumer torn = created(tide, "torn", TIDE_LATEST, 0), other;
+	struct transaction *transaction = &tide->transaction;
+
+	created(tide, "victim", TIDE_LATEST, 0);
+	begin(tide);
+	transaction->changed = true;
+	MUST(consumer_remove(transaction->txn, slice_of_text("victim"), torn.row.id), failure);
+	commit(tide);
+	CHECK_EQUAL_INT(tide_describe_consumer(tide, slice_of_text("torn"), &other, &failure),
+		ERR_CORRUPT);
+	CHECK(strstr(failure.message, "torn"));
+	CHECK_EQUAL_INT(tide_move_consumer(tide, slice_of_text("torn"), TIDE_LATEST, 0, &failure),
+		ERR_CORRUPT);
+}
+
 int main(void)
 {
 	struct tide *tide = open_tide(tide_path("consume.tide"));
@@ -321,6 +339,7 @@ int main(void)
 	names_are_listed(tide);
 	check_clean(tide);
 	check_finds_wrong_progress(tide);
+	missing_progress_is_damage(tide);
 	tide_close(tide);
 	return 0;
 }

@@ -16,6 +16,7 @@ Batch.__name = "tidetable.batch"
 
 --- A worker that has lost its consumer joins again when the next batch is asked for.
 local function finish(worker, ok, err, code, ...)
+  worker:mark_handling(ok ~= true)
   if ok == nil and code == "LEASE_LOST" then
     worker:lose()
   end
@@ -70,6 +71,7 @@ local closes_loops = has_sound_break()
 function batches.iterate(worker, check)
   local function iterate()
     check()
+    worker:mark_handling(false)
     local records, err = worker:next(math.huge)
     if not records then
       worker:close()
@@ -79,6 +81,7 @@ function batches.iterate(worker, check)
       return nil
     end
     records.worker = worker
+    worker:mark_handling(true)
     return setmetatable(records, Batch)
   end
   if closes_loops then

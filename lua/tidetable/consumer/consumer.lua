@@ -22,6 +22,8 @@ local SHARDS = 64
 --- A consumer. Its position, its settings and its statistics are in the file.
 ---@class tidetable.Consumer
 ---@field name string
+---@field package id integer            of the consumer in the file; a later one of the same name
+---                                     has another id
 ---@field package database tidetable.Database
 ---@field package wait (fun(wakeup: tidetable.Wakeup, seconds: number|nil))|false  the option `wait`
 ---@field package worker tidetable.Worker|false  from the first batch until close
@@ -31,7 +33,7 @@ local SHARDS = 64
 local Consumer = {}
 Consumer.__index = Consumer
 Consumer.__name = "tidetable.consumer"
-Consumer.wait, Consumer.worker = false, false
+Consumer.id, Consumer.wait, Consumer.worker = 0, false, false
 Consumer.is_running, Consumer.is_stopping, Consumer.iteration = false, false, false
 
 function Consumer:__tostring()
@@ -113,13 +115,18 @@ function consumers.open(database, name, opts)
     if settings.are_given(opts) or positions.is_given(opts) or opts.shards then
       misuse('consumer: the option "source" is missing')
     end
-    ok, err, code = core.consumer_describe(database.core, name)
+    ok = true
   else
     ok, err, code = ensure(self, opts)
   end
-  if not ok then
+  local row
+  if ok then
+    row, err, code = core.consumer_describe(database.core, name)
+  end
+  if not row then
     return nil, err, code
   end
+  self.id = row.id
   return self
 end
 
@@ -255,6 +262,10 @@ end
 function Consumer:step(handler)
   check_handler(handler, "step")
   local _ <close>, worker = begin(self, "step")
+  if self.is_stopping then
+    self.is_stopping = false
+    return 0
+  end
   return worker:handle(handler, 0)
 end
 
@@ -288,7 +299,9 @@ end
 function Consumer:close()
   if self.is_running then
     misuse("close: this consumer is running; call stop")
-  elseif self.worker then
+  end
+  self.iteration = false
+  if self.worker then
     self.worker:close()
   end
 end

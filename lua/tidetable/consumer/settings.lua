@@ -34,14 +34,24 @@ local defaults = {
   bisect = false, lease = 10, backoff = 0.1,
 }
 
+--- Returns the check of a number of seconds from `least` on, which can be stored.
+local function finite_seconds(least)
+  return function(value)
+    local wrong = options.seconds(value)
+    if wrong or value < least or value == math.huge then
+      return wrong or ("a finite number of seconds from %g"):format(least)
+    end
+  end
+end
+
 local known = {
   batch_size = options.integer_from(1),
   batch_bytes = options.integer_from(1),
-  window = options.seconds,
+  window = finite_seconds(0),
   mode = options.one_of { "optimistic", "locked" },
-  handler_limit = options.seconds,
+  handler_limit = finite_seconds(1),
   max_attempts = options.integer_from(1),
-  bisect = "boolean", lease = options.seconds, backoff = options.seconds,
+  bisect = "boolean", lease = finite_seconds(1), backoff = finite_seconds(0),
 }
 
 --- Names of the settings, in the order in which messages list them.
@@ -92,7 +102,10 @@ end
 function settings.complete(stored)
   local complete = {}
   for _, name in ipairs(names) do
-    complete[name] = stored[name] == nil and defaults[name] or stored[name]
+    complete[name] = stored[name]
+    if complete[name] == nil then
+      complete[name] = defaults[name]
+    end
   end
   return complete
 end

@@ -19,8 +19,12 @@ local OPTIMISTIC_RUNS = 3
 local STANDBY = 0.05
 --- Seconds between two tests, while records are handled, whether the consumer is paused.
 local VERIFY_EVERY = 0.05
+--- Number of beats in a lease.
+local BEATS = 3
 --- Maximum number of seconds of one wait, after which the worker beats.
 local WAIT_MAX = 1
+--- Seconds after a failure of the library that is no attempt.
+local TEMPORARY_PAUSE = 0.1
 --- Seconds between two looks at a clock that replaces the process's.
 local CLOCK_INTERVAL = 0.01
 --- Maximum number of seconds between two attempts.
@@ -43,7 +47,7 @@ local final = {
 ---@field database tidetable.Database
 ---@field number integer          its number in this opening of the database
 ---@field slot integer|nil        its slot in the shared page
----@field id integer|nil          id of the consumer; nil: never joined
+---@field id integer              id of the consumer
 ---@field epoch integer|nil       nil: it does not own the consumer
 ---@field position integer        position of the consumer
 ---@field settings tidetable.ConsumerSettings
@@ -66,7 +70,7 @@ function workers.new(consumer)
   local database = consumer.database
   database.worker_count = database.worker_count + 1
   return setmetatable({
-    consumer = consumer, database = database, number = database.worker_count,
+    consumer = consumer, id = consumer.id, database = database, number = database.worker_count,
     position = 0, attempts = 0, largest = 0, verified_at = 0,
     is_verified = false,
   }, Worker)
@@ -101,10 +105,10 @@ end
 --- replaced the clock and nothing else in this thread can advance it, advances it.
 function Worker:sleep_until(deadline)
   while not self.consumer.is_stopping and core.process_elapsed() < deadline do
-    core.worker_beat(self.database.core, self.slot)
+    core.worker_beat(self.database.core, self.slot or 0)
     local left, ok, err, code = deadline - core.process_elapsed(), true, nil, nil
     if not core.is_clock_replaced() then
-      ok, err, code = self:doze(math.min(left, WAIT_MAX))
+      ok, err, code = self:doze(math.min(left, WAIT_MAX, self.settings.lease / BEATS))
     elseif wait.loop(self.consumer.wait or self.database.wait) then
       ok, err, code = self:doze(CLOCK_INTERVAL)
     else
@@ -147,9 +151,9 @@ end
 --- Reads the consumer. Returns CONSUMER_GONE if it was deleted after this worker had found it.
 function Worker:describe()
   local row, err, code = core.consumer_describe(self.database.core, self.consumer.name)
-  if not row and code ~= "NOT_FOUND" or not row and not self.id then
+  if not row and code ~= "NOT_FOUND" then
     return nil, err, code
-  elseif not row or self.id and row.id ~= self.id then
+  elseif not row or row.id ~= self.id then
     return gone(self)
   end
   self.verified_at, self.is_verified = core.elapsed(), true
@@ -179,6 +183,20 @@ function Worker:take_slot(id)
   return true
 end
 
+--- Turns the end of the stream into the error of a consumer.
+local function ended(self, err, code)
+  local name = self.consumer.name
+  if code ~= "STREAM_ENDED" and code ~= "NOT_FOUND" then
+    return nil, err, code
+  end
+  local _, _, missing = core.stream_of(self.database.core, self.source, "")
+  if err.message:find("its table was deleted", 1, true)
+      or code == "NOT_FOUND" and missing == "NOT_FOUND" then
+    return core.consumer_failure("SOURCE_GONE", ("consumer %s: %s"):format(name, err.message))
+  end
+  return core.consumer_failure("STREAM_GAP", ("consumer %s: %s"):format(name, err.message))
+end
+
 --- Becomes the owner. Returns false if the consumer is paused, or has an owner that is alive; nil,
 --- err, code on failure.
 function Worker:join()
@@ -202,12 +220,13 @@ function Worker:join()
     end
     return nil, position, code
   end
-  self.id, self.epoch, self.position = row.id, epoch, position
+  self.epoch, self.position = epoch, position
   self.attempts, self.largest = row.attempts, row.largest_batch
   self.reader, err, code = readers.of_consumer(self.database, row.stream ~= 0 and row.stream or nil,
     row.id, self.consumer.wait or nil)
   if not self.reader then
-    return nil, err, code
+    self:leave()
+    return ended(self, err, code)
   end
   return true
 end
@@ -223,18 +242,24 @@ function Worker:verify()
     return true
   end
   if row.epoch == self.epoch then
-    wait.try(self.database, core.consumer_leave, self.database.core, self.id, self.epoch)
+    self:leave()
   end
   self:lose()
   return false
 end
 
---- Leaves the consumer, so that another worker can join at once.
-function Worker:close()
+--- Lets another worker join, if this one is the owner. A failure is ignored: the other one then
+--- joins after the lease.
+function Worker:leave()
   if self.epoch then
     pcall(wait.try, self.database, core.consumer_leave, self.database.core, self.id, self.epoch)
   end
   self:lose()
+end
+
+--- Leaves the consumer for good.
+function Worker:close()
+  self:leave()
   if self.slot and not core.is_closed(self.database.core) then
     core.worker_leave(self.database.core, self.slot)
   end
@@ -250,20 +275,21 @@ end
 
 Worker.__close = Worker.close
 
--- Reading --------------------------------------------------------------------
-
---- Turns the end of the stream into the error of a consumer.
-local function ended(self, err, code)
-  local name = self.consumer.name
-  if code ~= "STREAM_ENDED" and code ~= "NOT_FOUND" then
-    return nil, err, code
+--- A worker that was dropped gives its slot back.
+function Worker:__gc()
+  if self.slot and not core.is_closed(self.database.core) then
+    core.worker_leave(self.database.core, self.slot)
   end
-  local _, _, missing = core.stream_of(self.database.core, self.source, "")
-  if missing == "NOT_FOUND" and err.message:find "deleted" then
-    return core.consumer_failure("SOURCE_GONE", ("consumer %s: %s"):format(name, err.message))
-  end
-  return core.consumer_failure("STREAM_GAP", ("consumer %s: %s"):format(name, err.message))
 end
+
+--- Notes that the program handles a batch, or that it has ended to.
+function Worker:mark_handling(is_handling)
+  if self.slot and not core.is_closed(self.database.core) then
+    core.worker_handles(self.database.core, self.slot, is_handling)
+  end
+end
+
+-- Reading --------------------------------------------------------------------
 
 --- Returns how many seconds the batch is held back for more records.
 local function held_back(self, records)
@@ -304,6 +330,9 @@ end
 --- Waits for records, at most until the deadline. Returns false if the consumer was lost.
 function Worker:wait_for_records(records, deadline)
   local seconds = deadline - core.process_elapsed()
+  if self.settings.lease / BEATS < WAIT_MAX then
+    seconds = math.min(seconds, self.settings.lease / BEATS)
+  end
   if #records > 0 then
     seconds = math.min(seconds, held_back(self, records))
   end
@@ -373,8 +402,14 @@ function Worker:next(seconds)
     if owns and not self.records then
       self.records, err, code = self:read(deadline)
     end
-    if err then
+    local is_over = core.process_elapsed() >= deadline
+    if err and (is_over or not temporary[code]) then
       return nil, err, code
+    elseif err then
+      owns, err, code = self:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
+      if not owns then
+        return nil, err, code
+      end
     elseif self.records then
       return self.records
     elseif core.process_elapsed() >= deadline then
@@ -422,9 +457,10 @@ local function count_handlers(database, thread, change)
 end
 
 --- Returns a function that calls fn. While it runs, plain writes raise NESTED (wait.lua).
-local function as_handler(database, fn)
+local function as_handler(database, slot, fn)
   return function(tx)
     local thread = coroutine.running()
+    core.worker_handles(database.core, slot, true)    -- each run has the whole limit
     count_handlers(database, thread, 1)
     local _ <close> = setmetatable({}, { __close = function()
       count_handlers(database, thread, -1)
@@ -441,7 +477,7 @@ end
 function Worker:commit(records, fn)
   local database, limit = self.database, self.settings.handler_limit
   local from, to = self.position, records[#records].sequence_number
-  fn = as_handler(database, fn)
+  fn = as_handler(database, self.slot, fn)
   local function advance()
     return core.consumer_advance(database.core, self.id, self.epoch, from, to, #records)
   end
@@ -494,6 +530,18 @@ local function batch_failed(self, records, failure)
   return nil, err, "BATCH_FAILED"
 end
 
+--- The metatable of errors of the library.
+local error_type = getmetatable(select(2, core.consumer_failure("BATCH_FAILED", "")))
+
+--- Returns the code of a failure that the handler raised or returned, if it is one of the library
+--- that is no attempt, or that the batch was too big. Any other code there is a failed attempt.
+local function handler_code(failure)
+  if type(failure) == "table" and getmetatable(failure) == error_type then
+    local code = rawget(failure, "code")
+    return (temporary[code] or code == "TOO_BIG") and code or nil
+  end
+end
+
 --- Returns true for the error by which the Lua command ends a program at Ctrl-C.
 local function is_interrupt(failure)
   return type(failure) == "string" and failure:find("interrupted!$") ~= nil
@@ -515,17 +563,22 @@ local function partial_response(result, records)
   return setmetatable({ index = first > 0 and first or nil, response = result }, Partial)
 end
 
---- Returns the handler with a partial response turned into a refusal.
-local function refusing(handler, records)
-  local function finish(result, ...)
+--- Returns the handler with a partial response turned into a refusal. Notes in `outcome` whether it
+--- raised or refused, since failures of the commit are others.
+local function watched(handler, records, outcome)
+  local function finish(result, second, ...)
     local partial = partial_response(result, records)
     if partial then
-      return nil, partial
+      result, second = nil, partial
     end
-    return result, ...
+    outcome.is_refused = not succeeded(result, second)
+    return result, second, ...
   end
   return function(tx)
-    return finish(handler(records, tx))
+    outcome.is_running, outcome.is_refused = true, false
+    local results = table.pack(finish(handler(records, tx)))
+    outcome.is_running = false
+    return table.unpack(results, 1, results.n)
   end
 end
 
@@ -559,18 +612,19 @@ end
 --- Runs the handler. Returns true; or false, the failure and its code. An interrupt is raised,
 --- because it is no failed attempt.
 function Worker:attempt(handler, records)
-  local slot = self.slot
-  core.worker_handles(self.database.core, slot, true)
-  local ok, result, err, code = pcall(self.commit, self, records, refusing(handler, records))
-  if not core.is_closed(self.database.core) then
-    core.worker_handles(self.database.core, slot, false)
-  end
+  local outcome = {}
+  local ok, result, err, code = pcall(self.commit, self, records,
+    watched(handler, records, outcome))
+  self:mark_handling(false)
   if not ok and is_interrupt(result) then
     error(result, 0)
+  elseif not ok and outcome.is_running then
+    return false, result, handler_code(result)
   elseif not ok then
-    return false, result, type(result) == "table" and result.code or nil
+    return false, result, type(result) == "table" and rawget(result, "code") or nil
   elseif result ~= true then
-    return false, err, code
+    return false, err, outcome.is_refused and handler_code(err) or not outcome.is_refused and code
+      or nil
   end
   return true
 end

@@ -66,6 +66,7 @@ describe("a consumer", function()
     assert.equal(0.5, about.settings.window)
     assert.equal(4, about.settings.batch_size)
     assert.equal("optimistic", about.settings.mode)
+    assert.is_false(about.settings.bisect)
     about.settings, about.created_at = nil, nil
     assert.same({ name = "c", source = "orders", position = 4, last_sequence_number = 10,
       is_paused = false, has_owner = true, attempts = 0, records = 4, batches = 1, failures = 0,
@@ -86,7 +87,7 @@ describe("a consumer", function()
     helper.refused("NOT_FOUND", consumer:describe())
     helper.refused("NOT_FOUND", consumer:pause())
     helper.refused("NOT_FOUND", consumer:seek { from = "LATEST" })
-    helper.refused("NOT_FOUND", consumer:step(function() end))
+    helper.refused("CONSUMER_GONE", consumer:step(function() end))
     helper.refused("NOT_FOUND", db:consumer "a.1")
   end)
 
@@ -114,6 +115,11 @@ describe("a consumer", function()
     helper.misuse('"source" is missing', db.consumer, db, "c", { from = "LATEST" })
     helper.misuse("only one of", db.consumer, db, "c", { source = "orders", at = 1, after = 1 })
     helper.misuse("source", db.consumer, db, "c", { source = {} })
+    for _, wrong in ipairs { { lease = 0.5 }, { backoff = math.huge }, { window = -1 },
+      { handler_limit = 0 } } do
+      wrong.source = "orders"
+      helper.misuse("number of seconds from", db.consumer, db, "c", wrong)
+    end
     assert.same({}, db:list_consumers())
   end)
 

@@ -62,6 +62,21 @@ for _, mode in ipairs { "optimistic", "locked" } do
       assert.same({ 10, 0, 5 }, { about.position, about.attempts, about.failures })
     end)
 
+    it("can't pass a failure off as one of the library", function()
+      local strict = setmetatable({}, { __index = function() error "no such field" end })
+      for _, cause in ipairs { { code = "FULL" }, { code = "CONSUMER_GONE" }, strict } do
+        local consumer = assert(db:consumer("d", { source = "orders", mode = mode, backoff = 0,
+          max_attempts = 2 }))
+        local err = helper.refused("BATCH_FAILED", consumer:run(function() error(cause) end))
+        assert.is_true(rawequal(cause, err.reason))
+        err = helper.refused("BATCH_FAILED",
+          consumer:run(function() return nil, "other", "LEASE_LOST" end))
+        assert.equal("other", err.reason)
+        assert.equal(3, consumer:describe().failures)
+        assert(consumer:delete())
+      end
+    end)
+
     it("that always fails ends the run after max_attempts, with the cause", function()
       local consumer, cause = open { max_attempts = 3 }, { "any value" }
       local err = helper.refused("BATCH_FAILED", consumer:run(function() error(cause) end))
@@ -226,7 +241,68 @@ describe("a worker", function()
     db = helper.open()
     orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
     assert(db:create_table { name = "totals", partition_key = "id" })
-    consumer = assert(db:consumer("c", { source = "orders", lease = 0.3 }))
+    consumer = assert(db:consumer("c", { source = "orders", lease = 1 }))
+  end)
+
+  it("that waits is bound to the consumer that it has opened, not to its name", function()
+    assert(orders:put { id = "1" })
+    assert(consumer:pause())
+    local again = assert(db:consumer "c")
+    assert(again:delete())
+    assert(db:consumer("c", { source = "orders" }))
+    helper.refused("CONSUMER_GONE", consumer:step(error))
+    helper.refused("CONSUMER_GONE", consumer:run(error))
+  end)
+
+  it("is released when the program drops it", function()
+    for _ = 1, 600 do
+      assert.equal(0, assert(db:consumer "c"):step(error))
+      collectgarbage()
+    end
+  end)
+
+  it("does not end because the database is busy", function()
+    assert(orders:put { id = "1" })
+    local busy = helper.open { busy_timeout = 0 }
+    local waiting = assert(busy:consumer "c")
+    local child = helper.child [[
+      db:transact(function()
+        pause()
+      end)
+    ]]
+    child:paused()
+    helper.refused("BUSY", waiting:step(error))
+    child:go()
+    child:close()
+    assert.is_true(waiting:run(function() waiting:stop() end))
+  end)
+
+  it("finds that its table was made anew under the same name", function()
+    assert(db:delete_table "orders")
+    assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    helper.refused("SOURCE_GONE", consumer:run(error))
+  end)
+
+  it("may stop before a step, and ends a loop over batches by close", function()
+    for i = 1, 3 do assert(orders:put { id = tostring(i) }) end
+    consumer:stop()
+    assert.equal(0, consumer:step(error))
+    local iterate = consumer:batches()
+    assert.equal(3, #iterate())
+    consumer:close()
+    helper.misuse("the iteration has ended", iterate)
+    assert.equal(3, consumer:step(function() end))
+  end)
+
+  it("keeps its consumer while the program handles a batch of a loop", function()
+    assert(orders:put { id = "1" })
+    local other = assert(db:consumer "c")
+    for batch in consumer:batches() do
+      os.execute "sleep 1.3"
+      assert.equal(0, other:step(error))
+      assert(batch:commit())
+      consumer:stop()
+    end
   end)
 
   it("is the only one of its consumer until it leaves", function()
@@ -241,7 +317,7 @@ describe("a worker", function()
   end)
 
   it("holds a batch back for the window of its first record", function()
-    assert(db:consumer("c", { source = "orders", lease = 0.3, window = 0.2, update = true }))
+    assert(db:consumer("c", { source = "orders", lease = 1, window = 0.2, update = true }))
     assert(orders:put { id = "1" })
     assert.equal(0, consumer:step(error))
     local before = core.elapsed()
