@@ -28,7 +28,8 @@ local words = {
     transactwrite = "transact", transactwriteitems = "transact", transactgetitems = "transact",
     begin = "transact", transaction = "transact", atomic = "transact", droptable = "delete_table",
     opentable = "table", gettable = "table", tables = "list_tables", streams = "list_streams",
-    subscribe = "stream", watch = "stream", changes = "stream", verify = "check", flush = "sync",
+    subscribe = "stream", watch = "stream", changes = "stream", consumers = "list_consumers",
+    verify = "check", flush = "sync",
     stats = "info", describe = "info", dump = "backup", copy = "backup",
     compact = "tidetable.compact", vacuum = "tidetable.compact",
   },
@@ -36,6 +37,10 @@ local words = {
   stream = {
     read = "next", poll = "next", getrecords = "records", iterate = "records", each = "records",
     follow = "records", subscribe = "records", tail = "records", describestream = "describe",
+  },
+  consumer = {
+    subscribe = "run", consume = "run", start = "run", poll = "step", next = "step",
+    rewind = "seek", skip = "seek", reset = "seek", commit = "batches", unpause = "resume",
   },
   wakeup = { fd = "pollfd", getfd = "pollfd", fileno = "pollfd" },
   set = { contains = "has", includes = "has", insert = "add", delete = "remove" },

@@ -7,6 +7,7 @@
 local core = require "tidetable.core"
 local optimistic = require "tidetable.optimistic"
 local readers = require "tidetable.stream.reader"
+local responses = require "tidetable.consumer.response"
 local settings = require "tidetable.consumer.settings"
 local transactions = require "tidetable.transaction"
 local wait = require "tidetable.wait"
@@ -511,30 +512,25 @@ function Worker:count_failure(records)
   return attempts
 end
 
---- What a handler returned that says which records failed.
----@class tidetable.PartialResponse
----@field index integer|nil  of the first record that failed; nil: one that is not in the batch
----@field response table     as the handler returned it
-local Partial = {}
-
-function Partial:__tostring()
-  return self.index and ("the handler failed from record %d of the batch on"):format(self.index)
-    or "batch_item_failures contains a number that is no record of the batch"
+--- Returns the text of anything that a handler can raise.
+local function text_of(failure)
+  local ok, text = pcall(tostring, failure)
+  return ok and text or ("a %s without text"):format(type(failure))
 end
 
 local function batch_failed(self, records, failure)
   local _, err = core.consumer_failure("BATCH_FAILED", ("consumer %s: records %d to %d: %s"):format(
     self.consumer.name, records[1].sequence_number, records[#records].sequence_number,
-    tostring(failure)))
-  err.reason = getmetatable(failure) == Partial and failure.response or failure
+    text_of(failure)))
+  err.reason = responses.is_partial(failure) and failure.response or failure
   return nil, err, "BATCH_FAILED"
 end
 
 --- The metatable of errors of the library.
 local error_type = getmetatable(select(2, core.consumer_failure("BATCH_FAILED", "")))
 
---- Returns the code of a failure that the handler raised or returned, if it is one of the library
---- that is no attempt, or that the batch was too big. Any other code there is a failed attempt.
+--- Returns the code of a failure that the handler raised or returned, if the library made it and it
+--- is TOO_BIG or a temporary failure. Otherwise returns nil: the attempt has failed.
 local function handler_code(failure)
   if type(failure) == "table" and getmetatable(failure) == error_type then
     local code = rawget(failure, "code")
@@ -547,27 +543,11 @@ local function is_interrupt(failure)
   return type(failure) == "string" and failure:find("interrupted!$") ~= nil
 end
 
---- Returns the partial response in a handler's result; nil if it says that no record failed.
-local function partial_response(result, records)
-  local failures = type(result) == "table" and rawget(result, "batch_item_failures")
-  if type(failures) ~= "table" or next(failures) == nil then
-    return nil
-  end
-  local indexes, first = {}, math.huge
-  for i, record in ipairs(records) do
-    indexes[record.sequence_number] = i
-  end
-  for _, number in next, failures do
-    first = math.min(first, indexes[number] or 0)
-  end
-  return setmetatable({ index = first > 0 and first or nil, response = result }, Partial)
-end
-
 --- Returns the handler with a partial response turned into a refusal. Notes in `outcome` whether it
 --- raised or refused, since failures of the commit are others.
 local function watched(handler, records, outcome)
   local function finish(result, second, ...)
-    local partial = partial_response(result, records)
+    local partial = responses.partial(result, records)
     if partial then
       result, second = nil, partial
     end
@@ -598,7 +578,7 @@ end
 --- Divides a batch that failed, if that is no failed attempt: before the first record that the
 --- handler named; in halves if the batch was too big for a transaction, or the settings say so.
 local function was_divided(self, records, failure, code)
-  local index = getmetatable(failure) == Partial and failure.index or nil
+  local index = responses.is_partial(failure) and failure.index or nil
   if index and index > 1 then
     self:divide(records, index - 1)
   elseif #records > 1 and (code == "TOO_BIG" or self.settings.bisect) then

@@ -64,7 +64,8 @@ for _, mode in ipairs { "optimistic", "locked" } do
 
     it("can't pass a failure off as one of the library", function()
       local strict = setmetatable({}, { __index = function() error "no such field" end })
-      for _, cause in ipairs { { code = "FULL" }, { code = "CONSUMER_GONE" }, strict } do
+      local silent = setmetatable({}, { __tostring = function() error "no text" end })
+      for _, cause in ipairs { { code = "FULL" }, { code = "CONSUMER_GONE" }, strict, silent } do
         local consumer = assert(db:consumer("d", { source = "orders", mode = mode, backoff = 0,
           max_attempts = 2 }))
         local err = helper.refused("BATCH_FAILED", consumer:run(function() error(cause) end))
@@ -134,7 +135,7 @@ for _, mode in ipairs { "optimistic", "locked" } do
         return response
       end))
       assert.equal(response, err.reason)
-      assert.is_truthy(err.message:find("no record of the batch", 1, true), err.message)
+      assert.is_truthy(err.message:find("no sequence number of the batch", 1, true), err.message)
       assert.is_nil(totals:get { id = "all" })
     end)
 
@@ -200,23 +201,25 @@ for _, mode in ipairs { "optimistic", "locked" } do
       helper.raises("CLOSED", kept.table, kept, "totals")
     end)
 
-    it("does not see a batch whose position was set by a command during it", function()
-      local consumer, runs = open { batch_size = 4 }, 0
-      local other = assert(helper.open():consumer "c")
-      if mode == "locked" then return end   -- the command would wait for the handler
-      consumer:run(function(records, tx)
-        runs = runs + 1
-        if runs == 1 then
-          add(records, tx)
-          assert(other:seek { at = 9 })
-        else
-          assert.equal("9", records[1].keys.id)
-          add(records, tx)
-          consumer:stop()
-        end
+    -- In mode "locked" the command would wait for the handler.
+    if mode == "optimistic" then
+      it("does not see a batch whose position was set by a command during it", function()
+        local consumer, runs = open { batch_size = 4 }, 0
+        local other = assert(helper.open():consumer "c")
+        consumer:run(function(records, tx)
+          runs = runs + 1
+          if runs == 1 then
+            add(records, tx)
+            assert(other:seek { at = 9 })
+          else
+            assert.equal("9", records[1].keys.id)
+            add(records, tx)
+            consumer:stop()
+          end
+        end)
+        assert.equal(19, totals:get({ id = "all" }).amount)
       end)
-      assert.equal(19, totals:get({ id = "all" }).amount)
-    end)
+    end
 
     it("ends with CONSUMER_GONE if the consumer is deleted", function()
       local consumer = open { batch_size = 1 }
