@@ -4,7 +4,7 @@
 /* --- finding and describing --- */
 
 /* Sets *id to the stream with this label, or to the newest stream of the table. Returns END if
- * there is no such stream; *has_table is then whether there is such a table. */
+ * there is no such stream, and then sets *has_table to true if the table exists. */
 static int find_stream(struct tide *tide, struct txn *txn, struct slice name,
 	struct slice label, uint32_t *id, bool *has_table)
 {

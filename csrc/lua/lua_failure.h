@@ -32,7 +32,7 @@ int return_failure(lua_State *L, const struct failure *failure);
 /* Raises the error object. For misuse, and for iterators, which can't return failures. */
 int raise_failure(lua_State *L, const struct failure *failure);
 
-/* Raises the error object of an error that needs no message of its own. */
+/* Raises the error object of an error, with the general message of its code. */
 int raise_error(lua_State *L, int err);
 
 /* Returns true to Lua if err is 0, otherwise nil, err, code. */

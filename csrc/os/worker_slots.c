@@ -8,9 +8,8 @@
  *     write the fields                    read the fields
  *     owner = taken and complete          if owner != word: the worker has left
  *
- * A slot whose owner has changed is skipped and not read again: its worker left during the call,
- * and the next one joined during the call. So no function loops on a slot, whatever the page
- * contains.
+ * A slot whose owner has changed is skipped and not read again, because its worker left and another
+ * one joined during the call. So no function loops on a slot, whatever bytes the page contains.
  *
  * A released slot keeps its fields and its count. The note of a stop contains the owner word for
  * which it was made, so it is valid after the release and ends with the next use of the slot.

@@ -6,8 +6,8 @@
  * to be the owner, one commits, and the other gets LEASE_LOST. Whether an owner is alive is for the
  * caller to decide.
  *
- * All functions return NOT_FOUND if there is no such consumer, unless they say otherwise, and
- * CORRUPT, NO_MEMORY, STORE.
+ * Functions that take a name return NOT_FOUND if no consumer has it. All functions can return
+ * CORRUPT, NO_MEMORY and STORE.
  */
 #ifndef TABLE_CONSUME_H
 #define TABLE_CONSUME_H

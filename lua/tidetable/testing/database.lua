@@ -97,8 +97,8 @@ function databases.new(opts)
   return db
 end
 
---- Returns what this module knows of a handle; raises an error if it did not open it, or if the
---- database is gone.
+--- Returns this module's data about a handle. Raises an error if the module did not open the
+--- handle, or if the database was removed.
 local function check_temporary(db, subject)
   local known = opened[db]
   if not known then
