@@ -1,5 +1,6 @@
 -- batch.lua - batches that a program takes itself: `for batch in consumer:batches() do`.
 
+local attempts = require "tidetable.consumer.attempt"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
 
@@ -35,7 +36,7 @@ function Batch:commit(fn)
   elseif self.worker.records ~= self then
     misuse("commit: this batch was committed or lost, or another one was asked for")
   end
-  return finish(self.worker, self.worker:commit(self, fn or function() end))
+  return finish(self.worker, attempts.commit(self.worker, self, fn or function() end))
 end
 
 options.methods(Batch, "batch")

@@ -1,21 +1,20 @@
--- worker.lua - a worker of a consumer: joins it, reads batches, commits them with their effects.
+-- worker.lua - a worker of a consumer: joins it, and handles its records batch by batch.
 --
 -- A worker owns its consumer from join to leave. The epoch of the consumer increases with each new
 -- owner and each command that sets the position. The commit of a batch verifies the epoch and the
 -- position in its transaction, so a worker that has lost the consumer stores nothing.
 
+local attempts = require "tidetable.consumer.attempt"
+local batch_reader = require "tidetable.consumer.batch_reader"
 local core = require "tidetable.core"
-local optimistic = require "tidetable.optimistic"
+local failures = require "tidetable.consumer.failure"
 local readers = require "tidetable.stream.reader"
-local responses = require "tidetable.consumer.response"
+local retries = require "tidetable.consumer.retry"
 local settings = require "tidetable.consumer.settings"
-local transactions = require "tidetable.transaction"
 local wait = require "tidetable.wait"
 
 local workers = {}
 
---- Runs of a handler on a snapshot before it runs under the write lock.
-local OPTIMISTIC_RUNS = 3
 --- Seconds between two tests whether the owner of the consumer is alive.
 local STANDBY = 0.05
 --- Seconds between two tests, while records are handled, whether the consumer is paused.
@@ -28,20 +27,6 @@ local WAIT_MAX = 1
 local TEMPORARY_PAUSE = 0.1
 --- Seconds between two looks at a clock that replaces the process's.
 local CLOCK_INTERVAL = 0.01
---- Maximum number of seconds between two attempts.
-local BACKOFF_MAX = 60
-
---- Failures of the library that are no attempt of a handler: the batch waits until they are over.
-local temporary = {
-  FULL = true, DISK_FULL = true, BUSY = true, NO_MEMORY = true, READERS_FULL = true,
-}
-
---- Failures after which the worker ends.
-local final = {
-  CONSUMER_GONE = true, SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true, CORRUPT = true,
-  CLOSED = true, FORKED = true, UNKNOWN_OUTCOME = true, FILE_GONE = true, FILE_REPLACED = true,
-  STORE = true, READ_ONLY = true,
-}
 
 ---@class tidetable.Worker
 ---@field consumer tidetable.Consumer
@@ -184,20 +169,6 @@ function Worker:take_slot(id)
   return true
 end
 
---- Turns the end of the stream into the error of a consumer.
-local function ended(self, err, code)
-  local name = self.consumer.name
-  if code ~= "STREAM_ENDED" and code ~= "NOT_FOUND" then
-    return nil, err, code
-  end
-  local _, _, missing = core.stream_of(self.database.core, self.source, "")
-  if err.message:find("its table was deleted", 1, true)
-      or code == "NOT_FOUND" and missing == "NOT_FOUND" then
-    return core.consumer_failure("SOURCE_GONE", ("consumer %s: %s"):format(name, err.message))
-  end
-  return core.consumer_failure("STREAM_GAP", ("consumer %s: %s"):format(name, err.message))
-end
-
 --- Becomes the owner. Returns false if the consumer is paused, or has an owner that is alive; nil,
 --- err, code on failure.
 function Worker:join()
@@ -227,7 +198,7 @@ function Worker:join()
     row.id, self.consumer.wait or nil)
   if not self.reader then
     self:leave()
-    return ended(self, err, code)
+    return batch_reader.ended(self, err, code)
   end
   return true
 end
@@ -290,92 +261,6 @@ function Worker:mark_handling(is_handling)
   end
 end
 
--- Reading --------------------------------------------------------------------
-
---- Returns how many seconds the batch is held back for more records.
-local function held_back(self, records)
-  if #records == 0 or self.settings.window == 0 then
-    return 0
-  end
-  return self.settings.window - (core.wall_clock(self.database.core) - records[1].created_at)
-end
-
---- Adds the records that are there. Returns true if the batch is full; nil, err, code if a record
---- can't be read and the batch is empty.
-function Worker:fill(records)
-  local limits, reader = self.settings, self.reader
-  local size = self.largest > 0 and math.min(self.largest, limits.batch_size) or limits.batch_size
-  while #records < size do
-    local record, err, code = reader:take_pending(), nil, nil
-    if not record then
-      record, err, code = reader:try(false)
-    end
-    if err then
-      if #records > 0 then
-        return true          -- the next batch gets the error
-      end
-      return nil, err, code
-    elseif not record then
-      return false
-    end
-    local bytes = records.bytes + record.size_bytes
-    if #records > 0 and bytes > limits.batch_bytes then
-      reader.pending = record
-      return true
-    end
-    records[#records + 1], records.bytes = record, bytes
-  end
-  return true
-end
-
---- Waits for records, at most until the deadline. Returns false if the consumer was lost.
-function Worker:wait_for_records(records, deadline)
-  local seconds = deadline - core.process_elapsed()
-  if self.settings.lease / BEATS < WAIT_MAX then
-    seconds = math.min(seconds, self.settings.lease / BEATS)
-  end
-  if #records > 0 then
-    seconds = math.min(seconds, held_back(self, records))
-  end
-  -- Without a limit the reader waits for at most a second.
-  local touched, err, code = self.reader:pause(seconds < math.huge and math.max(seconds, 0) or nil)
-  if touched == nil then
-    return nil, err, code
-  end
-  return self:verify()
-end
-
---- Reads a batch. Returns nil if there is none until the deadline, or the consumer was lost; nil,
---- err, code on failure.
-function Worker:read(deadline)
-  local records = self.gathered or { bytes = 0 }
-  self.gathered = records
-  while true do
-    local full, err, code = self:fill(records)
-    if full == nil then
-      return ended(self, err, code)
-    elseif full or #records > 0 and held_back(self, records) <= 0 then
-      self.gathered = nil
-      return records
-    end
-    if #records == 0 then
-      local continues
-      continues, err, code = core.check_end(self.reader.core, true)
-      if not continues then
-        return ended(self, err, code)
-      end
-    end
-    if core.process_elapsed() >= deadline or self.consumer.is_stopping then
-      return nil
-    end
-    local owns
-    owns, err, code = self:wait_for_records(records, deadline)
-    if not owns then
-      return nil, err, code
-    end
-  end
-end
-
 --- Makes this worker the owner, or verifies that it is. Returns false if it is not.
 function Worker:own()
   if self.epoch and core.elapsed() - self.verified_at < VERIFY_EVERY then
@@ -401,10 +286,10 @@ function Worker:next(seconds)
   while not self.consumer.is_stopping do
     local owns, err, code = self:own()
     if owns and not self.records then
-      self.records, err, code = self:read(deadline)
+      self.records, err, code = batch_reader.read(self, deadline)
     end
     local is_over = core.process_elapsed() >= deadline
-    if err and (is_over or not temporary[code]) then
+    if err and (is_over or not failures.temporary[code]) then
       return nil, err, code
     elseif err then
       owns, err, code = self:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
@@ -427,196 +312,6 @@ function Worker:next(seconds)
   end
 end
 
--- Handling -------------------------------------------------------------------
-
---- Returns true unless the first result is nil or false and there is a second.
-local function succeeded(first, second)
-  return first or second == nil
-end
-
---- Adds the check of the epoch and the new position to a function that runs under the write lock.
-local function locked(fn, advance)
-  return function(tx)
-    local results = table.pack(fn(tx))
-    if not succeeded(results[1], results[2]) then
-      return table.unpack(results, 1, results.n)
-    end
-    local ok, err, code = advance()
-    if not ok then
-      return nil, err, code
-    end
-    return table.unpack(results, 1, results.n)
-  end
-end
-
---- Counts the handlers that a coroutine is in.
-local function count_handlers(database, thread, change)
-  local handlers = database.handlers or setmetatable({}, { __mode = "k" })
-  database.handlers = handlers
-  local count = (handlers[thread] or 0) + change
-  handlers[thread] = count > 0 and count or nil
-end
-
---- Returns a function that calls fn. While it runs, plain writes raise NESTED (wait.lua).
-local function as_handler(database, slot, fn)
-  return function(tx)
-    local thread = coroutine.running()
-    core.worker_handles(database.core, slot, true)    -- each run has the whole limit
-    count_handlers(database, thread, 1)
-    local _ <close> = setmetatable({}, { __close = function()
-      count_handlers(database, thread, -1)
-    end })
-    return fn(tx)
-  end
-end
-
---- Runs fn(tx), and moves the position in the same transaction. If fn returns nil or false and a
---- second value, nothing is stored, and these are the results.
----@param records tidetable.Record[]
----@param fn fun(tx: tidetable.Transaction): any
----@return true|nil ok, any ...  results of fn; or err, code
-function Worker:commit(records, fn)
-  local database, limit = self.database, self.settings.handler_limit
-  local from, to = self.position, records[#records].sequence_number
-  fn = as_handler(database, self.slot, fn)
-  local function advance()
-    return core.consumer_advance(database.core, self.id, self.epoch, from, to, #records)
-  end
-  local results
-  if self.settings.mode == "optimistic" then
-    results = table.pack(optimistic.transact(database, fn, OPTIMISTIC_RUNS, limit, advance))
-  end
-  if not results or results[1] == nil and results[3] == "CONFLICT" then
-    results = table.pack(transactions.transact(database, locked(fn, advance), limit))
-  end
-  if results[1] and not succeeded(results[2], results[3]) then
-    return table.unpack(results, 2, math.max(results.n, 4))      -- nothing was stored
-  elseif results[1] then
-    self.position, self.records, self.attempts, self.largest = to, nil, 0, 0
-  end
-  return table.unpack(results, 1, results.n)
-end
-
---- Counts a failed attempt in the file. Returns the number of attempts.
-function Worker:count_failure(records)
-  local attempts = self.attempts + 1
-  local ok, err, code = wait.try(self.database, core.consumer_fail, self.database.core, self.id,
-    self.epoch, self.position, records[#records].sequence_number, #records, 0)
-  if not ok and code == "LEASE_LOST" then
-    self:lose()
-    return 0
-  elseif not ok and not temporary[code] then
-    return nil, err, code
-  end
-  self.attempts = attempts
-  return attempts
-end
-
---- Returns the text of anything that a handler can raise.
-local function text_of(failure)
-  local ok, text = pcall(tostring, failure)
-  return ok and text or ("a %s without text"):format(type(failure))
-end
-
-local function batch_failed(self, records, failure)
-  local _, err = core.consumer_failure("BATCH_FAILED", ("consumer %s: records %d to %d: %s"):format(
-    self.consumer.name, records[1].sequence_number, records[#records].sequence_number,
-    text_of(failure)))
-  err.reason = responses.is_partial(failure) and failure.response or failure
-  return nil, err, "BATCH_FAILED"
-end
-
---- The metatable of errors of the library.
-local error_type = getmetatable(select(2, core.consumer_failure("BATCH_FAILED", "")))
-
---- Returns the code of a failure that the handler raised or returned, if the library made it and it
---- is TOO_BIG or a temporary failure. Otherwise returns nil: the attempt has failed.
-local function handler_code(failure)
-  if type(failure) == "table" and getmetatable(failure) == error_type then
-    local code = rawget(failure, "code")
-    return (temporary[code] or code == "TOO_BIG") and code or nil
-  end
-end
-
---- Returns true for the error by which the Lua command ends a program at Ctrl-C.
-local function is_interrupt(failure)
-  return type(failure) == "string" and failure:find("interrupted!$") ~= nil
-end
-
---- Returns the handler with a partial response turned into a refusal. Notes in `outcome` whether it
---- raised or refused, since failures of the commit are others.
-local function watched(handler, records, outcome)
-  local function finish(result, second, ...)
-    local partial = responses.partial(result, records)
-    if partial then
-      result, second = nil, partial
-    end
-    outcome.is_refused = not succeeded(result, second)
-    return result, second, ...
-  end
-  return function(tx)
-    outcome.is_running, outcome.is_refused = true, false
-    local results = table.pack(finish(handler(records, tx)))
-    outcome.is_running = false
-    return table.unpack(results, 1, results.n)
-  end
-end
-
---- Makes the first records of the batch in hand the batch, and the others those that follow.
-function Worker:divide(records, count)
-  local first, rest = { bytes = 0 }, { bytes = 0 }
-  for i, record in ipairs(records) do
-    local part = i <= count and first or rest
-    part[#part + 1], part.bytes = record, part.bytes + record.size_bytes
-  end
-  for _, record in ipairs(self.gathered or {}) do
-    rest[#rest + 1], rest.bytes = record, rest.bytes + record.size_bytes
-  end
-  self.records, self.gathered = first, rest
-end
-
---- Divides a batch that failed, if that is no failed attempt: before the first record that the
---- handler named; in halves if the batch was too big for a transaction, or the settings say so.
-local function was_divided(self, records, failure, code)
-  local index = responses.is_partial(failure) and failure.index or nil
-  if index and index > 1 then
-    self:divide(records, index - 1)
-  elseif #records > 1 and (code == "TOO_BIG" or self.settings.bisect) then
-    self:divide(records, #records // 2)
-  else
-    return false
-  end
-  return true
-end
-
---- Runs the handler. Returns true; or false, the failure and its code. An interrupt is raised,
---- because it is no failed attempt.
-function Worker:attempt(handler, records)
-  local outcome = {}
-  local ok, result, err, code = pcall(self.commit, self, records,
-    watched(handler, records, outcome))
-  self:mark_handling(false)
-  if not ok and is_interrupt(result) then
-    error(result, 0)
-  elseif not ok and outcome.is_running then
-    return false, result, handler_code(result)
-  elseif not ok then
-    return false, result, type(result) == "table" and rawget(result, "code") or nil
-  elseif result ~= true then
-    return false, err, outcome.is_refused and handler_code(err) or not outcome.is_refused and code
-      or nil
-  end
-  return true
-end
-
---- Waits before the next attempt. A failure of the library counts no attempt.
-function Worker:back_off(attempts)
-  local seconds = self.settings.backoff * 2 ^ math.min(attempts - 1, 20)
-  seconds = math.min(seconds, BACKOFF_MAX) * (0.75 + math.random() / 2)
-  local ok, err, code = self:sleep_until(core.process_elapsed() + seconds)
-  return ok and 0, err, code
-end
-
 --- Gives a batch to the handler. Returns the number of records that were handled, 0 if none; nil,
 --- err, code on failure. With a time limit of 0 a failed attempt is a failure.
 ---@param handler tidetable.Handler
@@ -631,32 +326,21 @@ function Worker:handle(handler, seconds)
     return 0
   end
   local count = #records
-  local ok, failure, failure_code = self:attempt(handler, records)
+  local ok, failure, failure_code = attempts.run(self, handler, records)
   if ok then
     return count
   elseif failure_code == "LEASE_LOST" then
     self:lose()
     return 0
-  elseif final[failure_code] then
+  elseif failures.final[failure_code]
+      or seconds == 0 and failures.temporary[failure_code] then
     return nil, failure, failure_code
-  elseif temporary[failure_code] then
-    if seconds == 0 then
-      return nil, failure, failure_code
-    end
-    return self:back_off(1)
-  elseif was_divided(self, records, failure, failure_code) then
+  elseif failures.temporary[failure_code] then
+    return retries.back_off(self, 1)
+  elseif retries.was_divided(self, records, failure, failure_code) then
     return self:handle(handler, seconds)
   end
-  local attempts
-  attempts, err, code = self:count_failure(records)
-  if not attempts then
-    return nil, err, code
-  elseif attempts == 0 then
-    return 0
-  elseif seconds == 0 or attempts >= (self.settings.max_attempts or math.huge) then
-    return batch_failed(self, records, failure)
-  end
-  return self:back_off(attempts)
+  return retries.after_attempt(self, records, failure, seconds > 0)
 end
 
 return workers

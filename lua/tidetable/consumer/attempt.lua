@@ -1,0 +1,143 @@
+-- attempt.lua - one attempt of a handler at a batch: its transaction, and what the failure means.
+
+local core = require "tidetable.core"
+local failures = require "tidetable.consumer.failure"
+local optimistic = require "tidetable.optimistic"
+local responses = require "tidetable.consumer.response"
+local transactions = require "tidetable.transaction"
+
+local attempts = {}
+
+--- Runs of a handler on a snapshot before it runs under the write lock.
+local OPTIMISTIC_RUNS = 3
+
+--- Returns true unless the first result is nil or false and there is a second.
+local function succeeded(first, second)
+  return first or second == nil
+end
+
+--- Adds the check of the epoch and the new position to a function that runs under the write lock.
+local function locked(fn, advance)
+  return function(tx)
+    local results = table.pack(fn(tx))
+    if not succeeded(results[1], results[2]) then
+      return table.unpack(results, 1, results.n)
+    end
+    local ok, err, code = advance()
+    if not ok then
+      return nil, err, code
+    end
+    return table.unpack(results, 1, results.n)
+  end
+end
+
+--- Counts the handlers that a coroutine is in.
+local function count_handlers(database, thread, change)
+  local handlers = database.handlers or setmetatable({}, { __mode = "k" })
+  database.handlers = handlers
+  local count = (handlers[thread] or 0) + change
+  handlers[thread] = count > 0 and count or nil
+end
+
+--- Returns a function that calls fn. While it runs, plain writes raise NESTED (wait.lua).
+local function as_handler(database, slot, fn)
+  return function(tx)
+    local thread = coroutine.running()
+    core.worker_handles(database.core, slot, true)    -- each run has the whole limit
+    count_handlers(database, thread, 1)
+    local _ <close> = setmetatable({}, { __close = function()
+      count_handlers(database, thread, -1)
+    end })
+    return fn(tx)
+  end
+end
+
+--- Runs fn(tx), and moves the position in the same transaction. If fn returns nil or false and a
+--- second value, nothing is stored, and these are the results.
+---@param worker tidetable.Worker
+---@param records tidetable.Record[]
+---@param fn fun(tx: tidetable.Transaction): any
+---@return true|nil ok, any ...  results of fn; or err, code
+function attempts.commit(worker, records, fn)
+  local database, limit = worker.database, worker.settings.handler_limit
+  local from, to = worker.position, records[#records].sequence_number
+  fn = as_handler(database, worker.slot, fn)
+  local function advance()
+    return core.consumer_advance(database.core, worker.id, worker.epoch, from, to, #records)
+  end
+  local results
+  if worker.settings.mode == "optimistic" then
+    results = table.pack(optimistic.transact(database, fn, OPTIMISTIC_RUNS, limit, advance))
+  end
+  if not results or results[1] == nil and results[3] == "CONFLICT" then
+    results = table.pack(transactions.transact(database, locked(fn, advance), limit))
+  end
+  if results[1] and not succeeded(results[2], results[3]) then
+    return table.unpack(results, 2, math.max(results.n, 4))      -- nothing was stored
+  elseif results[1] then
+    worker.position, worker.records, worker.attempts, worker.largest = to, nil, 0, 0
+  end
+  return table.unpack(results, 1, results.n)
+end
+
+--- The metatable of errors of the library.
+local error_type = getmetatable(select(2, core.consumer_failure("BATCH_FAILED", "")))
+
+--- Returns the code of a failure that the handler raised or returned, if the library made it and it
+--- is TOO_BIG or a temporary failure. Otherwise returns nil: the attempt has failed.
+local function handler_code(failure)
+  if type(failure) == "table" and getmetatable(failure) == error_type then
+    local code = rawget(failure, "code")
+    return (failures.temporary[code] or code == "TOO_BIG") and code or nil
+  end
+end
+
+--- Returns true for the error by which the Lua command ends a program at Ctrl-C.
+local function is_interrupt(failure)
+  return type(failure) == "string" and failure:find("interrupted!$") ~= nil
+end
+
+--- Returns the handler with a partial response turned into a refusal. Notes in `outcome` whether it
+--- raised or refused, since failures of the commit are others.
+local function watched(handler, records, outcome)
+  local function finish(result, second, ...)
+    local partial = responses.partial(result, records)
+    if partial then
+      result, second = nil, partial
+    end
+    outcome.is_refused = not succeeded(result, second)
+    return result, second, ...
+  end
+  return function(tx)
+    outcome.is_running, outcome.is_refused = true, false
+    local results = table.pack(finish(handler(records, tx)))
+    outcome.is_running = false
+    return table.unpack(results, 1, results.n)
+  end
+end
+
+--- Runs the handler. Returns true; or false, the failure and its code. An interrupt is raised,
+--- because it is no failed attempt.
+---@param worker tidetable.Worker
+---@param handler tidetable.Handler
+---@param records tidetable.Record[]
+---@return boolean ok, any failure, tidetable.code|nil code
+function attempts.run(worker, handler, records)
+  local outcome = {}
+  local ok, result, err, code = pcall(attempts.commit, worker, records,
+    watched(handler, records, outcome))
+  worker:mark_handling(false)
+  if not ok and is_interrupt(result) then
+    error(result, 0)
+  elseif not ok and outcome.is_running then
+    return false, result, handler_code(result)
+  elseif not ok then
+    return false, result, type(result) == "table" and rawget(result, "code") or nil
+  elseif result ~= true then
+    return false, err, outcome.is_refused and handler_code(err) or not outcome.is_refused and code
+      or nil
+  end
+  return true
+end
+
+return attempts

@@ -1,0 +1,104 @@
+-- retry.lua - what follows a failed attempt: another division of the batch, a wait, or the end.
+
+local core = require "tidetable.core"
+local failures = require "tidetable.consumer.failure"
+local responses = require "tidetable.consumer.response"
+local wait = require "tidetable.wait"
+
+local retries = {}
+
+--- Maximum number of seconds between two attempts.
+local BACKOFF_MAX = 60
+
+--- Counts a failed attempt in the file. Returns the number of attempts; 0 if the consumer was lost.
+local function count_failure(worker, records)
+  local attempts = worker.attempts + 1
+  local ok, err, code = wait.try(worker.database, core.consumer_fail, worker.database.core,
+    worker.id, worker.epoch, worker.position, records[#records].sequence_number, #records, 0)
+  if not ok and code == "LEASE_LOST" then
+    worker:lose()
+    return 0
+  elseif not ok and not failures.temporary[code] then
+    return nil, err, code
+  end
+  worker.attempts = attempts
+  return attempts
+end
+
+--- Returns the text of anything that a handler can raise.
+local function text_of(failure)
+  local ok, text = pcall(tostring, failure)
+  return ok and text or ("a %s without text"):format(type(failure))
+end
+
+local function batch_failed(worker, records, failure)
+  local _, err = core.consumer_failure("BATCH_FAILED", ("consumer %s: records %d to %d: %s"):format(
+    worker.consumer.name, records[1].sequence_number, records[#records].sequence_number,
+    text_of(failure)))
+  err.reason = responses.is_partial(failure) and failure.response or failure
+  return nil, err, "BATCH_FAILED"
+end
+
+--- Makes the first records of the batch in hand the batch, and the others those that follow.
+local function divide(worker, records, count)
+  local first, rest = { bytes = 0 }, { bytes = 0 }
+  for i, record in ipairs(records) do
+    local part = i <= count and first or rest
+    part[#part + 1], part.bytes = record, part.bytes + record.size_bytes
+  end
+  for _, record in ipairs(worker.gathered or {}) do
+    rest[#rest + 1], rest.bytes = record, rest.bytes + record.size_bytes
+  end
+  worker.records, worker.gathered = first, rest
+end
+
+--- Divides a batch that failed, if that is no failed attempt: before the first record that the
+--- handler named; in halves if the batch was too big for a transaction, or the settings say so.
+---@param worker tidetable.Worker
+---@param records tidetable.Record[]
+---@param failure any
+---@param code tidetable.code|nil  of the failure, if the library made it
+---@return boolean
+function retries.was_divided(worker, records, failure, code)
+  local index = responses.is_partial(failure) and failure.index or nil
+  if index and index > 1 then
+    divide(worker, records, index - 1)
+  elseif #records > 1 and (code == "TOO_BIG" or worker.settings.bisect) then
+    divide(worker, records, #records // 2)
+  else
+    return false
+  end
+  return true
+end
+
+--- Waits before the next attempt. Returns 0, the number of records handled.
+---@param worker tidetable.Worker
+---@param attempts integer  number of failed attempts
+---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
+function retries.back_off(worker, attempts)
+  local seconds = worker.settings.backoff * 2 ^ math.min(attempts - 1, 20)
+  seconds = math.min(seconds, BACKOFF_MAX) * (0.75 + math.random() / 2)
+  local ok, err, code = worker:sleep_until(core.process_elapsed() + seconds)
+  return ok and 0, err, code
+end
+
+--- Counts a failed attempt and waits before the next one. Returns 0, the number of records handled;
+--- BATCH_FAILED after the last attempt, or if it must not wait.
+---@param worker tidetable.Worker
+---@param records tidetable.Record[]
+---@param failure any  what the handler raised or returned
+---@param may_wait boolean
+---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
+function retries.after_attempt(worker, records, failure, may_wait)
+  local attempts, err, code = count_failure(worker, records)
+  if not attempts then
+    return nil, err, code
+  elseif attempts == 0 then
+    return 0
+  elseif not may_wait or attempts >= (worker.settings.max_attempts or math.huge) then
+    return batch_failed(worker, records, failure)
+  end
+  return retries.back_off(worker, attempts)
+end
+
+return retries
