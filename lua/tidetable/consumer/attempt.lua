@@ -1,12 +1,25 @@
 -- attempt.lua - one attempt of a handler at a batch: its transaction, and what the failure means.
 
 local core = require "tidetable.core"
-local failures = require "tidetable.consumer.failure"
 local optimistic = require "tidetable.optimistic"
 local responses = require "tidetable.consumer.response"
 local transactions = require "tidetable.transaction"
 
 local attempts = {}
+
+--- Failures of the library that are no attempt of a handler: the batch waits until they are over.
+---@type table<string, true>
+attempts.temporary = {
+  FULL = true, DISK_FULL = true, BUSY = true, NO_MEMORY = true, READERS_FULL = true,
+}
+
+--- Failures after which the worker ends.
+---@type table<string, true>
+attempts.final = {
+  CONSUMER_GONE = true, SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true, CORRUPT = true,
+  CLOSED = true, FORKED = true, UNKNOWN_OUTCOME = true, FILE_GONE = true, FILE_REPLACED = true,
+  STORE = true, READ_ONLY = true,
+}
 
 --- Runs of a handler on a snapshot before it runs under the write lock.
 local OPTIMISTIC_RUNS = 3
@@ -88,7 +101,7 @@ local error_type = getmetatable(select(2, core.consumer_failure("BATCH_FAILED", 
 local function handler_code(failure)
   if type(failure) == "table" and getmetatable(failure) == error_type then
     local code = rawget(failure, "code")
-    return (failures.temporary[code] or code == "TOO_BIG") and code or nil
+    return (attempts.temporary[code] or code == "TOO_BIG") and code or nil
   end
 end
 

@@ -1,7 +1,7 @@
 -- retry.lua - what follows a failed attempt: another division of the batch, a wait, or the end.
 
+local attempts = require "tidetable.consumer.attempt"
 local core = require "tidetable.core"
-local failures = require "tidetable.consumer.failure"
 local responses = require "tidetable.consumer.response"
 local wait = require "tidetable.wait"
 
@@ -12,17 +12,17 @@ local BACKOFF_MAX = 60
 
 --- Counts a failed attempt in the file. Returns the number of attempts; 0 if the consumer was lost.
 local function count_failure(worker, records)
-  local attempts = worker.attempts + 1
+  local count = worker.attempts + 1
   local ok, err, code = wait.try(worker.database, core.consumer_fail, worker.database.core,
     worker.id, worker.epoch, worker.position, records[#records].sequence_number, #records, 0)
   if not ok and code == "LEASE_LOST" then
     worker:lose()
     return 0
-  elseif not ok and not failures.temporary[code] then
+  elseif not ok and not attempts.temporary[code] then
     return nil, err, code
   end
-  worker.attempts = attempts
-  return attempts
+  worker.attempts = count
+  return count
 end
 
 --- Returns the text of anything that a handler can raise.
@@ -73,10 +73,10 @@ end
 
 --- Waits before the next attempt. Returns 0, the number of records handled.
 ---@param worker tidetable.Worker
----@param attempts integer  number of failed attempts
+---@param count integer  number of failed attempts
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
-function retries.back_off(worker, attempts)
-  local seconds = worker.settings.backoff * 2 ^ math.min(attempts - 1, 20)
+function retries.back_off(worker, count)
+  local seconds = worker.settings.backoff * 2 ^ math.min(count - 1, 20)
   seconds = math.min(seconds, BACKOFF_MAX) * (0.75 + math.random() / 2)
   local ok, err, code = worker:sleep_until(core.process_elapsed() + seconds)
   return ok and 0, err, code
@@ -90,15 +90,15 @@ end
 ---@param may_wait boolean
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function retries.after_attempt(worker, records, failure, may_wait)
-  local attempts, err, code = count_failure(worker, records)
-  if not attempts then
+  local count, err, code = count_failure(worker, records)
+  if not count then
     return nil, err, code
-  elseif attempts == 0 then
+  elseif count == 0 then
     return 0
-  elseif not may_wait or attempts >= (worker.settings.max_attempts or math.huge) then
+  elseif not may_wait or count >= (worker.settings.max_attempts or math.huge) then
     return batch_failed(worker, records, failure)
   end
-  return retries.back_off(worker, attempts)
+  return retries.back_off(worker, count)
 end
 
 return retries

@@ -7,7 +7,6 @@
 local attempts = require "tidetable.consumer.attempt"
 local batch_reader = require "tidetable.consumer.batch_reader"
 local core = require "tidetable.core"
-local failures = require "tidetable.consumer.failure"
 local readers = require "tidetable.stream.reader"
 local retries = require "tidetable.consumer.retry"
 local settings = require "tidetable.consumer.settings"
@@ -289,7 +288,7 @@ function Worker:next(seconds)
       self.records, err, code = batch_reader.read(self, deadline)
     end
     local is_over = core.process_elapsed() >= deadline
-    if err and (is_over or not failures.temporary[code]) then
+    if err and (is_over or not attempts.temporary[code]) then
       return nil, err, code
     elseif err then
       owns, err, code = self:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
@@ -332,10 +331,10 @@ function Worker:handle(handler, seconds)
   elseif failure_code == "LEASE_LOST" then
     self:lose()
     return 0
-  elseif failures.final[failure_code]
-      or seconds == 0 and failures.temporary[failure_code] then
+  elseif attempts.final[failure_code]
+      or seconds == 0 and attempts.temporary[failure_code] then
     return nil, failure, failure_code
-  elseif failures.temporary[failure_code] then
+  elseif attempts.temporary[failure_code] then
     return retries.back_off(self, 1)
   elseif retries.was_divided(self, records, failure, failure_code) then
     return self:handle(handler, seconds)

@@ -1,0 +1,54 @@
+-- batch_reader_spec.lua - how the records of a consumer become batches.
+local core = require "tidetable.core"
+local helper = require "spec.tidetable.helper"
+
+describe("reading batches", function()
+  helper.setup(before_each, after_each)
+
+  local db, orders, consumer
+
+  before_each(function()
+    db = helper.open()
+    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    assert(db:create_table { name = "totals", partition_key = "id" })
+    consumer = assert(db:consumer("c", { source = "orders", lease = 1 }))
+  end)
+
+  it("gives batches of at most batch_bytes, but at least one record", function()
+    for i = 1, 4 do assert(orders:put { id = tostring(i), text = ("x"):rep(1000) }) end
+    local small = assert(db:consumer("small", { source = "orders", batch_bytes = 2500 }))
+    local sizes = {}
+    while assert(small:step(function(records) sizes[#sizes + 1] = #records end)) > 0 do end
+    assert.same({ 2, 2 }, sizes)
+    local one = assert(db:consumer("one", { source = "orders", batch_bytes = 1 }))
+    assert.equal(1, one:step(function() end))
+  end)
+
+  it("holds a batch back for the window of its first record", function()
+    assert(db:consumer("c", { source = "orders", lease = 1, window = 0.2, update = true }))
+    assert(orders:put { id = "1" })
+    assert.equal(0, consumer:step(error))
+    local before = core.elapsed()
+    consumer:run(function(records)
+      assert.equal(1, #records)
+      consumer:stop()
+    end)
+    assert.is_true(core.elapsed() - before >= 0.1)
+  end)
+
+  it("ends when its table is deleted, after the last record", function()
+    assert(orders:put { id = "1" })
+    assert(db:delete_table "orders")
+    assert.equal(1, consumer:step(function(records) assert.equal("1", records[1].keys.id) end))
+    helper.refused("SOURCE_GONE", consumer:run(error))
+  end)
+
+  it("ends when its stream is disabled, after the last record", function()
+    assert(orders:put { id = "1" })
+    assert(orders:disable_stream())
+    assert.equal(1, consumer:step(function() end))
+    helper.refused("STREAM_GAP", consumer:run(error))
+    assert(orders:enable_stream())
+    helper.refused("STREAM_GAP", consumer:run(error))
+  end)
+end)

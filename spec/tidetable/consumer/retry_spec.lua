@@ -1,0 +1,108 @@
+-- retry_spec.lua - batches of consumers that failed.
+local helper = require "spec.tidetable.helper"
+
+for _, mode in ipairs { "optimistic", "locked" } do
+  describe("a handler in mode " .. mode, function()
+    helper.setup(before_each, after_each)
+
+    local db, orders, totals
+
+    before_each(function()
+      db = helper.open()
+      orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+      totals = assert(db:create_table { name = "totals", partition_key = "id" })
+      for i = 1, 10 do assert(orders:put { id = tostring(i), amount = i }) end
+    end)
+
+    local function open(opts)
+      local given = { source = "orders", mode = mode, backoff = 0.001 }
+      for name, value in pairs(opts or {}) do given[name] = value end
+      return assert(db:consumer("c", given))
+    end
+
+    local function add(records, tx)
+      for _, record in ipairs(records) do
+        tx:table "totals":update({ id = "all" }, "ADD amount ?", { record.new_image.amount })
+      end
+    end
+
+    it("that always fails ends the run after max_attempts, with the cause", function()
+      local consumer, cause = open { max_attempts = 3 }, { "any value" }
+      local err = helper.refused("BATCH_FAILED", consumer:run(function() error(cause) end))
+      assert.equal(cause, err.reason)
+      assert.is_truthy(err.message:find("records 1 to 10", 1, true), err.message)
+      assert.equal(3, consumer:describe().attempts)
+      -- The attempts survive the worker.
+      helper.refused("BATCH_FAILED", open { max_attempts = 3 }:step(error))
+      assert.equal(4, consumer:describe().attempts)
+      assert.equal(0, consumer:describe().position)
+    end)
+
+    it("that fails on one record handles those before it, and then that one alone", function()
+      local consumer, sizes = open { bisect = true, max_attempts = 2 }, {}
+      local err = helper.refused("BATCH_FAILED", consumer:run(function(records, tx)
+        sizes[#sizes + 1] = #records
+        add(records, tx)
+        for _, record in ipairs(records) do
+          if record.keys.id == "8" then error "poison" end
+        end
+      end))
+      assert.is_truthy(err.message:find("records 8 to 8", 1, true), err.message)
+      assert.equal(28, totals:get({ id = "all" }).amount)
+      assert.same({ 7, 2, 2 }, { consumer:describe().position, consumer:describe().attempts,
+        consumer:describe().failures })
+      assert.same({ 10, 5, 5, 2, 3, 1, 1 }, sizes)
+    end)
+
+    it("that names the records that failed commits those before the first", function()
+      local consumer, sizes, failing = open(), {}, true
+      assert.is_true(consumer:run(function(records, tx)
+        sizes[#sizes + 1] = #records
+        add(records, tx)
+        local failures = {}
+        for _, record in ipairs(records) do
+          local id = record.keys.id
+          if failing and (id == "4" or id == "9") then
+            table.insert(failures, 1, record.sequence_number)
+          end
+        end
+        if records[1].keys.id == "4" then failing = false end
+        if records[#records].keys.id == "10" and #failures == 0 then consumer:stop() end
+        return { batch_item_failures = failures }
+      end))
+      -- All; 1 to 3 again; 4 to 10, an attempt; 4 to 10 again.
+      assert.same({ 10, 3, 7, 7 }, sizes)
+      assert.equal(55, totals:get({ id = "all" }).amount)
+      assert.same({ 10, 1 }, { consumer:describe().records, consumer:describe().failures })
+    end)
+
+    it("that names a record that is not in the batch fails the whole batch", function()
+      local consumer, response = open { max_attempts = 1 }, { batch_item_failures = { 10, 99 } }
+      local err = helper.refused("BATCH_FAILED", consumer:run(function(records, tx)
+        add(records, tx)
+        return response
+      end))
+      assert.equal(response, err.reason)
+      assert.is_truthy(err.message:find("no sequence number of the batch", 1, true), err.message)
+      assert.is_nil(totals:get { id = "all" })
+    end)
+
+    it("that writes too much for a transaction gets smaller batches", function()
+      local consumer, sizes = open(), {}
+      local text = ("x"):rep(350000)
+      assert.is_true(consumer:run(function(records, tx)
+        sizes[#sizes + 1] = #records
+        for _, record in ipairs(records) do
+          for i = 1, 8 do
+            tx:table "totals":put { id = record.keys.id .. "." .. i, text = text }
+          end
+        end
+        if records[#records].keys.id == "10" and #records < 10 then consumer:stop() end
+      end))
+      assert.equal(10, sizes[1])
+      assert.is_true(sizes[#sizes] < 10)
+      assert.equal(0, consumer:describe().failures)
+      assert.equal(text, totals:get({ id = "10.8" }).text)
+    end)
+  end)
+end
