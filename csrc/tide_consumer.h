@@ -12,7 +12,7 @@
 
 struct tide_consumer_spec {
 	struct slice name;
-	uint32_t stream;             /* 0: all streams */
+	struct slice streams;        /* ids (u32), ascending; empty: all streams */
 	enum tide_from from;         /* not TIDE_CONSUMER */
 	uint64_t at;                 /* as for tide_feed_start */
 	uint16_t shards;             /* 1 to CONSUMER_SHARDS_MAX */
@@ -20,7 +20,8 @@ struct tide_consumer_spec {
 };
 
 struct tide_consumer {
-	struct consumer_row row;     /* its settings are lent */
+	struct consumer_row row;     /* its slices, and that of progress, are lent until the next
+	                              * call */
 	struct progress_row progress;
 	uint64_t last_sequence;      /* last sequence number assigned in the file */
 };

@@ -132,7 +132,7 @@ static int count_steps(struct tide *copy, uint64_t *steps, struct failure *failu
 {
 	static const uint8_t per_row[TREE_COUNT] = {
 		[TREE_META] = 1, [TREE_CATALOG] = 1, [TREE_ITEMS] = 2, [TREE_TAILS] = 1,
-		[TREE_PARTS] = 1, [TREE_LOG] = 3, [TREE_INDEXES] = 1,
+		[TREE_PARTS] = 1, [TREE_LOG] = 3, [TREE_INDEXES] = 1, [TREE_CONSUMERS] = 1,
 	};
 	struct read_view snapshot;
 	int err = tide_read_begin(copy, &snapshot, failure);

@@ -10,7 +10,7 @@ int tide_create_consumer(struct tide *tide, const struct tide_consumer_spec *spe
 	struct failure *failure)
 {
 	struct consume_spec consume = {
-		.name = spec->name, .stream = spec->stream,
+		.name = spec->name, .streams = spec->streams,
 		.from = tide_position(spec->from, spec->at), .shards = spec->shards,
 		.settings = spec->settings,
 	};
@@ -145,13 +145,24 @@ bool tide_worker_is_alive(const struct tide *tide, const struct shard_owner *own
 
 /* --- reading --- */
 
-/* Copies the settings out of the snapshot. */
-static int keep_settings(struct tide *tide, struct consumer_row *row)
+/* Copies the slices of the rows out of the snapshot. */
+static int keep_slices(struct tide *tide, struct tide_consumer *consumer)
 {
-	buffer_clear(&tide->scratch);
-	buffer_put_slice(&tide->scratch, row->settings);
-	row->settings = buffer_slice(&tide->scratch);
-	return buffer_error(&tide->scratch);
+	struct slice *const slices[] = { &consumer->row.streams, &consumer->row.settings,
+		&consumer->progress.end };
+	struct buffer *kept = &tide->scratch;
+	size_t at = 0;
+
+	buffer_clear(kept);
+	for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
+		buffer_put_slice(kept, *slices[i]);
+	if (buffer_error(kept))
+		return buffer_error(kept);
+	for (size_t i = 0; i < sizeof slices / sizeof *slices; i++) {
+		*slices[i] = slice_of(kept->data + at, slices[i]->len);
+		at += slices[i]->len;
+	}
+	return 0;
 }
 
 /* Reads the progress of a consumer whose row exists. */
@@ -173,9 +184,9 @@ int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_con
 	consumer->last_sequence = snapshot.state->sequence;
 	err = consumer_read(&consumer->row, snapshot.txn, name);
 	if (!err)
-		err = keep_settings(tide, &consumer->row);
-	if (!err)
 		err = read_progress(&consumer->progress, snapshot.txn, consumer->row.id);
+	if (!err)
+		err = keep_slices(tide, consumer);
 	if (err == END)
 		err = fail_as(failure, ERR_NOT_FOUND,
 			"Requested resource not found: Consumer: %.*s not found",

@@ -51,11 +51,19 @@ static bool is_known_meta(struct slice key)
 		return key.len == 1;
 	case META_ITEM_COUNT:
 		return key.len == 5;
-	case META_CONSUMER:
+	default:
+		return false;
+	}
+}
+
+static bool is_known_consumers(struct slice key)
+{
+	switch (key.data[0]) {
+	case CONSUMER_ROW:
 		return is_consumer_name(slice_of(key.data + 1, key.len - 1));
-	case META_PROGRESS:
+	case CONSUMER_PROGRESS:
 		return key.len == 11;
-	case META_FLOOR:
+	case CONSUMER_FLOOR:
 		return key.len == 13;
 	default:
 		return false;
@@ -110,6 +118,7 @@ static void check_place(struct check *check, enum tree tree, struct slice key)
 	uint32_t id = get_id(key);
 	bool fits = tree == TREE_META ? is_known_meta(key)
 		: tree == TREE_CATALOG ? is_known_catalog(key)
+		: tree == TREE_CONSUMERS ? is_known_consumers(key)
 		: tree == TREE_ITEMS ? id && key.len > id_width(key.data[0])
 		: tree == TREE_TAILS ? key.len > 8
 		: tree == TREE_PARTS ? key.len == PART_KEY
@@ -118,7 +127,8 @@ static void check_place(struct check *check, enum tree tree, struct slice key)
 
 	if (!fits) {
 		subject_set_row(check, tree, key);
-		problem(check, tree <= TREE_CATALOG ? 1 : 3, "has an invalid key");
+		problem(check, tree <= TREE_CATALOG || tree == TREE_CONSUMERS ? 1 : 3,
+			"has an invalid key");
 	} else if (tree == TREE_ITEMS && !check_table_with_id(check, id) &&
 			!u64_map_find(&check->dropped, id)) {
 		take_orphan(check, tree, id);
@@ -236,9 +246,17 @@ static int take_meta(struct check *check, enum tree tree, struct slice key, stru
 	}
 	if (key.data[0] == META_MAX_SIZE)
 		err = payload.len == 8 ? 0 : ERR_CORRUPT;
-	if (key.data[0] >= META_CONSUMER)
-		err = check_consumer_row(key, payload);
 	return report_row(check, tree, key, err);
+}
+
+static int take_consumers(struct check *check, enum tree tree, struct slice key,
+	struct slice value)
+{
+	struct slice payload;
+
+	if (row_open(key, value, &payload) || !is_known_consumers(key))
+		return 0;                /* reported by the page audit */
+	return report_row(check, tree, key, check_consumer_row(key, payload));
 }
 
 static int take_table(struct check *check, struct slice key, struct slice value)
@@ -285,7 +303,7 @@ static int take_catalog(struct check *check, enum tree tree, struct slice key, s
 		err = horizon_get(&(struct horizon){ 0 }, payload);
 		break;
 	default:
-		err = check_consumer_row(key, payload);
+		break;
 	}
 	check->lacks_rows |= err == ERR_CORRUPT;
 	/* An index with such a row may be incomplete. */
@@ -523,6 +541,8 @@ static int check_all(struct check *check)
 	if (!err)
 		err = check_each_row(check, TREE_CATALOG, take_catalog,
 			&check->has_broken_catalog);
+	if (!err)
+		err = check_each_row(check, TREE_CONSUMERS, take_consumers, NULL);
 	if (!err)
 		err = check_pages(check);
 	if (!err && !check->has_file_header && !check->has_state && !check->is_damaged[TREE_META] &&

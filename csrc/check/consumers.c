@@ -13,11 +13,11 @@
 int check_consumer_row(struct slice key, struct slice payload)
 {
 	switch (key.data[0]) {
-	case META_CONSUMER:
+	case CONSUMER_ROW:
 		return consumer_get(&(struct consumer_row){ 0 }, payload);
-	case META_PROGRESS:
+	case CONSUMER_PROGRESS:
 		return progress_get(&(struct progress_row){ 0 }, payload);
-	case META_FLOOR:
+	case CONSUMER_FLOOR:
 		return payload.len == 8 ? 0 : ERR_CORRUPT;
 	default:
 		return 0;
@@ -55,13 +55,13 @@ static int check_progress(struct check *check, struct slice key, struct slice pa
 	if (check->has_state && row.position > check->state.sequence)
 		problem(check, 40, "has a position after the last sequence number assigned");
 	if (!entry) {
-		if (!check->is_damaged[TREE_META])
+		if (!check->is_damaged[TREE_CONSUMERS])
 			problem(check, 40, "belongs to no consumer");
 		return 0;
 	}
 	if (row.first > row.last || row.last >= entry->a)
 		problem(check, 40, "is the progress of shards that do not exist");
-	else if (row.first != entry->b && !check->is_damaged[TREE_META])
+	else if (row.first != entry->b && !check->is_damaged[TREE_CONSUMERS])
 		problem(check, 40, "begins at shard %u; the shards before it end at %llu",
 			row.first, (unsigned long long)entry->b);
 	entry->b = row.last + 1u;
@@ -71,7 +71,7 @@ static int check_progress(struct check *check, struct slice key, struct slice pa
 static int check_floor(struct check *check, struct slice key)
 {
 	if (!u64_map_find(&check->consumers, get_u64(key.data + 1)) &&
-			!check->is_damaged[TREE_META])
+			!check->is_damaged[TREE_CONSUMERS])
 		problem(check, 40, "belongs to no consumer");
 	return 0;
 }
@@ -80,11 +80,11 @@ static int check_floor(struct check *check, struct slice key)
 static bool open_row(struct check *check, struct slice key, struct slice value,
 	struct slice *payload)
 {
-	static const size_t lens[] = { [META_PROGRESS - META_CONSUMER] = 11,
-		[META_FLOOR - META_CONSUMER] = 13 };
-	size_t len = lens[key.data[0] - META_CONSUMER];
+	static const size_t lens[] = { [CONSUMER_PROGRESS - CONSUMER_ROW] = 11,
+		[CONSUMER_FLOOR - CONSUMER_ROW] = 13 };
+	size_t len = lens[key.data[0] - CONSUMER_ROW];
 
-	subject_set_row(check, TREE_META, key);
+	subject_set_row(check, TREE_CONSUMERS, key);
 	return (len == 0 || key.len == len) && row_open(key, value, payload) == 0;
 }
 
@@ -93,13 +93,12 @@ static int take_row(struct check *check, enum tree tree, struct slice key, struc
 	struct slice payload;
 
 	(void)tree;
-	if (key.data[0] > META_FLOOR)
-		return END;
-	if (key.data[0] < META_CONSUMER || !open_row(check, key, value, &payload))
+	if (key.data[0] < CONSUMER_ROW || key.data[0] > CONSUMER_FLOOR ||
+			!open_row(check, key, value, &payload))
 		return 0;
-	if (key.data[0] == META_CONSUMER)
+	if (key.data[0] == CONSUMER_ROW)
 		return note_consumer(check, payload);
-	return key.data[0] == META_PROGRESS ? check_progress(check, key, payload) :
+	return key.data[0] == CONSUMER_PROGRESS ? check_progress(check, key, payload) :
 		check_floor(check, key);
 }
 
@@ -110,15 +109,15 @@ static int find_missing(struct check *check, enum tree tree, struct slice key, s
 	struct slice payload;
 
 	(void)tree;
-	if (key.data[0] > META_CONSUMER)
+	if (key.data[0] > CONSUMER_ROW)
 		return END;
-	if (key.data[0] < META_CONSUMER || row_open(key, value, &payload) ||
+	if (key.data[0] < CONSUMER_ROW || row_open(key, value, &payload) ||
 			consumer_get(&row, payload))
 		return 0;
 	entry = u64_map_find(&check->consumers, row.id);
-	if (!entry || entry->b == entry->a || check->is_damaged[TREE_META])
+	if (!entry || entry->b == entry->a || check->is_damaged[TREE_CONSUMERS])
 		return 0;
-	subject_set_row(check, TREE_META, key);
+	subject_set_row(check, TREE_CONSUMERS, key);
 	problem(check, 40, "has %llu shards, and progress of %llu",
 		(unsigned long long)entry->a, (unsigned long long)entry->b);
 	return 0;
@@ -126,7 +125,7 @@ static int find_missing(struct check *check, enum tree tree, struct slice key, s
 
 int check_consumers(struct check *check)
 {
-	int err = check_each_row(check, TREE_META, take_row, NULL);
+	int err = check_each_row(check, TREE_CONSUMERS, take_row, NULL);
 
-	return err ? err : check_each_row(check, TREE_META, find_missing, NULL);
+	return err ? err : check_each_row(check, TREE_CONSUMERS, find_missing, NULL);
 }

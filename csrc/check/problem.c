@@ -12,6 +12,7 @@
 
 #include "base/memory.h"
 #include "check/rows.h"
+#include "codec/consumer.h"
 #include "table/expiry_index.h"
 
 /* --- text --- */
@@ -375,6 +376,26 @@ static void name_index_row(struct check *check, struct slice key)
 	put_buffer(&subject->name, &subject->key);
 }
 
+static void name_consumers_row(struct check *check, struct slice key)
+{
+	struct subject *subject = &check->subject;
+
+	if (key.len > 1 && key.data[0] == CONSUMER_ROW) {
+		put_format(&subject->key, "consumer ");
+		put_shown(&subject->key, slice_of(key.data + 1, key.len - 1));
+	} else if (key.len == 11 && key.data[0] == CONSUMER_PROGRESS) {
+		put_format(&subject->key, "progress of consumer %" PRIu64 " from shard %u",
+			get_u64(key.data + 1), get_u16(key.data + 9));
+	} else if (key.len == 13 && key.data[0] == CONSUMER_FLOOR) {
+		put_format(&subject->key, "floor of consumer %" PRIu64 " in stream %u",
+			get_u64(key.data + 1), get_u32(key.data + 9));
+	} else {
+		put_bytes(&subject->key, key);
+	}
+	put_format(&subject->name, "consumers, ");
+	put_buffer(&subject->name, &subject->key);
+}
+
 void subject_set_row(struct check *check, enum tree tree, struct slice key)
 {
 	new_subject(check, (int)tree);
@@ -399,6 +420,9 @@ void subject_set_row(struct check *check, enum tree tree, struct slice key)
 		break;
 	case TREE_INDEXES:
 		name_index_row(check, key);
+		break;
+	case TREE_CONSUMERS:
+		name_consumers_row(check, key);
 		break;
 	}
 }

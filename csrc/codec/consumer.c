@@ -7,6 +7,7 @@
 #include "codec/state.h"
 
 #define FLAG_PAUSED 1
+#define FLAG_COPYING 1
 
 bool is_consumer_name(struct slice name)
 {
@@ -26,8 +27,22 @@ void consumer_put(struct buffer *out, const struct consumer_row *row)
 	buffer_put_u64(out, row->created_ms);
 	buffer_put_u8(out, row->is_paused ? FLAG_PAUSED : 0);
 	buffer_put_u16(out, row->shards);
-	buffer_put_u32(out, row->stream);
+	buffer_put_u8(out, (uint8_t)(row->streams.len / 4));
+	buffer_put_slice(out, row->streams);
 	buffer_put_slice(out, row->settings);
+}
+
+/* Returns true for ids in ascending order. */
+static bool are_stream_ids(struct slice streams)
+{
+	uint32_t last = 0;
+
+	for (size_t i = 0; i < streams.len; i += 4) {
+		if (get_u32(streams.data + i) <= last)
+			return false;
+		last = get_u32(streams.data + i);
+	}
+	return streams.len <= 4 * CONSUMER_SOURCES_MAX;
 }
 
 int consumer_get(struct consumer_row *row, struct slice bytes)
@@ -40,10 +55,10 @@ int consumer_get(struct consumer_row *row, struct slice bytes)
 	flags = source_u8(&source);
 	row->is_paused = flags == FLAG_PAUSED;
 	row->shards = source_u16(&source);
-	row->stream = source_u32(&source);
+	row->streams = source_take(&source, 4 * (size_t)source_u8(&source));
 	row->settings = source_take(&source, source_left(&source));
 	if (source.err || row->id == 0 || flags > FLAG_PAUSED || row->shards < 1 ||
-			row->shards > CONSUMER_SHARDS_MAX)
+			row->shards > CONSUMER_SHARDS_MAX || !are_stream_ids(row->streams))
 		return ERR_CORRUPT;
 	return source_finish(&source);
 }
@@ -55,31 +70,53 @@ void progress_put(struct buffer *out, const struct progress_row *row)
 	buffer_put(out, row->owner.opening, WORKER_OPENING_BYTES);
 	buffer_put_u32(out, row->owner.worker);
 	buffer_put_u64(out, row->position);
+	buffer_put_u64(out, row->moved_ms);
 	buffer_put_u32(out, row->attempts);
 	buffer_put_u32(out, row->largest_batch);
+	buffer_put_u64(out, row->limit_until);
+	buffer_put_u64(out, row->parked);
+	buffer_put_u64(out, row->parked_bytes);
+	buffer_put_u64(out, row->parked_version);
+	buffer_put_u64(out, row->replays);
+	buffer_put_u8(out, row->is_copying ? FLAG_COPYING : 0);
 	buffer_put_u64(out, row->records);
 	buffer_put_u64(out, row->batches);
 	buffer_put_u64(out, row->failures);
 	buffer_put_u64(out, row->gaps);
+	buffer_put_u64(out, row->dead_letters);
+	buffer_put_slice(out, row->end);
 }
 
 int progress_get(struct progress_row *row, struct slice bytes)
 {
 	struct source source = source_of(bytes);
 	struct slice opening;
+	uint8_t flags;
 
 	row->last = source_u16(&source);
 	row->epoch = source_u64(&source);
 	opening = source_take(&source, WORKER_OPENING_BYTES);
 	row->owner.worker = source_u32(&source);
 	row->position = source_u64(&source);
+	row->moved_ms = source_u64(&source);
 	row->attempts = source_u32(&source);
 	row->largest_batch = source_u32(&source);
+	row->limit_until = source_u64(&source);
+	row->parked = source_u64(&source);
+	row->parked_bytes = source_u64(&source);
+	row->parked_version = source_u64(&source);
+	row->replays = source_u64(&source);
+	flags = source_u8(&source);
+	row->is_copying = flags == FLAG_COPYING;
 	row->records = source_u64(&source);
 	row->batches = source_u64(&source);
 	row->failures = source_u64(&source);
 	row->gaps = source_u64(&source);
-	if (source.err || row->last >= CONSUMER_SHARDS_MAX || row->position > SEQUENCE_MAX)
+	row->dead_letters = source_u64(&source);
+	row->end = source_take(&source, source_left(&source));
+	if (source.err || row->last >= CONSUMER_SHARDS_MAX || row->position > SEQUENCE_MAX ||
+			flags > FLAG_COPYING || row->replays > row->parked ||
+			row->end.len > CONSUMER_END_MAX)
 		return ERR_CORRUPT;
 	memcpy(row->owner.opening, opening.data, WORKER_OPENING_BYTES);
 	return source_finish(&source);

@@ -1,4 +1,4 @@
-/* consumer.h - rows of `meta` that describe consumers and the progress of their shards.
+/* consumer.h - rows of `consumers`: consumers and the progress of their shards.
  *
  * The functions encode and decode the payloads of these rows (codec/row.h). doc/format.md
  * describes the layouts.
@@ -11,7 +11,14 @@
 
 #include "base/buffer.h"
 
+/* First byte of the key of a row in `consumers`. */
+#define CONSUMER_ROW 0x30
+#define CONSUMER_PROGRESS 0x31
+#define CONSUMER_FLOOR 0x32
+
 #define CONSUMER_NAME_MAX 255
+#define CONSUMER_SOURCES_MAX 100
+#define CONSUMER_END_MAX 255
 #define CONSUMER_SHARDS_MAX 4096
 #define WORKER_OPENING_BYTES 16
 
@@ -20,7 +27,7 @@ struct consumer_row {
 	uint64_t created_ms;
 	bool is_paused;
 	uint16_t shards;
-	uint32_t stream;             /* 0: all streams */
+	struct slice streams;        /* ids (u32), ascending; empty: all streams */
 	struct slice settings;       /* a map (codec/value.h) */
 };
 
@@ -37,12 +44,22 @@ struct progress_row {
 	uint64_t epoch;
 	struct shard_owner owner;
 	uint64_t position;           /* sequence number of the last record that was passed */
+	uint64_t moved_ms;           /* retention clock when the position was last set */
 	uint32_t attempts;           /* failed attempts of the batch after the position */
-	uint32_t largest_batch;      /* 0: no limit */
+	uint32_t largest_batch;      /* records of a batch at most; 0: no limit */
+	uint64_t limit_until;        /* position at which largest_batch ends */
+	uint64_t parked;             /* number of parked records */
+	uint64_t parked_bytes;       /* of these records */
+	uint64_t parked_version;     /* increased whenever parked records change */
+	uint64_t replays;            /* parked records that are to be delivered again */
+	bool is_copying;             /* a snapshot is being delivered */
 	uint64_t records;            /* statistics: records handled */
 	uint64_t batches;            /* batches committed */
 	uint64_t failures;           /* failed attempts */
 	uint64_t gaps;               /* number of times that records were lost */
+	uint64_t dead_letters;       /* records given up */
+	struct slice end;            /* code and message of the error that ended its last run,
+	                              * at most CONSUMER_END_MAX bytes; empty: none */
 };
 
 /* A batch of records that a worker has handled. */

@@ -11,8 +11,8 @@
 #include "base/buffer.h"
 #include "base/hash.h"
 
-#define FILE_FORMAT 6
-#define FILE_FORMAT_OLDEST 6    /* oldest format that can be read */
+#define FILE_FORMAT 7
+#define FILE_FORMAT_OLDEST 7    /* oldest format that can be read */
 #define FILE_MAGIC "tidetabl"
 #define FILE_ID_BYTES 16
 #define BOOT_BYTES 16
@@ -23,9 +23,6 @@
 #define META_WEAK_BOOT 0x03
 #define META_MAX_SIZE 0x04
 #define META_ITEM_COUNT 0x13
-#define META_CONSUMER 0x30
-#define META_PROGRESS 0x31
-#define META_FLOOR 0x32
 
 /* Distance that the sequence number skips forward if commits may have been lost. */
 #define SEQUENCE_SKIP (UINT64_C(1) << 32)

@@ -142,6 +142,7 @@ const char *tree_name(enum tree tree)
 		[TREE_PARTS] = "parts",
 		[TREE_LOG] = "log",
 		[TREE_INDEXES] = "indexes",
+		[TREE_CONSUMERS] = "consumers",
 	};
 
 	return names[tree];

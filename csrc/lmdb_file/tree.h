@@ -9,11 +9,12 @@
  * unnamed database, in which LMDB also stores the roots of the other trees under their names. Keys
  * that begin with a byte of TREE_META_END or more are LMDB's. Every commit writes the root page of
  * TREE_META anyway, so changing a row in it writes no additional page while the tree is one page.
- * So rows whose number grows with tables or streams are in other trees. */
+ * So rows whose number grows with tables, streams or consumers are in other trees. */
 enum tree {
 	TREE_META, TREE_CATALOG, TREE_ITEMS, TREE_TAILS, TREE_PARTS, TREE_LOG, TREE_INDEXES,
+	TREE_CONSUMERS,
 };
-#define TREE_COUNT 7
+#define TREE_COUNT 8
 #define TREE_META_END 0x60
 
 enum move {

@@ -34,9 +34,11 @@ static uint64_t check_number(lua_State *L, int index)
 static int consumer_create(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
+	uint32_t stream = (uint32_t)check_choice(L, 3, 0, UINT32_MAX);
+	uint8_t streams[4];
 	struct tide_consumer_spec spec = {
 		.name = check_slice(L, 2),
-		.stream = (uint32_t)check_choice(L, 3, 0, UINT32_MAX),
+		.streams = slice_of(streams, stream ? sizeof streams : 0),
 		.from = (enum tide_from)check_choice(L, 4, TIDE_TRIM_HORIZON, TIDE_TIME),
 		.at = (uint64_t)luaL_checkinteger(L, 5),
 		.shards = (uint16_t)check_choice(L, 6, 0, UINT16_MAX),
@@ -44,6 +46,7 @@ static int consumer_create(lua_State *L)
 	struct failure failure;
 	int err = read_item(L, 7, &database->builder, &spec.settings, "settings", &failure);
 
+	set_u32(streams, stream);
 	if (!err)
 		err = tide_create_consumer(database->tide, &spec, &failure);
 	return return_done(L, err, &failure);
@@ -106,6 +109,13 @@ static void set_progress(lua_State *L, const struct progress_row *progress,
 	set_integer(L, "batches", progress->batches);
 	set_integer(L, "failures", progress->failures);
 	set_integer(L, "gaps", progress->gaps);
+	set_integer(L, "dead_letters", progress->dead_letters);
+	set_integer(L, "parked", progress->parked);
+	set_integer(L, "parked_bytes", progress->parked_bytes);
+	set_integer(L, "parked_version", progress->parked_version);
+	set_integer(L, "replays", progress->replays);
+	set_integer(L, "limit_until", progress->limit_until);
+	set_bool(L, "is_copying", progress->is_copying);
 	if (progress->owner.worker == 0)
 		return;
 	lua_pushlstring(L, (const char *)progress->owner.opening, WORKER_OPENING_BYTES);
@@ -115,13 +125,44 @@ static void set_progress(lua_State *L, const struct progress_row *progress,
 		WORKER_OPENING_BYTES) == 0);
 }
 
+/* Sets the field to an array of the ids. */
+static void set_ids(lua_State *L, const char *name, struct slice ids)
+{
+	lua_createtable(L, (int)(ids.len / 4), 0);
+	for (size_t i = 0; i < ids.len / 4; i++) {
+		lua_pushinteger(L, get_u32(ids.data + 4 * i));
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	lua_setfield(L, -2, name);
+}
+
+/* Copies the lent slices of a consumer to memory that Lua owns. Returns 0 or NO_MEMORY. */
+static int keep_slices(struct tide_consumer *consumer, struct buffer *kept)
+{
+	struct slice *const slices[] = { &consumer->row.streams, &consumer->row.settings,
+		&consumer->progress.end };
+	size_t at = 0;
+
+	for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
+		buffer_put_slice(kept, *slices[i]);
+	if (buffer_error(kept))
+		return buffer_error(kept);
+	for (size_t i = 0; i < sizeof slices / sizeof *slices; i++) {
+		*slices[i] = slice_of(kept->data + at, slices[i]->len);
+		at += slices[i]->len;
+	}
+	return 0;
+}
+
 /* consumer_describe(db, name) -> table with the fields of the consumer and of its progress; or nil,
- * err, code. opening and worker name its owner; nil: none. */
+ * err, code. streams is an array of ids, empty for all streams. opening and worker name its owner;
+ * nil: none. ended is the error that ended its last run: its code, a blank, its message; nil:
+ * none. */
 static int consumer_describe(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct slice name = check_slice(L, 2);
-	struct buffer *settings = &new_lua_buffer(L)->bytes;
+	struct buffer *kept = &new_lua_buffer(L)->bytes;
 	uint8_t opening[WORKER_OPENING_BYTES];
 	struct tide_consumer consumer;
 	struct failure failure;
@@ -130,21 +171,25 @@ static int consumer_describe(lua_State *L)
 	if (tide_describe_consumer(database->tide, name, &consumer, &failure))
 		return return_failure(L, &failure);
 	memcpy(opening, tide_opening(database->tide), WORKER_OPENING_BYTES);
-	buffer_put_slice(settings, consumer.row.settings);
-	if (buffer_error(settings)) {
-		fail(&failure, buffer_error(settings));
+	if (keep_slices(&consumer, kept)) {
+		fail(&failure, ERR_NO_MEMORY);
 		return return_failure(L, &failure);
 	}
 	lua_newtable(L);
 	set_integer(L, "id", consumer.row.id);
 	set_integer(L, "shards", consumer.row.shards);
-	set_integer(L, "stream", consumer.row.stream);
+	set_ids(L, "streams", consumer.row.streams);
 	set_integer(L, "last_sequence", consumer.last_sequence);
 	set_seconds(L, "created_at", consumer.row.created_ms);
 	set_bool(L, "is_paused", consumer.row.is_paused);
 	set_progress(L, &consumer.progress, opening);
-	push_item(L, buffer_slice(settings));
+	push_item(L, consumer.row.settings);
 	lua_setfield(L, -2, "settings");
+	if (consumer.progress.end.len) {
+		lua_pushlstring(L, (const char *)consumer.progress.end.data,
+			consumer.progress.end.len);
+		lua_setfield(L, -2, "ended");
+	}
 	return 1;
 }
 

@@ -14,7 +14,7 @@
 
 static struct slice name_key(uint8_t bytes[NAME_KEY], struct slice name)
 {
-	bytes[0] = META_CONSUMER;
+	bytes[0] = CONSUMER_ROW;
 	return slice_of(bytes, (size_t)(slice_write(bytes + 1, name) - bytes));
 }
 
@@ -26,14 +26,14 @@ static void set_id_key(uint8_t *bytes, uint8_t kind, uint64_t id)
 
 static struct slice progress_key(uint8_t bytes[PROGRESS_KEY], uint64_t id, uint16_t shard)
 {
-	set_id_key(bytes, META_PROGRESS, id);
+	set_id_key(bytes, CONSUMER_PROGRESS, id);
 	set_u16(bytes + ID_KEY, shard);
 	return slice_of(bytes, PROGRESS_KEY);
 }
 
 static struct slice floor_key(uint8_t bytes[FLOOR_KEY], uint64_t id, uint32_t stream)
 {
-	set_id_key(bytes, META_FLOOR, id);
+	set_id_key(bytes, CONSUMER_FLOOR, id);
 	set_u32(bytes + ID_KEY, stream);
 	return slice_of(bytes, FLOOR_KEY);
 }
@@ -44,7 +44,7 @@ static int remove_rows(struct txn *txn, uint8_t kind, uint64_t id)
 	uint8_t prefix[ID_KEY];
 	struct slice key, value;
 	struct cursor *cursor;
-	int err = txn_cursor(txn, TREE_META, &cursor);
+	int err = txn_cursor(txn, TREE_CONSUMERS, &cursor);
 
 	set_id_key(prefix, kind, id);
 	while (!err) {
@@ -69,7 +69,7 @@ int consumer_read(struct consumer_row *row, struct txn *txn, struct slice name)
 	if (!is_consumer_name(name))
 		return END;
 	key = name_key(bytes, name);
-	err = txn_get(txn, TREE_META, key, &value);
+	err = txn_get(txn, TREE_CONSUMERS, key, &value);
 	if (!err)
 		err = row_open(key, value, &payload);
 	return err ? err : consumer_get(row, payload);
@@ -87,29 +87,29 @@ int consumer_write(struct txn *txn, struct slice name, const struct consumer_row
 		buffer_release(&value);
 		return ERR_TOO_BIG;
 	}
-	return row_write(txn, TREE_META, key, &value);
+	return row_write(txn, TREE_CONSUMERS, key, &value);
 }
 
 int consumer_remove(struct txn *txn, struct slice name, uint64_t id)
 {
 	uint8_t bytes[NAME_KEY];
-	int err = txn_delete(txn, TREE_META, name_key(bytes, name));
+	int err = txn_delete(txn, TREE_CONSUMERS, name_key(bytes, name));
 
 	if (!err)
-		err = remove_rows(txn, META_PROGRESS, id);
-	return err ? err : remove_rows(txn, META_FLOOR, id);
+		err = remove_rows(txn, CONSUMER_PROGRESS, id);
+	return err ? err : remove_rows(txn, CONSUMER_FLOOR, id);
 }
 
 int consumer_names(struct buffer *names, struct txn *txn)
 {
-	const uint8_t kind = META_CONSUMER;
+	const uint8_t kind = CONSUMER_ROW;
 	struct slice key = slice_of(&kind, 1), value;
 	struct cursor *cursor;
-	int err = txn_cursor(txn, TREE_META, &cursor);
+	int err = txn_cursor(txn, TREE_CONSUMERS, &cursor);
 
 	if (!err)
 		err = cursor_move(cursor, MOVE_FROM, &key, &value);
-	while (!err && key.data[0] == META_CONSUMER) {
+	while (!err && key.data[0] == CONSUMER_ROW) {
 		buffer_put_counted(names, slice_of(key.data + 1, key.len - 1));
 		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
 	}
@@ -139,11 +139,11 @@ int progress_read(struct progress_row *row, struct txn *txn, uint64_t id, uint16
 	uint8_t bytes[PROGRESS_KEY];
 	struct slice wanted = progress_key(bytes, id, shard), key, value, payload;
 	struct cursor *cursor;
-	int err = txn_get(txn, TREE_META, wanted, &value);
+	int err = txn_get(txn, TREE_CONSUMERS, wanted, &value);
 
 	key = wanted;
 	if (err == END) {
-		err = txn_cursor(txn, TREE_META, &cursor);
+		err = txn_cursor(txn, TREE_CONSUMERS, &cursor);
 		if (!err)
 			err = find_progress(cursor, wanted, &key, &value);
 	}
@@ -167,7 +167,7 @@ int progress_write(struct txn *txn, uint64_t id, const struct progress_row *row)
 
 	row_start(&value);
 	progress_put(&value, row);
-	return row_write(txn, TREE_META, progress_key(bytes, id, row->first), &value);
+	return row_write(txn, TREE_CONSUMERS, progress_key(bytes, id, row->first), &value);
 }
 
 /* --- floors --- */
@@ -179,12 +179,12 @@ static int write_floor(struct txn *txn, uint64_t id, uint32_t stream, uint64_t s
 
 	row_start(&value);
 	buffer_put_u64(&value, sequence);
-	return row_write(txn, TREE_META, floor_key(bytes, id, stream), &value);
+	return row_write(txn, TREE_CONSUMERS, floor_key(bytes, id, stream), &value);
 }
 
 int floors_write(struct txn *txn, uint64_t id, const struct feed *feed)
 {
-	int err = remove_rows(txn, META_FLOOR, id);
+	int err = remove_rows(txn, CONSUMER_FLOOR, id);
 
 	if (!err && feed->started > feed->position)
 		err = write_floor(txn, id, 0, feed->started);
@@ -224,9 +224,9 @@ int floors_read(struct feed *feed, struct txn *txn, uint64_t id)
 	struct slice key = slice_of(prefix, ID_KEY), value;
 	struct cursor *cursor;
 	size_t cap = 0;
-	int err = txn_cursor(txn, TREE_META, &cursor);
+	int err = txn_cursor(txn, TREE_CONSUMERS, &cursor);
 
-	set_id_key(prefix, META_FLOOR, id);
+	set_id_key(prefix, CONSUMER_FLOOR, id);
 	if (!err)
 		err = cursor_move(cursor, MOVE_FROM, &key, &value);
 	while (!err && slice_begins(key, slice_of(prefix, ID_KEY))) {

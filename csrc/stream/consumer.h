@@ -1,8 +1,8 @@
 /* consumer.h - the rows of consumers in a transaction.
  *
- *     meta   0x30, name                                consumer          codec/consumer.h
- *     meta   0x31, consumer id (u64), shard (u16)      progress
- *     meta   0x32, consumer id (u64), stream id (u32)  floor: a sequence number (u64)
+ *     consumers   0x30, name                                consumer      codec/consumer.h
+ *     consumers   0x31, consumer id (u64), shard (u16)      progress
+ *     consumers   0x32, consumer id (u64), stream id (u32)  floor: a sequence number (u64)
  */
 #ifndef STREAM_CONSUMER_H
 #define STREAM_CONSUMER_H
@@ -11,8 +11,8 @@
 #include "lmdb/store.h"
 #include "stream/feed.h"
 
-/* Reads the consumer with this name. Its settings are lent until the next write. Returns END if
- * there is none, or CORRUPT. */
+/* Reads the consumer with this name. Its streams and settings are lent until the next write.
+ * Returns END if there is none, or CORRUPT. */
 int consumer_read(struct consumer_row *row, struct txn *txn, struct slice name);
 
 /* Stores the row of a consumer. Returns TOO_BIG if its settings do not fit in a row. */
@@ -24,7 +24,8 @@ int consumer_remove(struct txn *txn, struct slice name, uint64_t id);
 /* Appends the names of all consumers to names, each counted, in byte order. */
 int consumer_names(struct buffer *names, struct txn *txn);
 
-/* Reads the progress of a shard. Returns END if the consumer has none: it was deleted. */
+/* Reads the progress of a shard. row->end is lent until the next write. Returns END if the consumer
+ * has none: it was deleted. */
 int progress_read(struct progress_row *row, struct txn *txn, uint64_t id, uint16_t shard);
 int progress_write(struct txn *txn, uint64_t id, const struct progress_row *row);
 

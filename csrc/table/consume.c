@@ -50,9 +50,10 @@ static void skip_expired(struct feed *feed, uint64_t last_sequence)
 }
 
 /* Sets row->position to that of a start position, and stores the floors. */
-static int place(struct transaction *transaction, uint64_t id, uint32_t stream,
+static int place(struct transaction *transaction, uint64_t id, struct slice streams,
 	struct position from, struct progress_row *row, struct failure *failure)
 {
+	uint32_t stream = streams.len ? get_u32(streams.data) : 0;
 	struct view_of_streams view = { transaction->txn, &transaction->catalog->streams,
 		&transaction->state, transaction->clock_ms };
 	struct feed feed = { 0 };
@@ -62,6 +63,7 @@ static int place(struct transaction *transaction, uint64_t id, uint32_t stream,
 		skip_expired(&feed, transaction->state.sequence);
 	if (!err) {
 		row->position = feed.position;
+		row->moved_ms = transaction->clock_ms;
 		err = written(transaction, floors_write(transaction->txn, id, &feed), failure);
 	}
 	feed_release(&feed);
@@ -97,7 +99,7 @@ int consume_create(struct transaction *transaction, const struct consume_spec *s
 	struct failure *failure)
 {
 	struct consumer_row row = { .created_ms = transaction->now_ms, .shards = spec->shards,
-		.stream = spec->stream, .settings = spec->settings };
+		.streams = spec->streams, .settings = spec->settings };
 	struct progress_row progress = { .last = (uint16_t)(spec->shards - 1) };
 	int err = check_spec(spec, failure);
 
@@ -108,7 +110,7 @@ int consume_create(struct transaction *transaction, const struct consume_spec *s
 	if (err)
 		return err;
 	row.id = ++transaction->state.node;
-	err = place(transaction, row.id, row.stream, spec->from, &progress, failure);
+	err = place(transaction, row.id, row.streams, spec->from, &progress, failure);
 	if (!err)
 		err = written(transaction, consumer_write(transaction->txn, spec->name, &row),
 			failure);
@@ -128,17 +130,10 @@ int consume_delete(struct transaction *transaction, struct slice name, struct fa
 		consumer_remove(transaction->txn, name, row.id), failure);
 }
 
-/* Writes a consumer's row again. Its settings may be in the map, which the write changes. */
-static int rewrite(struct transaction *transaction, struct slice name, struct consumer_row *row,
-	struct failure *failure)
+/* Writes a consumer's row again. */
+static int rewrite(struct transaction *transaction, struct slice name,
+	const struct consumer_row *row, struct failure *failure)
 {
-	struct buffer *copy = &transaction->old;
-
-	buffer_clear(copy);
-	buffer_put_slice(copy, row->settings);
-	if (buffer_error(copy))
-		return fail(failure, buffer_error(copy));
-	row->settings = buffer_slice(copy);
 	return announced(transaction, consumer_write(transaction->txn, name, row), failure);
 }
 
@@ -194,11 +189,14 @@ int consume_move(struct transaction *transaction, struct slice name, struct posi
 	if (err)
 		return err == END ? fail_with(failure, ERR_CORRUPT, "consumer %.*s has no progress",
 			(int)name.len, (const char *)name.data) : fail(failure, err);
-	err = place(transaction, row.id, row.stream, to, &progress, failure);
+	progress.end = slice_of(NULL, 0);        /* the next write may move it */
+	/* The streams are in the map, which the floors' rows change. */
+	err = place(transaction, row.id, row.streams, to, &progress, failure);
 	if (err)
 		return err;
 	progress.epoch++;
 	progress.attempts = progress.largest_batch = 0;
+	progress.limit_until = 0;
 	return announced(transaction, progress_write(transaction->txn, row.id, &progress), failure);
 }
 
@@ -211,6 +209,7 @@ int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
 		return err;
 	row->epoch++;
 	row->owner = *owner;
+	row->end = slice_of(NULL, 0);
 	return announced(transaction, progress_write(transaction->txn, id, row), failure);
 }
 
@@ -246,9 +245,12 @@ int consume_advance(struct transaction *transaction, const struct consume_batch 
 	if (err)
 		return err;
 	row.position = batch->to;
+	row.moved_ms = transaction->clock_ms;
 	row.records += batch->records;
 	row.batches++;
-	row.attempts = row.largest_batch = 0;
+	row.attempts = 0;
+	if (row.position >= row.limit_until)
+		row.largest_batch = 0;
 	transaction->has_progressed = true;
 	return written(transaction, progress_write(transaction->txn, batch->consumer, &row),
 		failure);
@@ -265,6 +267,7 @@ int consume_fail(struct transaction *transaction, const struct consume_batch *ba
 	row.attempts++;
 	row.failures++;
 	row.largest_batch = largest_batch;
+	row.limit_until = batch->to;
 	transaction->has_progressed = true;
 	return written(transaction, progress_write(transaction->txn, batch->consumer, &row),
 		failure);

@@ -17,7 +17,7 @@
 
 struct consume_spec {
 	struct slice name;
-	uint32_t stream;             /* 0: all streams */
+	struct slice streams;        /* ids (u32), ascending; empty: all streams */
 	struct position from;
 	uint16_t shards;             /* 1 to CONSUMER_SHARDS_MAX */
 	struct slice settings;       /* a map */

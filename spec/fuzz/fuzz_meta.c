@@ -148,9 +148,12 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 		.retention = { 1000 * n + 1, 7, 0 }, .label = "2026-01-31T12:00:00.000",
 		.table_name = "orders", .schema = a_schema(n) };
 	struct horizon horizon = { n, n, 100 * n, n + 1 };
-	struct consumer_row consumer = { .id = n + 1, .shards = (uint16_t)(1 + n), .stream = n,
+	struct consumer_row consumer = { .id = n + 1, .shards = (uint16_t)(1 + n),
+		.streams = slice_of("\0\0\0\1\0\0\0\2", n % 3 * 4),
 		.is_paused = n % 2, .settings = slice_of("\1\1x\1", n % 3 ? 4 : 0) };
-	struct progress_row progress = { .last = (uint16_t)n, .epoch = n, .position = 10 * n };
+	struct progress_row progress = { .last = (uint16_t)n, .epoch = n, .position = 10 * n,
+		.parked = n, .replays = n / 2, .is_copying = n % 2,
+		.end = slice_of("TRIMMED", n % 2 ? 7 : 0) };
 	struct file_header header;
 	struct state state = { .sequence = 1000, .retention_ms = 5, .stream = n,
 		.index = n, .expiry_ms = 6 };

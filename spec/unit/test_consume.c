@@ -97,7 +97,7 @@ static void names_and_sizes(struct tide *tide)
 	wanted.settings = slice_of(big, sizeof big);
 	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_LIMIT);
 	wanted.settings = no_settings;
-	wanted.stream = 99;
+	wanted.streams = slice_of("\0\0\0\x63", 4);
 	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_NOT_FOUND);
 	CHECK_EQUAL_INT(tide_describe_consumer(tide, wanted.name, &(struct tide_consumer){ 0 },
 		&failure), ERR_NOT_FOUND);

@@ -22,10 +22,15 @@ static struct progress_row random_progress(void)
 {
 	struct progress_row row = { .epoch = check_random(), .records = check_random(),
 		.batches = check_random(), .failures = check_random(), .gaps = check_random(),
-		.attempts = (uint32_t)check_random(), .largest_batch = (uint32_t)check_random() };
+		.attempts = (uint32_t)check_random(), .largest_batch = (uint32_t)check_random(),
+		.limit_until = check_random(), .moved_ms = check_random(),
+		.parked_bytes = check_random(), .parked_version = check_random(),
+		.dead_letters = check_random(), .is_copying = check_random_below(2) };
 
 	row.last = (uint16_t)check_random_below(CONSUMER_SHARDS_MAX);
 	row.position = check_random_below(SEQUENCE_MAX + 1);
+	row.parked = check_random_below(UINT64_C(1) << 32);
+	row.replays = check_random_below(row.parked + 1);
 	row.owner.worker = (uint32_t)check_random();
 	check_random_bytes(row.owner.opening, sizeof row.owner.opening);
 	return row;
@@ -52,6 +57,34 @@ static void progress_decodes(void)
 	buffer_release(&again);
 }
 
+static int decode_progress(struct progress_row row)
+{
+	struct buffer bytes = { 0 };
+	struct progress_row decoded;
+	int err;
+
+	progress_put(&bytes, &row);
+	err = progress_get(&decoded, buffer_slice(&bytes));
+	CHECK(err || slice_equal(decoded.end, row.end));
+	buffer_release(&bytes);
+	return err;
+}
+
+/* The error that ended the last run has a limited length, and replays are parked records. */
+static void limits_of_progress(void)
+{
+	static const uint8_t text[CONSUMER_END_MAX + 1] = "TRIMMED lost";
+	struct progress_row row = { .end = slice_of(text, CONSUMER_END_MAX), .parked = 1,
+		.replays = 1 };
+
+	CHECK_EQUAL_INT(decode_progress(row), 0);
+	row.end.len++;
+	CHECK_EQUAL_INT(decode_progress(row), ERR_CORRUPT);
+	row.end.len = 0;
+	row.replays = 2;
+	CHECK_EQUAL_INT(decode_progress(row), ERR_CORRUPT);
+}
+
 static int decode(struct consumer_row row)
 {
 	struct buffer bytes = { 0 };
@@ -64,7 +97,7 @@ static int decode(struct consumer_row row)
 		CHECK_EQUAL_UINT(decoded.id, row.id);
 		CHECK(decoded.is_paused == row.is_paused);
 		CHECK_EQUAL_INT(decoded.shards, row.shards);
-		CHECK_EQUAL_UINT(decoded.stream, row.stream);
+		CHECK(slice_equal(decoded.streams, row.streams));
 		CHECK(slice_equal(decoded.settings, row.settings));
 	}
 	buffer_release(&bytes);
@@ -73,11 +106,18 @@ static int decode(struct consumer_row row)
 
 static void consumers_decode(void)
 {
-	struct consumer_row row = { .id = 1, .created_ms = 2, .shards = 64, .stream = 3,
+	struct consumer_row row = { .id = 1, .created_ms = 2, .shards = 64,
+		.streams = slice_of("\0\0\0\3\0\0\0\4", 8),
 		.settings = { (const uint8_t *)"map", 3 } };
 
 	CHECK_EQUAL_INT(decode(row), 0);
 	row.is_paused = true;
+	CHECK_EQUAL_INT(decode(row), 0);
+	row.streams = slice_of("\0\0\0\4\0\0\0\4", 8);
+	CHECK_EQUAL_INT(decode(row), ERR_CORRUPT);
+	row.streams = slice_of("\0\0\0\0", 4);
+	CHECK_EQUAL_INT(decode(row), ERR_CORRUPT);
+	row.streams = slice_of(NULL, 0);
 	CHECK_EQUAL_INT(decode(row), 0);
 	row.shards = 0;
 	CHECK_EQUAL_INT(decode(row), ERR_CORRUPT);
@@ -140,6 +180,7 @@ int main(void)
 
 	names();
 	progress_decodes();
+	limits_of_progress();
 	consumers_decode();
 	shards_are_found(txn);
 	floors_are_kept(txn);

@@ -193,7 +193,7 @@ function Worker:join()
   end
   self.epoch, self.position = epoch, position
   self.attempts, self.largest = row.attempts, row.largest_batch
-  self.reader, err, code = readers.of_consumer(self.database, row.stream ~= 0 and row.stream or nil,
+  self.reader, err, code = readers.of_consumer(self.database, row.streams[1],
     row.id, self.consumer.wait or nil)
   if not self.reader then
     self:leave()
