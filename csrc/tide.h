@@ -560,6 +560,10 @@ int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_
 int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row **row,
 	struct failure *failure);
 
+/* Sets *row as tide_stream_row does, and *has_table to true if the stream's table still exists. */
+int tide_stream_table(struct tide *tide, uint32_t stream, const struct stream_row **row,
+	bool *has_table, struct failure *failure);
+
 /* Position at which a feed starts. */
 enum tide_from {
 	TIDE_TRIM_HORIZON,           /* the oldest record */
@@ -567,15 +571,14 @@ enum tide_from {
 	TIDE_AT,                     /* the first record with this number or a greater one */
 	TIDE_AFTER,                  /* the first record with a greater number */
 	TIDE_TIME,                   /* the first record created at or after this time */
-	TIDE_CONSUMER,               /* after the position of the consumer with this id */
 };
 
-/* A reader of one stream, or of all streams merged by sequence number. */
+/* A reader of one stream, or of several or all streams merged by sequence number. */
 struct tide_feed;
 
 /* Starts a feed. stream: an id; 0: all streams. at: a sequence number for TIDE_AT and
- * TIDE_AFTER, milliseconds since 1970 for TIDE_TIME, an id for TIDE_CONSUMER. Returns NOT_FOUND,
- * or AHEAD if `at` is greater than the last sequence number; CONSUMER_GONE. */
+ * TIDE_AFTER, milliseconds since 1970 for TIDE_TIME. Returns NOT_FOUND, or AHEAD if `at` is
+ * greater than the last sequence number. */
 int tide_feed_start(struct tide_feed **feed, struct tide *tide, uint32_t stream,
 	enum tide_from from, uint64_t at, struct failure *failure);
 
@@ -632,8 +635,9 @@ void tide_feed_finish(struct tide_feed *feed);
 /* Returns the memory that the feed occupies, in bytes. */
 size_t tide_feed_bytes(const struct tide_feed *feed);
 
-/* Returns STREAM_ENDED if the feed's one stream will get no more records and all of them were
- * returned. The message says whether it was disabled or its table deleted. */
+/* Returns STREAM_ENDED if all records were returned and one of the feed's streams will get no more.
+ * The message names it and says whether it was disabled or its table deleted. Feeds of all
+ * streams never end. */
 int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
 	struct failure *failure);
 

@@ -1,7 +1,7 @@
 /* tide_consumer.h - the part of the C core's interface that concerns consumers.
  *
  * A consumer keeps its position in a stream in the file (doc/format.md). A worker handles its
- * records. It joins the consumer as its owner, starts a feed with TIDE_CONSUMER, and advances the
+ * records. It joins the consumer as its owner, starts a feed (tide_consumer_feed), and advances the
  * consumer in the transaction of the effects of each batch. The rules of tide.h hold.
  */
 #ifndef TIDE_CONSUMER_H
@@ -13,7 +13,7 @@
 struct tide_consumer_spec {
 	struct slice name;
 	struct slice streams;        /* ids (u32), ascending; empty: all streams */
-	enum tide_from from;         /* not TIDE_CONSUMER */
+	enum tide_from from;
 	uint64_t at;                 /* as for tide_feed_start */
 	uint16_t shards;             /* 1 to CONSUMER_SHARDS_MAX */
 	struct slice settings;       /* a map (codec/value.h) */
@@ -40,6 +40,10 @@ int tide_set_consumer(struct tide *tide, struct slice name, struct slice setting
 int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from, uint64_t at,
 	struct failure *failure);
 
+/* Makes a consumer read other streams (table/consume.h), in a transaction of its own. */
+int tide_renew_consumer(struct tide *tide, struct slice name, uint64_t id, uint64_t epoch,
+	struct slice streams, struct failure *failure);
+
 /* Reads a consumer. Returns NOT_FOUND. */
 int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_consumer *consumer,
 	struct failure *failure);
@@ -47,6 +51,11 @@ int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_con
 /* Replaces the contents of names with the names of all consumers (each a varint length and the
  * bytes), in byte order. */
 int tide_consumer_names(struct tide *tide, struct buffer *names, struct failure *failure);
+
+/* Starts a feed of the consumer's streams (ids, u32, ascending; empty: all streams) after its
+ * position. Returns CONSUMER_GONE. */
+int tide_consumer_feed(struct tide_feed **feed, struct tide *tide, uint64_t consumer,
+	struct slice streams, struct failure *failure);
 
 /* Returns the random id of this opening of the file, WORKER_OPENING_BYTES long, which is the first
  * part of an owner. It is valid until tide_close. */

@@ -56,6 +56,15 @@ int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from
 		tide_position(from, at), failure), failure);
 }
 
+int tide_renew_consumer(struct tide *tide, struct slice name, uint64_t id, uint64_t epoch,
+	struct slice streams, struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : tide_end(tide, consume_renew(&tide->transaction, name, id, epoch,
+		streams, failure), failure);
+}
+
 const uint8_t *tide_opening(const struct tide *tide)
 {
 	return tide->opening;

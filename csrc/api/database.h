@@ -113,7 +113,7 @@ uint64_t tide_view_streams(struct tide *tide, const struct read_view *snapshot,
 
 /* --- feeds.c --- */
 
-/* Returns a start position, which must not be TIDE_CONSUMER. */
+/* Returns a start position. */
 struct position tide_position(enum tide_from from, uint64_t at);
 
 /* --- snapshot.c --- */

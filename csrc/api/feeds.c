@@ -3,6 +3,7 @@
 #include "api/record_filter.h"
 #include "base/memory.h"
 #include "stream/consumer.h"
+#include "tide_consumer.h"
 
 /* Interval after which a feed that was not notified checks for commits. */
 #define CHECK_AGAIN_MS 1000
@@ -18,12 +19,18 @@ struct tide_feed {
  * commits after the snapshot count as news. */
 static void note_commits(struct tide_feed *feed, const struct tide *tide)
 {
-	feed->seen = commit_count(store_shared_page(tide->store), feed->feed.stream);
+	feed->seen = commit_count(store_shared_page(tide->store), feed->feed.streams.one);
 	feed->filled_ms = clock_elapsed_ms(clock_system());
 }
 
-static int start_at_consumer(struct feed *feed, uint32_t stream, uint64_t id,
-	const struct view_of_streams *view, struct failure *failure)
+/* Where a feed starts: at a position, or after that of a consumer. */
+struct start {
+	struct position position;
+	uint64_t consumer;           /* id; 0: none */
+};
+
+static int start_at_consumer(struct feed *feed, uint64_t id, const struct view_of_streams *view,
+	struct failure *failure)
 {
 	struct progress_row row;
 	int err = progress_read(&row, view->txn, id, 0);
@@ -32,7 +39,7 @@ static int start_at_consumer(struct feed *feed, uint32_t stream, uint64_t id,
 		return fail(failure, ERR_CONSUMER_GONE);
 	if (!err)
 		err = floors_read(feed, view->txn, id);
-	return err ? fail(failure, err) : feed_resume(feed, stream, row.position, view, failure);
+	return err ? fail(failure, err) : feed_resume(feed, row.position, view, failure);
 }
 
 struct position tide_position(enum tide_from from, uint64_t at)
@@ -48,8 +55,8 @@ struct position tide_position(enum tide_from from, uint64_t at)
 	return (struct position){ kinds[from], at };
 }
 
-int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
-	enum tide_from from, uint64_t at, struct failure *failure)
+static int start_feed(struct tide_feed **out, struct tide *tide, struct slice streams,
+	const struct start *start, struct failure *failure)
 {
 	struct tide_feed *feed = memory_alloc_zeroed(sizeof *feed);
 	struct view_of_streams view;
@@ -59,12 +66,13 @@ int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
 	*out = NULL;
 	if (!feed)
 		return fail(failure, ERR_NO_MEMORY);
-	err = tide_read_committed_begin(tide, &snapshot, failure);
+	err = stream_set_choose(&feed->feed.streams, streams);
+	err = err ? fail(failure, err) : tide_read_committed_begin(tide, &snapshot, failure);
 	if (!err) {
 		tide_view_streams(tide, &snapshot, &view);
-		err = from == TIDE_CONSUMER ?
-			start_at_consumer(&feed->feed, stream, at, &view, failure) :
-			feed_start(&feed->feed, stream, tide_position(from, at), &view, failure);
+		err = start->consumer ?
+			start_at_consumer(&feed->feed, start->consumer, &view, failure) :
+			feed_start(&feed->feed, start->position, &view, failure);
 		err = tide_read_end(tide, &snapshot, err, failure);
 	}
 	if (err)
@@ -74,12 +82,30 @@ int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
 	return err;
 }
 
+int tide_feed_start(struct tide_feed **feed, struct tide *tide, uint32_t stream,
+	enum tide_from from, uint64_t at, struct failure *failure)
+{
+	const struct start start = { .position = tide_position(from, at) };
+	uint8_t id[4];
+
+	set_u32(id, stream);
+	return start_feed(feed, tide, slice_of(id, stream ? sizeof id : 0), &start, failure);
+}
+
+int tide_consumer_feed(struct tide_feed **feed, struct tide *tide, uint64_t consumer,
+	struct slice streams, struct failure *failure)
+{
+	const struct start start = { .consumer = consumer };
+
+	return start_feed(feed, tide, streams, &start, failure);
+}
+
 /* Sets the key of the feed's filter. */
 static int set_filter_key(struct tide_feed *feed, struct tide *tide, struct slice key,
 	struct failure *failure)
 {
 	const struct stream_row *row = NULL;
-	int err = tide_stream_row(tide, feed->feed.stream, &row, failure);
+	int err = tide_stream_row(tide, feed->feed.streams.one, &row, failure);
 
 	return err ? err : feed_filter_by_key(feed->filter, key, row, tide->header.secret,
 		failure);
@@ -152,7 +178,7 @@ bool tide_feed_is_past(const struct tide_feed *feed, uint64_t transaction)
 
 bool tide_feed_has_news(struct tide_feed *feed, const struct tide *tide)
 {
-	uint32_t commits = commit_count(store_shared_page(tide->store), feed->feed.stream);
+	uint32_t commits = commit_count(store_shared_page(tide->store), feed->feed.streams.one);
 
 	/* An error of store_recover is ignored, because the next fill returns it. */
 	if (store_recover(tide->store, NULL) ||
@@ -164,7 +190,7 @@ bool tide_feed_has_news(struct tide_feed *feed, const struct tide *tide)
 
 int tide_feed_wait(const struct tide_feed *feed, struct tide *tide, uint32_t ms)
 {
-	return commit_wait(store_shared_page(tide->store), feed->feed.stream, feed->seen,
+	return commit_wait(store_shared_page(tide->store), feed->feed.streams.one, feed->seen,
 		store_wait_ms(tide->store, ms));
 }
 
@@ -172,7 +198,7 @@ bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide)
 {
 	if (store_recover(tide->store, NULL) ||
 			commit_count(store_shared_page(tide->store),
-			feed->feed.stream) != feed->seen)
+			feed->feed.streams.one) != feed->seen)
 		return true;
 	return feed_has_news(&feed->feed, store_last_commit(tide->store)) &&
 		clock_elapsed_ms(clock_system()) - feed->filled_ms >= CHECK_AGAIN_MS;
@@ -203,11 +229,25 @@ static int fail_stream_ended(struct catalog *catalog, struct txn *txn, const str
 		now ? ", and the table's stream is now " : "", now ? now->row.label : "");
 }
 
+static int check_stream_ended(struct catalog *catalog, struct txn *txn, uint32_t id,
+	struct failure *failure)
+{
+	struct stream *stream;
+	int err = streams_find(&catalog->streams, txn, id, &stream);
+
+	if (err == END)
+		return fail(failure, ERR_STREAM_ENDED);
+	if (err)
+		return fail_about(failure, err, "the row of stream %u", id);
+	return stream->row.status == STREAM_DISABLED ?
+		fail_stream_ended(catalog, txn, &stream->row, failure) : 0;
+}
+
 int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
 	struct failure *failure)
 {
+	const struct stream_set *streams = &feed->feed.streams;
 	struct read_view snapshot;
-	struct stream *stream;
 	int err;
 
 	if (!feed_has_ended(&feed->feed))
@@ -215,9 +255,11 @@ int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
 	err = tide_read_committed_begin(tide, &snapshot, failure);
 	if (err)
 		return err;
-	err = streams_find(&tide->catalog.streams, snapshot.txn, feed->feed.stream, &stream);
-	err = !err ? fail_stream_ended(&tide->catalog, snapshot.txn, &stream->row, failure) :
-		fail(failure, err == END ? ERR_STREAM_ENDED : err);
+	if (streams->one)
+		err = check_stream_ended(&tide->catalog, snapshot.txn, streams->one, failure);
+	for (size_t i = 0; i < streams->count && !err; i++)
+		err = check_stream_ended(&tide->catalog, snapshot.txn, streams->ids[i],
+			failure);
 	return tide_read_end(tide, &snapshot, err, failure);
 }
 
@@ -236,6 +278,7 @@ size_t tide_feed_bytes(const struct tide_feed *feed)
 {
 	return sizeof *feed + feed->feed.page.cap +
 		(feed->filter ? sizeof *feed->filter + feed_filter_bytes(feed->filter) : 0) +
+		feed->feed.streams.count * sizeof *feed->feed.streams.ids +
 		feed->feed.floor_cap * sizeof *feed->feed.floors +
 		feed->feed.merge.cap * sizeof *feed->feed.merge.all;
 }

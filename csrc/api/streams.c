@@ -138,6 +138,28 @@ int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row 
 	return tide_read_end(tide, &snapshot, err, failure);
 }
 
+int tide_stream_table(struct tide *tide, uint32_t stream, const struct stream_row **row,
+	bool *has_table, struct failure *failure)
+{
+	const struct table *table;
+	struct read_view snapshot;
+	struct stream *found;
+	int err = tide_read_committed_begin(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	err = find_by_id(tide, snapshot.txn, stream, &found, failure);
+	if (!err) {
+		*row = &found->row;
+		err = catalog_find(&tide->catalog, snapshot.txn,
+			slice_of_text(found->row.table_name), &table);
+		*has_table = !err && table->row.id == found->row.table;
+		err = err < 0 ? fail_about(failure, err, "the row of table %s",
+			found->row.table_name) : 0;
+	}
+	return tide_read_end(tide, &snapshot, err, failure);
+}
+
 static int put_stream_ids(struct txn *txn, struct buffer *ids)
 {
 	struct stream_row row;

@@ -1,6 +1,8 @@
 /* lua_buffer.c - buffers of the core in Lua userdata. */
 #include "lua/lua_buffer.h"
 
+#include <lauxlib.h>
+
 #include "lua/lua_handle.h"
 
 static const char LUA_BUFFER_TYPE[] = "tidetable.core.buffer";
@@ -27,6 +29,24 @@ struct lua_buffer *take_lua_buffer(lua_State *L, int owner, int n, struct lua_bu
 	}
 	(*kept)->taken = true;
 	return *kept;
+}
+
+struct slice push_ids(lua_State *L, int index)
+{
+	struct buffer *ids;
+	lua_Integer count;
+
+	luaL_checktype(L, index, LUA_TTABLE);
+	ids = &new_lua_buffer(L)->bytes;
+	count = (lua_Integer)lua_rawlen(L, index);
+	for (lua_Integer i = 1; i <= count; i++) {
+		lua_rawgeti(L, index, i);
+		buffer_put_u32(ids, (uint32_t)lua_tointeger(L, -1));
+		lua_pop(L, 1);
+	}
+	if (buffer_error(ids))
+		luaL_error(L, "not enough memory");
+	return buffer_slice(ids);
 }
 
 void push_names(lua_State *L, const struct buffer *names)

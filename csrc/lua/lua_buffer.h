@@ -36,6 +36,9 @@ struct lua_buffer *take_lua_buffer(lua_State *L, int owner, int n, struct lua_bu
 /* Creates the type of buffers. */
 void open_lua_buffers(lua_State *L);
 
+/* Pushes a buffer with the ids (u32) of the array at index, and returns its bytes. */
+struct slice push_ids(lua_State *L, int index);
+
 /* Pushes an array of the names in a buffer, each of which is counted (buffer_put_counted). */
 void push_names(lua_State *L, const struct buffer *names);
 

@@ -29,24 +29,24 @@ static uint64_t check_number(lua_State *L, int index)
 
 /* --- definition --- */
 
-/* consumer_create(db, name, stream id or 0, from, at, shards, settings) -> true; or nil, err,
- * code */
+/* consumer_create(db, name, ids of its streams | {}: all, from, at, shards, settings) -> true; or
+ * nil, err, code */
 static int consumer_create(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	uint32_t stream = (uint32_t)check_choice(L, 3, 0, UINT32_MAX);
-	uint8_t streams[4];
 	struct tide_consumer_spec spec = {
 		.name = check_slice(L, 2),
-		.streams = slice_of(streams, stream ? sizeof streams : 0),
 		.from = (enum tide_from)check_choice(L, 4, TIDE_TRIM_HORIZON, TIDE_TIME),
 		.at = (uint64_t)luaL_checkinteger(L, 5),
 		.shards = (uint16_t)check_choice(L, 6, 0, UINT16_MAX),
 	};
 	struct failure failure;
-	int err = read_item(L, 7, &database->builder, &spec.settings, "settings", &failure);
+	int err;
 
-	set_u32(streams, stream);
+	lua_settop(L, 7);
+	spec.streams = push_ids(L, 3);
+	check_database(L, 1);
+	err = read_item(L, 7, &database->builder, &spec.settings, "settings", &failure);
 	if (!err)
 		err = tide_create_consumer(database->tide, &spec, &failure);
 	return return_done(L, err, &failure);
@@ -94,6 +94,17 @@ static int consumer_move(lua_State *L)
 
 	return return_done(L, tide_move_consumer(database->tide, check_slice(L, 2), from,
 		(uint64_t)luaL_checkinteger(L, 4), &failure), &failure);
+}
+
+/* consumer_renew(db, name, id, epoch, ids of its streams) -> true; or nil, err, code */
+static int consumer_renew(lua_State *L)
+{
+	struct slice streams = push_ids(L, 5);
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	return return_done(L, tide_renew_consumer(database->tide, check_slice(L, 2),
+		check_number(L, 3), check_number(L, 4), streams, &failure), &failure);
 }
 
 /* --- reading --- */
@@ -356,6 +367,7 @@ void open_consumers(lua_State *L)
 		{ "consumer_create", consumer_create },
 		{ "consumer_delete", consumer_delete },
 		{ "consumer_pause", consumer_pause },
+		{ "consumer_renew", consumer_renew },
 		{ "consumer_set", consumer_set },
 		{ "consumer_move", consumer_move },
 		{ "consumer_describe", consumer_describe },

@@ -4,11 +4,13 @@
 #include <lauxlib.h>
 
 #include "lua/lua_argument.h"
+#include "lua/lua_buffer.h"
 #include "lua/lua_expression.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
 #include "lua/lua_value.h"
+#include "tide_consumer.h"
 
 /* User values: the database; a table that maps the id of each stream to its info; the info of the
  * last record's stream; the metatable of records, which is read faster from here than from the
@@ -130,7 +132,7 @@ static int start_new_feed(lua_State *L)
 	const char *image, *view;
 	int err;
 
-	check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_CONSUMER);
+	check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_TIME);
 	luaL_checkinteger(L, 4);
 	lua_settop(L, 7);
 	luaL_argcheck(L, stream || lua_isnil(L, 6), 6, "a key requires a stream");
@@ -151,6 +153,23 @@ static int start_new_feed(lua_State *L)
 	if (!err)
 		err = start_feed(L, database, handle, stream, &failure);
 	if (err)
+		return return_failure(L, &failure);
+	adopt(&handle->child, database);
+	hold_memory(L, &handle->child, tide_feed_bytes(handle->feed));
+	return 1;
+}
+
+/* consumer_feed(db, consumer id, ids of its streams | {}: all) -> feed; or nil, err, code */
+static int start_consumer_feed(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint64_t consumer = (uint64_t)luaL_checkinteger(L, 2);
+	struct slice streams = push_ids(L, 3);
+	struct feed_handle *handle = new_feed(L, INT64_MAX);
+	struct failure failure;
+
+	check_database(L, 1);
+	if (tide_consumer_feed(&handle->feed, database->tide, consumer, streams, &failure))
 		return return_failure(L, &failure);
 	adopt(&handle->child, database);
 	hold_memory(L, &handle->child, tide_feed_bytes(handle->feed));
@@ -411,6 +430,7 @@ void open_feeds(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "feed", start_new_feed },
+		{ "consumer_feed", start_consumer_feed },
 		{ "records", feed_records },
 		{ "try_record", try_record },
 		{ "check_end", check_end_of },

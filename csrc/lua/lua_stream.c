@@ -114,6 +114,24 @@ static int describe_stream(lua_State *L)
 	return 1;
 }
 
+/* stream_table(db, stream id) -> name of its table, "ENABLED", "DISABLED" or "DELETED" (the table);
+ * or nil, err, code */
+static int stream_table(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	const struct stream_row *row;
+	struct failure failure;
+	bool has_table, is_enabled;
+
+	if (tide_stream_table(database->tide, (uint32_t)luaL_checkinteger(L, 2), &row, &has_table,
+			&failure))
+		return return_failure(L, &failure);
+	is_enabled = row->status == STREAM_ENABLED;
+	lua_pushstring(L, row->table_name);
+	lua_pushstring(L, !has_table ? "DELETED" : is_enabled ? "ENABLED" : "DISABLED");
+	return 2;
+}
+
 void open_streams(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
@@ -123,6 +141,7 @@ void open_streams(lua_State *L)
 		{ "stream_ids", stream_ids },
 		{ "stream_of", stream_of },
 		{ "describe_stream", describe_stream },
+		{ "stream_table", stream_table },
 		{ NULL, NULL },
 	};
 

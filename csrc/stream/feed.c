@@ -1,4 +1,4 @@
-/* feed.c - reads the records of one stream, or merges those of all streams. */
+/* feed.c - reads the records of one stream, or merges those of several or all streams. */
 #include "stream/feed.h"
 
 #include <assert.h>
@@ -50,8 +50,25 @@ static int check_trimmed(const struct feed *feed, uint32_t stream, uint64_t hidd
 	return check_expired_records(floor_of(feed, stream), hidden, failure);
 }
 
-/* Like check_trimmed, for all streams that were removed with their records. */
-static int check_removed_streams(const struct feed *feed, const struct view_of_streams *view,
+/* Like check_trimmed, for a chosen stream that was removed. It had no record after state->lost. */
+static int check_removed_stream(const struct feed *feed, uint32_t stream,
+	const struct view_of_streams *view, struct failure *failure)
+{
+	uint64_t floor = floor_of(feed, stream);
+	uint32_t found = stream - 1;
+	int err;
+
+	if (floor >= view->state->lost)
+		return 0;
+	err = stream_next_id(view->txn, &found);
+	if (err < 0)
+		return fail(failure, err);
+	return err || found != stream ?
+		check_expired_records(floor, view->state->lost, failure) : 0;
+}
+
+/* Like check_trimmed, for all streams of the file that were removed with their records. */
+static int check_all_removed_streams(const struct feed *feed, const struct view_of_streams *view,
 	struct failure *failure)
 {
 	uint64_t floor = feed->started > feed->position ? feed->started : feed->position;
@@ -68,6 +85,19 @@ static int check_removed_streams(const struct feed *feed, const struct view_of_s
 		err = err || found != id ? check_expired_records(floor_of(feed, id),
 			feed->floors[i].last, failure) : 0;
 	}
+	return err;
+}
+
+/* Like check_trimmed, for all streams of the feed that were removed with their records. */
+static int check_removed_streams(const struct feed *feed, const struct view_of_streams *view,
+	struct failure *failure)
+{
+	int err = 0;
+
+	if (!feed->streams.ids)
+		return check_all_removed_streams(feed, view, failure);
+	for (size_t i = 0; i < feed->streams.count && !err; i++)
+		err = check_removed_stream(feed, feed->streams.ids[i], view, failure);
 	return err;
 }
 
@@ -129,13 +159,12 @@ static int read_floor(struct feed *feed, const struct view_of_streams *view,
 
 static int read_floors(struct feed *feed, const struct view_of_streams *view)
 {
-	uint32_t id = feed->stream ? feed->stream - 1 : 0;
 	struct cursor *cursor;
+	uint32_t id = 0;
 	int err = txn_cursor(view->txn, TREE_LOG, &cursor);
 
 	feed->started = view->state->sequence;
-	while (!err && (err = stream_next_id(view->txn, &id)) == 0 &&
-			(!feed->stream || id == feed->stream)) {
+	while (!err && (err = stream_set_next(&feed->streams, view->txn, &id)) == 0) {
 		struct stream_row row;
 
 		err = stream_read_row(view->txn, id, &row);
@@ -243,25 +272,33 @@ static int set_position(struct feed *feed, struct position position,
 	return err ? fail(failure, err) : 0;
 }
 
-int feed_start(struct feed *feed, uint32_t stream, struct position position,
-	const struct view_of_streams *view, struct failure *failure)
+static int check_exists(uint32_t stream, const struct view_of_streams *view,
+	struct failure *failure)
 {
 	struct stream *found;
-	int err = stream ? streams_find(view->streams, view->txn, stream, &found) : 0;
+	int err = streams_find(view->streams, view->txn, stream, &found);
 
-	feed->stream = stream;
-	if (err)
-		return err == END ? fail_as(failure, ERR_NOT_FOUND, "stream %u no longer exists",
-			stream) : fail_about(failure, err, "the row of stream %u", stream);
-	err = set_position(feed, position, view, failure);
+	if (err == END)
+		return fail_as(failure, ERR_NOT_FOUND, "stream %u no longer exists", stream);
+	return err ? fail_about(failure, err, "the row of stream %u", stream) : 0;
+}
+
+int feed_start(struct feed *feed, struct position position, const struct view_of_streams *view,
+	struct failure *failure)
+{
+	int err = feed->streams.one ? check_exists(feed->streams.one, view, failure) : 0;
+
+	for (size_t i = 0; i < feed->streams.count && !err; i++)
+		err = check_exists(feed->streams.ids[i], view, failure);
+	if (!err)
+		err = set_position(feed, position, view, failure);
 	feed->filled_to = feed->position;
 	return err;
 }
 
-int feed_resume(struct feed *feed, uint32_t stream, uint64_t position,
-	const struct view_of_streams *view, struct failure *failure)
+int feed_resume(struct feed *feed, uint64_t position, const struct view_of_streams *view,
+	struct failure *failure)
 {
-	feed->stream = stream;
 	feed->position = feed->filled_to = position;
 	return start_at_number(feed, (struct position){ POSITION_AFTER, position }, view, failure);
 }
@@ -354,7 +391,7 @@ static bool page_is_full(const struct feed *feed, uint32_t max)
 {
 	return feed->taken >= max || feed->taken + feed->left_out >= FEED_PAGE_RECORDS ||
 		feed->page.len + feed->left_out_bytes >=
-			(feed->stream ? FEED_PAGE_BYTES : FEED_MERGED_BYTES);
+			(feed->streams.one ? FEED_PAGE_BYTES : FEED_MERGED_BYTES);
 }
 
 /* Returns CORRUPT for a damaged record, but 0 if the page contains records: these are returned
@@ -391,7 +428,7 @@ static int fill_from_stream(struct feed *feed, uint32_t max, const struct view_o
 	return err < 0 ? fail_damaged(feed, row->id, feed->filled_to + 1, err, failure) : 0;
 }
 
-/* --- merging all streams --- */
+/* --- merging streams --- */
 
 /* Adds a stream to the merge if it has records to return. A damaged record is added too and
  * reported when it is the next record of the feed, because other streams may have intact records
@@ -423,7 +460,7 @@ static int add_all_streams(struct feed *feed, const struct view_of_streams *view
 	uint32_t id = 0;
 	int err;
 
-	while ((err = stream_next_id(view->txn, &id)) == 0) {
+	while ((err = stream_set_next(&feed->streams, view->txn, &id)) == 0) {
 		struct stream_row row;
 
 		err = stream_read_row(view->txn, id, &row);
@@ -450,6 +487,8 @@ static int add_touched_streams(struct feed *feed, const struct view_of_streams *
 
 		if (touched->sequence <= feed->position)
 			break;
+		if (!stream_set_has(&feed->streams, touched->stream))
+			continue;
 		err = streams_find(view->streams, view->txn, touched->stream, &stream);
 		if (err < 0)
 			return fail_about(failure, err, "the row of stream %u", touched->stream);
@@ -563,6 +602,21 @@ static int merge_first_input(struct feed *feed, uint32_t max, const struct view_
 	return 0;
 }
 
+/* Sets feed->ended if a chosen stream is disabled or was removed. */
+static int find_ended_stream(struct feed *feed, const struct view_of_streams *view,
+	struct failure *failure)
+{
+	for (size_t i = 0; i < feed->streams.count && !feed->ended; i++) {
+		struct stream *stream;
+		int err = streams_find(view->streams, view->txn, feed->streams.ids[i], &stream);
+
+		if (err < 0)
+			return fail_about(failure, err, "the row of stream %u", feed->streams.ids[i]);
+		feed->ended = err == END || stream->row.status == STREAM_DISABLED;
+	}
+	return 0;
+}
+
 static int fill_merged(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	struct cursor *cursor, struct failure *failure)
 {
@@ -581,10 +635,10 @@ static int fill_merged(struct feed *feed, uint32_t max, const struct view_of_str
 	}
 	feed->caught_up = merge->count == 0 && merge->complete_to == view->state->sequence;
 	merge->position = feed->filled_to;
-	return 0;
+	return feed->caught_up ? find_ended_stream(feed, view, failure) : 0;
 }
 
-static int fill_from_all_streams(struct feed *feed, uint32_t max,
+static int fill_from_streams(struct feed *feed, uint32_t max,
 	const struct view_of_streams *view, struct failure *failure)
 {
 	struct merge *merge = &feed->merge;
@@ -612,9 +666,9 @@ static int fill_from_all_streams(struct feed *feed, uint32_t max,
 static int fill_from_removed_stream(struct feed *feed, const struct view_of_streams *view,
 	struct failure *failure)
 {
-	if (!feed->ended && floor_of(feed, feed->stream) < view->state->lost)
+	if (!feed->ended && floor_of(feed, feed->streams.one) < view->state->lost)
 		return fail_as(failure, ERR_NOT_FOUND, "stream %u was removed and may have had"
-			" records after sequence number %llu", feed->stream,
+			" records after sequence number %llu", feed->streams.one,
 			(unsigned long long)feed->position);
 	feed->caught_up = true;
 	feed->ended = true;
@@ -623,7 +677,7 @@ static int fill_from_removed_stream(struct feed *feed, const struct view_of_stre
 
 void feed_reread(struct feed *feed)
 {
-	if (feed->at < feed->page.len)
+	if (feed->at < feed->page.len || feed->streams.ids)
 		feed->ended = false;
 	buffer_clear(&feed->page);
 	feed->at = 0;
@@ -639,19 +693,19 @@ int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *vie
 	struct stream *stream;
 	int err;
 
-	assert(feed->stream || !feed->filter || !feed->filter->has_hash);
+	assert(feed->streams.one || !feed->filter || !feed->filter->has_hash);
 	feed->position = feed_position(feed);
 	feed_reread(feed);
 	feed->filled_at = txn_id(view->txn);
 	if (max > FEED_PAGE_RECORDS)
 		max = FEED_PAGE_RECORDS;
-	if (!feed->stream)
-		return fill_from_all_streams(feed, max, view, failure);
-	err = streams_find(view->streams, view->txn, feed->stream, &stream);
+	if (!feed->streams.one)
+		return fill_from_streams(feed, max, view, failure);
+	err = streams_find(view->streams, view->txn, feed->streams.one, &stream);
 	if (err == END)
 		return fill_from_removed_stream(feed, view, failure);
 	if (err)
-		return fail_about(failure, err, "the row of stream %u", feed->stream);
+		return fail_about(failure, err, "the row of stream %u", feed->streams.one);
 	return fill_from_stream(feed, max, view, &stream->row, failure);
 }
 
@@ -683,6 +737,7 @@ int feed_next(struct feed *feed, uint32_t *stream, struct slice *record)
 void feed_release(struct feed *feed)
 {
 	buffer_release(&feed->page);
+	stream_set_release(&feed->streams);
 	memory_free(feed->floors);
 	merge_release(&feed->merge);
 	*feed = (struct feed){ 0 };

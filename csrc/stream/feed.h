@@ -1,4 +1,4 @@
-/* feed.h - reads the records of one stream, or of all streams in commit order.
+/* feed.h - reads the records of one stream, or of several or all streams in commit order.
  *
  * The position of a feed is the sequence number of the last record returned.
  * feed_fill copies a page of the following records from one snapshot, and
@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "stream/merge.h"
 #include "stream/retention.h"
+#include "stream/stream_set.h"
 
 #define FEED_PAGE_RECORDS 1000
 /* A page of one stream should stay in the processor's L2 cache until it is read. A page
@@ -56,15 +57,15 @@ struct floor {
 };
 
 struct feed {
-	uint32_t stream;             /* 0: all streams */
+	struct stream_set streams;
 	const struct record_filter *filter;  /* NULL: every record passes */
 	uint64_t position;           /* sequence number of the last record returned or skipped */
 	uint64_t filled_to;          /* sequence number of the last record read by the fill */
 	uint64_t transaction;        /* transaction of that record; 0: no record was read */
 	uint64_t filled_at;          /* commit number of the snapshot of the last fill */
 	bool caught_up;              /* the page contained the last record of that snapshot */
-	bool ended;                  /* caught up with a disabled stream, so that no record can
-	                              * follow */
+	bool ended;                  /* caught up with a disabled stream, so that no record of it
+	                              * can follow */
 	uint64_t started;            /* last sequence number assigned when floors were read */
 	struct floor *floors;        /* ascending by stream */
 	size_t floor_count, floor_cap;
@@ -84,14 +85,15 @@ struct view_of_streams {
 	uint64_t clock_ms;           /* retention clock */
 };
 
-/* Starts a zeroed feed at a position. Errors: AHEAD, NOT_FOUND (no such stream). */
-int feed_start(struct feed *feed, uint32_t stream, struct position position,
-	const struct view_of_streams *view, struct failure *failure);
+/* Starts a feed, which is zeroed but for its streams, at a position. Errors: AHEAD, NOT_FOUND (no
+ * such stream). */
+int feed_start(struct feed *feed, struct position position, const struct view_of_streams *view,
+	struct failure *failure);
 
 /* Starts a feed that continues after a position which was stored, with the floors of that time in
- * feed->floors and feed->started. Errors: AHEAD, NOT_FOUND. */
-int feed_resume(struct feed *feed, uint32_t stream, uint64_t position,
-	const struct view_of_streams *view, struct failure *failure);
+ * feed->floors and feed->started. Returns AHEAD. */
+int feed_resume(struct feed *feed, uint64_t position, const struct view_of_streams *view,
+	struct failure *failure);
 
 /* Fills the page with up to max records after the position. It stays empty if the feed has
  * caught up, or if none of the records read passes the filter. Errors: TRIMMED, with the range of
@@ -130,8 +132,8 @@ static inline bool feed_is_past(const struct feed *feed, uint64_t transaction)
 	return feed->at >= feed->page.len && feed->transaction > transaction;
 }
 
-/* Returns true if the feed has returned the last record of a disabled stream. Feeds of all
- * streams never end. */
+/* Returns true if the feed has returned all records, and one of its streams is disabled or was
+ * removed. Feeds of all streams never end. */
 static inline bool feed_has_ended(const struct feed *feed)
 {
 	return feed->ended && feed->at >= feed->page.len;

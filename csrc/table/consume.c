@@ -53,12 +53,12 @@ static void skip_expired(struct feed *feed, uint64_t last_sequence)
 static int place(struct transaction *transaction, uint64_t id, struct slice streams,
 	struct position from, struct progress_row *row, struct failure *failure)
 {
-	uint32_t stream = streams.len ? get_u32(streams.data) : 0;
 	struct view_of_streams view = { transaction->txn, &transaction->catalog->streams,
 		&transaction->state, transaction->clock_ms };
 	struct feed feed = { 0 };
-	int err = feed_start(&feed, stream, from, &view, failure);
+	int err = stream_set_choose(&feed.streams, streams);
 
+	err = err ? fail(failure, err) : feed_start(&feed, from, &view, failure);
 	if (!err && from.kind == POSITION_TRIM_HORIZON)
 		skip_expired(&feed, transaction->state.sequence);
 	if (!err) {
@@ -175,6 +175,27 @@ static int hold(struct transaction *transaction, uint64_t id, uint64_t epoch,
 		return fail(failure, ERR_LEASE_LOST);
 	return err ? fail_about(failure, err, "progress of consumer %llu",
 		(unsigned long long)id) : 0;
+}
+
+int consume_renew(struct transaction *transaction, struct slice name, uint64_t id, uint64_t epoch,
+	struct slice streams, struct failure *failure)
+{
+	struct consumer_row row;
+	struct progress_row progress;
+	int err = hold(transaction, id, epoch, &progress, failure);
+
+	if (!err)
+		err = find(&row, transaction, name, failure);
+	if (err == ERR_NOT_FOUND || (!err && row.id != id))
+		return fail(failure, ERR_CONSUMER_GONE);
+	if (err)
+		return err;
+	progress.gaps++;
+	err = written(transaction, progress_write(transaction->txn, id, &progress), failure);
+	if (!err)
+		err = find(&row, transaction, name, failure);
+	row.streams = streams;
+	return err ? err : rewrite(transaction, name, &row, failure);
 }
 
 int consume_move(struct transaction *transaction, struct slice name, struct position to,

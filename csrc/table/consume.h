@@ -38,6 +38,11 @@ int consume_pause(struct transaction *transaction, struct slice name, bool is_pa
 int consume_set(struct transaction *transaction, struct slice name, struct slice settings,
 	struct failure *failure);
 
+/* Makes the consumer with this name and id read other streams (ids, u32, ascending), and counts a
+ * gap. Returns CONSUMER_GONE, LEASE_LOST. */
+int consume_renew(struct transaction *transaction, struct slice name, uint64_t id, uint64_t epoch,
+	struct slice streams, struct failure *failure);
+
 /* Sets the position and increases the epoch: a batch in hand can't commit. Returns AHEAD. */
 int consume_move(struct transaction *transaction, struct slice name, struct position to,
 	struct failure *failure);

@@ -185,9 +185,9 @@ static void try_feed(struct txn *txn, uint32_t id, enum position_kind kind, uint
 {
 	struct view_of_streams view = { txn, &streams, &state, clock_ms };
 	struct failure failure = { 0 };
-	struct feed feed = { 0 };
+	struct feed feed = { .streams.one = id };
 	uint64_t last = 0;
-	int err = feed_start(&feed, id, (struct position){ kind, at }, &view, &failure);
+	int err = feed_start(&feed, (struct position){ kind, at }, &view, &failure);
 	bool given = true;
 
 	for (int i = 0; !err && given; i++) {

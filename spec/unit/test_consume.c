@@ -173,8 +173,8 @@ static void a_deleted_consumer_is_gone(struct tide *tide)
 	CHECK_EQUAL_INT(advance(tide, consumer.row.id, row.epoch, at, at), ERR_CONSUMER_GONE);
 	CHECK_EQUAL_INT(tide_leave_consumer(tide, consumer.row.id, row.epoch, &failure),
 		ERR_CONSUMER_GONE);
-	CHECK_EQUAL_INT(tide_feed_start(&feed, tide, 0, TIDE_CONSUMER, consumer.row.id, &failure),
-		ERR_CONSUMER_GONE);
+	CHECK_EQUAL_INT(tide_consumer_feed(&feed, tide, consumer.row.id, slice_of(NULL, 0),
+		&failure), ERR_CONSUMER_GONE);
 }
 
 static void pause_and_settings_are_kept(struct tide *tide)

@@ -93,7 +93,7 @@ static void a_key_of_no_stream(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
 	struct failure failure = { 0 };
-	struct feed feed = { .stream = 1 };
+	struct feed feed = { .streams.one = 1 };
 	uint8_t key[RECORD_KEY_MAX];
 	size_t len = record_set_key(key, 1, 4, 1);
 	struct cursor *cursor;
@@ -125,7 +125,7 @@ static void pages_of_any_size(struct store *store)
 	struct view_of_streams view = { .streams = &streams, .state = &state };
 	struct txn *txn = begin_streams(store);
 	struct failure failure = { 0 };
-	struct feed feed = { .stream = 1 };
+	struct feed feed = { .streams.one = 1 };
 	struct slice record;
 	uint32_t stream;
 	int given = 0;
@@ -163,7 +163,7 @@ static void pages_of_long_records(struct store *store)
 		append_long(txn, 1, i, i, slice_of(keys, sizeof keys));
 	state.sequence = FEED_MERGED_BYTES / sizeof keys + 2;
 	for (int i = 0; i < 2; i++) {
-		struct feed feed = { .stream = pages[i].stream };
+		struct feed feed = { .streams.one = pages[i].stream };
 
 		CHECK_EQUAL_INT(feed_fill(&feed, UINT32_MAX, &view, &failure), 0);
 		CHECK(feed.page.len >= pages[i].bytes);
@@ -219,7 +219,7 @@ static void a_disabled_stream_ends_after_its_last_record(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
 	struct failure failure = { 0 };
-	struct feed feed = { .stream = 1 }, merged = { 0 };
+	struct feed feed = { .streams.one = 1 }, merged = { 0 };
 	struct slice record;
 	uint32_t stream;
 
@@ -250,7 +250,7 @@ static void a_disabled_stream_ends_after_its_last_record(struct store *store)
 static void a_removed_stream_ends_for_feeds_that_read_it(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
-	struct feed reader = { .stream = 1 }, late = { .stream = 1 }, slow = { .stream = 1 };
+	struct feed reader = { .streams.one = 1 }, late = reader, slow = reader;
 	struct failure failure = { 0 };
 	struct slice record;
 	uint32_t stream;
@@ -342,8 +342,9 @@ static void a_filter_leaves_records_out(struct store *store)
 	for (uint64_t i = 1; i <= 7; i++)
 		append(txn, i % 3 ? 1 : 2, i, i);
 	for (uint32_t max = 1; max <= 4; max++) {
-		struct feed one = { .stream = 1, .filter = &filter }, every = { .filter = &filter };
+		struct feed every = { .filter = &filter }, one = every;
 
+		one.streams.one = 1;
 		CHECK_EQUAL_STRING(read_all(&one, txn, max), "24");
 		CHECK_EQUAL_UINT(feed_position(&one), 7);
 		CHECK(feed_is_past(&one, 6));
@@ -364,7 +365,7 @@ static void a_hash_is_compared_first(struct store *store)
 	int tested = 0;
 	struct record_filter filter = { .test = is_even, .context = &tested, .has_hash = true,
 		.partition_hash = 1 };
-	struct feed feed = { .stream = 1, .filter = &filter };
+	struct feed feed = { .streams.one = 1, .filter = &filter };
 
 	for (uint64_t i = 1; i <= 5; i++)
 		append(txn, 1, i, i);
@@ -373,7 +374,7 @@ static void a_hash_is_compared_first(struct store *store)
 	CHECK_EQUAL_INT(tested, 0);
 	feed_release(&feed);
 	filter.partition_hash = 0;
-	feed = (struct feed){ .stream = 1, .filter = &filter };
+	feed = (struct feed){ .streams.one = 1, .filter = &filter };
 	CHECK_EQUAL_STRING(read_all(&feed, txn, 2), "24");
 	CHECK_EQUAL_INT(tested, 5);
 	feed_release(&feed);
@@ -386,7 +387,7 @@ static void a_fill_without_a_result_is_bounded(struct store *store)
 	struct txn *txn = begin_streams(store);
 	int tested = 0;
 	struct record_filter filter = { .test = is_even, .context = &tested };
-	struct feed feed = { .stream = 1, .filter = &filter };
+	struct feed feed = { .streams.one = 1, .filter = &filter };
 	static uint8_t keys[FEED_PAGE_BYTES / 4];
 
 	for (uint64_t i = 0; i < FEED_PAGE_RECORDS; i++)
@@ -413,7 +414,7 @@ static void a_record_cannot_be_tested(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
 	struct record_filter filter = { .test = is_damaged };
-	struct feed feed = { .stream = 1, .filter = &filter };
+	struct feed feed = { .streams.one = 1, .filter = &filter };
 	struct slice record;
 	uint32_t stream;
 

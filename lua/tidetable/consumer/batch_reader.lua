@@ -1,6 +1,7 @@
 -- batch_reader.lua - reads the batches of a worker from its stream.
 
 local core = require "tidetable.core"
+local sources = require "tidetable.consumer.source"
 
 local batch_reader = {}
 
@@ -8,24 +9,6 @@ local batch_reader = {}
 local BEATS = 3
 --- Maximum number of seconds of one wait, after which the worker beats.
 local WAIT_MAX = 1
-
---- Turns the end of the stream into the error of a consumer.
----@param worker tidetable.Worker
----@param err tidetable.error
----@param code tidetable.code
----@return nil, tidetable.error err, tidetable.code code
-function batch_reader.ended(worker, err, code)
-  local name = worker.consumer.name
-  if code ~= "STREAM_ENDED" and code ~= "NOT_FOUND" then
-    return nil, err, code
-  end
-  local _, _, missing = core.stream_of(worker.database.core, worker.source, "")
-  if err.message:find("its table was deleted", 1, true)
-      or code == "NOT_FOUND" and missing == "NOT_FOUND" then
-    return core.consumer_failure("SOURCE_GONE", ("consumer %s: %s"):format(name, err.message))
-  end
-  return core.consumer_failure("STREAM_GAP", ("consumer %s: %s"):format(name, err.message))
-end
 
 --- Returns how many seconds the batch is held back for more records.
 local function held_back(worker, records)
@@ -84,6 +67,19 @@ local function wait_for_records(worker, records, deadline)
   return worker:verify()
 end
 
+--- Checks a worker that has handled all records. Returns false if it has to join again.
+local function check_end(worker)
+  local continues, err, code = core.check_end(worker.reader.core, true)
+  if continues or code ~= "STREAM_ENDED" then
+    return continues, err, code
+  end
+  continues, err, code = sources.after_end(worker)
+  if continues == false then
+    worker:lose()
+  end
+  return continues, err, code
+end
+
 --- Reads a batch. Returns nil if there is none until the deadline, or the consumer was lost; nil,
 --- err, code on failure.
 ---@param worker tidetable.Worker
@@ -95,16 +91,16 @@ function batch_reader.read(worker, deadline)
   while true do
     local full, err, code = fill(worker, records)
     if full == nil then
-      return batch_reader.ended(worker, err, code)
+      return nil, err, code
     elseif full or #records > 0 and held_back(worker, records) <= 0 then
       worker.gathered = nil
       return records
     end
     if #records == 0 then
       local continues
-      continues, err, code = core.check_end(worker.reader.core, true)
+      continues, err, code = check_end(worker)
       if not continues then
-        return batch_reader.ended(worker, err, code)
+        return nil, err, code
       end
     end
     if core.process_elapsed() >= deadline or worker.consumer.is_stopping then

@@ -9,6 +9,7 @@ local members = require "tidetable.members"
 local options = require "tidetable.options"
 local positions = require "tidetable.stream.position"
 local settings = require "tidetable.consumer.settings"
+local sources = require "tidetable.consumer.source"
 local wait = require "tidetable.wait"
 local workers = require "tidetable.consumer.worker"
 
@@ -42,38 +43,20 @@ end
 
 -- Definition -----------------------------------------------------------------
 
---- Returns the name of the source's table; "" for all tables.
-local function source_name(source)
-  if type(source) == "string" then
-    return source == "*" and "" or source
-  elseif type(rawget(source, "name")) == "string" then
-    return source.name
-  end
-  misuse('consumer: option "source": expected a table, its name, or "*" for all tables')
-end
-
---- Returns the id of the stream to read; 0 for all tables.
-local function source_stream(database, name)
-  if name == "" then
-    return 0
-  end
-  return core.stream_of(database.core, name, "")
-end
-
 --- Creates the consumer, or compares its settings if it exists.
 local function ensure(self, opts)
-  local database, source = self.database, source_name(opts.source)
+  local database, source = self.database, sources.stored(opts.source)
   local kind, value = positions.of(opts, "consumer")
   local wanted = settings.stored(opts, source)
   local existing, err, code = core.consumer_describe(database.core, self.name)
   if not existing and code == "NOT_FOUND" then
-    local stream
-    stream, err, code = source_stream(database, source)
-    if not stream then
+    local streams
+    streams, err, code = sources.streams(database, source)
+    if not streams then
       return nil, err, code
     end
     local ok
-    ok, err, code = wait.try(database, core.consumer_create, database.core, self.name, stream,
+    ok, err, code = wait.try(database, core.consumer_create, database.core, self.name, streams,
       kind, value, opts.shards or SHARDS, wanted)
     if ok then
       return true
@@ -84,15 +67,15 @@ local function ensure(self, opts)
   end
   if not existing then
     return nil, err, code
-  elseif opts.update and existing.settings.source == source then
+  elseif opts.update and sources.are_equal(existing.settings.source, source) then
     return wait.write(database, core.consumer_set, database.core, self.name, wanted)
   end
   return settings.compare(self.name, existing.settings, wanted)
 end
 
 ---@class tidetable.ConsumerOptions : tidetable.ConsumerSettings, tidetable.PositionOptions
----@field source string|tidetable.Table|nil  the table whose stream is read; "*": all tables; nil:
----                                  the consumer must exist
+---@field source string|tidetable.Table|(string|tidetable.Table)[]|nil  the table whose stream is
+---                                  read, or several; "*": all tables; nil: the consumer must exist
 ---@field shards integer|nil         number of virtual shards; default 64. Counts at creation only
 ---@field update boolean|nil         true: store these settings if the consumer has others
 
@@ -139,7 +122,7 @@ end
 
 ---@class tidetable.ConsumerDescription
 ---@field name string
----@field source string          name of the table; "*": all tables
+---@field source string|string[]  name of the table, or names of several; "*": all tables
 ---@field settings tidetable.ConsumerSettings
 ---@field position integer       sequence number of the last record that was passed
 ---@field last_sequence_number integer  of the last change in the database
@@ -149,6 +132,7 @@ end
 ---@field records integer        number of records handled
 ---@field batches integer        number of batches committed
 ---@field failures integer       number of failed attempts
+---@field gaps integer           number of times that records may have been lost
 ---@field shards integer
 ---@field created_at number
 
@@ -159,13 +143,12 @@ function Consumer:describe()
   if not row then
     return nil, err, code
   end
-  local source = row.settings.source
   return {
-    name = self.name, source = source == "" and "*" or source,
+    name = self.name, source = sources.shown(row.settings.source),
     settings = settings.complete(row.settings), position = row.position,
     last_sequence_number = row.last_sequence, is_paused = row.is_paused,
     has_owner = row.opening ~= nil, attempts = row.attempts, records = row.records,
-    batches = row.batches, failures = row.failures, shards = row.shards,
+    batches = row.batches, failures = row.failures, gaps = row.gaps, shards = row.shards,
     created_at = row.created_at,
   }
 end

@@ -6,6 +6,7 @@
 local core = require "tidetable.core"
 local options = require "tidetable.options"
 local positions = require "tidetable.stream.position"
+local sources = require "tidetable.consumer.source"
 
 local settings = {}
 
@@ -24,6 +25,9 @@ local settings = {}
 ---                                fails; only an attempt with one record counts; default false
 ---@field lease number|nil         seconds after which a worker that is stopped, and not in a
 ---                                handler, loses the consumer; default 10
+---@field on_gap "stop"|"continue"|nil  what follows when the stream of a table was disabled and its
+---                                records were handled: the run ends with STREAM_GAP, or the
+---                                consumer continues with the table's next stream; default "stop"
 ---@field backoff number|nil       seconds before the second attempt; doubled for each further one,
 ---                                at most 60 s; default 0.1
 
@@ -31,7 +35,7 @@ local MIB = 1024 * 1024
 
 local defaults = {
   batch_size = 100, batch_bytes = 6 * MIB, window = 0, mode = "optimistic", handler_limit = 60,
-  bisect = false, lease = 10, backoff = 0.1,
+  bisect = false, on_gap = "stop", lease = 10, backoff = 0.1,
 }
 
 --- Returns the check of a number of seconds from `least` on, which can be stored.
@@ -51,6 +55,7 @@ local known = {
   mode = options.one_of { "optimistic", "locked" },
   handler_limit = finite_seconds(1),
   max_attempts = options.integer_from(1),
+  on_gap = options.one_of { "stop", "continue" },
   bisect = "boolean", lease = finite_seconds(1), backoff = finite_seconds(0),
 }
 
@@ -84,7 +89,7 @@ end
 
 --- Returns the map that is stored for these options and this source.
 ---@param opts tidetable.ConsumerSettings
----@param source string  name of the table; "": all tables
+---@param source string|string[]  as sources.stored returns it
 ---@return table
 function settings.stored(opts, source)
   local stored = { source = source }
@@ -119,7 +124,11 @@ end
 function settings.compare(name, stored, wanted)
   local differing = {}
   for _, setting in ipairs { "source", table.unpack(names) } do
-    if stored[setting] ~= wanted[setting] then
+    local differs = stored[setting] ~= wanted[setting]
+    if setting == "source" then
+      differs = not sources.are_equal(stored.source, wanted.source)
+    end
+    if differs then
       differing[#differing + 1] = setting
     end
   end

@@ -36,7 +36,6 @@ local CLOCK_INTERVAL = 0.01
 ---@field epoch integer|nil       nil: it does not own the consumer
 ---@field position integer        position of the consumer
 ---@field settings tidetable.ConsumerSettings
----@field source string           name of the table; "": all tables
 ---@field reader tidetable.Reader|nil
 ---@field records tidetable.Record[]|nil  batch in hand
 ---@field gathered table|nil      records read for the next batch, while its window lasts
@@ -142,7 +141,7 @@ function Worker:describe()
     return gone(self)
   end
   self.verified_at, self.is_verified = core.elapsed(), true
-  self.settings, self.source = settings.complete(row.settings), row.settings.source
+  self.settings = settings.complete(row.settings)
   return row
 end
 
@@ -193,11 +192,11 @@ function Worker:join()
   end
   self.epoch, self.position = epoch, position
   self.attempts, self.largest = row.attempts, row.largest_batch
-  self.reader, err, code = readers.of_consumer(self.database, row.streams[1],
-    row.id, self.consumer.wait or nil)
+  self.reader, err, code = readers.of_consumer(self.database, row.streams, row.id,
+    self.consumer.wait or nil)
   if not self.reader then
     self:leave()
-    return batch_reader.ended(self, err, code)
+    return nil, err, code
   end
   return true
 end

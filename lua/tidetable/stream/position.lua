@@ -18,9 +18,6 @@ local positions = {}
 local FROM = { TRIM_HORIZON = 0, LATEST = 1 }
 local AT, AFTER, TIME = 2, 3, 4
 
---- The kind of a position after which a consumer continues; its value is the consumer's id.
-positions.CONSUMER = 5
-
 local position_options = {
   from = options.one_of { "TRIM_HORIZON", "LATEST" },
   at = options.integer_from(0),

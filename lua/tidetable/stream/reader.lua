@@ -62,17 +62,17 @@ end
 
 --- Opens a reader that continues after the position of a consumer.
 ---@param database tidetable.Database
----@param id integer|nil  id of the stream; nil: all streams
+---@param streams integer[]  ids in ascending order; empty: all streams
 ---@param consumer integer  id of the consumer
 ---@param own_wait (fun(wakeup: tidetable.Wakeup, seconds: number|nil))|nil  the option `wait`
 ---@return tidetable.Reader|nil, tidetable.error|nil err, tidetable.code|nil code
-function readers.of_consumer(database, id, consumer, own_wait)
-  local feed, err, code = core.feed(database.core, id or 0, positions.CONSUMER, consumer)
+function readers.of_consumer(database, streams, consumer, own_wait)
+  local feed, err, code = core.consumer_feed(database.core, consumer, streams)
   if not feed then
     return nil, err, code
   end
-  return setmetatable({ core = feed, database = database, id = id, wait = own_wait,
-    follows = true }, Reader)
+  return setmetatable({ core = feed, database = database, wait = own_wait, follows = true },
+    Reader)
 end
 
 --- Opens a reader that waits for new records. Closing the stream closes it.

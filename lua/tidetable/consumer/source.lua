@@ -1,0 +1,205 @@
+-- source.lua - the tables whose streams a consumer reads.
+--
+-- A consumer reads the streams that its tables had when it was created. If a stream is disabled, or
+-- its table deleted, the consumer handles the records that are left. What follows then depends on
+-- the tables and on the setting `on_gap`.
+
+local core = require "tidetable.core"
+local options = require "tidetable.options"
+local wait = require "tidetable.wait"
+
+local misuse = options.misuse
+
+local sources = {}
+
+--- Returns the name of one table.
+local function table_name(source)
+  if type(source) == "string" then
+    return source
+  elseif type(source) == "table" and type(rawget(source, "name")) == "string" then
+    return source.name
+  end
+  misuse('consumer: option "source": expected a table, its name, an array of these, or "*" for '
+    .. "all tables")
+end
+
+--- Returns the option `source` as it is stored: "" for all tables, the name of a table, or the
+--- names of several tables in byte order.
+---@param source string|tidetable.Table|(string|tidetable.Table)[]
+---@return string|string[]
+function sources.stored(source)
+  if source == "*" then
+    return ""
+  elseif type(source) ~= "table" or rawget(source, 1) == nil then
+    return table_name(source)
+  end
+  local names, seen = {}, {}
+  for i, each in ipairs(source) do
+    names[i] = table_name(each)
+    if names[i] == "*" then
+      misuse 'consumer: option "source": "*" can\'t be one of several'
+    elseif seen[names[i]] then
+      misuse(('consumer: option "source": %s is named twice'):format(names[i]))
+    end
+    seen[names[i]] = true
+  end
+  table.sort(names)
+  return names[2] and names or names[1]
+end
+
+--- Returns true if two stored sources are the same tables.
+---@param a string|string[]
+---@param b string|string[]
+---@return boolean
+function sources.are_equal(a, b)
+  return table.concat(sources.names(a), ",") == table.concat(sources.names(b), ",")
+end
+
+--- Returns a stored source as it is shown.
+---@param stored string|string[]
+---@return string|string[]
+function sources.shown(stored)
+  return stored == "" and "*" or stored
+end
+
+--- Returns the names of the tables of a stored source; an empty array for all tables.
+---@param stored string|string[]
+---@return string[]
+function sources.names(stored)
+  if type(stored) == "table" then
+    return stored
+  end
+  return stored == "" and {} or { stored }
+end
+
+--- Returns the ids of the newest streams of the tables in ascending order. Errors: NOT_FOUND.
+---@param database tidetable.Database
+---@param stored string|string[]
+---@return integer[]|nil, tidetable.error|nil err, tidetable.code|nil code
+function sources.streams(database, stored)
+  local ids = {}
+  for i, name in ipairs(sources.names(stored)) do
+    local id, err, code = core.stream_of(database.core, name, "")
+    if not id then
+      return nil, err, code
+    end
+    ids[i] = id
+  end
+  table.sort(ids)
+  return ids
+end
+
+--- Returns the status of each table of which the consumer reads a stream that still exists.
+local function statuses(database, streams)
+  local found = {}
+  for _, id in ipairs(streams) do
+    local name, status, code = core.stream_table(database.core, id)
+    if name then
+      found[name] = status
+    elseif code ~= "NOT_FOUND" then
+      return nil, status, code
+    end
+  end
+  return found
+end
+
+--- Returns the status of a table whose stream was removed, at least a day after it had been
+--- disabled or its table deleted. A table that is not older than the consumer is another one.
+local function status_after_removal(database, row, name)
+  local handle, err, code = database:table(name)
+  local about
+  if handle then
+    about, err, code = handle:describe()
+  end
+  if about then
+    return about.created_at > row.created_at and "DELETED" or "DISABLED"
+  elseif code == "NOT_FOUND" then
+    return "DELETED"
+  end
+  return nil, err, code
+end
+
+--- Looks at all tables of a consumer. Returns the ids of their enabled streams in ascending order,
+--- the name of the first table whose stream was disabled, and the number of tables that exist; nil,
+--- err, code on failure.
+local function look(database, row)
+  local found, err, code = statuses(database, row.streams)
+  if not found then
+    return nil, err, code
+  end
+  local streams, cut, count = {}, nil, 0
+  for _, name in ipairs(sources.names(row.settings.source)) do
+    local status = found[name]
+    if not status then
+      status, err, code = status_after_removal(database, row, name)
+    end
+    if not status then
+      return nil, err, code
+    elseif status ~= "DELETED" then
+      count = count + 1
+      local id = core.stream_of(database.core, name, "")
+      local _, now = core.stream_table(database.core, id or 0)
+      streams[#streams + 1] = now == "ENABLED" and id or nil
+      cut = cut or status == "DISABLED" and name or nil
+    end
+  end
+  table.sort(streams)
+  return streams, cut, count
+end
+
+--- Makes the consumer read the streams that its tables have now. Returns true, or false if that is
+--- no other stream than before; nil, err, code on failure.
+local function renew(worker, row, streams)
+  local is_new = false
+  for _, id in ipairs(streams) do
+    local found = false
+    for _, read in ipairs(row.streams) do
+      found = found or read == id
+    end
+    is_new = is_new or not found
+  end
+  if not is_new then
+    return false
+  end
+  local ok, err, code = wait.try(worker.database, core.consumer_renew, worker.database.core,
+    worker.consumer.name, row.id, row.epoch, streams)
+  if not ok and code ~= "LEASE_LOST" then
+    return nil, err, code
+  end
+  return true
+end
+
+--- Decides how a consumer continues that has handled all records, and of which a stream has ended.
+--- Returns true if it waits for the records of the other streams, or for another stream of its
+--- table; false if it reads other streams now, so that the worker has to join again. Errors:
+--- SOURCE_GONE, STREAM_GAP.
+---@param worker tidetable.Worker
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+function sources.after_end(worker)
+  local row, err, code = worker:describe()
+  if not row then
+    return nil, err, code
+  end
+  local streams, cut, count = look(worker.database, row)
+  if not streams then
+    return nil, cut, count
+  end
+  local name, shown = worker.consumer.name, table.concat(sources.names(row.settings.source), ", ")
+  if count == 0 then
+    return core.consumer_failure("SOURCE_GONE", ("consumer %s: the source was deleted: %s"):format(
+      name, shown))
+  elseif not cut then
+    return true
+  elseif worker.settings.on_gap ~= "continue" then
+    return core.consumer_failure("STREAM_GAP", ("consumer %s: the stream of table %s was disabled, "
+      .. "and changes since then may be missing"):format(name, cut))
+  end
+  local is_other
+  is_other, err, code = renew(worker, row, streams)
+  if is_other == nil then
+    return nil, err, code
+  end
+  return not is_other
+end
+
+return sources

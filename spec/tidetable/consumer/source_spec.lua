@@ -1,0 +1,135 @@
+-- source_spec.lua - consumers of several tables, and what follows the end of a stream.
+local helper = require "spec.tidetable.helper"
+local sources = require "tidetable.consumer.source"
+
+local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
+
+describe("the sources of a consumer", function()
+  helper.setup(before_each, after_each)
+
+  local db
+
+  before_each(function()
+    db = helper.open()
+    for _, name in ipairs { "orders", "payments", "logs" } do
+      assert(db:create_table { name = name, partition_key = "id", stream = true })
+    end
+  end)
+
+  --- Handles everything that is there. Returns the table names and the ids.
+  local function drain(consumer)
+    local got = {}
+    repeat
+      local count = assert(consumer:step(function(records)
+        for _, record in ipairs(records) do
+          got[#got + 1] = record.table_name .. record.keys.id
+        end
+      end))
+    until count == 0
+    return got
+  end
+
+  local function put(name, id)
+    assert(db:table(name):put { id = id })
+  end
+
+  it("are stored in one form", function()
+    assert.equal("", sources.stored "*")
+    assert.equal("orders", sources.stored(db:table "orders"))
+    assert.equal("orders", sources.stored { "orders" })
+    assert.same({ "logs", "orders" }, sources.stored { "orders", db:table "logs" })
+    assert.equal("*", sources.shown(sources.stored "*"))
+    for _, wrong in ipairs { { "a", "*" }, { "a", "a" }, {}, 7, { 1 } } do
+      assert.has_error(function() sources.stored(wrong) end)
+    end
+  end)
+
+  it("are read in the order of all changes, and no other table is", function()
+    local consumer = assert(db:consumer("c", { source = { "payments", "orders" } }))
+    assert.same({ "orders", "payments" }, consumer:describe().source)
+    put("orders", "1") put("logs", "2") put("payments", "3") put("orders", "4")
+    assert.same({ "orders1", "payments3", "orders4" }, drain(consumer))
+    put("logs", "5")
+    assert.same({}, drain(consumer))
+    put("payments", "6")
+    assert.same({ "payments6" }, drain(consumer))
+  end)
+
+  it("are compared whatever their order", function()
+    assert(db:consumer("c", { source = { "payments", "orders" } }))
+    assert(db:consumer("c", { source = { "orders", "payments" } }))
+    helper.refused("CONSUMER_DIFFERS", db:consumer("c", { source = { "orders", "logs" } }))
+    helper.refused("CONSUMER_DIFFERS", db:consumer("c", { source = "orders", update = true }))
+    helper.refused("NOT_FOUND", db:consumer("d", { source = { "orders", "none" } }))
+  end)
+
+  it("go on without a table that is deleted, until all are", function()
+    local consumer = assert(db:consumer("c", { source = { "payments", "orders" } }))
+    put("orders", "1")
+    assert(db:delete_table "orders")
+    put("payments", "2")
+    assert.same({ "orders1", "payments2" }, drain(consumer))
+    assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    put("orders", "3") put("payments", "4")
+    assert.same({ "payments4" }, drain(consumer))
+    assert(db:delete_table "payments")
+    helper.refused("SOURCE_GONE", consumer:step(error))
+    assert.equal(4, consumer:describe().position)
+  end)
+
+  it("end with STREAM_GAP if one stream is disabled, also after it was enabled again", function()
+    local consumer = assert(db:consumer("c", { source = { "payments", "orders" } }))
+    put("orders", "1")
+    assert(db:table "orders":disable_stream())
+    put("orders", "2") put("payments", "3")
+    assert.equal(2, consumer:step(function() end))
+    local err = helper.refused("STREAM_GAP", consumer:step(error))
+    assert.matches("orders", err.message)
+    assert(db:table "orders":enable_stream())
+    helper.refused("STREAM_GAP", consumer:step(error))
+  end)
+
+  for _, source in ipairs { "orders", { "payments", "orders" } } do
+    it("continue with the table's next stream if they are told to: " .. #source, function()
+      local consumer = assert(db:consumer("c", { source = source, on_gap = "continue" }))
+      put("orders", "1")
+      assert(db:table "orders":disable_stream())
+      put("orders", "2")
+      assert.same({ "orders1" }, drain(consumer))
+      assert.equal(0, consumer:step(error))
+      assert(db:table "orders":enable_stream())
+      put("orders", "3")
+      local got = drain(consumer)
+      for _, each in ipairs(drain(consumer)) do got[#got + 1] = each end
+      assert.same({ "orders3" }, got)
+      assert.equal(1, consumer:describe().gaps)
+    end)
+  end
+
+  it("give every record once and in order, with any tables and pages (SEED)", function()
+    math.randomseed(SEED)
+    for round = 1, 20 do
+      local names, chosen, expected = {}, {}, {}
+      for i = 1, math.random(2, 6) do
+        names[i] = ("t%03d_%d"):format(round, i)
+        assert(db:create_table { name = names[i], partition_key = "id", stream = true })
+        if i <= 2 or math.random() < 0.5 then chosen[#chosen + 1] = names[i] end
+      end
+      local consumer = assert(db:consumer("r" .. round, { source = chosen,
+        batch_size = math.random(1, 9), from = "LATEST" }))
+      local is_chosen, got = {}, {}
+      for _, name in ipairs(chosen) do is_chosen[name] = true end
+      for n = 1, 100 do
+        local name = names[math.random(#names)]
+        put(name, tostring(n))
+        if is_chosen[name] then expected[#expected + 1] = name .. n end
+        if math.random() < 0.1 then
+          for _, each in ipairs(drain(consumer)) do got[#got + 1] = each end
+        end
+      end
+      for _, each in ipairs(drain(consumer)) do got[#got + 1] = each end
+      assert.same(expected, got, "SEED=" .. SEED)
+      consumer:close()
+    end
+  end)
+end)

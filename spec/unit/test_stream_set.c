@@ -1,0 +1,94 @@
+/* test_stream_set.c - stream/stream_set.h: which streams a feed reads. */
+#include "stream/stream_set.h"
+
+#include <string.h>
+
+#include "unit/stores.h"
+
+#define STREAMS 40
+
+static bool exists[STREAMS + 1];
+
+/* Creates the row of each stream with a probability of one half. */
+static struct txn *begin_streams(struct store *store)
+{
+	struct txn *txn = begin_write(store);
+
+	for (uint32_t id = 1; id <= STREAMS; id++) {
+		struct stream_row row = { .id = id, .table = 1, .view = VIEW_KEYS_ONLY,
+			.status = STREAM_ENABLED, .retention = { .age_ms = 1000 }, .label = "label",
+			.table_name = "orders", .schema = { .partition = { TYPE_S, 1, "p" } } };
+
+		exists[id] = check_random_below(2);
+		if (exists[id])
+			CHECK_EQUAL_INT(stream_write_row(txn, &row), 0);
+	}
+	return txn;
+}
+
+/* The set contains the ids in `wanted`, and its streams are enumerated if they exist. */
+static void check_set(struct txn *txn, struct slice ids, const bool wanted[STREAMS + 1])
+{
+	struct stream_set set = { 0 };
+	uint32_t id = 0;
+	int err = stream_set_choose(&set, ids);
+
+	CHECK_EQUAL_INT(err, 0);
+	for (uint32_t i = 1; i <= STREAMS; i++) {
+		CHECK(stream_set_has(&set, i) == wanted[i]);
+		if (!wanted[i] || !exists[i])
+			continue;
+		CHECK_EQUAL_INT(stream_set_next(&set, txn, &id), 0);
+		CHECK_EQUAL_UINT(id, i);
+	}
+	CHECK_EQUAL_INT(stream_set_next(&set, txn, &id), END);
+	stream_set_release(&set);
+}
+
+static void sets_of_any_size(struct store *store)
+{
+	struct txn *txn = begin_streams(store);
+
+	for (int round = 0; round < 200; round++) {
+		uint64_t percent = check_random_below(101);
+		bool wanted[STREAMS + 1] = { false };
+		struct buffer ids = { 0 };
+
+		for (uint32_t id = 1; id <= STREAMS; id++) {
+			wanted[id] = check_random_below(100) < percent || id == STREAMS / 2;
+			if (wanted[id])
+				buffer_put_u32(&ids, id);
+		}
+		check_set(txn, buffer_slice(&ids), wanted);
+		buffer_release(&ids);
+	}
+	for (uint32_t id = 1; id <= STREAMS; id++) {
+		bool wanted[STREAMS + 1] = { false };
+		uint8_t bytes[4];
+
+		wanted[id] = true;
+		set_u32(bytes, id);
+		check_set(txn, slice_of(bytes, sizeof bytes), wanted);
+	}
+	cancel_write(txn);
+}
+
+static void all_streams(struct store *store)
+{
+	struct txn *txn = begin_streams(store);
+	bool wanted[STREAMS + 1];
+
+	memset(wanted, true, sizeof wanted);
+	check_set(txn, slice_of(NULL, 0), wanted);
+	cancel_write(txn);
+}
+
+int main(void)
+{
+	struct store *store = open_small(store_path("stream_set"));
+
+	sets_of_any_size(store);
+	all_streams(store);
+	store_close(store);
+	return 0;
+}
