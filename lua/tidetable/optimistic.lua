@@ -365,19 +365,22 @@ end
 ---@class tidetable.OptimisticTransaction : tidetable.Transaction
 ---@field package snapshot userdata
 ---@field package commit integer     number of the snapshot's commit
----@field package reads_time boolean|nil  what it reads can change without a commit: items expire
+---@field package reads_time boolean  what it reads can change without a commit: items expire
 ---@field package queries tidetable.Rows[]  queries and scans, for the validation
 ---@field package log tidetable.PendingWrite[]  writes in their order
 ---@field package unfinished integer  changes of the writes that were begun and not finished,
 ---                                  because memory ran out
 ---@field package results table      packed results of the function, after true
 ---@field package failure any        error that validate_and_apply raised
----@field package complete (fun(): true|nil, tidetable.error|nil)|nil  called in the transaction
+---@field package complete (fun(): true|nil, tidetable.error|nil)|false  called in the transaction
 ---                                  that applies the writes, after them
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
 Transaction.ended, Transaction.cancelled = false, false
+-- The class contains each field that may be absent: members.guard searches for similar names when
+-- another one is read.
+Transaction.reads_time, Transaction.complete = false, false
 
 --- Begins a transaction on a new snapshot.
 ---@param database tidetable.Database
