@@ -126,9 +126,10 @@ static int read_positions(lua_State *L, int index, struct database *database,
 
 	for (lua_Integer i = 1; !err && i <= positions->given; i++) {
 		struct value value;
-		char name[32];
+		char name[32] = { '?', (char)('0' + i % 10) };
 
-		snprintf(name, sizeof name, "?%lld", (long long)i);
+		if (i > 9)               /* snprintf takes as long as reading the value */
+			snprintf(name, sizeof name, "?%lld", (long long)i);
 		if (lua_rawgeti(L, index, i) == LUA_TNIL) {
 			positions->is_wrong = true;
 			positions->is_nil = i;

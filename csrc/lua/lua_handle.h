@@ -172,6 +172,7 @@ void open_batches(lua_State *L);
 void open_transactions(lua_State *L);
 void open_queries(lua_State *L);
 void open_snapshots(lua_State *L);
+void open_updates(lua_State *L);
 void open_feeds(lua_State *L);
 void open_wakeups(lua_State *L);
 void open_waiters(lua_State *L);
@@ -216,5 +217,14 @@ struct slice check_item_bytes(lua_State *L, int index);
 /* Returns the snapshot of a handle. Raises CLOSED; raises TIMEOUT, and releases the snapshot, if
  * its time limit has passed. */
 const struct tide_snapshot *check_held(lua_State *L, struct snapshot_handle *handle);
+
+/* Raises CLOSED or TIMEOUT if the snapshot at index, which check_held has returned, was released
+ * meanwhile by a finalizer that Lua's collector has run. Does not look at the clock. */
+void check_still_held(lua_State *L, int index);
+
+/* Returns the snapshot at 1 and sets *database and *table, which is at 2. Raises the errors of
+ * check_child and check_held, and an argument error for a table of another database. */
+const struct tide_snapshot *check_snapshot_and_table(lua_State *L, struct database **database,
+	struct table_handle **table);
 
 #endif

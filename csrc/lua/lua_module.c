@@ -29,6 +29,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_transactions(L);
 	open_queries(L);
 	open_snapshots(L);
+	open_updates(L);
 	open_feeds(L);
 	open_wakeups(L);
 	open_waiters(L);

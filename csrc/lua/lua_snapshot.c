@@ -38,6 +38,15 @@ const struct tide_snapshot *check_held(lua_State *L, struct snapshot_handle *han
 	return NULL;
 }
 
+void check_still_held(lua_State *L, int index)
+{
+	struct snapshot_handle *handle = lua_touserdata(L, index);
+
+	check_open(L, &handle->child);
+	if (!handle->snapshot)
+		check_held(L, handle);
+}
+
 static const struct tide_snapshot *check_snapshot(lua_State *L, int index,
 	struct database **database)
 {
@@ -71,16 +80,13 @@ static int take_snapshot(lua_State *L)
 	return 3;
 }
 
-/* Returns the snapshot at 1 and sets *table to the table at 2. Raises an argument error if they
- * belong to different databases. */
-static const struct tide_snapshot *check_snapshot_and_table(lua_State *L,
+const struct tide_snapshot *check_snapshot_and_table(lua_State *L,
 	struct database **database, struct table_handle **table)
 {
-	struct database *of_snapshot;
-	const struct tide_snapshot *held = check_snapshot(L, 1, &of_snapshot);
+	const struct tide_snapshot *held = check_snapshot(L, 1, database);
 
-	*table = check_table(L, 2, database);
-	luaL_argcheck(L, *database == of_snapshot, 2,
+	*table = check_type(L, 2, TABLE_TYPE);
+	luaL_argcheck(L, (*table)->database == *database, 2,
 		"expected a table of the snapshot's database");
 	return held;
 }

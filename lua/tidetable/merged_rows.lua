@@ -16,19 +16,21 @@ local merged_rows = {}
 ---@class tidetable.PendingWrite
 ---@field table userdata     core's handle of the table
 ---@field bytes string       the encoded item, or the encoded key of a deletion
----@field deletes boolean    true: a deletion
----@field absent boolean     true: the item does not exist after it, or is expired
+---@field deletes true|nil   a deletion
+---@field absent true|nil    the item does not exist after it, or is expired
 ---@field number integer     position in the transaction's log, from 1
 ---@field older tidetable.PendingWrite[]|nil  earlier writes of the same key, in order
----@field update tidetable.DeferredUpdate|nil  evaluated again if the item has changed
----@field base table|nil     with update: key_bytes and version of the item in the snapshot
+---@field key string|nil     the encoded key: an update that can be evaluated again. It has the
+---                          parameters of options, too
+---@field expression string|nil  its update expression
+---@field version integer|nil    of the item in the snapshot, on which `bytes` depends
 
 --- The writes of a transaction to one table.
 ---@class tidetable.Writes
 ---@field last table<string, tidetable.PendingWrite>  last write of each encoded key
----@field listed table<string, true>  keys with a write that is not absent
----@field sorted tidetable.SortedKeys  these keys, without those in `fresh`
----@field fresh string[]    keys listed since the last call of sort
+---@field listed table<string, true>  keys with a write that is not absent, without those in `fresh`
+---@field sorted tidetable.SortedKeys  these keys
+---@field fresh string[]    keys with such a write since the last call of sort; some are also listed
 ---@field skips table<integer, table<string, tidetable.Skip>>  by the step of a query and a key
 local Writes = {}
 Writes.__index = Writes
@@ -49,8 +51,7 @@ function Writes:add(key, write)
     write.older[#write.older + 1] = before
   end
   self.last[key] = write
-  if not write.absent and not self.listed[key] then
-    self.listed[key] = true
+  if not write.absent and (not before or before.absent) then
     self.fresh[#self.fresh + 1] = key
   end
 end
@@ -79,7 +80,10 @@ function Writes:sort()
   local fresh = self.fresh
   self.fresh = {}
   for _, key in ipairs(fresh) do
-    self.sorted:add(key)
+    if not self.listed[key] then
+      self.listed[key] = true
+      self.sorted:add(key)
+    end
   end
 end
 

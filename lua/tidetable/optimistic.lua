@@ -7,7 +7,6 @@
 -- function runs again.
 
 local core = require "tidetable.core"
-local deferred_update = require "tidetable.deferred_update"
 local item_operations = require "tidetable.item_operations"
 local members = require "tidetable.members"
 local merged_rows = require "tidetable.merged_rows"
@@ -22,6 +21,14 @@ local optimistic = {}
 
 -- A table ----------------------------------------------------------------------
 
+--- Raises CLOSED if the transaction has ended. For functions that then call one of the core with
+--- the snapshot, which tests the time limit.
+local function check_not_ended(transaction)
+  if transaction.ended then
+    core.raise_ended()
+  end
+end
+
 --- A table in an optimistic transaction. Its operations raise their errors.
 ---@class tidetable.OptimisticTable : tidetable.TransactionTable
 ---@field package core userdata              the core's handle
@@ -32,8 +39,6 @@ local optimistic = {}
 ---@field package missing any                the NOT_FOUND error if it does not exist
 ---@field package versions table<string, any>  versions of the items read, by sortable key
 ---@field package key_bytes table<string, string>  the encoded keys of these items
----@field package bases table<string, table>  key_bytes and version, in the snapshot, of items of
----                                           which only deferred updates depend
 ---@field package writes tidetable.Writes
 local Table = {}
 Table.__index = Table
@@ -44,41 +49,21 @@ function Table:__tostring()
 end
 
 --- Returns the encoded item with a key as the transaction sees it, nil if there is none. Records
---- its version in the snapshot for the validation, unless the transaction wrote the item without
---- reading it.
+--- its version in the snapshot for the validation, unless the transaction has written the item and
+--- what it wrote does not depend on this version.
 local function read_bytes(self, key, bytes)
-  local base = self.bases[key]
-  if base then
-    self.key_bytes[key], self.versions[key] = bytes, base.version
-  end
   local own = self.writes.last[key]
   if own then
+    if own.version then
+      self.key_bytes[key] = bytes
+      self.versions[key] = own.version
+    end
     return not own.absent and own.bytes or nil
   end
   local version, item = or_raise(core.get_at(self.transaction.snapshot, self.core, bytes, true))
   self.key_bytes[key] = bytes
   self.versions[key] = version
   return item
-end
-
---- Records the versions of all items that deferred updates have changed: a query sees them.
-local function read_bases(self)
-  for key, base in next, self.bases do
-    self.key_bytes[key], self.versions[key] = base.key_bytes, base.version
-  end
-end
-
---- Returns the same for a deferred update, which is no read, and the item's base; nil if the update
---- depends on no version: the transaction has written the item before.
-local function read_base(self, key, bytes)
-  local own, base = self.writes.last[key], self.bases[key]
-  if own then
-    return not own.absent and own.bytes or nil, base
-  end
-  local version, item = or_raise(core.get_at(self.transaction.snapshot, self.core, bytes, true))
-  base = { key_bytes = bytes, version = version }
-  self.bases[key] = base
-  return item, base
 end
 
 --- Returns the item with a key as the transaction sees it.
@@ -92,11 +77,11 @@ end
 ---@param opts tidetable.GetOptions|nil
 ---@return table<string, any>|nil item
 function Table:get(key, opts)
-  self.transaction:check()
+  check_not_ended(self.transaction)
   item_operations.check_table(key, "get", "a key")
-  opts = options.check(opts, item_operations.get_options, "get")
+  opts = opts ~= nil and options.check(opts, item_operations.get_options, "get")
   local sortable, bytes = or_raise(core.key_at(self.transaction.snapshot, self.core, key, true))
-  if next(opts) then
+  if opts and next(opts) then
     return (or_raise(core.project(self.core, read_bytes(self, sortable, bytes), opts,
       self.transaction.snapshot)))
   end
@@ -105,44 +90,44 @@ end
 
 --- Adds a write to the transaction. If memory runs out in between, `unfinished` stays above 0 and
 --- the transaction cannot commit any more.
-local function add_write(self, key, bytes, deletes, update, base)
-  local transaction = self.transaction
+local function add(transaction, writes, key, write)
   local log = transaction.log
-  local absent = deletes or self.has_ttl
-    and or_raise(core.expired_at(transaction.snapshot, self.core, bytes)) or false
-  local write = {
-    table = self.core, bytes = bytes, deletes = deletes, absent = absent, number = #log + 1,
-    update = update, base = base,
-  }
   transaction.unfinished = transaction.unfinished + 1
-  self.writes:add(key, write)
-  log[#log + 1] = write
+  write.number = #log + 1
+  writes:add(key, write)
+  log[write.number] = write
   transaction.unfinished = transaction.unfinished - 1
+end
+
+--- Adds a put or a deletion.
+local function add_write(self, key, bytes, deletes)
+  local transaction, handle = self.transaction, self.core
+  local write
+  if deletes then
+    write = { table = handle, bytes = bytes, number = 0, deletes = true, absent = true }
+  else
+    write = { table = handle, bytes = bytes, number = 0 }
+    if self.has_ttl and or_raise(core.expired_at(transaction.snapshot, handle, bytes)) then
+      write.absent = true
+    end
+  end
+  add(transaction, self.writes, key, write)
 end
 
 --- Evaluates a write on the item that the transaction sees, and adds it. Returns true and what
 --- return_values asks for.
-local function write(self, operation, item, expression, opts, subject)
+local function evaluate(self, operation, item, expression, opts, subject)
   local transaction = self.transaction
   local key, bytes =
     or_raise(core.key_at(transaction.snapshot, self.core, item, operation ~= request.PUT))
+  local old = read_bytes(self, key, bytes)
   local update, given, returns, wants_failed = request.arguments(expression, opts)
-  local deferred = operation == request.UPDATE and not self.versions[key]
-    and deferred_update.new(item, expression, opts) or nil
-  local old, base
-  if deferred then
-    old, base = read_base(self, key, bytes)
-  else
-    old = read_bytes(self, key, bytes)
-  end
   local new, returned = or_raise(request.results(subject, core.evaluate(self.core, operation,
     bytes, update, given, returns, wants_failed, transaction.snapshot, old)))
   if operation == request.DELETE then
     add_write(self, key, bytes, true)
   elseif #new > 0 then
-    add_write(self, key, new, false, base and deferred, base)
-  elseif base then
-    self.key_bytes[key], self.versions[key] = bytes, base.version
+    add_write(self, key, new, false)
   end
   if returned then
     return true, returned
@@ -152,12 +137,12 @@ end
 
 --- Adds a put or a deletion. Returns true and, if wanted, the old item.
 local function change(self, item, opts, deletes, subject)
-  opts = request.check_write(opts, subject)
-  if request.has_expressions(opts) then
-    return write(self, deletes and request.DELETE or request.PUT, item, nil, opts, subject)
+  opts = opts ~= nil and request.check_write(opts, subject)
+  if opts and request.has_expressions(opts) then
+    return evaluate(self, deletes and request.DELETE or request.PUT, item, nil, opts, subject)
   end
   local key, bytes = or_raise(core.key_at(self.transaction.snapshot, self.core, item, deletes))
-  local old = opts.return_values == "ALL_OLD" and read_item(self, key, bytes)
+  local old = opts and opts.return_values == "ALL_OLD" and read_item(self, key, bytes)
   add_write(self, key, bytes, deletes)
   if old then
     return true, old
@@ -170,21 +155,37 @@ end
 ---@param opts tidetable.WriteOptions|nil
 ---@return true ok, table|nil old
 function Table:put(item, opts)
-  self.transaction:check()
+  check_not_ended(self.transaction)
   item_operations.check_table(item, "put", "an item")
   return change(self, item, opts, false, "put")
 end
 
---- Changes attributes of the item with this key when the transaction is committed.
+local defer_update = core.defer_update
+
+--- Changes attributes of the item with this key when the transaction is committed. An update that
+--- can be deferred is evaluated now, and again when the transaction is applied, and is no read. All
+--- others, and wrong arguments, take the general way.
 ---@param key table<string, any>  the key attributes and no others
 ---@param expression string|nil
 ---@param opts tidetable.UpdateOptions|nil
 ---@return true ok, table|nil item
 function Table:update(key, expression, opts)
-  self.transaction:check()
+  if getmetatable(self) ~= Table then
+    options.no_self("update", "table")
+  end
+  local transaction, writes = self.transaction, self.writes
+  check_not_ended(transaction)
+  local sortable, write = defer_update(transaction.snapshot, self.core, key, expression, opts,
+    writes.last)
+  if sortable then
+    add(transaction, writes, sortable, write)
+    return true
+  elseif write then
+    error(write, 0)
+  end
   item_operations.check_table(key, "update", "a key")
   opts = request.check_update(expression, opts)
-  return write(self, request.UPDATE, key, expression, opts, "update")
+  return evaluate(self, request.UPDATE, key, expression, opts, "update")
 end
 
 --- Deletes the item with this key when the transaction is committed.
@@ -192,7 +193,7 @@ end
 ---@param opts tidetable.WriteOptions|nil
 ---@return true ok, table|nil old
 function Table:delete(key, opts)
-  self.transaction:check()
+  check_not_ended(self.transaction)
   item_operations.check_table(key, "delete", "a key")
   return change(self, key, opts, true, "delete")
 end
@@ -246,7 +247,6 @@ end
 --- Returns the four values of a generic for over the items of a query or a scan; with the option
 --- count the number of items, and of those evaluated.
 local function iterate(self, partition, opts, subject)
-  read_bases(self)
   local rows = merged_rows.open(self, partition, opts, opts.limit,
     not opts.filter and opts.limit or nil, subject)
   if opts.count then
@@ -301,7 +301,6 @@ end
 --- and the number of items evaluated.
 local function read_page(self, partition, opts, subject)
   local max_items = math.min(opts.limit or PAGE_ITEMS, PAGE_ITEMS)
-  read_bases(self)
   local rows <close> = merged_rows.open(self, partition, opts, nil, max_items + 1, subject)
   local items, more = take_page(rows, max_items)
   local result = opts.count and #items or items
@@ -335,7 +334,7 @@ function Table:scan_page(opts)
   return read_page(self, nil, opts, "scan_page")
 end
 
-options.methods(Table, "table")
+options.methods(Table, "table", { update = true })
 members.guard(Table, "table")
 
 --- Returns true if it is still the same table, and no item that was read by its key has changed;
@@ -365,19 +364,22 @@ end
 ---@class tidetable.OptimisticTransaction : tidetable.Transaction
 ---@field package snapshot userdata
 ---@field package commit integer     number of the snapshot's commit
----@field package reads_time boolean|nil  what it reads can change without a commit: items expire
+---@field package reads_time boolean  what it reads can change without a commit: items expire
 ---@field package queries tidetable.Rows[]  queries and scans, for the validation
 ---@field package log tidetable.PendingWrite[]  writes in their order
 ---@field package unfinished integer  changes of the writes that were begun and not finished,
 ---                                  because memory ran out
 ---@field package results table      packed results of the function, after true
 ---@field package failure any        error that validate_and_apply raised
----@field package complete (fun(): true|nil, tidetable.error|nil)|nil  called in the transaction
+---@field package complete (fun(): true|nil, tidetable.error|nil)|false  called in the transaction
 ---                                  that applies the writes, after them
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
 Transaction.ended, Transaction.cancelled = false, false
+-- The class contains each field that may be absent: members.guard searches for similar names when
+-- another one is read.
+Transaction.reads_time, Transaction.complete = false, false
 
 --- Begins a transaction on a new snapshot.
 ---@param database tidetable.Database
@@ -428,7 +430,7 @@ local function open_table(transaction, name)
   return setmetatable({
     core = handle, name = name, transaction = transaction, id = id or 0,
     has_ttl = id and has_ttl, keys = { partition_key, sort_key }, missing = missing,
-    versions = {}, key_bytes = {}, bases = {}, writes = merged_rows.new_writes(),
+    versions = {}, key_bytes = {}, writes = merged_rows.new_writes(),
   }, Table)
 end
 
@@ -452,12 +454,15 @@ end
 options.methods(Transaction, "tx")
 members.guard(Transaction, "tx")
 
+--- Returns true if nothing can have changed since the snapshot: no commit came between, and no item
+--- can have expired.
+local function is_unchanged(transaction)
+  return not transaction.reads_time
+    and core.last_commit(transaction.database.core) == transaction.commit
+end
+
 --- Returns true if nothing that the transaction has read has changed; nil, err on failure.
 local function is_current(transaction)
-  local has_commits = core.last_commit(transaction.database.core) ~= transaction.commit
-  if not has_commits and not transaction.reads_time then
-    return true
-  end
   for _, handle in pairs(transaction.tables) do
     local current, err = table_is_current(handle)
     if not current then
@@ -473,28 +478,28 @@ local function is_current(transaction)
   return true
 end
 
---- Returns true if a write has to be evaluated again: the item has changed since the snapshot. The
---- first write of each item tests it, before the transaction changes the item itself.
-local function has_moved(each)
-  local base = each.base
-  if base and base.moved == nil then
-    local moved, err = deferred_update.has_moved(each.table, base.key_bytes, base.version)
-    if moved == nil then
-      return nil, err
+--- Names the item in the error of a deferred update that can't be applied, and raises the error.
+local function raise_refused(transaction, refused, err)
+  for name, handle in pairs(transaction.tables) do
+    if handle.core == refused.table then
+      err.table = name
     end
-    base.moved = moved
   end
-  return base ~= nil and base.moved
+  err.key = decode(refused.key)
+  error(err, 0)
 end
 
---- Applies the writes in their order.
-local function apply(log)
-  for _, each in ipairs(log) do
-    local moved, err = has_moved(each)
-    local ok = moved ~= nil
-    if moved then
-      each.update:apply(each.table)
-    elseif ok then
+--- Applies the writes in their order. If anything may have changed since the snapshot, deferred
+--- updates are evaluated again, on the stored items.
+local function apply(transaction, unchanged)
+  for _, each in ipairs(transaction.log) do
+    local ok, err, code
+    if each.key and not unchanged then
+      ok, err, code = core.apply_update(each.table, each)
+      if code == "VALIDATION" then
+        raise_refused(transaction, each, err)
+      end
+    else
       ok, err = core.apply(each.table, each.bytes, each.deletes)
     end
     if not ok then
@@ -510,10 +515,13 @@ end
 local function validate_and_apply(transaction)
   local applied, err = true, nil
   if #transaction.log > 0 then
-    applied, err = is_current(transaction)
-  end
-  if applied then
-    applied, err = apply(transaction.log)
+    local unchanged = is_unchanged(transaction)
+    if not unchanged then
+      applied, err = is_current(transaction)
+    end
+    if applied then
+      applied, err = apply(transaction, unchanged)
+    end
   end
   if applied and transaction.complete then
     applied, err = transaction.complete()

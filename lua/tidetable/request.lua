@@ -87,8 +87,10 @@ end
 ---@field return_values "NONE"|"ALL_OLD"|"ALL_NEW"|"UPDATED_OLD"|"UPDATED_NEW"|nil
 ---@field return_values_on_failure "NONE"|"ALL_OLD"|nil  ALL_OLD: err.item is the stored item
 
+local type_of = math.type
+
 local function is_count(n)
-  return math.type(n) == "integer" and n >= 0
+  return type_of(n) == "integer" and n >= 0
 end
 
 --- Checks options that may have an array part.
@@ -97,17 +99,20 @@ function request.check(given, known, what)
   if type(given) ~= "table" then
     return options.check(given, known, what)
   end
-  local named = {}
+  local named
   for name, value in next, given do
     if name == "n" then
       if not is_count(value) then
         options.misuse(what .. ': option "n" must be the number of values in the array part')
       end
-    elseif math.type(name) ~= "integer" then
+    elseif type_of(name) ~= "integer" then
+      named = named or {}
       named[name] = value
     end
   end
-  options.check(named, known, what)
+  if named then
+    options.check(named, known, what)
+  end
   return given
 end
 

@@ -180,6 +180,9 @@ call("transact, optimistic", function(world)
     one:put({ id = 1, n = 8, old = old }, { return_values = "ALL_OLD" })
     two:delete { p = "a", s = 1 }
     one:load { { id = 50 }, { id = 51 } }
+    one:update({ id = 1 }, "ADD n ?", { 1 })
+    one:update({ id = 52 }, "SET #n = :n", { names = { ["#n"] = "n" }, values = { [":n"] = 1 } })
+    one:update({ id = 52 }, "REMOVE n")
     return count(two:query("a")) + count(one:scan()) + #two:query_page("a") + #one:scan_page()
   end, { mode = "optimistic" })
   assert(n > 0)

@@ -149,11 +149,21 @@ local function check_query(inside, items, partition, options)
   assert.equal(more and name_of(expected[options.limit]) or "none", key and name_of(key) or "none")
 end
 
+--- Returns the item after an update that adds to its value.
+local function added(item, key, amount)
+  return { p = key.p, s = key.s, v = (item and item.v or 0) + amount }
+end
+
 local function write(inside, items, sorts)
   local key = { p = one_of { "a", "b" }, s = one_of(sorts) }
   local name = name_of(key)
   local _, old
-  if chance(60) then
+  if chance(30) then
+    local amount = math.random(1000)
+    inside:update(key, "ADD v ?", { amount })
+    items[name] = added(items[name], key, amount)
+    if chance(50) then return end    -- the next read of the item sees several updates
+  elseif chance(60) then
     local item = { p = key.p, s = key.s, v = new_value() }
     _, old = inside:put(item, { return_values = "ALL_OLD" })
     assert.equal(frozen(items[name]), frozen(old))
@@ -166,7 +176,7 @@ local function write(inside, items, sorts)
   assert.equal(frozen(items[name]), frozen(inside:get(key)))
 end
 
-local function own_writes(db, type_name)
+local function own_writes(db, other, type_name)
   local sorts, items = sort_keys[type_name], {}
   local name = "own_" .. type_name
   local outside = assert(db:create_table {
@@ -179,6 +189,8 @@ local function own_writes(db, type_name)
         for _ = 1, one_of { 0, 1, 3, 25 } do write(inside, items, sorts) end
         check_query(inside, items, random_query({ "a", "b" }, sorts))
       end
+      -- After another commit the updates are evaluated again when the transaction is applied.
+      if chance(50) then assert(other:put { id = new_value() }) end
     end, { mode = "optimistic" })
     check_query(outside, items, nil, {})
   end
@@ -205,6 +217,15 @@ function operations.put(inside, run)
   note(run, { "put", inside.name, item, wants and frozen(old) })
 end
 
+function operations.update(inside, run)
+  local key, amount = { p = one_of(PARTITIONS), s = one_of(SORTS) }, new_value()
+  local wants = chance(20)
+  local _, new = inside:update(key, "ADD v ?", {
+    amount, return_values = wants and "ALL_NEW" or nil,
+  })
+  note(run, { "update", inside.name, key, amount, wants and frozen(new) })
+end
+
 function operations.delete(inside, run)
   local key = { p = one_of(PARTITIONS), s = one_of(SORTS) }
   local wants = chance(30)
@@ -227,7 +248,7 @@ function operations.query(inside, run)
       break
     end
     if chance(30) then
-      operations[one_of(run.writes and { "put", "put", "delete", "get", "page" } or { "get" })](
+      operations[one_of(run.writes and { "put", "update", "delete", "get", "page" } or { "get" })](
         inside, run)
     end
     coroutine.yield()
@@ -241,7 +262,8 @@ function operations.page(inside, run)
   note(run, { "page", inside.name, { partition, options }, cut(items), last })
 end
 
-local names = { "get", "get", "put", "put", "delete", "query", "query", "page" }
+local names = { "get", "get", "put", "put", "update", "update", "delete", "query", "query", "page" }
+local is_write = { put = true, update = true, delete = true }
 
 --- Returns a transaction's function, which notes its operations in the last of `runs`.
 local function program(runs, world, writes)
@@ -252,7 +274,7 @@ local function program(runs, world, writes)
     for _ = 1, math.random(6) do
       coroutine.yield()
       local name = one_of(names)
-      if writes or (name ~= "put" and name ~= "delete") then
+      if writes or not is_write[name] then
         operations[name](tx:table(one_of(TABLES)), run)
       end
     end
@@ -307,6 +329,12 @@ end
 function replays.put(items, item, old)
   if old then assert.equal(frozen(items[name_of(item)]), old) end
   items[name_of(item)] = item
+end
+
+function replays.update(items, key, amount, new)
+  local item = added(items[name_of(key)], key, amount)
+  if new then assert.equal(frozen(item), new) end
+  items[name_of(key)] = item
 end
 
 function replays.delete(items, key, old)
@@ -391,7 +419,8 @@ describe("optimistic transactions", function()
   it("see their own writes among the snapshot's rows", function()
     seeded("own writes", function()
       local db = helper.memory()
-      for type_name in pairs(sort_keys) do own_writes(db, type_name) end
+      local other = assert(db:create_table { name = "other", partition_key = { "id", "N" } })
+      for type_name in pairs(sort_keys) do own_writes(db, other, type_name) end
       assert.is_true(db:check().ok)
     end)
   end)

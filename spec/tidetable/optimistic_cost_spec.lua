@@ -131,3 +131,25 @@ describe("n steps of an optimistic transaction take n log n", function()
     end)
   end)
 end)
+
+-- members.guard searches for similar names when a field is read that does not exist.
+it("a transaction of one write reads no field that does not exist", function()
+  local options = require "tidetable.options"
+  local nearest, names = options.nearest, {}
+  local db = helper.memory()
+  assert(db:create_table { name = "items", partition_key = "id" })
+  options.nearest = function(name, ...)
+    names[#names + 1] = name
+    return nearest(name, ...)
+  end
+  for _, mode in ipairs { "locked", "optimistic" } do
+    local ok, err = pcall(db.transact, db, function(tx)
+      local items = tx:table "items"
+      items:update({ id = "a" }, "ADD n ?", { 1 })
+      items:put { id = "b", n = items:get({ id = "a" }).n }
+    end, { mode = mode })
+    if not ok then names[#names + 1] = tostring(err) end
+  end
+  options.nearest = nearest
+  assert.same({}, names)
+end)

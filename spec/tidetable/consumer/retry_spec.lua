@@ -104,5 +104,48 @@ for _, mode in ipairs { "optimistic", "locked" } do
       assert.equal(0, consumer:describe().failures)
       assert.equal(text, totals:get({ id = "10.8" }).text)
     end)
+
+    -- In locked mode another handle can't write while the handler runs.
+    if mode == "optimistic" then
+      local function put_elsewhere(item)
+        local other = helper.open()
+        assert(other:table "totals":put(item))
+        other:close()
+      end
+
+      it("whose updates can't be applied at the commit has failed, and stores nothing", function()
+        local consumer = open { max_attempts = 1 }
+        local err = helper.refused("BATCH_FAILED", consumer:run(function(records, tx)
+          tx:table "totals":put { id = "seen" }
+          add(records, tx)
+          put_elsewhere { id = "all", amount = "a text" }
+        end))
+        assert.same({ "VALIDATION", "totals", "all" },
+          { err.reason.code, err.reason.table, err.reason.key.id })
+        assert.is_nil(totals:get { id = "seen" })
+        assert.same({ 0, 1 }, { consumer:describe().position, consumer:describe().failures })
+        assert(totals:delete { id = "all" })
+        assert.equal(10, consumer:step(add))
+        assert.equal(55, totals:get({ id = "all" }).amount)
+      end)
+
+      it("whose updates are too much at the commit gets smaller batches", function()
+        local consumer, sizes, text = open(), {}, ("x"):rep(350000)
+        assert.is_true(consumer:run(function(records, tx)
+          sizes[#sizes + 1] = #records
+          for _, record in ipairs(records) do
+            for i = 1, 8 do
+              tx:table "totals":update({ id = record.keys.id .. "." .. i }, "SET t = ?", { text })
+            end
+          end
+          put_elsewhere { id = "other", n = #sizes }
+          if records[#records].keys.id == "10" and #records < 10 then consumer:stop() end
+        end))
+        assert.equal(10, sizes[1])
+        assert.is_true(sizes[#sizes] < 10)
+        assert.equal(0, consumer:describe().failures)
+        assert.equal(text, totals:get({ id = "10.8" }).t)
+      end)
+    end
   end)
 end
