@@ -13,16 +13,21 @@ PEERS_HERE := $(foreach peer,tidetable lmdb sqlite rocksdb redis,$(if \
 EVALUATORS_HERE := $(patsubst $(OUT)/bench/peer_%,$(OUT)/bench/evaluator_%,$(filter \
 	%_tidetable %_sqlite,$(PEERS_HERE)))
 ALONE := $(OUT)/bench/raw $(OUT)/bench/shares $(OUT)/bench/expressions $(OUT)/bench/numbers
-BENCH := $(ALONE) $(PEERS_HERE) $(EVALUATORS_HERE)
-# The objects of the evaluators, and those of the peers, whose main function is in peer.o.
+# Beside these the consumers are measured.
+CONSUMERS_HERE := $(patsubst $(OUT)/bench/peer_%,$(OUT)/bench/consumer_%,$(filter \
+	%_sqlite %_redis,$(PEERS_HERE)))
+BENCH := $(ALONE) $(PEERS_HERE) $(EVALUATORS_HERE) $(CONSUMERS_HERE)
+# The objects of the evaluators, of the consumers, and of the peers: each have a main function.
 OF_EVALUATORS := $(OBJ)/bench/lib/evaluator.o $(OBJ)/bench/lib/shipment.o
-OF_PEERS := $(filter-out $(OF_EVALUATORS),$(call objects,bench/lib/*.c))
+OF_CONSUMERS := $(OBJ)/bench/lib/consumer.o
+OF_PEERS := $(filter-out $(OF_EVALUATORS) $(OF_CONSUMERS),$(call objects,bench/lib/*.c))
 
 $(OBJ)/bench/%.o: ROOM = -Ibench
 
 # A static pattern: of two pattern rules make would choose the one whose objects exist.
 $(OUT)/bench/peer_tidetable $(OUT)/bench/evaluator_tidetable: $(CORE)
-$(PEERS_HERE) $(EVALUATORS_HERE): LIBS = $(wordlist 2,9,$(PEER_$(lastword $(subst _, ,$(@F)))))
+$(PEERS_HERE) $(EVALUATORS_HERE) $(CONSUMERS_HERE): \
+	LIBS = $(wordlist 2,9,$(PEER_$(lastword $(subst _, ,$(@F)))))
 $(PEERS_HERE): $(OUT)/bench/%: $(OBJ)/bench/%.o $(OF_PEERS)
 	$(call link)
 
@@ -30,8 +35,15 @@ $(EVALUATORS_HERE): $(OUT)/bench/%: $(OBJ)/bench/%.o $(OF_EVALUATORS) \
 		$(filter-out %/peer.o,$(OF_PEERS))
 	$(call link)
 
+$(CONSUMERS_HERE): $(OUT)/bench/%: $(OBJ)/bench/%.o $(OF_CONSUMERS) \
+		$(filter-out %/peer.o,$(OF_PEERS))
+	$(call link)
+
 $(ALONE): $(OUT)/bench/%: $(OBJ)/bench/%.o $(OBJ)/bench/lib/program.o $(CORE)
 	$(call link)
+
+# Programs that have targets of their own.
+BENCH_APART := bench/peers.lua bench/consumers.lua
 
 bench: setup-test ## each bench/*.lua at full length (AGAINST=ref: first as it was there)
 	+@$(call build,release)
@@ -40,7 +52,7 @@ ifdef AGAINST
 	@git worktree add -q --detach $(BUILD)/against $(AGAINST)
 	@$(MAKE) -C $(BUILD)/against bench AGAINST= BUILD=build
 endif
-	@for program in $(filter-out bench/peers.lua,$(wildcard bench/*.lua)); do \
+	@for program in $(filter-out $(BENCH_APART),$(wildcard bench/*.lua)); do \
 		AGAINST_TREE=$(if $(AGAINST),$(abspath $(BUILD)/against)) $(LUA) $$program || \
 		exit 1; done
 ifdef AGAINST
@@ -53,10 +65,15 @@ bench-peers: ## beside SQLite, RocksDB, Redis (PEERS="sqlite": alone; WRITE=1: i
 	+@$(call build,release)
 	@$(LUA) bench/peers.lua
 
+bench-consumers: ## consumers beside SQLite, Redis and LuaSQL (PEERS="sqlite", WRITE=1)
+	@sh tools/setup.sh peers || echo "bench-consumers: without what is missing"
+	+@$(call build,release)
+	@$(LUA) bench/consumers.lua
+
 BENCH_SMALL := $(patsubst bench/%.lua,bench_%,$(wildcard bench/*.lua))
 bench-small: $(BENCH_SMALL)
 
 $(BENCH_SMALL): bench_%: bench/%.lua $(SO) $(BENCH)
 	$(call run,$@,env ROUNDS=1 ITEMS=1000 PEERS=sqlite WRITE= $(LUA) $<)
 
-.PHONY: bench bench-peers bench-small $(BENCH_SMALL)
+.PHONY: bench bench-peers bench-consumers bench-small $(BENCH_SMALL)

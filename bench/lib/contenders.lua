@@ -89,11 +89,11 @@ local function is_asked_for(id)
   return asked == "" or (" " .. asked .. " "):find(" " .. id .. " ", 1, true)
 end
 
---- Returns the contenders that can take part, and messages about the others. PEERS="sqlite redis"
---- selects some; this library and raw LMDB always take part.
-function contenders.find()
+--- Returns the contenders of a list (default: the peers) that can take part, and messages about the
+--- others. PEERS="sqlite redis" selects some; this library and raw LMDB always take part.
+function contenders.find(list)
   local found, skipped = {}, {}
-  for _, contender in ipairs(everybody) do
+  for _, contender in ipairs(list or everybody) do
     local asked = contender.is_ours or contender.id == "lmdb" or is_asked_for(contender.id)
     local why = asked and reason(contender)
     if why then
@@ -132,13 +132,14 @@ local server_of = {}
 server_of.__index = server_of
 
 --- Starts the contender's server in a directory, if it has one. Returns a value to be closed. The
---- server also exits when this program does, because its standard input ends.
+--- server also exits when this program does, because its standard input ends. The program that
+--- starts it is the contender's, or its field `server`.
 function contenders.serve(contender, path)
   local self = setmetatable({}, server_of)
   if contender.is_served then
-    self.pipe = assert(io.popen(bench.command_line(table.unpack(words(contender, "serve", path))),
-      "w"))
-    contenders.run(contender, "ready", path)
+    local by = { command = contender.server or contender.command }
+    self.pipe = assert(io.popen(bench.command_line(table.unpack(words(by, "serve", path))), "w"))
+    contenders.run(by, "ready", path)
   end
   return self
 end
