@@ -22,17 +22,20 @@ end
 --- can't be read and the batch is empty.
 local function fill(worker, records)
   local limits, reader = worker.settings, worker.reader
-  local size = limits.batch_size
+  local size, most_bytes = limits.batch_size, limits.batch_bytes
   if worker.largest > 0 then
     size = math.min(size, worker.largest)
   end
-  while #records < size do
-    local record, err, code = reader:take_pending(), nil, nil
+  local count, record, err, code = #records, nil, nil, nil
+  if count < size then
+    record = reader:take_pending()
+  end
+  while count < size do
     if not record then
       record, err, code = reader:try(false)
     end
     if err then
-      if #records > 0 then
+      if count > 0 then
         return true          -- the next batch gets the error
       end
       return nil, err, code
@@ -40,11 +43,12 @@ local function fill(worker, records)
       return false
     end
     local bytes = records.bytes + record.size_bytes
-    if #records > 0 and bytes > limits.batch_bytes then
+    if count > 0 and bytes > most_bytes then
       reader.pending = record
       return true
     end
-    records[#records + 1], records.bytes = record, bytes
+    count = count + 1
+    records[count], records.bytes, record = record, bytes, nil
   end
   return true
 end
@@ -63,6 +67,9 @@ local function wait_for_records(worker, records, deadline)
   local touched, err, code = worker.reader:pause(limit)
   if touched == nil then
     return nil, err, code
+  elseif touched and worker:was_verified() then
+    core.worker_beat(worker.database.core, worker.slot)
+    return true
   end
   return worker:verify()
 end

@@ -259,9 +259,14 @@ function Worker:mark_handling(is_handling)
   end
 end
 
+--- Returns true if the consumer was tested so recently that a test can be left out.
+function Worker:was_verified()
+  return core.elapsed() - self.verified_at < VERIFY_EVERY
+end
+
 --- Makes this worker the owner, or verifies that it is. Returns false if it is not.
 function Worker:own()
-  if self.epoch and core.elapsed() - self.verified_at < VERIFY_EVERY then
+  if self.epoch and self:was_verified() then
     return true
   end
   local owns, err, code = false, nil, nil

@@ -24,6 +24,24 @@ describe("reading batches", function()
     assert.equal(1, one:step(function() end))
   end)
 
+  it("loses no record between batches that are limited by their bytes and their number", function()
+    for i = 1, 40 do
+      assert(orders:put { id = tostring(i), text = ("x"):rep(i % 7 * 300) })
+    end
+    local opts = { source = "orders", batch_bytes = 2000, batch_size = 4, bisect = true }
+    local mixed, got, runs = assert(db:consumer("mixed", opts)), {}, 0
+    repeat
+      local count = assert(mixed:step(function(records)
+        runs = runs + 1
+        if #records > 1 and runs % 3 == 0 then error "again, in halves" end
+        for _, record in ipairs(records) do got[#got + 1] = record.sequence_number end
+      end))
+    until count == 0
+    local expected = {}
+    for i = 1, 40 do expected[i] = i end
+    assert.same(expected, got)
+  end)
+
   it("holds a batch back for the window of its first record", function()
     assert(db:consumer("c", { source = "orders", lease = 1, window = 0.2, update = true }))
     assert(orders:put { id = "1" })
