@@ -25,7 +25,7 @@ Console.__index = Console
 
 local console = {}
 
-local OUTPUT, ERRORS = 1, 2
+local INPUT, OUTPUT, ERRORS = 0, 1, 2
 local EPIPE = 32
 
 --- Raised when the reader of standard output has closed it. main.lua ends without a message.
@@ -118,6 +118,20 @@ function Console:lines(lines)
   end
 end
 
+--- Overwrites the previous lines on a terminal whose cursor can move, in one write to avoid
+--- flicker. Lines below the edge of the window are left out.
+---@param lines string[]
+---@param is_first boolean
+function Console:redraw(lines, is_first)
+  local _, rows = self:size()
+  local parts = { is_first and "\27[2J" or "", "\27[H" }
+  for i = 1, math.min(#lines, rows - 1) do
+    parts[#parts + 1] = self:cut(lines[i]) .. "\27[K\n"
+  end
+  parts[#parts + 1] = "\27[J"
+  self:write(table.concat(parts))
+end
+
 --- Returns a line cut at the edge of the window; unchanged if the output is not a terminal.
 ---@param line string
 ---@return string
@@ -182,6 +196,20 @@ end
 function Console.note(line)
   Console.flush()
   io.stderr:write(line, "\n")
+end
+
+--- Asks a question on the terminal. Returns true if the answer is y or yes; nil if standard input
+--- or standard output is not a terminal.
+---@param question string
+---@return boolean|nil
+function Console:ask(question)
+  if not self.is_terminal or core.terminal_size(INPUT) == nil then
+    return nil
+  end
+  self:write(display.safe(question), " [y/N] ")
+  Console.flush()
+  local answer = (io.stdin:read "l" or ""):lower()
+  return answer == "y" or answer == "yes"
 end
 
 -- Style ----------------------------------------------------------------------

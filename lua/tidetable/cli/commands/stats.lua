@@ -232,18 +232,6 @@ local ORDER = {
   "table_name", "label", "status", "view_type", "retention", "count", "bytes",
 }
 
---- Overwrites the previous lines on the terminal, in one write to avoid flicker. Lines below the
---- edge of the window are left out.
-local function redraw(out, lines, is_first)
-  local _, rows = out:size()
-  local parts = { is_first and "\27[2J" or "", "\27[H" }
-  for i = 1, math.min(#lines, rows - 1) do
-    parts[#parts + 1] = out:cut(lines[i]) .. "\27[K\n"
-  end
-  parts[#parts + 1] = "\27[J"
-  out:write(table.concat(parts))
-end
-
 local function show_repeatedly(db, args, out)
   local changes, is_first = new_change_rate(), true
   while true do
@@ -252,7 +240,7 @@ local function show_repeatedly(db, args, out)
     if args.json then
       out:json(tree_of(found), ORDER)
     elseif out.can_move then
-      redraw(out, lines_of(out, args.database, found, changes), is_first)
+      out:redraw(lines_of(out, args.database, found, changes), is_first)
     else
       out:lines(lines_of(out, args.database, found, changes))
       out:line ""
