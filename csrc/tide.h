@@ -260,6 +260,10 @@ int tide_commit(struct tide *tide, struct failure *failure);
 /* Discards the transaction and releases the write lock. No effect without a transaction. */
 void tide_abort(struct tide *tide);
 
+/* Sets the annotation of the open transaction (codec/annotation.h), encoded; no bytes: none. It
+ * replaces an earlier one. The records of time to live do not get it. */
+int tide_annotate(struct tide *tide, struct slice annotation, struct failure *failure);
+
 /* Returns true if the handle has an open transaction. */
 bool tide_in_transaction(const struct tide *tide);
 

@@ -314,6 +314,13 @@ int tide_begin(struct tide *tide, struct failure *failure)
 	return err ? err : begin_transaction(tide, waiter, failure);
 }
 
+int tide_annotate(struct tide *tide, struct slice annotation, struct failure *failure)
+{
+	int err = transaction_annotate(&tide->transaction, annotation);
+
+	return err ? fail(failure, err) : 0;
+}
+
 int tide_commit(struct tide *tide, struct failure *failure)
 {
 	int err = tide_ready(tide, failure);

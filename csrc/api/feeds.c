@@ -276,7 +276,7 @@ void tide_feed_finish(struct tide_feed *feed)
 
 size_t tide_feed_bytes(const struct tide_feed *feed)
 {
-	return sizeof *feed + feed->feed.page.cap +
+	return sizeof *feed + feed->feed.page.cap + feed->feed.annotation.cap +
 		(feed->filter ? sizeof *feed->filter + feed_filter_bytes(feed->filter) : 0) +
 		feed->feed.streams.count * sizeof *feed->feed.streams.ids +
 		feed->feed.floor_cap * sizeof *feed->feed.floors +

@@ -13,7 +13,8 @@ enum field {
 	FIELD_KEYS, FIELD_OLD_IMAGE, FIELD_NEW_IMAGE, FIELD_EVENT_NAME, FIELD_SEQUENCE_NUMBER,
 	FIELD_CREATED_AT, FIELD_TABLE_NAME, FIELD_STREAM_LABEL, FIELD_VIEW_TYPE,
 	FIELD_TRANSACTION_ID, FIELD_TRANSACTION_POSITION, FIELD_TRANSACTION_COUNT,
-	FIELD_SIZE_BYTES, FIELD_PARTITION_HASH, FIELD_USER_IDENTITY, FIELDS,
+	FIELD_SIZE_BYTES, FIELD_PARTITION_HASH, FIELD_USER_IDENTITY, FIELD_CONTEXT,
+	FIELD_ORIGIN, FIELD_DEPTH, FIELDS,
 };
 
 _Static_assert(FIELDS == RECORD_FIELDS, "struct feed_filter has an element for each field");
@@ -27,6 +28,7 @@ static const char *const field_names[FIELDS] = {
 	[FIELD_TRANSACTION_POSITION] = "transaction_position",
 	[FIELD_TRANSACTION_COUNT] = "transaction_count", [FIELD_SIZE_BYTES] = "size_bytes",
 	[FIELD_PARTITION_HASH] = "partition_hash", [FIELD_USER_IDENTITY] = "user_identity",
+	[FIELD_CONTEXT] = "context", [FIELD_ORIGIN] = "origin", [FIELD_DEPTH] = "depth",
 };
 
 /* { principal_id = "dynamodb.amazonaws.com", type = "Service" } as a map body. */
@@ -74,6 +76,26 @@ static int set_seconds(struct value *value, struct number *number, uint64_t ms)
 	err = number_parse(number, slice_of_text(text));
 	*value = (struct value){ TYPE_N, 0, number_slice(number) };
 	return err;
+}
+
+/* Sets *value to a field of the annotation. The origin and the context are missing values if there
+ * is none. */
+static int set_annotation(struct feed_filter *filter, enum field field,
+	const struct record *record, struct value *value)
+{
+	struct annotation annotation;
+	int err = record_annotation(record, &annotation);
+
+	value->type = 0;
+	if (err)
+		return err;
+	if (field == FIELD_CONTEXT)
+		return set_map(value, annotation.context);
+	if (field == FIELD_DEPTH)
+		return set_integer(value, &filter->numbers[field], annotation.depth);
+	if (annotation.origin.len)
+		*value = (struct value){ TYPE_S, 0, annotation.origin };
+	return 0;
 }
 
 static int find_keys(struct feed_filter *filter, const struct stream_row *row,
@@ -125,6 +147,8 @@ static int set_field(struct feed_filter *filter, enum field field,
 	case FIELD_TRANSACTION_COUNT: return set_integer(value, number, record->count);
 	case FIELD_SIZE_BYTES: return set_size(filter, row, record, value);
 	case FIELD_PARTITION_HASH: return set_integer(value, number, record->partition_hash);
+	case FIELD_CONTEXT: case FIELD_ORIGIN: case FIELD_DEPTH:
+		return set_annotation(filter, field, record, value);
 	default:
 		return set_map(value, record->origin == ORIGIN_TIME_TO_LIVE ? user :
 			slice_of(NULL, 0));

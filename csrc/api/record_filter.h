@@ -13,7 +13,7 @@
 #include "stream/feed.h"
 
 /* Number of fields that a condition can name. */
-#define RECORD_FIELDS 15
+#define RECORD_FIELDS 18
 
 /* A zeroed filter lets every record pass. */
 struct feed_filter {

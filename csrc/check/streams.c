@@ -20,6 +20,13 @@ struct stream_walk {
 	uint64_t run;                /* transaction of the current run of records */
 	uint64_t seen;               /* number of records of the run */
 	uint64_t positions;          /* sum of their positions, counted from 1 */
+	struct {
+		uint64_t transaction;        /* transaction of the last record that time to live
+		                              * has not caused */
+		bool is_marked;              /* its records are */
+		bool is_found;               /* its annotation is, or was reported as missing */
+		uint64_t torn;               /* transaction of the record after unreadable rows */
+	} annotation;
 };
 
 static void record_problem(struct stream_walk *walk, int invariant, const char *what)
@@ -82,6 +89,43 @@ static bool check_keys(struct stream_walk *walk, struct key *key)
 	if (!agrees(walk, record->old_image, key) || !agrees(walk, record->new_image, key))
 		record_problem(walk, 13, "has an image with different keys");
 	return true;
+}
+
+/* --- a record and the annotation of its transaction --- */
+
+static void begin_annotation(struct stream_walk *walk)
+{
+	walk->annotation.transaction = walk->record.transaction;
+	walk->annotation.is_marked = walk->record.is_annotated;
+	walk->annotation.is_found = false;
+}
+
+/* An annotation that unreadable or hidden records may have contained counts as found. */
+static void check_annotation(struct stream_walk *walk)
+{
+	const struct record *record = &walk->record;
+	bool has = record->annotation.len > 0;
+
+	if (walk->torn)
+		walk->annotation.torn = record->transaction;
+	if (record->origin == ORIGIN_TIME_TO_LIVE)
+		return;
+	if (walk->annotation.transaction != record->transaction)
+		begin_annotation(walk);
+	if (record->is_annotated != walk->annotation.is_marked)
+		record_problem(walk, 46, record->is_annotated ?
+			"is marked as annotated, but others of its transaction are not" :
+			"is not marked as annotated, but others of its transaction are");
+	else if (has && walk->annotation.is_found)
+		record_problem(walk, 46, "has an annotation, but is not the first of its"
+			" transaction");
+	if (walk->annotation.torn == record->transaction ||
+			record->sequence <= walk->horizon.hidden)
+		walk->annotation.is_found = true;
+	if (walk->annotation.is_marked && !has && !walk->annotation.is_found)
+		record_problem(walk, 46, "is marked as annotated, but no record of its transaction"
+			" has the annotation");
+	walk->annotation.is_found = true;
 }
 
 /* --- a record and the one before it --- */
@@ -313,6 +357,7 @@ static int check_record(struct stream_walk *walk)
 	check_order(walk);
 	check_gap(walk);
 	check_images(walk);
+	check_annotation(walk);
 	if (check_keys(walk, &key) && walk->table)
 		err = check_item_of(walk, &key);
 	walk->before = walk->record;

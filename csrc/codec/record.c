@@ -42,6 +42,10 @@ size_t record_size(const struct record *record, struct slice keys)
 
 /* --- the header --- */
 
+#define EVENT_MASK 3
+#define ORIGIN_SHIFT 2           /* 1 bit */
+#define ANNOTATED_SHIFT 3
+
 /* The numbers of a record's header, in the order given in record.h. */
 enum header_number {
 	POSITION, FOLLOWING, SKIPPED, CREATED, RETENTION_LESS_CREATED, ORDINAL, STREAM_BYTES,
@@ -86,7 +90,8 @@ size_t record_put_header(const struct record *record, uint8_t header[RECORD_HEAD
 	uint8_t *at = header + RECORD_NUMBERS_AT;
 
 	header[0] = RECORD_FORMAT;
-	header[1] = (uint8_t)(record->event | record->origin << 2);
+	header[1] = (uint8_t)(record->event | record->origin << ORIGIN_SHIFT |
+		record->is_annotated << ANNOTATED_SHIFT);
 	set_u32(header + 2, record->partition_hash);
 	for (size_t i = 0; i < RECORD_NUMBERS; i += 2) {
 		unsigned first = u64_width(numbers[i]), second = u64_width(numbers[i + 1]);
@@ -95,15 +100,17 @@ size_t record_put_header(const struct record *record, uint8_t header[RECORD_HEAD
 		at = put_header_number(at, numbers[i], first);
 		at = put_header_number(at, numbers[i + 1], second);
 	}
-	return (size_t)(at - header);
+	if (record->is_annotated)
+		set_u16(at, (uint16_t)record->annotation.len);
+	return (size_t)(at - header) + (record->is_annotated ? RECORD_ANNOTATION_WIDTH : 0);
 }
 
 /* Returns true if a writer can have written the record. The view of the stream may omit
  * images, but an INSERT never has an old image and a REMOVE never a new one. */
 static bool is_possible(const struct record *record)
 {
-	if (record->event < EVENT_INSERT || record->origin > ORIGIN_TIME_TO_LIVE ||
-			record->sequence > SEQUENCE_MAX)
+	if (record->event < EVENT_INSERT || record->sequence > SEQUENCE_MAX ||
+			(record->is_annotated && record->origin == ORIGIN_TIME_TO_LIVE))
 		return false;
 	if (record->ordinal == 0 || record->stream_bytes < record_bytes(record))
 		return false;
@@ -165,7 +172,17 @@ static bool set_lengths(struct record *record, const uint64_t numbers[RECORD_NUM
 	record->keys = slice_of(NULL, numbers[KEYS_LEN]);
 	record->old_image = slice_of(NULL, numbers[OLD_LEN]);
 	record->new_image = slice_of(NULL, numbers[NEW_LEN]);
+	record->annotation = slice_of(NULL, 0);
 	return (numbers[KEYS_LEN] | numbers[OLD_LEN] | numbers[NEW_LEN]) <= UINT32_MAX;
+}
+
+/* Sets the event, its origin and the mark. Returns false if the byte has another bit. */
+static bool set_event(struct record *record, uint8_t event)
+{
+	record->event = event & EVENT_MASK;      /* 0 to EVENT_REMOVE */
+	record->origin = event >> ORIGIN_SHIFT & 1;
+	record->is_annotated = event >> ANNOTATED_SHIFT & 1;
+	return event >> (ANNOTATED_SHIFT + 1) == 0;
 }
 
 int record_get_header(struct record *record, uint64_t sequence, struct slice bytes)
@@ -181,10 +198,12 @@ int record_get_header(struct record *record, uint64_t sequence, struct slice byt
 		header = padded;
 	}
 	len = get_header_numbers(header, numbers);
-	if (header[0] != RECORD_FORMAT || len == 0 || len > bytes.len)
+	if (header[0] != RECORD_FORMAT || len == 0 || !set_event(record, header[1]))
 		return ERR_CORRUPT;
-	record->event = header[1] & 3;     /* 0 to EVENT_REMOVE */
-	record->origin = header[1] >> 2;
+	if (record->is_annotated)
+		len += RECORD_ANNOTATION_WIDTH;
+	if (len > bytes.len)
+		return ERR_CORRUPT;
 	record->header_len = (uint8_t)len;
 	record->sequence = sequence;
 	record->partition_hash = get_u32(header + 2);
@@ -192,8 +211,11 @@ int record_get_header(struct record *record, uint64_t sequence, struct slice byt
 	record->retention_ms = record->created_ms + from_zigzag(numbers[RETENTION_LESS_CREATED]);
 	record->ordinal = numbers[ORDINAL];
 	record->stream_bytes = numbers[STREAM_BYTES];
-	return set_record_place(record, numbers) && set_lengths(record, numbers) &&
-		is_possible(record) ? 0 : ERR_CORRUPT;
+	if (!set_record_place(record, numbers) || !set_lengths(record, numbers))
+		return ERR_CORRUPT;
+	if (record->is_annotated)
+		record->annotation.len = get_u16(header + len - RECORD_ANNOTATION_WIDTH);
+	return is_possible(record) ? 0 : ERR_CORRUPT;
 }
 
 int record_get(struct record *record, struct slice bytes)
@@ -212,7 +234,23 @@ int record_get(struct record *record, struct slice bytes)
 	record->keys.data = rest.data + record->header_len;
 	record->old_image.data = record->keys.data + record->keys.len;
 	record->new_image.data = record->old_image.data + record->old_image.len;
+	record->annotation.data = record->new_image.data + record->new_image.len;
 	return 0;
+}
+
+int record_annotation(const struct record *record, struct annotation *annotation)
+{
+	*annotation = (struct annotation){ 0 };
+	return record->annotation.len ? annotation_get(annotation, record->annotation) : 0;
+}
+
+void record_append_annotation(struct buffer *out, size_t start, const struct record *record,
+	struct slice annotation)
+{
+	buffer_put_slice(out, annotation);
+	if (!buffer_error(out))
+		set_u16(out->data + start + RECORD_PREFIX + record->header_len -
+			RECORD_ANNOTATION_WIDTH, (uint16_t)annotation.len);
 }
 
 /* Verifies an image or the keys of a record. An empty slice is valid. */
@@ -231,7 +269,9 @@ int record_check(struct slice bytes)
 		err = check_map(record.keys);
 	if (!err)
 		err = check_map(record.old_image);
-	return err ? err : check_map(record.new_image);
+	if (!err)
+		err = check_map(record.new_image);
+	return err || record.annotation.len == 0 ? err : annotation_check(record.annotation);
 }
 
 size_t record_set_key(uint8_t key[RECORD_KEY_MAX], uint32_t stream, uint64_t sequence,

@@ -7,7 +7,8 @@
  *
  *     record: offset, width
  *      0   1   format (RECORD_FORMAT)
- *      1   1   event: 1 INSERT, 2 MODIFY, 3 REMOVE; plus 4 if caused by time to live
+ *      1   1   event: 1 INSERT, 2 MODIFY, 3 REMOVE; plus 4 if caused by time to live;
+ *              plus 8 if its transaction is annotated
  *      2   4   hash of the partition key
  *      6   5   widths of the numbers in bytes, 4 bits each
  *     11       numbers, little-endian, minimal length (zero takes no bytes), so
@@ -23,14 +24,19 @@
  *              bytes of its stream up to and including this record
  *              lengths of the keys (a map body), old image and new image; 0 if none
  *              (an item is never empty)
- *              keys, old image, new image
+ *              only plus 8: length of the annotation (u16)
+ *              keys, old image, new image, annotation (codec/annotation.h)
  *
  * Keys are stored only in a record without a new image, because a new image contains the key
  * attributes. The id of a transaction is the sequence number of its first change.
  *
+ * The annotation of a transaction is stored in the first record of the transaction in each stream
+ * that time to live has not caused. The others that it has not caused are marked, and their
+ * annotation has length 0. A reader appends the annotation to each of them that it copies.
+ *
  * A record is one row if it fits into a page's share. A longer one is split
  * before its new image and wherever a row is full. The bytes of a stream are
- * the images and stored keys of its records plus RECORD_OVERHEAD for each.
+ * the images, stored keys and stored annotations of its records plus RECORD_OVERHEAD for each.
  *
  * In memory a record is preceded by its sequence number (u64), which the rows
  * have in their keys.
@@ -39,15 +45,18 @@
 #define CODEC_RECORD_H
 
 #include "base/buffer.h"
+#include "codec/annotation.h"
 #include "codec/key.h"
 
-#define RECORD_FORMAT 2
+#define RECORD_FORMAT 3
 #define RECORD_KEY_MAX (ID_MAX + 8 + 2)
 #define RECORD_PREFIX 8              /* the sequence number, in memory */
 #define RECORD_NUMBERS 10
 #define RECORD_WIDTHS_AT 6
 #define RECORD_NUMBERS_AT (RECORD_WIDTHS_AT + RECORD_NUMBERS / 2)
-#define RECORD_HEADER_MAX (RECORD_NUMBERS_AT + RECORD_NUMBERS * 8)
+#define RECORD_ANNOTATION_WIDTH 2    /* of the annotation's length */
+#define RECORD_HEADER_MAX \
+	(RECORD_NUMBERS_AT + RECORD_NUMBERS * 8 + RECORD_ANNOTATION_WIDTH)
 #define RECORD_OVERHEAD 64           /* approximate size of record header, row header and node */
 
 enum event { EVENT_INSERT = 1, EVENT_MODIFY, EVENT_REMOVE };
@@ -56,6 +65,7 @@ enum origin { ORIGIN_USER = 0, ORIGIN_TIME_TO_LIVE };
 struct record {
 	uint8_t event;
 	uint8_t origin;
+	bool is_annotated;           /* its transaction is */
 	uint8_t header_len;          /* set by record_get_header and record_get */
 	uint32_t position;
 	uint32_t count;
@@ -69,11 +79,13 @@ struct record {
 	struct slice keys;         /* empty if the keys are in the new image */
 	struct slice old_image;    /* empty if none */
 	struct slice new_image;
+	struct slice annotation;   /* empty if none, or if another record has it */
 };
 
 static inline size_t record_body(const struct record *record)
 {
-	return record->keys.len + record->old_image.len + record->new_image.len;
+	return record->keys.len + record->old_image.len + record->new_image.len +
+		record->annotation.len;
 }
 
 /* Returns the number of bytes that the record adds to its stream. */
@@ -112,15 +124,23 @@ size_t record_put_header(const struct record *record, uint8_t header[RECORD_HEAD
 /* Decodes only the header of a record. The slices of the record get their lengths but no
  * addresses. Returns CORRUPT if the bytes do not decode or the record is impossible: an INSERT
  * with an old image, a REMOVE with a new image, neither keys nor a new image, a transaction id
- * below 1, a sequence number above SEQUENCE_MAX, ordinal 0, or fewer stream bytes than the record
- * has. */
+ * below 1, a sequence number above SEQUENCE_MAX, ordinal 0, fewer stream bytes than the record
+ * has, or a mark although time to live has caused it. */
 int record_get_header(struct record *record, uint64_t sequence, struct slice bytes);
 
 /* Decodes a record in memory. Its slices point into bytes. Returns CORRUPT if the bytes are not a
  * record. */
 int record_get(struct record *record, struct slice bytes);
 
-/* Verifies a record in memory, including its keys and images. Returns 0 or CORRUPT. */
+/* Decodes the annotation of the record, an empty one if it has none. Returns 0 or CORRUPT. */
+int record_annotation(const struct record *record, struct annotation *annotation);
+
+/* Appends the annotation to the record in memory that starts at `start` of out and extends to its
+ * end. The record must be marked and have no annotation. */
+void record_append_annotation(struct buffer *out, size_t start, const struct record *record,
+	struct slice annotation);
+
+/* Verifies a record in memory, including its keys, images and annotation. Returns 0 or CORRUPT. */
 int record_check(struct slice bytes);
 
 /* --- rows --- */

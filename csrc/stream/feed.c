@@ -319,6 +319,48 @@ static void count_read_record(struct feed *feed, const struct record *header, bo
 	}
 }
 
+/* Reads the annotation of the record's transaction, unless it is the one that was read last, and
+ * moves the cursor back to the record. A transaction has the same annotation in all streams. */
+static int read_annotation(struct feed *feed, struct cursor *cursor, uint32_t stream,
+	const struct record *header)
+{
+	struct record again;
+	int err;
+
+	if (feed->annotated == header->transaction)
+		return 0;
+	feed->annotated = 0;
+	err = log_annotation(cursor, stream, header->transaction, &feed->annotation);
+	if (!err)
+		err = log_seek(cursor, stream, header->sequence, &again);
+	if (!err)
+		feed->annotated = header->transaction;
+	return err;
+}
+
+/* Appends the annotation of a marked record to its entry at `start`, the last one of the page,
+ * unless the record contains it. */
+static int append_annotation(struct feed *feed, struct cursor *cursor, uint32_t stream,
+	const struct record *header, size_t start)
+{
+	size_t from = start + ENTRY_HEADER;
+	int err;
+
+	if (header->annotation.len)
+		return 0;
+	err = read_annotation(feed, cursor, stream, header);
+	if (!err)
+		record_append_annotation(&feed->page, from, header,
+			buffer_slice(&feed->annotation));
+	if (!err)
+		err = buffer_error(&feed->page);
+	if (err)
+		feed->page.len = start;
+	else
+		set_u32(feed->page.data + start + 4, (uint32_t)(feed->page.len - from));
+	return err;
+}
+
 /* Applies the filter to the record at `start`, the last one of the page, and removes it from
  * the page if it does not pass. */
 static int filter_last_record(struct feed *feed, const struct stream_row *row,
@@ -361,7 +403,9 @@ static int take_record(struct feed *feed, struct cursor *cursor, uint32_t stream
 		feed->page.len = start;
 		return err;
 	}
-	return filter_last_record(feed, row, header, start);
+	if (header->is_annotated)
+		err = append_annotation(feed, cursor, stream, header, start);
+	return err ? err : filter_last_record(feed, row, header, start);
 }
 
 /* Moves to the next record and appends it to the page if it passes the filter. Returns END if
@@ -384,7 +428,9 @@ static int take_next_record(struct feed *feed, struct cursor *cursor, const stru
 		return err;
 	}
 	set_u32(feed->page.data + start + 4, (uint32_t)(RECORD_PREFIX + record_len(&header)));
-	return filter_last_record(feed, row, &header, start);
+	if (header.is_annotated)
+		err = append_annotation(feed, cursor, row->id, &header, start);
+	return err ? err : filter_last_record(feed, row, &header, start);
 }
 
 static bool page_is_full(const struct feed *feed, uint32_t max)
@@ -738,6 +784,7 @@ void feed_release(struct feed *feed)
 {
 	buffer_release(&feed->page);
 	stream_set_release(&feed->streams);
+	buffer_release(&feed->annotation);
 	memory_free(feed->floors);
 	merge_release(&feed->merge);
 	*feed = (struct feed){ 0 };

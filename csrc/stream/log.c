@@ -7,7 +7,8 @@
 
 /* --- writing --- */
 
-#define PIECES 4               /* header, keys, old image, new image */
+#define PIECES 5               /* header, keys, old image, new image, annotation */
+#define PIECE_NEW 3            /* index of the new image */
 
 /* Copies the next len bytes of the pieces and advances *pieces past these bytes. */
 static void write_share(uint8_t *to, size_t len, struct slice **pieces)
@@ -56,15 +57,15 @@ int log_append(struct txn *txn, uint32_t stream, const struct record *record, bo
 	struct slice pieces[PIECES] = {
 		slice_of(header, record_put_header(record, header)), record->keys,
 			record->old_image,
-		record->new_image,
+		record->new_image, record->annotation,
 	};
 	size_t len = pieces[0].len + record_body(record);
-	size_t first_len = len <= LOG_SHARE ? len : len - record->new_image.len;
-	int err = append_rows(txn, &place, pieces, first_len, at_end);
+	size_t last_len = len <= LOG_SHARE ? 0 :
+		record->new_image.len + record->annotation.len;
+	int err = append_rows(txn, &place, pieces, len - last_len, at_end);
 
 	txn_touch(txn, commit_group_bit(stream));
-	return err ? err : append_rows(txn, &place, &pieces[3], len - first_len,
-		at_end);
+	return err ? err : append_rows(txn, &place, &pieces[PIECE_NEW], last_len, at_end);
 }
 
 int log_last_stream(struct txn *txn, uint32_t *stream)
@@ -266,6 +267,38 @@ int log_take(struct cursor *cursor, uint32_t stream, struct record *header, stru
 	cursor_expect_next(row.key, row.value);
 	err = peek_header(&row, header);
 	return err ? err : copy_rows(cursor, stream, header, &row, out);
+}
+
+/* Moves to the first marked record of the transaction. Returns CORRUPT if there is none, or if it
+ * does not contain the annotation. */
+static int seek_annotation(struct cursor *cursor, uint32_t stream, uint64_t transaction,
+	struct record *header)
+{
+	int err = log_seek(cursor, stream, transaction, header);
+
+	while (!err && !header->is_annotated && header->transaction == transaction)
+		err = log_next(cursor, stream, header);
+	if (err)
+		return err == END ? ERR_CORRUPT : err;
+	return header->transaction == transaction && header->annotation.len ? 0 : ERR_CORRUPT;
+}
+
+int log_annotation(struct cursor *cursor, uint32_t stream, uint64_t transaction,
+	struct buffer *annotation)
+{
+	struct record header;
+	size_t rest;
+	int err = seek_annotation(cursor, stream, transaction, &header);
+
+	buffer_clear(annotation);
+	if (!err)
+		err = log_copy(cursor, stream, &header, annotation);
+	if (err)
+		return err;
+	rest = annotation->len - header.annotation.len;
+	memmove(annotation->data, annotation->data + rest, header.annotation.len);
+	annotation->len = header.annotation.len;
+	return 0;
 }
 
 int log_remove(struct cursor *cursor, uint32_t stream, struct record *header, uint64_t *rows)

@@ -54,6 +54,12 @@ int log_copy(struct cursor *cursor, uint32_t stream, const struct record *header
 /* Combines log_step and log_copy. */
 int log_take(struct cursor *cursor, uint32_t stream, struct record *header, struct buffer *out);
 
+/* Replaces the contents of `annotation` with the annotation of a transaction, from the record that
+ * contains it. Moves the cursor to that record. Returns CORRUPT if no marked record of the
+ * transaction in this stream contains it. */
+int log_annotation(struct cursor *cursor, uint32_t stream, uint64_t transaction,
+	struct buffer *annotation);
+
 /* Deletes the record whose first row is under the cursor, adds the number of its rows to
  * *rows, and moves to the next record like log_step. Returns CORRUPT if that next record is
  * damaged, STORE if damage prevents the deletion. */

@@ -49,6 +49,17 @@ static void set_addresses(const struct pending_records *pending,
 	record->new_image.data = record->old_image.data + record->old_image.len;
 }
 
+/* Marks the record, and gives it the annotation if it is the first marked one in its stream. */
+static void annotate(const struct pending_records *pending, struct record *record,
+	struct stream *stream)
+{
+	record->is_annotated = true;
+	if (stream->annotated_by == pending->flushes)
+		return;
+	record->annotation = buffer_slice(&pending->annotation);
+	stream->annotated_by = pending->flushes;
+}
+
 int pending_flush(struct pending_records *pending, struct txn *txn, struct streams *streams,
 	uint64_t created_ms, uint64_t retention_ms)
 {
@@ -58,6 +69,7 @@ int pending_flush(struct pending_records *pending, struct txn *txn, struct strea
 
 	if (err)
 		return err;
+	pending->flushes++;
 	for (uint32_t i = 0; i < pending->count; i++) {
 		struct pending_record *pending_record = &pending->all[i];
 		struct stream *stream = streams_cached(streams, pending_record->stream);
@@ -69,6 +81,8 @@ int pending_flush(struct pending_records *pending, struct txn *txn, struct strea
 		record->count = pending->count;
 		record->created_ms = created_ms;
 		record->retention_ms = retention_ms;
+		if (pending->annotation.len && record->origin == ORIGIN_USER)
+			annotate(pending, record, stream);
 		record->ordinal = stream->bounds.head.ordinal + 1;
 		record->stream_bytes = stream->bounds.head.stream_bytes + record_bytes(record);
 		set_addresses(pending, pending_record, record);
@@ -86,12 +100,14 @@ int pending_flush(struct pending_records *pending, struct txn *txn, struct strea
 void pending_clear(struct pending_records *pending)
 {
 	buffer_clear(&pending->bytes);
+	buffer_clear(&pending->annotation);
 	pending->count = 0;
 }
 
 void pending_release(struct pending_records *pending)
 {
 	buffer_release(&pending->bytes);
+	buffer_release(&pending->annotation);
 	memory_free(pending->all);
 	*pending = (struct pending_records){ 0 };
 }

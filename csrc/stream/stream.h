@@ -40,6 +40,7 @@ struct stream {
 	struct bounds bounds;        /* cached by stream_load_bounds */
 	uint64_t epoch;              /* epoch in which the bounds were loaded; 0: not loaded */
 	struct trim_hint hint;
+	uint64_t annotated_by;       /* last flush that wrote an annotation (pending.h); 0: none */
 };
 
 /* Cache of the streams that were used, ascending by id. Its rows are those of one catalog

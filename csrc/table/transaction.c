@@ -132,6 +132,15 @@ int transaction_catalog_changed(struct transaction *transaction)
 	return catalog_refresh(transaction->catalog, transaction->txn, &transaction->state);
 }
 
+int transaction_annotate(struct transaction *transaction, struct slice annotation)
+{
+	struct buffer *kept = &transaction->pending.annotation;
+
+	buffer_clear(kept);
+	buffer_put_slice(kept, annotation);
+	return transaction_break(transaction, buffer_error(kept));
+}
+
 /* Loads the bounds of every stream that records will be appended to. */
 static int load_stream_bounds(struct transaction *transaction)
 {

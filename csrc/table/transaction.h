@@ -66,6 +66,10 @@ uint64_t transaction_sequence(struct transaction *transaction);
 void transaction_expects_expiry(struct transaction *transaction, const struct table *table,
 	uint64_t expiry_ms);
 
+/* Sets the annotation of the transaction, an encoded one (codec/annotation.h) or no bytes. It
+ * replaces an earlier one. Returns 0 or NO_MEMORY. */
+int transaction_annotate(struct transaction *transaction, struct slice annotation);
+
 /* Appends the pending records to their streams: they are one transaction for readers. */
 int transaction_flush(struct transaction *transaction);
 

@@ -57,7 +57,8 @@ static struct record read_record(struct source *source, uint64_t sequence)
 	uint8_t flags = source_u8(source);
 
 	record.event = flags % 4;
-	record.origin = flags / 4 % 3;
+	record.origin = flags / 4 % 2;
+	record.is_annotated = flags & 8;
 	record.position = source_u8(source) % 8;
 	record.count = record.position + (flags & 0x10 ? 0 : 1) + source_u8(source) % 4;
 	record.transaction = sequence - record.position;
@@ -67,6 +68,8 @@ static struct record read_record(struct source *source, uint64_t sequence)
 	record.keys = slice_of(bytes, source_u8(source));
 	record.old_image = slice_of(bytes, flags & 0x20 ? (size_t)source_u8(source) * 16 : 0);
 	record.new_image = slice_of(bytes, flags & 0x40 ? (size_t)source_u8(source) * 16 : 0);
+	if (record.is_annotated && flags & 0x80)
+		record.annotation = slice_of(bytes, source_u8(source));
 	return record;
 }
 

@@ -45,6 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(whole.keys.data == data + RECORD_PREFIX + whole.header_len);
 		CHECK(whole.old_image.data == whole.keys.data + whole.keys.len);
 		CHECK(whole.new_image.data == whole.old_image.data + whole.old_image.len);
+		CHECK(whole.annotation.data == whole.new_image.data + whole.new_image.len);
 		check_header(&whole, data);
 	}
 	checked = fuzz_decoded(record_check(bytes));
@@ -74,6 +75,7 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 		.origin = n % 2, .count = 1 + n, .position = n, .sequence = 100 + n,
 		.transaction = 100, .created_ms = 1, .ordinal = 1,
 		.stream_bytes = 100000,
+		.is_annotated = n % 4 == 0,
 	};
 	uint8_t header[RECORD_HEADER_MAX];
 
@@ -83,11 +85,14 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 		record.old_image = an_item(&old);
 	if (record.event != EVENT_REMOVE)
 		record.new_image = an_item(&new);
+	if (n % 8 == 0)
+		record.annotation = slice_of("\1\3tag\0", 6);
 	buffer_put_u64(out, record.sequence);
 	buffer_put(out, header, record_put_header(&record, header));
 	buffer_put_slice(out, record.keys);
 	buffer_put_slice(out, record.old_image);
 	buffer_put_slice(out, record.new_image);
+	buffer_put_slice(out, record.annotation);
 	builder_release(&keys);
 	builder_release(&old);
 	builder_release(&new);

@@ -10,6 +10,7 @@
 #define UNIT_CALLS_H
 
 #include "unit/calls_expiring.h"
+#include "unit/calls_feeds.h"
 
 /* --- calls that change something --- */
 
@@ -89,7 +90,11 @@ static bool sign_retention(struct tide *tide)
 	return state.row->retention.max_count == 2;
 }
 
-/* A transaction with small and big items, of which some are new, replaced and deleted. */
+/* Depth 1, origin "me". */
+static const uint8_t annotation[] = { 1, 2, 'm', 'e' };
+
+/* An annotated transaction with small and big items, of which some are new, replaced and
+ * deleted. */
 static int run_transaction(struct tide *tide)
 {
 	struct tide_table table = table_named("orders"), other = table_named("silent");
@@ -98,7 +103,9 @@ static int run_transaction(struct tide *tide)
 
 	if (err)
 		return err;
-	err = tide_put(tide, &table, item_of(&made, "ann", "new", big), &change, &failure);
+	err = tide_annotate(tide, slice_of(annotation, sizeof annotation), &failure);
+	if (!err)
+		err = tide_put(tide, &table, item_of(&made, "ann", "new", big), &change, &failure);
 	if (!err)
 		err = tide_put(tide, &table, item_of(&made, "ann", "1", big), &change,
 			&failure);
@@ -488,82 +495,6 @@ static int run_version(struct tide *tide)
 	return err;
 }
 
-/* Reads a feed to its end and finishes it. */
-static int read_feed(struct tide *tide, struct tide_feed *feed)
-{
-	struct slice record;
-	uint64_t last = 0;
-	uint32_t stream;
-	int err = 0;
-
-	for (int i = 0; i < 8 && !err; i++) {
-		err = tide_feed_fill(feed, tide, 2, &failure);
-		while (!err && tide_feed_next(feed, &stream, &record) == 0) {
-			CHECK_EQUAL_INT(record_check(record), 0);
-			CHECK(record_sequence(record.data) > last);
-			last = record_sequence(record.data);
-		}
-	}
-	tide_feed_finish(feed);
-	return err;
-}
-
-static int run_feed_of(struct tide *tide, uint32_t id, enum tide_from from, uint64_t at)
-{
-	struct tide_feed *feed;
-	int err = tide_feed_start(&feed, tide, id, from, at, &failure);
-
-	CHECK((err == 0) == (feed != NULL));
-	return err ? err : read_feed(tide, feed);
-}
-
-static int bind_filter(struct tide_expressions *expressions)
-{
-	struct value value = { TYPE_S, 0, slice_of_text("INSERT") };
-	int err = tide_expressions_add_value(expressions, slice_of_text(":v"), &value);
-
-	if (!err)
-		err = tide_expressions_parse(expressions, EXPRESSION_RECORD_FILTER, slice_of_text(
-			"event_name = :v AND attribute_exists(keys.p) AND size_bytes > created_at"),
-			&failure);
-	return err ? err : tide_expressions_bind(expressions, "FilterExpression is null", &failure);
-}
-
-/* A feed with a condition and a key. */
-static int run_filtered_feed(struct tide *tide)
-{
-	struct tide_expressions *expressions;
-	struct tide_feed *feed = NULL;
-	int err = tide_expressions_open(&expressions, tide, &failure);
-
-	if (!err)
-		err = bind_filter(expressions);
-	if (!err)
-		err = tide_feed_start(&feed, tide, 1, TIDE_TRIM_HORIZON, 0, &failure);
-	if (!err)
-		err = tide_feed_filter(feed, tide, item_of(&made, "ann", "1", NULL), expressions,
-			&failure);
-	if (!err)
-		return read_feed(tide, feed);
-	tide_feed_finish(feed);
-	tide_expressions_close(expressions);
-	return err;
-}
-
-static int run_feed(struct tide *tide)
-{
-	int err = run_feed_of(tide, 1, TIDE_TRIM_HORIZON, 0);
-
-	return err ? err : run_feed_of(tide, 1, TIDE_TIME, 5);
-}
-
-static int run_feed_of_all(struct tide *tide)
-{
-	int err = run_feed_of(tide, 0, TIDE_TRIM_HORIZON, 0);
-
-	return err ? err : run_feed_of(tide, 0, TIDE_AFTER, 1);
-}
-
 static int run_descriptions(struct tide *tide)
 {
 	struct tide_table table = table_named("orders");
@@ -678,9 +609,12 @@ static void fill(void)
 	MUST(tide_create_table(tide, &spec, &failure), failure);
 	silent = table_named("silent");
 	doomed = create_expiring(tide, "doomed");
-	put_alone(tide, &table, "ann", "1", "old");
-	put_alone(tide, &table, "ann", "2", "old");
-	put_alone(tide, &table, "ann", "big", big);
+	begin(tide);
+	MUST(tide_annotate(tide, slice_of(annotation, sizeof annotation), &failure), failure);
+	put(tide, &table, "ann", "1", "old");
+	put(tide, &table, "ann", "2", "old");
+	put(tide, &table, "ann", "big", big);
+	commit(tide);
 	put_alone(tide, &table, "ann", deep, "old");
 	put_alone(tide, &table, "bob", "1", "old");
 	put_alone(tide, &silent, "ann", "1", "old");

@@ -287,6 +287,100 @@ static void forge_listed_record(void)
 	list_streams(1, last - 1);
 }
 
+/* --- annotations --- */
+
+/* Depth 1, no origin, no context. */
+static const uint8_t depth_1[] = { 1, 0 }, nothing[] = { 0, 0 };
+#define DEPTH_1 slice_of(depth_1, sizeof depth_1)
+
+static void mark(struct record *record)
+{
+	record->is_annotated = true;
+}
+
+static void annotate(struct record *record)
+{
+	mark(record);
+	record->annotation = DEPTH_1;
+	record->stream_bytes += DEPTH_1.len;
+}
+
+static void forge_valid_annotation(void)
+{
+	forge_record(txn, 1, last, annotate);
+}
+
+static void forge_mark(void)
+{
+	forge_record(txn, 1, last, mark);
+}
+
+static void forge_marks(void)
+{
+	for (uint64_t i = both; i <= gone; i++)
+		forge_record(txn, 1, i, mark);
+}
+
+static void forge_one_mark(void)
+{
+	forge_record(txn, 1, both + 1, mark);
+}
+
+static void unmark(struct record *record)
+{
+	record->is_annotated = false;
+}
+
+static void forge_one_without_mark(void)
+{
+	forge_marks();
+	forge_record(txn, 1, gone, unmark);
+}
+
+static void annotate_twice(struct record *record)
+{
+	annotate(record);
+	record->stream_bytes += DEPTH_1.len * (record->sequence - both);
+}
+
+static void forge_second_annotation(void)
+{
+	forge_record(txn, 1, both, annotate_twice);
+	forge_record(txn, 1, both + 1, annotate_twice);
+	forge_record(txn, 1, both + 2, mark);
+	forge_record(txn, 1, gone, mark);
+}
+
+static void annotate_with_nothing(struct record *record)
+{
+	annotate(record);
+	record->annotation = slice_of(nothing, sizeof nothing);
+}
+
+static void forge_empty_annotation(void)
+{
+	forge_record(txn, 1, parted, annotate_with_nothing);
+}
+
+/* The first record of the transaction is unreadable, and may have contained the annotation. */
+static void forge_lost_annotation(void)
+{
+	forge_marks();
+	forge_record(txn, 1, both, annotate_with_nothing);
+}
+
+static void by_time_to_live(struct record *record)
+{
+	record->origin = ORIGIN_TIME_TO_LIVE;
+	record->is_annotated = false;
+}
+
+static void forge_lost_before_removal(void)
+{
+	forge_lost_annotation();
+	forge_record(txn, 1, both + 1, by_time_to_live);
+}
+
 static const struct wrong wrongs[] = {
 	{ "nothing", NULL, { NULL } },
 	{ "an ordinal", forge_ordinal, {
@@ -382,6 +476,41 @@ static const struct wrong wrongs[] = {
 	{ "an unlisted stream", forge_unlisted_stream, {
 		"38\tlog\t*record 9 is the last record of its stream, but the state does not list"
 			" the stream",
+	} },
+	{ "an annotation", forge_valid_annotation, { NULL } },
+	{ "a mark", forge_mark, {
+		"46\tlog\t*record 9 is marked as annotated, but no record of its transaction has"
+			" the annotation",
+	} },
+	{ "the marks of a transaction", forge_marks, {
+		"46\tlog\t*record 4 is marked as annotated, but no record of its transaction has"
+			" the annotation",
+	} },
+	{ "one mark", forge_one_mark, {
+		"46\tlog\t*record 5 is marked as annotated, but others of its transaction are not",
+	} },
+	{ "one record without a mark", forge_one_without_mark, {
+		"46\tlog\t*record 4 is marked as annotated, but no record of its transaction has"
+			" the annotation",
+		"46\tlog\t*record 7 is not marked as annotated, but others of its transaction are",
+	} },
+	{ "a second annotation", forge_second_annotation, {
+		"46\tlog\t*record 5 has an annotation, but is not the first of its transaction",
+		"9\tlog\t*record 6 has stream bytes that do not match those before it",
+	} },
+	{ "an annotation that says nothing", forge_empty_annotation, {
+		"1\tlog\t*record 8 does not decode",
+		"9\tlog\t*record 7 is followed by unreadable rows",
+	} },
+	{ "a lost annotation", forge_lost_annotation, {
+		"1\tlog\t*record 4 does not decode",
+		"9\tlog\t*record 3 is followed by unreadable rows",
+		"10\tlog\t*has 3 records of transaction 4, expected 4",
+	} },
+	{ "a lost annotation before a removal", forge_lost_before_removal, {
+		"1\tlog\t*record 4 does not decode",
+		"9\tlog\t*record 3 is followed by unreadable rows",
+		"10\tlog\t*has 3 records of transaction 4, expected 4",
 	} },
 	{ "a listed record", forge_listed_record, {
 		"38\tlog\t*record 9 is the last record of its stream, but the state lists record 8",

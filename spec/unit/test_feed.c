@@ -430,6 +430,51 @@ static void a_record_cannot_be_tested(struct store *store)
 	cancel_write(txn);
 }
 
+static void append_marked(struct txn *txn, uint64_t sequence, uint64_t transaction,
+	struct slice annotation)
+{
+	struct record record = {
+		.event = EVENT_REMOVE, .count = 3, .sequence = sequence, .ordinal = sequence,
+		.position = (uint32_t)(sequence - transaction), .transaction = transaction,
+		.stream_bytes = sequence * 1000, .keys = slice_of_text("keys"),
+		.is_annotated = true, .annotation = annotation,
+	};
+
+	CHECK_EQUAL_INT(log_append(txn, 1, &record, false), 0);
+}
+
+/* The records before the first one without an annotation are returned first. */
+static void an_annotation_is_missing(struct store *store)
+{
+	struct slice annotation = slice_of("\1", 2);
+	struct txn *txn = begin_streams(store);
+	struct feed feed = { .streams.one = 1 };
+	struct slice bytes;
+	struct record record;
+	uint32_t stream;
+
+	append(txn, 1, 1, 1);
+	append_marked(txn, 2, 2, annotation);
+	append_marked(txn, 3, 2, slice_of(NULL, 0));
+	append_marked(txn, 5, 5, slice_of(NULL, 0));
+	append_marked(txn, 6, 5, annotation);
+	append(txn, 1, 7, 7);
+	CHECK_EQUAL_INT(fill_max(&feed, txn, 10), 0);
+	for (uint64_t i = 1; i <= 3; i++) {
+		CHECK_EQUAL_INT(feed_next(&feed, &stream, &bytes), 0);
+		CHECK_EQUAL_INT(record_get(&record, bytes), 0);
+		CHECK_EQUAL_UINT(record.sequence, i);
+		CHECK(slice_equal(record.annotation, i > 1 ? annotation : slice_of(NULL, 0)));
+	}
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &bytes), END);
+	CHECK_EQUAL_INT(fill_max(&feed, txn, 10), ERR_CORRUPT);
+	feed.position = feed.filled_to = 6;
+	CHECK_EQUAL_INT(fill_max(&feed, txn, 10), 0);
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &bytes), 0);
+	feed_release(&feed);
+	cancel_write(txn);
+}
+
 static void nothing_was_filled(void)
 {
 	struct feed feed = { 0 };
@@ -456,6 +501,7 @@ int main(void)
 	a_hash_is_compared_first(store);
 	a_fill_without_a_result_is_bounded(store);
 	a_record_cannot_be_tested(store);
+	an_annotation_is_missing(store);
 	nothing_was_filled();
 	store_close(store);
 	return 0;

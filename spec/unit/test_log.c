@@ -35,6 +35,7 @@ static struct record random_record(uint64_t sequence)
 		.sequence = sequence, .transaction = sequence, .ordinal = sequence,
 		.stream_bytes = sequence * 100000,
 		.keys = slice_of(bytes, 1 + check_random_below(50)),
+		.is_annotated = check_random_below(3) == 0,
 	};
 	uint8_t head[RECORD_HEADER_MAX];
 	size_t taken = record_put_header(&record, head) + record.keys.len;
@@ -44,6 +45,8 @@ static struct record random_record(uint64_t sequence)
 	taken = (taken + record.old_image.len) % LOG_SHARE;
 	if (record.event != EVENT_REMOVE)
 		record.new_image = slice_of(bytes + 2, random_length(taken) % (LARGEST - 2));
+	if (record.is_annotated)
+		record.annotation = slice_of(bytes + 3, random_length(taken) % 5000);
 	return record;
 }
 
@@ -58,9 +61,9 @@ static size_t rows_of(const struct record *record)
 {
 	uint8_t head[RECORD_HEADER_MAX];
 	size_t whole = record_put_header(record, head) + record_body(record);
-	size_t image = record->new_image.len;
+	size_t last = record->new_image.len + record->annotation.len;
 
-	return whole <= LOG_SHARE ? 1 : rows_for(whole - image) + rows_for(image);
+	return whole <= LOG_SHARE ? 1 : rows_for(whole - last) + rows_for(last);
 }
 
 static uint64_t count_rows(struct txn *txn)
@@ -113,6 +116,7 @@ static void is_whole(const struct record *expected)
 	CHECK(slice_equal(record.keys, expected->keys));
 	CHECK(slice_equal(record.old_image, expected->old_image));
 	CHECK(slice_equal(record.new_image, expected->new_image));
+	CHECK(slice_equal(record.annotation, expected->annotation));
 }
 
 static void copies(struct cursor *cursor, uint32_t stream, const struct record *head,

@@ -8,6 +8,10 @@
 
 #define ROUNDS 5000
 
+/* Depth 2, origin "me", and a context. */
+static const char annotated[] = "\2\2me" "\1" "\1n\4";
+#define ANNOTATION slice_of(annotated, sizeof annotated - 1)
+
 /* Builds a map { n = true } with a name of this length, for keys and images. */
 static struct slice make_map(struct buffer *map, size_t name_len)
 {
@@ -56,6 +60,9 @@ static struct record random_record(struct maps *maps)
 		record.new_image = make_map(&maps->new_image, 1 + check_random_below(300));
 	if (!record.new_image.len || check_random_below(2))
 		record.keys = make_map(&maps->keys, 1 + check_random_below(300));
+	record.is_annotated = record.origin == ORIGIN_USER && check_random_below(2);
+	if (record.is_annotated && check_random_below(2))
+		record.annotation = ANNOTATION;
 	record.stream_bytes = record_bytes(&record) + (check_random() >> 1);
 	return record;
 }
@@ -70,6 +77,7 @@ static struct slice encode(struct buffer *bytes, const struct record *record)
 	buffer_put_slice(bytes, record->keys);
 	buffer_put_slice(bytes, record->old_image);
 	buffer_put_slice(bytes, record->new_image);
+	buffer_put_slice(bytes, record->annotation);
 	return buffer_slice(bytes);
 }
 
@@ -83,6 +91,7 @@ static void check_same_header(const struct record *a, const struct record *b)
 {
 	CHECK_EQUAL_INT(a->event, b->event);
 	CHECK_EQUAL_INT(a->origin, b->origin);
+	CHECK_EQUAL_INT(a->is_annotated, b->is_annotated);
 	CHECK_EQUAL_UINT(a->position, b->position);
 	CHECK_EQUAL_UINT(a->count, b->count);
 	CHECK_EQUAL_UINT(a->sequence, b->sequence);
@@ -95,6 +104,7 @@ static void check_same_header(const struct record *a, const struct record *b)
 	CHECK_EQUAL_UINT(a->keys.len, b->keys.len);
 	CHECK_EQUAL_UINT(a->old_image.len, b->old_image.len);
 	CHECK_EQUAL_UINT(a->new_image.len, b->new_image.len);
+	CHECK_EQUAL_UINT(a->annotation.len, b->annotation.len);
 	CHECK_EQUAL_UINT(record_bytes(a), record_bytes(b));
 }
 
@@ -118,11 +128,13 @@ static void a_record_comes_back_as_it_was(void)
 		check_same_header(&again, &record);
 		CHECK_EQUAL_UINT(RECORD_PREFIX + record_len(&again), bytes.len);
 		CHECK(!again.keys.data && !again.old_image.data && !again.new_image.data);
+		CHECK(!again.annotation.data);
 		CHECK_EQUAL_INT(record_get(&again, bytes), 0);
 		check_same_header(&again, &record);
 		CHECK(slice_equal(again.keys, record.keys));
 		CHECK(slice_equal(again.old_image, record.old_image));
 		CHECK(slice_equal(again.new_image, record.new_image));
+		CHECK(slice_equal(again.annotation, record.annotation));
 		CHECK_EQUAL_INT(record_check(bytes), 0);
 		CHECK_EQUAL_UINT(record_sequence(bytes.data), record.sequence);
 		if (record.keys.len)
@@ -150,7 +162,7 @@ static struct record plain_record(struct maps *maps)
 
 static void the_layout(void)
 {
-	static const char header[] = "\2\6" "\x41\x42\x43\x44"
+	static const char header[] = "\3\6" "\x41\x42\x43\x44"
 		"\x11\x12\x11\x21\x11"
 		"\1" "\1" "\3"              /* place in the transaction */
 		"\xe8\x03" "\x03"           /* 1000, and 2 before it */
@@ -162,6 +174,46 @@ static void the_layout(void)
 	size_t len = record_put_header(&record, bytes);
 
 	CHECK_BYTES(bytes, len, header, sizeof header - 1);
+	record.origin = ORIGIN_USER;
+	record.is_annotated = true;
+	record.annotation.len = 0x1234;
+	CHECK_EQUAL_UINT(record_put_header(&record, bytes), len + 2);
+	CHECK_EQUAL_INT(bytes[1], 8 | EVENT_MODIFY);
+	CHECK_BYTES(bytes + 2, len - 2, header + 2, len - 2);
+	CHECK_BYTES(bytes + len, 2, "\x12\x34", 2);
+	release_maps(&maps);
+}
+
+static void an_annotation_is_appended(void)
+{
+	struct maps maps = { 0 };
+	struct buffer buffer = { 0 };
+	struct record record = plain_record(&maps), again;
+	struct annotation annotation;
+	size_t len;
+
+	CHECK_EQUAL_INT(record_annotation(&record, &annotation), 0);
+	CHECK(annotation_is_empty(&annotation));
+	record.origin = ORIGIN_USER;
+	record.is_annotated = true;
+	len = encode(&buffer, &record).len;
+	CHECK_EQUAL_INT(record_get(&record, buffer_slice(&buffer)), 0);
+	record_append_annotation(&buffer, 0, &record, ANNOTATION);
+	CHECK_EQUAL_UINT(buffer.len, len + ANNOTATION.len);
+	CHECK_EQUAL_INT(record_check(buffer_slice(&buffer)), 0);
+	CHECK_EQUAL_INT(record_get(&again, buffer_slice(&buffer)), 0);
+	CHECK_EQUAL_INT(record_annotation(&again, &annotation), 0);
+	CHECK_EQUAL_INT(annotation.depth, 2);
+	CHECK(slice_equal(annotation.origin, slice_of_text("me")));
+	CHECK_EQUAL_UINT(annotation.context.len, 4);
+	CHECK(slice_equal(again.new_image, make_map(&maps.new_image, 3)));
+	buffer.data[buffer.len - 1] = 0xff;      /* in the context */
+	CHECK_EQUAL_INT(record_get(&again, buffer_slice(&buffer)), 0);
+	CHECK_EQUAL_INT(record_check(buffer_slice(&buffer)), ERR_CORRUPT);
+	buffer.data[len + 2] = 0x7f;             /* in the origin */
+	CHECK_EQUAL_INT(record_get(&again, buffer_slice(&buffer)), 0);
+	CHECK_EQUAL_INT(record_annotation(&again, &annotation), ERR_CORRUPT);
+	buffer_release(&buffer);
 	release_maps(&maps);
 }
 
@@ -172,6 +224,7 @@ static void the_longest_header(void)
 		.sequence = SEQUENCE_MAX, .transaction = 1, .created_ms = UINT64_MAX,
 		.retention_ms = UINT64_MAX / 2, .ordinal = UINT64_MAX, .stream_bytes = UINT64_MAX,
 		.keys = { NULL, UINT32_MAX }, .old_image = { NULL, UINT32_MAX },
+		.is_annotated = true, .annotation = { NULL, UINT16_MAX },
 	};
 	uint8_t bytes[RECORD_HEADER_MAX];
 	size_t len = record_put_header(&record, bytes);
@@ -225,8 +278,8 @@ static void fields_that_cannot_be(void)
 		{ 0, 8, 0 }, { 0, 8, 1 }, { 0, 8, 4 },          /* before its transaction */
 		{ 0, 8, SEQUENCE_MAX + 1 }, { 0, 8, UINT64_MAX },
 		{ 8, 1, 0 }, { 8, 1, RECORD_FORMAT + 1 },       /* format */
-		{ 9, 1, 0 }, { 9, 1, 4 }, { 9, 1, 8 | EVENT_MODIFY },
-		{ 9, 1, 0x80 | EVENT_MODIFY },                  /* event and origin */
+		{ 9, 1, 0 }, { 9, 1, 4 }, { 9, 1, 8 | EVENT_MODIFY }, { 9, 1, 12 | EVENT_MODIFY },
+		{ 9, 1, 0x14 | EVENT_MODIFY }, { 9, 1, 0x80 | EVENT_MODIFY },   /* event, origin */
 		{ 9, 1, EVENT_INSERT }, { 9, 1, EVENT_REMOVE }, /* with both images */
 		{ 14, 1, 0x01 }, { 14, 1, 0x12 }, { 14, 1, 0xf1 },      /* widths */
 		{ 18, 1, 0x01 }, { 18, 1, 0x12 }, { 18, 1, 0x19 },
@@ -468,6 +521,7 @@ int main(void)
 {
 	a_record_comes_back_as_it_was();
 	the_layout();
+	an_annotation_is_appended();
 	the_longest_header();
 	cut_or_drawn_out();
 	fields_that_cannot_be();

@@ -59,6 +59,22 @@ static void fields_of_a_removal(void)
 	CHECK(!passes("attribute_exists(user_identity)", &record));
 }
 
+static void fields_of_an_annotated_record(void)
+{
+	static const char annotation[] = "\2\2me" "\1\2by\1\3ann";
+	struct record record = { .event = EVENT_REMOVE, .is_annotated = true,
+		.annotation = slice_of(annotation, sizeof annotation - 1) };
+
+	CHECK(passes("size(context.by) > depth AND size(origin) = depth", &record));
+	record.annotation = slice_of("\1", 2);
+	CHECK(passes("attribute_not_exists(context) AND attribute_not_exists(origin)", &record));
+	CHECK(passes("attribute_exists(depth) AND NOT depth = size(event_name)", &record));
+	record.annotation.len = 0;
+	record.is_annotated = false;
+	CHECK(passes("attribute_not_exists(context) AND attribute_not_exists(origin)", &record));
+	CHECK(passes("attribute_exists(depth)", &record));
+}
+
 static void an_item_is_selected(void)
 {
 	struct feed_filter filter = { .expressions = NULL };
@@ -126,6 +142,7 @@ int main(void)
 
 	MUST(tide_open(&tide, &options, &failure), failure);
 	fields_of_a_removal();
+	fields_of_an_annotated_record();
 	an_item_is_selected();
 	damaged_records();
 	images_that_are_not_stored();
