@@ -5,6 +5,7 @@
  */
 #include <lauxlib.h>
 
+#include "lua/lua_annotation.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_handle.h"
 #include "lua/lua_value.h"
@@ -110,7 +111,7 @@ static int return_load_failure(lua_State *L, const struct failure *failure, lua_
 	return 5;
 }
 
-/* load(table, batch, most, inside) -> number of items stored; or the results of
+/* load(table, batch, most, inside, annotation | nil) -> number of items stored; or the results of
  * return_load_failure. Stores the batch's next items, at most `most`, in a new transaction, or in
  * the open transaction if inside is true. After a failure the next call begins with the same
  * items. */
@@ -121,6 +122,7 @@ static int load_batch(lua_State *L)
 	struct batch *batch = check_type(L, 2, BATCH_TYPE);
 	lua_Integer most = luaL_checkinteger(L, 3), count = 0;
 	bool inside = lua_toboolean(L, 4);
+	struct slice annotation = check_annotation(L, 5);
 	struct failure failure;
 	lua_Integer refused = 0;
 	size_t stop;
@@ -131,7 +133,9 @@ static int load_batch(lua_State *L)
 		check_deadline(L, database);
 	else if (tide_begin(database->tide, &failure))
 		return return_failure(L, &failure);
-	err = put_items(database->tide, &table->table, batch, most, &count, &stop, &failure);
+	err = annotation.len ? tide_annotate(database->tide, annotation, &failure) : 0;
+	if (!err)
+		err = put_items(database->tide, &table->table, batch, most, &count, &stop, &failure);
 	if (err)
 		refused = count + 1;
 	if (!inside) {

@@ -170,6 +170,7 @@ void open_streams(lua_State *L);
 void open_items(lua_State *L);
 void open_batches(lua_State *L);
 void open_transactions(lua_State *L);
+void open_annotations(lua_State *L);
 void open_queries(lua_State *L);
 void open_snapshots(lua_State *L);
 void open_updates(lua_State *L);

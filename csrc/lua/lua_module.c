@@ -27,6 +27,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_items(L);
 	open_batches(L);
 	open_transactions(L);
+	open_annotations(L);
 	open_queries(L);
 	open_snapshots(L);
 	open_updates(L);

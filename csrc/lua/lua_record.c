@@ -2,7 +2,7 @@
  *
  * The userdata contains a copy of the record, so it is valid after the loop that
  * returned it. A field is decoded when it is read. The user values are the info of
- * the record's stream and the tables of the keys and images that have been read.
+ * the record's stream and the tables of the keys, images and context that have been read.
  */
 #include <string.h>
 
@@ -16,8 +16,8 @@
 
 const char RECORD_TYPE[] = "tidetable.record";
 
-enum user_value { VALUE_INFO = 1, VALUE_KEYS, VALUE_OLD, VALUE_NEW };
-#define USER_VALUES 4
+enum user_value { VALUE_INFO = 1, VALUE_KEYS, VALUE_OLD, VALUE_NEW, VALUE_CONTEXT };
+#define USER_VALUES 5
 
 /* Number of leading bytes that new_record sets to zero. A record that begins with them is damaged,
  * so reading a record that was not filled raises CORRUPT. */
@@ -28,6 +28,7 @@ enum field {
 	FIELD_NEW_IMAGE, FIELD_CREATED_AT, FIELD_TABLE_NAME, FIELD_STREAM_LABEL,
 	FIELD_VIEW_TYPE, FIELD_TRANSACTION_ID, FIELD_TRANSACTION_POSITION,
 	FIELD_TRANSACTION_COUNT, FIELD_SIZE_BYTES, FIELD_PARTITION_HASH, FIELD_USER_IDENTITY,
+	FIELD_CONTEXT, FIELD_ORIGIN, FIELD_DEPTH,
 	FIELD_COUNT,
 };
 
@@ -47,6 +48,9 @@ static const char *const field_names[FIELD_COUNT] = {
 	[FIELD_SIZE_BYTES] = "size_bytes",
 	[FIELD_PARTITION_HASH] = "partition_hash",
 	[FIELD_USER_IDENTITY] = "user_identity",
+	[FIELD_CONTEXT] = "context",
+	[FIELD_ORIGIN] = "origin",
+	[FIELD_DEPTH] = "depth",
 };
 
 /* Registry key of the function that is called with the name of an unknown field. */
@@ -146,6 +150,30 @@ static void push_identity(lua_State *L, const struct record *record)
 	lua_setfield(L, -2, "principal_id");
 }
 
+void decode_annotation(lua_State *L, const struct record *record, struct annotation *annotation)
+{
+	int err = record_annotation(record, annotation);
+
+	if (err)
+		raise_error(L, err);
+}
+
+/* Pushes a field of the annotation. */
+static void push_annotation(lua_State *L, const struct record *record, enum field field)
+{
+	struct annotation annotation;
+
+	decode_annotation(L, record, &annotation);
+	if (field == FIELD_CONTEXT)
+		push_table(L, VALUE_CONTEXT, annotation.context);
+	else if (field == FIELD_DEPTH)
+		lua_pushinteger(L, annotation.depth);
+	else if (annotation.origin.len)
+		lua_pushlstring(L, (const char *)annotation.origin.data, annotation.origin.len);
+	else
+		lua_pushnil(L);
+}
+
 static void push_field(lua_State *L, const struct record *record, enum field field)
 {
 	switch (field) {
@@ -188,8 +216,8 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 	case FIELD_TABLE_NAME: case FIELD_STREAM_LABEL: case FIELD_VIEW_TYPE:
 		push_stream_field(L, field_names[field]);
 		break;
-	default:
-		lua_pushnil(L);
+	default:                         /* context, origin, depth */
+		push_annotation(L, record, field);
 	}
 }
 

@@ -18,6 +18,10 @@ struct record_handle *check_record_handle(lua_State *L);
 /* Decodes the record; raises CORRUPT if its bytes are damaged. */
 void decode_record(lua_State *L, const struct record_handle *handle, struct record *record);
 
+/* Decodes the record's annotation, an empty one if it has none; raises CORRUPT if its bytes are
+ * damaged. */
+void decode_annotation(lua_State *L, const struct record *record, struct annotation *annotation);
+
 /* Returns the key attributes of the record at 1. They are part of the record, or are copied from an
  * image to buf. Raises CORRUPT if they are missing. */
 struct slice find_record_keys(lua_State *L, const struct record *record,

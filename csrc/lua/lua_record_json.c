@@ -11,6 +11,7 @@ struct record_writer {
 	struct buffer *out;
 	enum json_form form;
 	const struct record *record;
+	struct annotation annotation;
 	struct slice keys;
 	struct json_names names;     /* names that come first in each object */
 	struct slice table_name, stream_label, view_type;    /* of the stream */
@@ -68,6 +69,7 @@ static void put_image(struct record_writer *writer, struct slice image)
 }
 
 static void put_keys(struct record_writer *w) { put_image(w, w->keys); }
+static void put_context(struct record_writer *w) { put_image(w, w->annotation.context); }
 static void put_old(struct record_writer *w) { put_image(w, w->record->old_image); }
 static void put_new(struct record_writer *w) { put_image(w, w->record->new_image); }
 static void put_table(struct record_writer *w) { json_put_string(w->out, w->table_name); }
@@ -93,6 +95,14 @@ static void put_hash(struct record_writer *w) { put_integer(w, w->record->partit
 static void put_count(struct record_writer *w) { put_integer(w, w->record->count); }
 static void put_id(struct record_writer *w) { put_integer(w, w->record->transaction); }
 static void put_seconds(struct record_writer *w) { put_integer(w, w->record->created_ms / 1000); }
+
+static void put_origin(struct record_writer *w)
+{
+	if (w->annotation.origin.len)
+		json_put_string(w->out, w->annotation.origin);
+}
+
+static void put_depth(struct record_writer *w) { put_integer(w, w->annotation.depth); }
 
 static void put_position(struct record_writer *w)
 {
@@ -174,8 +184,9 @@ static void put_dynamodb(struct record_writer *w)
 static void put_record(struct record_writer *writer)
 {
 	static const struct member plain[] = {
-		{ "created_at", put_created }, { "event_name", put_event }, { "keys", put_keys },
-		{ "new_image", put_new }, { "old_image", put_old },
+		{ "context", put_context }, { "created_at", put_created }, { "depth", put_depth },
+		{ "event_name", put_event }, { "keys", put_keys },
+		{ "new_image", put_new }, { "old_image", put_old }, { "origin", put_origin },
 		{ "partition_hash", put_hash }, { "sequence_number", put_sequence },
 		{ "size_bytes", put_record_size }, { "stream_label", put_label },
 		{ "table_name", put_table }, { "transaction_count", put_count },
@@ -240,6 +251,7 @@ int json_record(lua_State *L)
 		slice_of_text("0000000000000000");
 	writer.region = check_slice(L, 4);
 	decode_record(L, handle, &record);
+	decode_annotation(L, &record, &writer.annotation);
 	writer.record = &record;
 	writer.keys = find_record_keys(L, &record, buf);
 	writer.table_name = push_field_text(L, "table_name");

@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 
+#include "lua/lua_annotation.h"
 #include "lua/lua_argument.h"
 #include "lua/lua_expression.h"
 #include "lua/lua_failure.h"
@@ -42,6 +43,7 @@ struct write_call {
 	enum return_values returns;
 	bool wants_failed;           /* return the item whose condition failed */
 	struct tide_expressions *expressions;
+	struct slice annotation;
 	struct slice item;
 	struct tide_change change;
 };
@@ -145,9 +147,12 @@ static int copy_item(lua_State *L, const struct write_call *call, int err, struc
 static int write_in_transaction(lua_State *L, struct write_call *call, struct buffer *copy,
 	struct failure *failure)
 {
-	int err = tide_write(call->database->tide, &call->table->table, call->operation,
-		call->item, call->expressions, &call->change, failure);
+	struct tide *tide = call->database->tide;
+	int err = call->annotation.len ? tide_annotate(tide, call->annotation, failure) : 0;
 
+	if (!err)
+		err = tide_write(tide, &call->table->table, call->operation, call->item,
+			call->expressions, &call->change, failure);
 	return copy_item(L, call, err, copy, failure);
 }
 
@@ -166,8 +171,8 @@ static int return_failed(lua_State *L, const struct failure *failure, int item)
 }
 
 /* write(table, operation, item or key, update | nil, options | nil, return values, wants the item
- * that failed) -> sequence number [, item]; nil, err, code; or false, wanted, given, nil's
- * index */
+ * that failed, annotation | nil) -> sequence number [, item]; nil, err, code; or false, wanted,
+ * given, nil's index */
 static int write_and_commit(lua_State *L)
 {
 	struct write_call call;
@@ -176,8 +181,9 @@ static int write_and_commit(lua_State *L)
 	struct buffer *copy;
 	int err, place;
 
-	lua_settop(L, 7);
+	lua_settop(L, 8);
 	luaL_checkstack(L, 12, NULL);
+	call.annotation = check_annotation(L, 8);
 	copy = push_copy(L);
 	call.table = check_table(L, 1, &call.database);
 	err = prepare_write(L, &call, &positions, &failure);
@@ -217,6 +223,7 @@ static int tx_write(lua_State *L)
 	int err;
 
 	lua_settop(L, 7);
+	call.annotation = slice_of(NULL, 0);
 	call.table = check_table(L, 1, &call.database);
 	check_deadline(L, call.database);
 	copy = push_copy(L);

@@ -1,5 +1,6 @@
 -- database.lua - an open database: tables, transactions, streams and maintenance.
 
+local annotations = require "tidetable.annotation"
 local backup = require "tidetable.backup"
 local consumers = require "tidetable.consumer.consumer"
 local core = require "tidetable.core"
@@ -234,7 +235,7 @@ end
 
 -- Transactions ---------------------------------------------------------------
 
-local transact_options = {
+local transact_options = annotations.with_options {
   mode = options.one_of { "locked", "optimistic" },
   attempts = options.integer_from(1),
   time_limit = options.seconds,
@@ -250,15 +251,15 @@ local function results_or_true(ok, ...)
   return ...
 end
 
----@class tidetable.TransactOptions
+---@class tidetable.TransactOptions : tidetable.AnnotationOptions
 ---@field mode "locked"|"optimistic"|nil  default "locked"
 ---@field attempts integer|nil     optimistic: maximum number of runs of fn; default 10
 ---@field time_limit number|nil    seconds; default 5 if locked, 60 if optimistic
 
 --- Runs fn(tx) as a transaction: under the write lock (transaction.lua), or on a snapshot without
 --- the lock (optimistic.lua). An error in fn rolls back the transaction and is raised. Errors:
---- BUSY, NESTED, CONFLICT, TOO_BIG, READ_ONLY, FULL, DISK_FULL, UNKNOWN_OUTCOME; raised: TIMEOUT,
---- LIMIT.
+--- VALIDATION, BUSY, NESTED, CONFLICT, TOO_BIG, READ_ONLY, FULL, DISK_FULL, UNKNOWN_OUTCOME;
+--- raised: TIMEOUT, LIMIT.
 ---@param fn fun(tx: tidetable.Transaction): ...
 ---@param opts tidetable.TransactOptions|nil
 ---@return any ...  results of fn, true if there are none; or nil, err, code
@@ -267,13 +268,17 @@ function Database:transact(fn, opts)
   if type(fn) ~= "function" then
     misuse("transact: expected a function, got " .. type(fn))
   end
-  if opts.mode == "optimistic" then
-    return results_or_true(optimistic.transact(self, fn, opts.attempts or 10,
-      opts.time_limit or 60))
-  elseif opts.attempts then
+  if opts.mode ~= "optimistic" and opts.attempts then
     misuse('transact: option "attempts" requires mode "optimistic"')
   end
-  return results_or_true(transactions.transact(self, fn, opts.time_limit or 5))
+  local annotation, err, code = annotations.encode(self, opts)
+  if not annotation then
+    return nil, err, code
+  elseif opts.mode == "optimistic" then
+    return results_or_true(optimistic.transact(self, fn, opts.attempts or 10,
+      opts.time_limit or 60, nil, annotation))
+  end
+  return results_or_true(transactions.transact(self, fn, opts.time_limit or 5, annotation))
 end
 
 --- Returns the sequence number of the last change that this handle has committed, in a transaction

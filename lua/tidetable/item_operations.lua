@@ -2,6 +2,7 @@
 --
 -- Shared by tables, tables in a locked transaction and tables in an optimistic transaction.
 
+local annotations = require "tidetable.annotation"
 local options = require "tidetable.options"
 local request = require "tidetable.request"
 
@@ -119,7 +120,7 @@ function item_operations.partition_and_options(partition, opts, known, subject)
   return partition, item_operations.check_many(opts, known, subject)
 end
 
-item_operations.load_options = { batch = options.integer_from(1) }
+item_operations.load_options = annotations.with_options { batch = options.integer_from(1) }
 
 --- Returns nil, err, code for a load that failed. Sets the error's field loaded and, if an item was
 --- refused, its field item.

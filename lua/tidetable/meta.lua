@@ -91,6 +91,9 @@
 ---@field size_bytes integer       size of keys and images, by DynamoDB's rule
 ---@field partition_hash integer   equal for equal partition keys
 ---@field user_identity { type: string, principal_id: string }?  set for removals by time to live
+---@field context table<string, any>?  of its transaction, as the writer gave it
+---@field origin string?           of its transaction, as the writer gave it
+---@field depth integer            consumers that lead from the first change to this one; 0: none
 
 --- The records of one transaction, in one stream or in all streams.
 ---@class tidetable.RecordsOfTransaction

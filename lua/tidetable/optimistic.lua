@@ -6,6 +6,7 @@
 -- no version has changed, the writes are applied, so the transaction is serializable. Otherwise the
 -- function runs again.
 
+local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
 local item_operations = require "tidetable.item_operations"
 local members = require "tidetable.members"
@@ -137,7 +138,7 @@ end
 
 --- Adds a put or a deletion. Returns true and, if wanted, the old item.
 local function change(self, item, opts, deletes, subject)
-  opts = opts ~= nil and request.check_write(opts, subject)
+  opts = opts ~= nil and request.check_tx_write(opts, subject)
   if opts and request.has_expressions(opts) then
     return evaluate(self, deletes and request.DELETE or request.PUT, item, nil, opts, subject)
   end
@@ -184,7 +185,7 @@ function Table:update(key, expression, opts)
     error(write, 0)
   end
   item_operations.check_table(key, "update", "a key")
-  opts = request.check_update(expression, opts)
+  opts = request.check_tx_update(expression, opts)
   return evaluate(self, request.UPDATE, key, expression, opts, "update")
 end
 
@@ -228,6 +229,7 @@ end
 ---@return integer count
 function Table:load(items, opts)
   self.transaction:check()
+  annotations.refuse(opts, "load")
   local size = options.check(opts, item_operations.load_options, "load").batch or 1000
   return or_raise(item_operations.load_items({
     into = { table = self, keys = {}, bytes = {}, count = 0 },
@@ -373,6 +375,7 @@ end
 ---@field package failure any        error that validate_and_apply raised
 ---@field package complete (fun(): true|nil, tidetable.error|nil)|false  called in the transaction
 ---                                  that applies the writes, after them
+---@field package annotation string  as annotations.encode returns it
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
@@ -520,6 +523,9 @@ local function validate_and_apply(transaction)
       applied, err = is_current(transaction)
     end
     if applied then
+      if transaction.annotation ~= "" then
+        core.annotate(transaction.database.core, transaction.annotation)
+      end
       applied, err = apply(transaction, unchanged)
     end
   end
@@ -556,7 +562,7 @@ end
 
 --- Runs the function once. Returns true and its results; false if something has changed; nil, err,
 --- code on failure. The snapshot is released before the wait for the write lock.
-local function attempt(database, fn, limit, complete)
+local function attempt(database, fn, limit, complete, annotation)
   local transaction <close>, err, code = begin(database, limit)
   if not transaction then
     return nil, err, code
@@ -579,18 +585,19 @@ local function attempt(database, fn, limit, complete)
     return table.unpack(results, 1, results.n)
   end
   transaction.results, transaction.complete = results, complete
+  transaction.annotation = annotation
   return commit(transaction, limit)
 end
 
 --- Runs the function until an attempt returns something other than false, at most `left` times.
-local function attempts(database, fn, limit, complete, left, result, ...)
+local function attempts(database, fn, limit, complete, annotation, left, result, ...)
   if result ~= false then
     return result, ...
   elseif left == 0 then
     return core.conflict()
   end
-  return attempts(database, fn, limit, complete, left - 1,
-    attempt(database, fn, limit, complete))
+  return attempts(database, fn, limit, complete, annotation, left - 1,
+    attempt(database, fn, limit, complete, annotation))
 end
 
 --- Runs fn(tx) and commits its writes. Repeats it if something that it has read has changed before
@@ -601,9 +608,10 @@ end
 ---@param limit number  seconds for each attempt
 ---@param complete (fun(): true|nil, tidetable.error|nil)|nil  called in the transaction that
 ---  applies the writes, also if there are none; an error of it undoes them
+---@param annotation string|nil  as annotations.encode returns it
 ---@return true|nil ok, any ...  results of fn; or err, code
-function optimistic.transact(database, fn, max_attempts, limit, complete)
-  return attempts(database, fn, limit, complete, max_attempts, false)
+function optimistic.transact(database, fn, max_attempts, limit, complete, annotation)
+  return attempts(database, fn, limit, complete, annotation or "", max_attempts, false)
 end
 
 return optimistic

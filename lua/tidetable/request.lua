@@ -1,5 +1,6 @@
 -- request.lua - requests with expressions: checks their options and the number of their values.
 
+local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
 local options = require "tidetable.options"
 local wait = require "tidetable.wait"
@@ -11,7 +12,7 @@ request.PUT, request.UPDATE, request.DELETE = 0, 1, 2
 local returns = { NONE = 0, ALL_OLD = 1, ALL_NEW = 2, UPDATED_OLD = 3, UPDATED_NEW = 4 }
 
 local function write_options(return_values)
-  return {
+  return annotations.with_options {
     condition = "string", names = "table", values = "table",
     return_values = options.one_of(return_values),
     return_values_on_failure = options.one_of { "NONE", "ALL_OLD" },
@@ -77,12 +78,12 @@ end
 ---@field n integer|nil                     number of values in the array part; default: its length
 ---@field [integer] any                     values of the `?`, in order
 
----@class tidetable.WriteOptions : tidetable.Parameters
+---@class tidetable.WriteOptions : tidetable.Parameters, tidetable.AnnotationOptions
 ---@field condition string|nil     the write is made only if the stored item satisfies it
 ---@field return_values "NONE"|"ALL_OLD"|nil     ALL_OLD: the replaced item is returned
 ---@field return_values_on_failure "NONE"|"ALL_OLD"|nil  ALL_OLD: err.item is the stored item
 
----@class tidetable.UpdateOptions : tidetable.Parameters
+---@class tidetable.UpdateOptions : tidetable.Parameters, tidetable.AnnotationOptions
 ---@field condition string|nil     the update is made only if the stored item satisfies it
 ---@field return_values "NONE"|"ALL_OLD"|"ALL_NEW"|"UPDATED_OLD"|"UPDATED_NEW"|nil
 ---@field return_values_on_failure "NONE"|"ALL_OLD"|nil  ALL_OLD: err.item is the stored item
@@ -134,7 +135,7 @@ function request.results(what, ok, a, b, c)
   return ok, a, b
 end
 
---- Returns true if options of a put or delete need the evaluation of expressions.
+--- Returns true if options of a put or delete need core.write: expressions or an annotation.
 function request.has_expressions(given)
   for name in next, given do
     if name ~= "return_values" then
@@ -157,6 +158,19 @@ function request.check_update(expression, given)
   return request.check(given, update_options, "update")
 end
 
+--- Checks the same in a transaction, whose annotation is that of db:transact.
+function request.check_tx_write(given, what)
+  annotations.refuse(given, what)
+  return request.check_write(given, what)
+end
+
+function request.check_tx_update(expression, given)
+  if type(given) ~= "table" or given.context ~= nil or given.origin ~= nil then
+    annotations.refuse(given, "update")
+  end
+  return request.check_update(expression, given)
+end
+
 --- Returns the arguments of core.write that follow the item.
 function request.arguments(expression, given)
   return expression, given, returns[given.return_values or "NONE"],
@@ -166,8 +180,13 @@ end
 --- Does a write in a new transaction.
 ---@return integer|nil sequence_number, table|tidetable.error|nil item, tidetable.code|nil code
 function request.write(self, operation, item, expression, given, what)
+  local annotation, err, code = annotations.encode(self.database, given)
+  if not annotation then
+    return nil, err, code
+  end
+  local update, opts, returned, wants_failed = request.arguments(expression, given)
   return request.results(what, wait.try(self.database, core.write, self.core, operation, item,
-    request.arguments(expression, given)))
+    update, opts, returned, wants_failed, annotation))
 end
 
 --- Does a write in the open transaction. Raises failures.

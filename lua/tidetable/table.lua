@@ -1,5 +1,6 @@
 -- table.lua - a table: put, get, delete, query, scan and load items; its stream.
 
+local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
 local definitions = require "tidetable.definition"
 local item_operations = require "tidetable.item_operations"
@@ -280,18 +281,25 @@ local function load_batches(put_some, items, size)
   }, items)
 end
 
+---@class tidetable.LoadOptions : tidetable.AnnotationOptions
+---@field batch integer|nil   maximum number of items of a transaction; default 1000
+
 --- Puts many items, in transactions of up to `batch` items. A function may return the same table
 --- each time, because the item is encoded before the next call. Errors as for put. The error's
 --- field loaded is the number of stored items, and its field item the number of the refused item.
 ---@param items table[]|fun(): table|nil  an array, or a function that returns nil at the end
----@param opts { batch: integer|nil }|nil  default 1000
+---@param opts tidetable.LoadOptions|nil
 ---@return integer|nil count  number of stored items
 ---@return tidetable.error|nil err, tidetable.code|nil code
 function Table:load(items, opts)
-  local size = options.check(opts, item_operations.load_options, "load").batch or 1000
+  opts = options.check(opts, item_operations.load_options, "load")
+  local annotation, err, code = annotations.encode(self.database, opts)
+  if not annotation then
+    return nil, err, code
+  end
   return load_batches(function(batch, max_items)
-    return wait.try(self.database, core.load, self.core, batch, max_items, false)
-  end, items, size)
+    return wait.try(self.database, core.load, self.core, batch, max_items, false, annotation)
+  end, items, opts.batch or 1000)
 end
 
 -- Removing all items --------------------------------------------------------

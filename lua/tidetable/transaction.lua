@@ -1,5 +1,6 @@
 -- transaction.lua - transactions of mode "locked", which hold the write lock, and their tables.
 
+local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
 local item_operations = require "tidetable.item_operations"
 local members = require "tidetable.members"
@@ -50,7 +51,7 @@ function TransactionTable:put(item, opts)
   if opts == nil then
     return tx_put(self.core, item, false)
   end
-  request.check_write(opts, "put")
+  request.check_tx_write(opts, "put")
   if request.has_expressions(opts) then
     return request.tx_write(self, request.PUT, item, nil, opts, "put")
   end
@@ -65,7 +66,7 @@ end
 function TransactionTable:update(key, expression, opts)
   check_not_ended(self)
   check_table(key, "update", "a key")
-  opts = request.check_update(expression, opts)
+  opts = request.check_tx_update(expression, opts)
   return request.tx_write(self, request.UPDATE, key, expression, opts, "update")
 end
 
@@ -76,7 +77,7 @@ end
 function TransactionTable:delete(key, opts)
   check_not_ended(self)
   check_table(key, "delete", "a key")
-  opts = request.check_write(opts, "delete")
+  opts = request.check_tx_write(opts, "delete")
   if request.has_expressions(opts) then
     return request.tx_write(self, request.DELETE, key, nil, opts, "delete")
   end
@@ -112,6 +113,7 @@ end
 ---@return integer count
 function TransactionTable:load(items, opts)
   check_not_ended(self)
+  annotations.refuse(opts, "load")
   local size = options.check(opts, item_operations.load_options, "load").batch or 1000
   return or_raise(shared.load_batches(function(batch, max_items)
     check_not_ended(self)    -- checked again, because the function `items` may have yielded
@@ -136,10 +138,11 @@ end
 ---@field package tables table<string, tidetable.TransactionTable>  tables in use, by name
 ---@field package ended boolean
 ---@field package cancelled tidetable.error|false
+---@field package annotation string|false|nil  as annotations.encode returns it
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
-Transaction.ended, Transaction.cancelled = false, false
+Transaction.ended, Transaction.cancelled, Transaction.annotation = false, false, false
 
 --- Raises CLOSED if the transaction has ended.
 function Transaction:check()
@@ -188,6 +191,9 @@ members.guard(Transaction, "tx")
 --- allocates memory, and nothing may fail after the commit.
 local function run_and_end(fn, tx)
   local transaction <close> = tx
+  if tx.annotation then
+    core.annotate(tx.database.core, tx.annotation)
+  end
   return fn(transaction)
 end
 
@@ -195,9 +201,12 @@ end
 ---@param database tidetable.Database
 ---@param fn fun(tx: tidetable.Transaction): ...
 ---@param limit number  seconds until TIMEOUT is raised
+---@param annotation string|nil  as annotations.encode returns it
 ---@return true|nil ok, any ...  results of fn; or err, code
-function transactions.transact(database, fn, limit)
-  local transaction = setmetatable({ database = database, tables = {} }, Transaction)
+function transactions.transact(database, fn, limit, annotation)
+  local transaction = setmetatable({
+    database = database, tables = {}, annotation = annotation ~= "" and annotation,
+  }, Transaction)
   return wait.try(database, core.transact, database.core, limit, run_and_end, fn, transaction)
 end
 

@@ -92,6 +92,14 @@ call("put, ALL_OLD", function(world)
   local _, old = assert(world.one:put({ id = 1, n = 2 }, { return_values = "ALL_OLD" }))
   assert(old.n == 1)
 end)
+call("put, with a context", function(world)
+  assert(world.one:put(item, { context = { by = "ann", why = { 1, 2 } }, origin = "test" }))
+end)
+call("put, refused context", function(world)
+  local ok, err = world.one:put(item, { context = { text = ("x"):rep(5000) } })
+  assert(not ok, "put")
+  error(err, 0)
+end)
 call("put, nothing new", function(world) assert(world.one:put { id = 2, n = 1 }) end)
 call("put, a big one", function(world)
   assert(world.one:put { id = 1, big = ("b"):rep(300000) })
@@ -166,6 +174,25 @@ call("transact", function(world)
     return count(two:query("a")) + count(one:scan()) + #two:query_page("a") + #one:scan_page()
   end)
   assert(n > 0)
+end)
+for _, mode in ipairs { "locked", "optimistic" } do
+  call("transact, with a context, " .. mode, function(world)
+    assert(world.db:transact(function(tx)
+      tx:table("one"):put { id = 60 }
+      tx:table("one"):put { id = 61 }
+    end, { mode = mode, context = { by = "ann" }, origin = "test" }))
+  end)
+end
+call("load, with a context", function(world)
+  assert(world.one:load({ { id = 62 }, { id = 63 } }, { context = { by = "ann" } }))
+end)
+call("records, with a context", function(world)
+  local contexts = 0
+  for record in world.one:stream():records() do
+    assert(record.depth == 0 and (record.origin or true))
+    contexts = contexts + (record.context and 1 or 0)
+  end
+  assert(contexts >= 2)
 end)
 call("transact, rolled back", function(world)
   world.db:transact(function(tx)
@@ -269,6 +296,7 @@ local function make_world(path)
     assert(world.one:put { id = i, n = 1 })
     assert(world.two:put { p = "a", s = i, big = i == 10 and ("b"):rep(10000) or nil })
   end
+  assert(world.one:load({ { id = 11 }, { id = 12 } }, { context = { by = "ann" } }))
   assert(world.old:put { p = "x" })
   world.mark = assert(world.other:create_table { name = "zmark", partition_key = "p" })
   return world
@@ -345,6 +373,7 @@ end
 
 local expected_errors = {
   ["open, refused"] = "OPTIONS", ["check, of none"] = "NO_FILE", ["put, refused"] = "VALIDATION",
+  ["put, refused context"] = "VALIDATION",
   ["backup, refused"] = "IN_USE", ["records, ahead"] = "AHEAD",
   ["transact, rolled back"] = "raised", ["transact, optimistic, rolled back"] = "raised",
 }

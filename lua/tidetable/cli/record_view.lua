@@ -166,6 +166,18 @@ function View:summary(record)
   return ""
 end
 
+--- Formats the annotation of a record for the one-line view; "" if there is none.
+function View:annotation(record)
+  local parts = {}
+  if record.origin then
+    parts[1] = "origin " .. self:short(record.origin)
+  end
+  if record.context then
+    parts[#parts + 1] = "context " .. self:short(record.context)
+  end
+  return #parts > 0 and self.out:paint("dim", ("(%s)"):format(table.concat(parts, ", "))) or ""
+end
+
 --- Returns the maximum width of a column.
 function View:limit(column)
   local columns = (self.out:size())
@@ -222,6 +234,7 @@ function View:line(record, mark)
   end
   cells[#cells + 1] = self:cell("key", "bold", self:key(record))
   cells[#cells + 1] = self:summary(record)
+  cells[#cells + 1] = self:annotation(record)
   out:line(display.trimmed(table.concat(cells, "  ")))
 end
 
@@ -276,6 +289,11 @@ function View:expand(record, mark)
   out:write(display.trimmed(head), "\n")
   if record.user_identity then
     out:line("  " .. out:paint("dim", "removed by time to live"))
+  end
+  for _, name in ipairs { "origin", "context" } do
+    if record[name] then
+      out:line(("  %s %s"):format(out:paint("dim", name), display.value(record[name])))
+    end
   end
   local old, new = record.old_image, record.new_image
   local one_image = record.event_name == "MODIFY" and not (old and new)

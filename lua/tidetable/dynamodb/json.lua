@@ -521,7 +521,7 @@ local function typed_record(record, source)
   }
 end
 
-local images = { keys = true, old_image = true, new_image = true }
+local images = { keys = true, old_image = true, new_image = true, context = true }
 
 local function plain_record(record)
   local tree = {}

@@ -257,7 +257,7 @@ describe("a record", function()
     local expected = {}
     for _, name in ipairs { "sequence_number", "event_name", "table_name", "stream_label",
         "view_type", "keys", "new_image", "created_at", "transaction_id",
-        "transaction_position", "transaction_count", "size_bytes", "partition_hash" } do
+        "transaction_position", "transaction_count", "size_bytes", "partition_hash", "depth" } do
       expected[name] = insert[name]
     end
     local got = {}
@@ -285,7 +285,7 @@ describe("a record", function()
     end
     helper.blames("its members (Keys, NewImage, ...) are fields of the record",
       function() return record.dynamodb.NewImage end)
-    helper.blames('record: unknown field "customer_id"; known: created_at, event_name, keys,',
+    helper.blames('record: unknown field "customer_id"; known: context, created_at, depth,',
       function() return record.customer_id end)
     for _, wrong in ipairs { 1, true, print, {}, 0.5 } do
       helper.blames(('record: unknown field "%s"; known: '):format(tostring(wrong)),

@@ -174,6 +174,35 @@ describe("tail", function()
     assert.equal("4:4", shown("-n", "4", "items"))
   end)
 
+  it("shows the origin and the context of a record", function()
+    local db = open()
+    local items = table_of(db, "items")
+    assert(items:put({ id = "a", n = 1 }, { origin = "back office", context = { by = "ann" } }))
+    assert(items:put({ id = "b" }, { context = { by = { name = "bob" } } }))
+    assert(items:put({ id = "c" }, { origin = "import" }))
+    assert(items:put { id = "d" })
+    db:close()
+    local path = helper.path()
+    local text = must { "tail", path, "items", "--format", "text" }
+    assert.matches('a +n: 1  %(origin "back office", context {by: "ann"}%)\n', text)
+    assert.matches('b  +%(context {by: {name: "bob"}}%)\n', text)
+    assert.matches('c  +%(origin "import"%)\n', text)
+    assert.matches("  d\n$", text)
+    text = must { "tail", path, "items", "-x", "--format", "text" }
+    assert.matches('a\n  origin "back office"\n  context {by: "ann"}\n  %+ id', text)
+    assert.matches('b\n  context {by: {name: "bob"}}\n  %+ id', text)
+    assert.matches("d\n  %+ id", text)
+    local records = {}
+    for line in must({ "tail", path, "items" }):gmatch "[^\n]+" do
+      records[#records + 1] = dkjson.decode(line)
+    end
+    assert.equal("back office", records[1].origin)
+    assert.are.same({ by = "ann" }, records[1].context)
+    assert.equal(0, records[1].depth)
+    assert.is_nil(records[4].origin)
+    assert.is_nil(records[4].context)
+  end)
+
   it("reads older streams and those of deleted tables by label", function()
     local db = open()
     local items = table_of(db, "items")

@@ -1,0 +1,58 @@
+-- annotation.lua - the annotation of a transaction: context and origin, given as options of writes.
+
+local core = require "tidetable.core"
+local options = require "tidetable.options"
+
+local annotations = {}
+
+--- Longest origin, as in csrc/codec/annotation.h.
+local ORIGIN_MAX = 64
+
+--- A check for options.check: an origin.
+---@param value any
+---@return string|nil
+function annotations.origin(value)
+  if type(value) ~= "string" or #value < 1 or #value > ORIGIN_MAX or value:find "[^ -~]" then
+    return "a string of 1 to 64 printable ASCII characters"
+  end
+end
+
+---@class tidetable.AnnotationOptions
+---@field context table<string, any>|nil  `context` of the records: who writes, and why; at most
+---                                  4,096 bytes
+---@field origin string|nil          `origin` of the records: a name of the program
+
+--- Adds the options of an annotation to the known options of a write (options.check), and returns
+--- them.
+---@param known table<string, string|string[]|fun(value: any): string|nil>
+---@return table<string, string|string[]|fun(value: any): string|nil>
+function annotations.with_options(known)
+  known.context, known.origin = "table", annotations.origin
+  return known
+end
+
+--- Raises an error if options of a write in a transaction contain an annotation. Frequent calls
+--- test inline whether they may.
+---@param given any
+---@param subject string  begins the message
+function annotations.refuse(given, subject)
+  if type(given) == "table" and (given.context ~= nil or given.origin ~= nil) then
+    options.misuse(("%s: option %q is not available in a transaction: give it to db:transact")
+      :format(subject, given.context ~= nil and "context" or "origin"))
+  end
+end
+
+--- Returns the encoded annotation of checked options; "" if it says nothing. Returns VALIDATION if
+--- the context can't be stored or is too large.
+---@param database { core: userdata }
+---@param given tidetable.AnnotationOptions
+---@param depth integer|nil  default 0
+---@return string|nil bytes, tidetable.error|nil err, tidetable.code|nil code
+function annotations.encode(database, given, depth)
+  if given.context == nil and given.origin == nil and not depth then
+    return ""
+  end
+  return core.annotation(database.core, given.context, given.origin, depth or 0)
+end
+
+return annotations
