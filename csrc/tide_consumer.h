@@ -84,9 +84,12 @@ int tide_join_consumer(struct tide *tide, uint64_t id, uint64_t seen,
 int tide_leave_consumer(struct tide *tide, uint64_t id, uint64_t epoch,
 	struct failure *failure);
 
-/* Moves the position in the open transaction, or counts a failed attempt in a transaction of its
- * own (table/consume.h). */
+/* Moves the position in the open transaction. tide_pass_consumer does the same in a transaction of
+ * its own, for records that were left out (batch->records is 0), and tide_fail_consumer counts a
+ * failed attempt in one (table/consume.h). */
 int tide_advance_consumer(struct tide *tide, const struct consume_batch *batch,
+	struct failure *failure);
+int tide_pass_consumer(struct tide *tide, const struct consume_batch *batch,
 	struct failure *failure);
 int tide_fail_consumer(struct tide *tide, const struct consume_batch *batch,
 	uint32_t largest_batch, struct failure *failure);

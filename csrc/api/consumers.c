@@ -93,6 +93,15 @@ int tide_advance_consumer(struct tide *tide, const struct consume_batch *batch,
 	return consume_advance(&tide->transaction, batch, failure);
 }
 
+int tide_pass_consumer(struct tide *tide, const struct consume_batch *batch,
+	struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : tide_end(tide, consume_advance(&tide->transaction, batch, failure),
+		failure);
+}
+
 int tide_fail_consumer(struct tide *tide, const struct consume_batch *batch,
 	uint32_t largest_batch, struct failure *failure)
 {

@@ -268,6 +268,16 @@ static int consumer_advance(lua_State *L)
 	return return_done(L, tide_advance_consumer(database->tide, &batch, &failure), &failure);
 }
 
+/* consumer_pass(db, id, epoch, from, to, 0) -> true; or nil, err, code */
+static int consumer_pass(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct consume_batch batch = check_batch(L);
+	struct failure failure;
+
+	return return_done(L, tide_pass_consumer(database->tide, &batch, &failure), &failure);
+}
+
 /* consumer_fail(db, id, epoch, from, to, records, size of the largest batch from now on or 0)
  * -> true; or nil, err, code */
 static int consumer_fail(lua_State *L)
@@ -351,9 +361,9 @@ static int wall_clock(lua_State *L)
 static int consumer_failure(lua_State *L)
 {
 	static const char *const names[] = { "CONSUMER_DIFFERS", "CONSUMER_GONE",
-		"SOURCE_GONE", "STREAM_GAP", "BATCH_FAILED", "NESTED", NULL };
+		"SOURCE_GONE", "STREAM_GAP", "BATCH_FAILED", "LOOP", "NESTED", NULL };
 	static const int errors[] = { ERR_CONSUMER_DIFFERS, ERR_CONSUMER_GONE, ERR_SOURCE_GONE,
-		ERR_STREAM_GAP, ERR_BATCH_FAILED, ERR_NESTED };
+		ERR_STREAM_GAP, ERR_BATCH_FAILED, ERR_LOOP, ERR_NESTED };
 	int which = luaL_checkoption(L, 1, NULL, names);
 	struct failure failure;
 
@@ -375,6 +385,7 @@ void open_consumers(lua_State *L)
 		{ "consumer_join", consumer_join },
 		{ "consumer_leave", consumer_leave },
 		{ "consumer_advance", consumer_advance },
+		{ "consumer_pass", consumer_pass },
 		{ "consumer_fail", consumer_fail },
 		{ "consumer_failure", consumer_failure },
 		{ "worker_join", join_worker },

@@ -268,8 +268,10 @@ int consume_advance(struct transaction *transaction, const struct consume_batch 
 	row.position = batch->to;
 	row.moved_ms = transaction->clock_ms;
 	row.records += batch->records;
-	row.batches++;
-	row.attempts = 0;
+	if (batch->records) {
+		row.batches++;
+		row.attempts = 0;
+	}
 	if (row.position >= row.limit_until)
 		row.largest_batch = 0;
 	transaction->has_progressed = true;

@@ -56,8 +56,9 @@ int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
 int consume_leave(struct transaction *transaction, uint64_t id, uint64_t epoch,
 	struct failure *failure);
 
-/* Moves the position after a batch. Returns CONSUMER_GONE; LEASE_LOST if the epoch or the position
- * is another one. */
+/* Moves the position after a batch; after records that were left out, if batch->records is 0: this
+ * counts no batch, and keeps the failed attempts of the next one. Returns CONSUMER_GONE; LEASE_LOST
+ * if the epoch or the position is another one. */
 int consume_advance(struct transaction *transaction, const struct consume_batch *batch,
 	struct failure *failure);
 

@@ -46,6 +46,7 @@
 ---| "SOURCE_GONE"      # the consumer's table was deleted
 ---| "STREAM_GAP"       # the consumer's stream was disabled
 ---| "BATCH_FAILED"     # the handler of a consumer failed
+---| "LOOP"             # what a consumer's handler writes leads to the consumer again and again
 ---| "STREAM_ENDED"     # the stream is disabled or its table deleted, and all its records were read
 ---| "FILE_GONE"        # no file exists at the database's path
 ---| "FILE_REPLACED"    # another file exists at the database's path

@@ -195,7 +195,7 @@ static void pause_and_settings_are_kept(struct tide *tide)
 		ERR_NOT_FOUND);
 }
 
-static void failures_are_counted(struct tide *tide)
+static void failures_are_counted(struct tide *tide, struct tide_table *table)
 {
 	struct tide_consumer consumer = created(tide, "failing", TIDE_LATEST, 0);
 	uint64_t at = consumer.progress.position;
@@ -208,12 +208,20 @@ static void failures_are_counted(struct tide *tide)
 	row = described(tide, "failing").progress;
 	CHECK_EQUAL_INT((int)row.attempts, 2);
 	CHECK_EQUAL_INT((int)row.largest_batch, 2);
-	CHECK_EQUAL_INT(advance(tide, batch.consumer, row.epoch, at, at), 0);
+	batch.to = put_one(tide, table, "7");    /* left out: it is no batch */
+	MUST(tide_pass_consumer(tide, &batch, &failure), failure);
+	row = described(tide, "failing").progress;
+	CHECK_EQUAL_UINT(row.position, batch.to);
+	CHECK_EQUAL_INT((int)row.attempts, 2);
+	CHECK_EQUAL_UINT(row.batches, 0);
+	at = batch.to;
+	CHECK_EQUAL_INT(advance(tide, batch.consumer, row.epoch, at, put_one(tide, table, "8")), 0);
 	row = described(tide, "failing").progress;
 	CHECK_EQUAL_INT((int)row.attempts, 0);
 	CHECK_EQUAL_INT((int)row.largest_batch, 0);
 	CHECK_EQUAL_UINT(row.failures, 2);
-	batch.from++;
+	CHECK_EQUAL_UINT(row.batches, 1);
+	CHECK_EQUAL_INT(tide_pass_consumer(tide, &batch, &failure), ERR_LEASE_LOST);
 	CHECK_EQUAL_INT(tide_fail_consumer(tide, &batch, 1, &failure), ERR_LEASE_LOST);
 }
 
@@ -334,7 +342,7 @@ int main(void)
 	a_move_fences(tide, &table);
 	a_deleted_consumer_is_gone(tide);
 	pause_and_settings_are_kept(tide);
-	failures_are_counted(tide);
+	failures_are_counted(tide, &table);
 	progress_is_quiet(tide, &table);
 	names_are_listed(tide);
 	check_clean(tide);

@@ -1,8 +1,10 @@
 -- attempt.lua - one attempt of a handler at a batch: its transaction, and what the failure means.
 
+local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
 local optimistic = require "tidetable.optimistic"
 local responses = require "tidetable.consumer.response"
+local settings = require "tidetable.consumer.settings"
 local transactions = require "tidetable.transaction"
 
 local attempts = {}
@@ -65,6 +67,13 @@ local function as_handler(database, slot, fn)
   end
 end
 
+--- Returns the annotation of what the handler writes: its origin, and a depth that is one more than
+--- the greatest of the batch.
+local function annotation_of(worker, records)
+  local origin = settings.origin(worker.settings, worker.consumer.name)
+  return annotations.encode(worker.database, { origin = origin }, records.depth + 1)
+end
+
 --- Runs fn(tx), and moves the position in the same transaction. If fn returns nil or false and a
 --- second value, nothing is stored, and these are the results.
 ---@param worker tidetable.Worker
@@ -74,16 +83,21 @@ end
 function attempts.commit(worker, records, fn)
   local database, limit = worker.database, worker.settings.handler_limit
   local from, to = worker.position, records[#records].sequence_number
+  local annotation, err, err_code = annotation_of(worker, records)
+  if not annotation then
+    return nil, err, err_code
+  end
   fn = as_handler(database, worker.slot, fn)
   local function advance()
     return core.consumer_advance(database.core, worker.id, worker.epoch, from, to, #records)
   end
   local results
   if worker.settings.mode == "optimistic" then
-    results = table.pack(optimistic.transact(database, fn, OPTIMISTIC_RUNS, limit, advance))
+    results = table.pack(optimistic.transact(database, fn, OPTIMISTIC_RUNS, limit, advance,
+      annotation))
   end
   if not results or results[1] == nil and results[3] == "CONFLICT" then
-    results = table.pack(transactions.transact(database, locked(fn, advance), limit))
+    results = table.pack(transactions.transact(database, locked(fn, advance), limit, annotation))
   end
   if results[1] and not succeeded(results[2], results[3]) then
     return table.unpack(results, 2, math.max(results.n, 4))      -- nothing was stored

@@ -1,6 +1,7 @@
 -- batch_reader.lua - reads the batches of a worker from its stream.
 
 local core = require "tidetable.core"
+local left_out = require "tidetable.consumer.left_out"
 local sources = require "tidetable.consumer.source"
 
 local batch_reader = {}
@@ -9,6 +10,13 @@ local batch_reader = {}
 local BEATS = 3
 --- Maximum number of seconds of one wait, after which the worker beats.
 local WAIT_MAX = 1
+--- Depth from which on records are in batches of their own. What a handler writes is one deeper
+--- than the deepest record of its batch, so shallow records in the batch would be deepened.
+local DEEP = 8
+--- Maximum depth of a record that is handled.
+local DEPTH_MAX = 16
+--- Number of records left out after which other coroutines run, and the consumer is verified.
+local LEFT_OUT_AT_ONCE = 1000
 
 --- Returns how many seconds the batch is held back for more records.
 local function held_back(worker, records)
@@ -18,10 +26,42 @@ local function held_back(worker, records)
   return worker.settings.window - (core.wall_clock(worker.database.core) - records[1].created_at)
 end
 
---- Adds the records that are there. Returns true if the batch is full; nil, err, code if a record
---- can't be read and the batch is empty.
+--- Keeps a record that is too deep, and returns its error; nil if the consumer was lost.
+local function loop(worker, record)
+  worker.reader.pending = record
+  local owns, err, code = worker:verify()
+  if not owns then
+    return nil, err, code
+  end
+  worker.verified_at = 0         -- a command may move the position before the next call
+  return core.consumer_failure("LOOP", ("consumer %s: record %d of table %s has depth %d, at most"
+    .. " %d: what its handler writes leads to it again (see option ignore_origin)"):format(
+    worker.consumer.name, record.sequence_number, record.table_name, record.depth, DEPTH_MAX))
+end
+
+--- Returns the first record, from this one on, that is not left out; nil if there is none; false
+--- after LEFT_OUT_AT_ONCE records.
+local function leave_out(worker, record)
+  local reader, err, code = worker.reader, nil, nil
+  for _ = 1, LEFT_OUT_AT_ONCE do
+    if not record or not worker.ignored[record.origin] then
+      return record, err, code
+    end
+    left_out.note(worker, record)
+    record, err, code = reader:try(false)
+  end
+  if not record then
+    return nil, err, code
+  end
+  reader.pending = record
+  return false
+end
+
+--- Adds the records that are there. Returns true if the batch is full; false if there are no more;
+--- "more" if many were left out; nil, err, code if a record can't be handled and the batch is
+--- empty.
 local function fill(worker, records)
-  local limits, reader = worker.settings, worker.reader
+  local limits, reader, leaves_out = worker.settings, worker.reader, worker.ignored ~= nil
   local size, most_bytes = limits.batch_size, limits.batch_bytes
   if worker.largest > 0 then
     size = math.min(size, worker.largest)
@@ -34,21 +74,31 @@ local function fill(worker, records)
     if not record then
       record, err, code = reader:try(false)
     end
+    if record and leaves_out then
+      record, err, code = leave_out(worker, record)
+    end
     if err then
       if count > 0 then
         return true          -- the next batch gets the error
       end
       return nil, err, code
     elseif not record then
-      return false
+      return record == false and "more"
     end
-    local bytes = records.bytes + record.size_bytes
-    if count > 0 and bytes > most_bytes then
+    local bytes, depth = core.measure_record(record)
+    bytes = bytes + records.bytes
+    if count > 0 and (bytes > most_bytes or depth > DEPTH_MAX
+        or (depth >= DEEP) ~= (records.depth >= DEEP)) then
       reader.pending = record
       return true
+    elseif depth > DEPTH_MAX then
+      return loop(worker, record)
     end
     count = count + 1
     records[count], records.bytes, record = record, bytes, nil
+    if depth > records.depth then
+      records.depth = depth
+    end
   end
   return true
 end
@@ -61,6 +111,8 @@ local function wait_for_records(worker, records, deadline)
   end
   if #records > 0 then
     seconds = math.min(seconds, held_back(worker, records))
+  else
+    seconds = math.min(seconds, left_out.seconds(worker) or seconds)
   end
   -- Without a limit the reader waits for at most a second.
   local limit = seconds < math.huge and math.max(seconds, 0) or nil
@@ -87,34 +139,54 @@ local function check_end(worker)
   return continues, err, code
 end
 
+--- Continues after many records were left out: other coroutines run, and the worker beats. Returns
+--- false if the consumer was lost.
+local function read_on(worker)
+  local ok, err, code = worker.reader:yield()
+  if not ok then
+    return nil, err, code
+  end
+  return worker:verify()
+end
+
+--- Does what is due while the worker holds no record: moves the position over records left out, and
+--- looks whether its streams have ended. Returns false if the consumer was lost.
+local function check_idle(worker, is_at_end)
+  local owns, err, code = left_out.pass(worker)
+  if not owns or not is_at_end then
+    return owns, err, code
+  end
+  return check_end(worker)
+end
+
 --- Reads a batch. Returns nil if there is none until the deadline, or the consumer was lost; nil,
 --- err, code on failure.
 ---@param worker tidetable.Worker
 ---@param deadline number  time of the process's clock
 ---@return tidetable.Record[]|nil records, tidetable.error|nil err, tidetable.code|nil code
 function batch_reader.read(worker, deadline)
-  local records = worker.gathered or { bytes = 0 }
+  local records = worker.gathered or { bytes = 0, depth = 0 }
   worker.gathered = records
   while true do
     local full, err, code = fill(worker, records)
     if full == nil then
       return nil, err, code
-    elseif full or #records > 0 and held_back(worker, records) <= 0 then
+    elseif full == true or #records > 0 and held_back(worker, records) <= 0 then
       worker.gathered = nil
       return records
     end
+    local owns, has_more = true, full == "more"
     if #records == 0 then
-      local continues
-      continues, err, code = check_end(worker)
-      if not continues then
-        return nil, err, code
-      end
+      owns, err, code = check_idle(worker, not has_more)
     end
-    if core.process_elapsed() >= deadline or worker.consumer.is_stopping then
+    if owns and (worker.consumer.is_stopping
+        or not has_more and core.process_elapsed() >= deadline) then
       return nil
+    elseif owns and has_more then
+      owns, err, code = read_on(worker)
+    elseif owns then
+      owns, err, code = wait_for_records(worker, records, deadline)
     end
-    local owns
-    owns, err, code = wait_for_records(worker, records, deadline)
     if not owns then
       return nil, err, code
     end

@@ -41,13 +41,16 @@ end
 
 --- Makes the first records of the batch in hand the batch, and the others those that follow.
 local function divide(worker, records, count)
-  local first, rest = { bytes = 0 }, { bytes = 0 }
-  for i, record in ipairs(records) do
-    local part = i <= count and first or rest
+  local first, rest = { bytes = 0, depth = 0 }, { bytes = 0, depth = 0 }
+  local function add(part, record)
     part[#part + 1], part.bytes = record, part.bytes + record.size_bytes
+    part.depth = math.max(part.depth, record.depth)
+  end
+  for i, record in ipairs(records) do
+    add(i <= count and first or rest, record)
   end
   for _, record in ipairs(worker.gathered or {}) do
-    rest[#rest + 1], rest.bytes = record, rest.bytes + record.size_bytes
+    add(rest, record)
   end
   worker.records, worker.gathered = first, rest
 end

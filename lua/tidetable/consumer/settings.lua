@@ -3,6 +3,7 @@
 -- The settings are stored with the consumer as a map, so that every program that opens it handles
 -- its records in the same way. A setting that has its default is not stored.
 
+local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
 local options = require "tidetable.options"
 local positions = require "tidetable.stream.position"
@@ -28,6 +29,10 @@ local settings = {}
 ---@field on_gap "stop"|"continue"|nil  what follows when the stream of a table was disabled and its
 ---                                records were handled: the run ends with STREAM_GAP, or the
 ---                                consumer continues with the table's next stream; default "stop"
+---@field origin string|nil        origin of what the handler writes; default: the first 64
+---                                characters of the consumer's name
+---@field ignore_origin boolean|string|string[]|nil  records with one of these origins are left
+---                                out; true: its own; default false
 ---@field backoff number|nil       seconds before the second attempt; doubled for each further one,
 ---                                at most 60 s; default 0.1
 
@@ -35,8 +40,11 @@ local MIB = 1024 * 1024
 
 local defaults = {
   batch_size = 100, batch_bytes = 6 * MIB, window = 0, mode = "optimistic", handler_limit = 60,
-  bisect = false, on_gap = "stop", lease = 10, backoff = 0.1,
+  bisect = false, on_gap = "stop", lease = 10, backoff = 0.1, ignore_origin = false,
 }
+
+--- Longest origin, as in csrc/codec/annotation.h.
+local ORIGIN_MAX = 64
 
 --- Returns the check of a number of seconds from `least` on, which can be stored.
 local function finite_seconds(least)
@@ -48,6 +56,18 @@ local function finite_seconds(least)
   end
 end
 
+--- Checks the option ignore_origin.
+local function ignored_origins(value)
+  if type(value) == "boolean" or not annotations.origin(value) then
+    return nil
+  end
+  local is_list = type(value) == "table" and #value > 0 and options.is_tuple(value, #value)
+  for i = 1, is_list and #value or 0 do
+    is_list = is_list and not annotations.origin(value[i])
+  end
+  return not is_list and "true, an origin, or a list of origins" or nil
+end
+
 local known = {
   batch_size = options.integer_from(1),
   batch_bytes = options.integer_from(1),
@@ -57,6 +77,7 @@ local known = {
   max_attempts = options.integer_from(1),
   on_gap = options.one_of { "stop", "continue" },
   bisect = "boolean", lease = finite_seconds(1), backoff = finite_seconds(0),
+  origin = annotations.origin, ignore_origin = ignored_origins,
 }
 
 --- Names of the settings, in the order in which messages list them.
@@ -87,6 +108,55 @@ function settings.are_given(opts)
   return false
 end
 
+--- Returns a list of origins in order and without repetitions; other values as they are.
+local function normalized(value)
+  if type(value) ~= "table" then
+    return value
+  end
+  local seen, list = {}, {}
+  for _, origin in ipairs(value) do
+    if not seen[origin] then
+      seen[origin], list[#list + 1] = true, origin
+    end
+  end
+  table.sort(list)
+  return #list == 1 and list[1] or list
+end
+
+--- Returns true if two stored settings are equal.
+local function are_equal(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then
+    return a == b
+  end
+  return table.concat(a, "\n") == table.concat(b, "\n")
+end
+
+--- Returns the origin of what the handler of a consumer writes.
+---@param complete tidetable.ConsumerSettings
+---@param name string  of the consumer
+---@return string
+function settings.origin(complete, name)
+  return complete.origin or name:sub(1, ORIGIN_MAX)
+end
+
+--- Returns the set of the origins whose records are left out; nil if there are none.
+---@param complete tidetable.ConsumerSettings
+---@param name string  of the consumer
+---@return table<string, true>|nil
+function settings.ignored(complete, name)
+  local ignored = complete.ignore_origin
+  if not ignored then
+    return nil
+  elseif ignored == true then
+    ignored = settings.origin(complete, name)
+  end
+  local set = {}
+  for _, origin in ipairs(type(ignored) == "table" and ignored or { ignored }) do
+    set[origin] = true
+  end
+  return set
+end
+
 --- Returns the map that is stored for these options and this source.
 ---@param opts tidetable.ConsumerSettings
 ---@param source string|string[]  as sources.stored returns it
@@ -95,7 +165,7 @@ function settings.stored(opts, source)
   local stored = { source = source }
   for _, name in ipairs(names) do
     if opts[name] ~= nil and opts[name] ~= defaults[name] then
-      stored[name] = opts[name]
+      stored[name] = normalized(opts[name])
     end
   end
   return stored
@@ -124,7 +194,7 @@ end
 function settings.compare(name, stored, wanted)
   local differing = {}
   for _, setting in ipairs { "source", table.unpack(names) } do
-    local differs = stored[setting] ~= wanted[setting]
+    local differs = not are_equal(stored[setting], wanted[setting])
     if setting == "source" then
       differs = not sources.are_equal(stored.source, wanted.source)
     end

@@ -36,6 +36,8 @@ local CLOCK_INTERVAL = 0.01
 ---@field epoch integer|nil       nil: it does not own the consumer
 ---@field position integer        position of the consumer
 ---@field settings tidetable.ConsumerSettings
+---@field ignored table<string, true>|nil  origins whose records are left out
+---@field left_out tidetable.LeftOut|nil  records left out after the position
 ---@field reader tidetable.Reader|nil
 ---@field records tidetable.Record[]|nil  batch in hand
 ---@field gathered table|nil      records read for the next batch, while its window lasts
@@ -124,7 +126,7 @@ function Worker:lose()
     self.reader:close()
   end
   self.epoch, self.reader, self.records, self.gathered = nil, nil, nil, nil
-  self.attempts, self.largest = 0, 0
+  self.attempts, self.largest, self.left_out = 0, 0, nil
 end
 
 local function gone(self)
@@ -142,6 +144,7 @@ function Worker:describe()
   end
   self.verified_at, self.is_verified = core.elapsed(), true
   self.settings = settings.complete(row.settings)
+  self.ignored = settings.ignored(self.settings, self.consumer.name)
   return row
 end
 
