@@ -78,4 +78,34 @@ function choice.item(t, small)
   return choice.item_with(t, choice.key(t), small)
 end
 
+local CONTEXT_MAX, LENGTHS = 4096, 2
+
+--- Returns an annotation of a transaction, often an empty one: context (a map of the model),
+--- origin, and the number of bytes in which it is stored.
+function choice.annotation()
+  local annotation = { bytes = 0 }
+  if random(3) > 1 then
+    return annotation
+  end
+  if random(3) > 1 then
+    local context = values.map { why = values.any(), by = values.string("ann") }
+    annotation.context = context.item_size <= CONTEXT_MAX and context or nil
+  end
+  if random(2) == 1 then
+    annotation.origin = ("o"):rep(random(64))
+  end
+  if annotation.context or annotation.origin then
+    annotation.bytes = LENGTHS + #(annotation.origin or "")
+      + (annotation.context and annotation.context.body or 0)
+  end
+  return annotation
+end
+
+--- Adds an annotation to options.
+function choice.with_annotation(annotation, opts)
+  opts = opts or {}
+  opts.context, opts.origin = annotation.context and annotation.context.lua, annotation.origin
+  return opts
+end
+
 return choice

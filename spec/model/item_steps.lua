@@ -22,12 +22,16 @@ end
 
 --- Puts an item into the database and the model.
 function steps.put_item(world, item, t, handle)
-  local tx, before = world.model:begin(handle), world.model.sequence
+  local annotation = choice.annotation()
+  local tx, before = world.model:begin(handle, annotation), world.model.sequence
   local old = reference.change(tx, t, item.key, item)
   reference.commit(tx)
   local wants = random(2) == 1
-  local sequence, got = world.table(handle, t.name):put(item.lua,
-    wants and { return_values = "ALL_OLD" } or nil)
+  local opts = wants and { return_values = "ALL_OLD" } or nil
+  if annotation.bytes > 0 then
+    opts = choice.with_annotation(annotation, opts)
+  end
+  local sequence, got = world.table(handle, t.name):put(item.lua, opts)
   same_change(world, before, sequence, handle, "put: " .. tostring(got))
   same_old(wants and old or nil, got, "put's old item")
 end
@@ -48,10 +52,12 @@ end
 function steps.delete(world)
   local t, handle = choice.table(world), world:handle()
   local key = choice.key(t)
-  local tx, before = world.model:begin(handle), world.model.sequence
+  local annotation = choice.annotation()
+  local tx, before = world.model:begin(handle, annotation), world.model.sequence
   local old = reference.change(tx, t, key, nil)
   reference.commit(tx)
-  local sequence, got = world.table(handle, t.name):delete(key.lua, { return_values = "ALL_OLD" })
+  local sequence, got = world.table(handle, t.name):delete(key.lua,
+    choice.with_annotation(annotation, { return_values = "ALL_OLD" }))
   same_change(world, before, sequence, handle, "delete: " .. tostring(got))
   same_old(old, got, "delete's old item")
 end
@@ -112,7 +118,8 @@ end
 function steps.transact(world)
   local handle = world:handle()
   local ending = random(6) -- 1: raises; 2: an operation fails; 3: continues after a failure
-  local model_tx = world.model:begin(handle)
+  local annotation = choice.annotation()
+  local model_tx = world.model:begin(handle, annotation)
   local ok, result = pcall(handle.db.transact, handle.db, function(tx)
     for _ = 1, random(0, 8) do
       operate(world, tx, model_tx)
@@ -127,7 +134,7 @@ function steps.transact(world)
       same("VALIDATION", why.code, "why")
     end
     return "done"
-  end)
+  end, choice.with_annotation(annotation))
   if ending <= 2 then
     reference.rollback(model_tx)
     same(false, ok, "a transaction that fails")
@@ -150,9 +157,9 @@ function steps.load(world)
     items[i] = choice.item(t, true)
     lua[i] = items[i].lua
   end
-  local first = 1
+  local first, annotation = 1, choice.annotation()
   while first <= loaded do
-    local tx = world.model:begin(handle)
+    local tx = world.model:begin(handle, annotation)
     for i = first, math.min(first + (batch or 1000) - 1, loaded) do
       reference.change(tx, t, items[i].key, items[i])
     end
@@ -171,7 +178,8 @@ function steps.load(world)
     i = i + 1
     return lua[i]
   end
-  local n, err = world.table(handle, t.name):load(source, batch and { batch = batch })
+  local n, err = world.table(handle, t.name):load(source,
+    choice.with_annotation(annotation, { batch = batch }))
   same(not bad and count or nil, n, "load: " .. tostring(err))
   if bad then
     same("VALIDATION", err.code, "load's err.code")

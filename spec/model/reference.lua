@@ -106,11 +106,12 @@ end
 
 -- Transactions. A handle keeps the clock it has read until another handle commits -----------
 
-function Database:begin(handle)
+function Database:begin(handle, annotation)
   local known = handle.known
   local clock = known and known.commits == self.commits and known.clock or self.clock
   return { database = self, handle = handle, clock = clock_at(clock, self.time_sample), undo = {},
-    sequence = self.sequence, records = {}, changed = false }
+    sequence = self.sequence, records = {}, changed = false,
+    annotation = annotation or { bytes = 0 } }
 end
 
 local Transaction = {}
@@ -129,8 +130,14 @@ function Transaction.commit(tx)
     tx.handle.known = { commits = database.commits, clock = tx.clock }
     return
   end
+  local annotated, annotation = {}, tx.annotation
   for position, record in ipairs(tx.records) do
     local stream = record.stream
+    record.context = annotation.context and annotation.context.text
+    record.origin = annotation.origin
+    if not annotated[stream] then    -- the first record in a stream contains the annotation
+      annotated[stream], record.bytes = true, record.bytes + annotation.bytes
+    end
     stream.ordinal, stream.bytes = stream.ordinal + 1, stream.bytes + record.bytes
     record.ordinal, record.stream_bytes = stream.ordinal, stream.bytes
     record.transaction_id = tx.records[1].sequence_number

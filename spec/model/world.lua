@@ -263,6 +263,9 @@ function World:same_record(expected, record, whole)
     same(expected[image], record[image] and values.freeze(record[image]), what .. image)
   end
   same(nil, record.user_identity, what .. "user_identity")
+  same(expected.context, record.context and values.freeze(record.context), what .. "context")
+  same(expected.origin, record.origin, what .. "origin")
+  same(0, record.depth, what .. "depth")
   self:same_hash(expected, record, what)
 end
 
