@@ -173,6 +173,20 @@ arguments.VALUES = {
   value = "JSON",
 }
 
+--- For commands that change items.
+---@type tidetable.cli.Option
+arguments.CONTEXT = {
+  "--context", [[An item that the change's stream record shows, for example who changes the item, ]]
+    .. [[and why: '{"user":"ann"}'.]],
+  value = "JSON",
+}
+
+---@type tidetable.cli.Option
+arguments.ORIGIN = {
+  "--origin", "A tag that the change's stream record shows. Consumers can leave out its records.",
+  value = "TAG",
+}
+
 -- Segments (item_listing.segment reads them).
 
 local SEGMENTS_MAX = 1000000
@@ -194,6 +208,7 @@ arguments.TOTAL_SEGMENTS = {
 arguments.COMMON = {
   arguments.FORMAT, arguments.BUSY_TIMEOUT, arguments.MAX_SIZE, arguments.FILTER,
   arguments.PROJECTION, arguments.CONDITION, arguments.NAMES, arguments.VALUES,
+  arguments.CONTEXT, arguments.ORIGIN,
 }
 
 --- Returns the format that --format or the kind of output selects.

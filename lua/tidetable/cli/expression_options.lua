@@ -1,4 +1,5 @@
--- expression_options.lua - reads expressions and the names and values of their placeholders.
+-- expression_options.lua - reads expressions, the names and values of their placeholders, and the
+-- context of a change.
 --
 --   --filter '#s = :s' --names '{"#s":"status"}' --values '{":s":"open"}'
 --
@@ -36,12 +37,12 @@ local function read_names(text)
     or console.misused [[--names: expected an object of texts, such as {"#s":"status"}]]
 end
 
-local function read_values(text, form)
-  local values, err = json.decode_item(text, form)
-  if not values then
-    console.misused("--values: " .. err.message)
+local function read_item(option, text, form)
+  local item, err = json.decode_item(text, form)
+  if not item then
+    console.misused(option .. ": " .. err.message)
   end
-  return values
+  return item
 end
 
 --- Adds the expressions of a command line, and their names and values, to options of the library.
@@ -57,7 +58,18 @@ function expression_options.read(args, form, given)
     end
   end
   given.names = args.names and read_names(args.names)
-  given.values = args.values and read_values(args.values, form)
+  given.values = args.values and read_item("--values", args.values, form)
+  return given
+end
+
+--- Adds the context and the origin of a change to options of the library.
+---@param args table
+---@param form tidetable.json.form  of --context
+---@param given table
+---@return table given
+function expression_options.read_annotation(args, form, given)
+  given.context = args.context and read_item("--context", args.context, form)
+  given.origin = args.origin
   return given
 end
 

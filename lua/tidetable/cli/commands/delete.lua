@@ -27,6 +27,8 @@ DynamoDB.]],
     arguments.CONDITION,
     arguments.NAMES,
     arguments.VALUES,
+    arguments.CONTEXT,
+    arguments.ORIGIN,
     arguments.FORMAT,
     arguments.BUSY_TIMEOUT,
     arguments.MAX_SIZE,
@@ -40,6 +42,7 @@ function delete.run(args, out)
   local key = item_argument.key(args.key, description, form)
   local given = expression_options.read(args, form,
     { return_values = args.old and "ALL_OLD" or "NONE" })
+  expression_options.read_annotation(args, form, given)
   local _, old = library_error.check(args.database, table:delete(key, given))
   if old then
     item_writer.new(out, args.format, description):only(old)

@@ -44,6 +44,8 @@ for more than 32 MiB.]],
     arguments.CONDITION,
     arguments.NAMES,
     arguments.VALUES,
+    arguments.CONTEXT,
+    arguments.ORIGIN,
     arguments.FORMAT,
     arguments.BUSY_TIMEOUT,
     arguments.MAX_SIZE,
@@ -103,7 +105,7 @@ local LINE_STATUSES = {
 }
 
 --- Stores the items in one transaction.
-local function put_items(db, name, given, found, numbers)
+local function put_items(db, name, given, annotation, found, numbers)
   local line
   local ok, err = library_error.transact(db, function(tx)
     local table = tx:table(name)
@@ -111,7 +113,7 @@ local function put_items(db, name, given, found, numbers)
       line = numbers[i]
       table:put(item, given)
     end
-  end)
+  end, annotation)
   if ok then
     return
   elseif line and LINE_STATUSES[err.code] then
@@ -131,8 +133,10 @@ function put.run(args, out)
     if args.old then
       console.misused "--old: not available with standard input"
     end
-    return put_items(db, args.table, given, read_input(form))
+    local annotation = expression_options.read_annotation(args, form, {})
+    return put_items(db, args.table, given, annotation, read_input(form))
   end
+  expression_options.read_annotation(args, form, given)
   local item = item_argument.attributes(args.item, description, form)
   local _, old = library_error.check(args.database, table:put(item, given))
   if old then

@@ -40,6 +40,8 @@ only removes.]],
       value = "WHICH", default = "NONE",
       choices = { "NONE", "ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW" },
     },
+    arguments.CONTEXT,
+    arguments.ORIGIN,
     arguments.FORMAT,
     arguments.BUSY_TIMEOUT,
     arguments.MAX_SIZE,
@@ -56,6 +58,7 @@ function update.run(args, out)
   local form = item_writer.form(args.format)
   local key = item_argument.key(args.key, description, form)
   local given = expression_options.read(args, form, { return_values = args.return_values })
+  expression_options.read_annotation(args, form, given)
   local _, item = library_error.check(args.database, table:update(key, args.expression, given))
   if item then
     item_writer.new(out, args.format, description):only(item)

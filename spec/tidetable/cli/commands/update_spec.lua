@@ -41,6 +41,29 @@ describe("update", function()
     end)
   end)
 
+  it("gives its record a context and an origin, as put and delete do", function()
+    local annotation = { "--context", '{"user":"ann","n":1}', "--origin", "shell" }
+    command.must(words("SET a = :a", "--values", '{":a":1}', table.unpack(annotation)))
+    command.must { "put", path, "orders", "customer=eve", "placed_at=1",
+      table.unpack(annotation) }
+    local ran = command.shell("echo '" .. '{"customer":"eve","placed_at":2}'
+      .. '{"customer":"eve","placed_at":3}' .. "' | $TIDETABLE put " .. path
+      .. [[ orders - --context '{"user":"ann","n":1}' --origin shell]])
+    assert.same({ "", 0 }, { ran.err, ran.status })
+    command.must { "delete", path, "orders", "customer=eve", "placed_at=1",
+      table.unpack(annotation) }
+    local records = shop.look("orders", function(orders)
+      local found = {}
+      for record in orders:stream():records() do found[#found + 1] = record end
+      return found
+    end)
+    for i = #records - 4, #records do
+      assert.same({ { user = "ann", n = 1 }, "shell" }, { records[i].context, records[i].origin })
+    end
+    command.refuses(2, "--context: ", words("REMOVE a", "--context", "{"))
+    command.refuses(1, "origin", words("REMOVE a", "--origin", ""))
+  end)
+
   it("shows what --return-values asks for", function()
     local function shown(which, ...)
       return command.must(words("ADD n :n", "--values", '{":n":1}', "--return-values", which, ...))
