@@ -1,6 +1,7 @@
 -- worker_spec.lua - workers of consumers: ownership, waiting and takeover.
 local helper = require "spec.tidetable.helper"
 local core = require "tidetable.core"
+local tidetable = require "tidetable"
 
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 
@@ -181,6 +182,62 @@ describe("a worker", function()
     os.execute("kill -CONT " .. first.pid)
     assert(orders:put { id = "last", n = 2 })
     assert.equal(3, totals_of(first))
+  end)
+
+  -- The writers wait, and so does the other worker, because nobody may take the lock of a process
+  -- that can continue.
+  for _, signal in ipairs { "CONT", "KILL" } do
+    it("waits for one that is stopped with the write lock: " .. signal, function()
+      assert(db:consumer("c", { source = "orders", lease = 1, mode = "locked", update = true }))
+      local first = helper.child [[
+        local consumer = assert(db:consumer "c")
+        consumer:run(function(records, tx)
+          tx:table "totals":update({ id = "all" }, "ADD n ?", { #records })
+          if records[1].keys.id == "1" then
+            print "locked"
+            io.read()
+          end
+          if records[#records].keys.id == "last" then consumer:stop() end
+        end)
+        print(db:table "totals":get({ id = "all" }).n)
+      ]]
+      assert(orders:put { id = "1" })
+      assert.equal("locked", first:line())
+      os.execute("kill -STOP " .. first.pid)
+      local impatient = helper.open { busy_timeout = 0.05 }
+      local err = helper.refused("BUSY", impatient:table "orders":put { id = "2" })
+      assert.equal(first.pid, err.pid)
+      local second = helper.child(worker)
+      assert.equal("running", second:line())
+      os.execute(("kill -%s %d"):format(signal, first.pid))
+      if signal == "CONT" then first:go() end
+      assert(orders:put { id = "2" })
+      assert(orders:put { id = "last" })
+      local sum = signal == "CONT" and first:line() or totals_of(second)
+      assert.equal(3, math.tointeger(tonumber(sum)))
+      assert.equal(3, consumer:describe().records)
+      assert.same({}, assert(db:check()).problems)
+      first:kill()
+      second:kill()
+    end)
+  end
+
+  it("keeps its consumer while the wall clock jumps", function()
+    local clock = tidetable.manual_clock(1e9)
+    local jumping = assert(tidetable.open(":memory:", { clock = clock }))
+    local items = assert(jumping:create_table { name = "items", partition_key = "id", stream = true })
+    local reader = assert(jumping:consumer("c", { source = "items", window = 5, lease = 1 }))
+    for i, jump in ipairs { 0, 3600 * 24 * 365, -3600 * 24 * 700, 0 } do
+      clock:set(clock:now() + jump)
+      assert(items:put { id = tostring(i) })
+      assert.equal(0, reader:step(error))
+      clock:set(clock:now() + 5)
+      assert.equal(1, reader:step(function(records)
+        assert.equal(tostring(i), records[1].keys.id)
+      end))
+    end
+    assert.equal(4, reader:describe().records)
+    jumping:close()
   end)
 
   -- Writers and workers are killed at random; the counters are the number of changes at the end.
