@@ -225,7 +225,9 @@ describe("a worker", function()
   it("keeps its consumer while the wall clock jumps", function()
     local clock = tidetable.manual_clock(1e9)
     local jumping = assert(tidetable.open(":memory:", { clock = clock }))
-    local items = assert(jumping:create_table { name = "items", partition_key = "id", stream = true })
+    local items = assert(jumping:create_table {
+      name = "items", partition_key = "id", stream = true,
+    })
     local reader = assert(jumping:consumer("c", { source = "items", window = 5, lease = 1 }))
     for i, jump in ipairs { 0, 3600 * 24 * 365, -3600 * 24 * 700, 0 } do
       clock:set(clock:now() + jump)
