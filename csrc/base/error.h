@@ -89,6 +89,12 @@
 		"the consumer's stream was disabled") \
 	X(BATCH_FAILED, -55, "BATCH_FAILED", "InternalServerError", \
 		"the handler failed") \
+	X(PARKED, -56, "PARKED", "ResourceInUseException", \
+		"the consumer has parked records") \
+	X(PARKED_FULL, -57, "PARKED_FULL", "LimitExceededException", \
+		"the consumer may not park more records") \
+	X(PARKED_CHANGED, -58, "PARKED_CHANGED", "ResourceInUseException", \
+		"a command has changed the parked records of the consumer") \
 	/* numbers */ \
 	X(NUMBER_SYNTAX, -60, "VALIDATION", "ValidationException", \
 		"The parameter cannot be converted to a numeric value") \

@@ -46,6 +46,9 @@
 ---| "SOURCE_GONE"      # the consumer's table was deleted
 ---| "STREAM_GAP"       # the consumer's stream was disabled
 ---| "BATCH_FAILED"     # the handler of a consumer failed
+---| "PARKED"           # the consumer has parked records, which the command would drop
+---| "PARKED_FULL"      # the consumer may not park more records
+---| "PARKED_CHANGED"   # a command has changed the parked records; never returned to a program
 ---| "STREAM_ENDED"     # the stream is disabled or its table deleted, and all its records were read
 ---| "FILE_GONE"        # no file exists at the database's path
 ---| "FILE_REPLACED"    # another file exists at the database's path
@@ -91,6 +94,7 @@
 ---@field size_bytes integer       size of keys and images, by DynamoDB's rule
 ---@field partition_hash integer   equal for equal partition keys
 ---@field user_identity { type: string, principal_id: string }?  set for removals by time to live
+---@field attempt integer?     number of the delivery to a consumer's handler: failed attempts + 1
 
 --- The records of one transaction, in one stream or in all streams.
 ---@class tidetable.RecordsOfTransaction

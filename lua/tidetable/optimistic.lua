@@ -7,6 +7,7 @@
 -- function runs again.
 
 local core = require "tidetable.core"
+local deliveries = require "tidetable.consumer.delivery"
 local deferred_update = require "tidetable.deferred_update"
 local item_operations = require "tidetable.item_operations"
 local members = require "tidetable.members"
@@ -377,7 +378,7 @@ end
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
-Transaction.ended, Transaction.cancelled = false, false
+Transaction.ended, Transaction.cancelled, Transaction.delivery = false, false, false
 
 --- Begins a transaction on a new snapshot.
 ---@param database tidetable.Database
@@ -447,6 +448,16 @@ function Transaction:table(name)
     error(handle.missing, 0)
   end
   return handle
+end
+
+--- Parks a record of the batch, in the handler of a consumer: it is kept in the consumer, and the
+--- later records of its key are parked behind it. Those in the batch are removed from the handler's
+--- array.
+---@param record tidetable.Record
+---@param reason any  stored as text
+function Transaction:park(record, reason)
+  self:check()
+  deliveries.park(self, record, reason)
 end
 
 options.methods(Transaction, "tx")

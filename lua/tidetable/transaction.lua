@@ -1,6 +1,7 @@
 -- transaction.lua - transactions of mode "locked", which hold the write lock, and their tables.
 
 local core = require "tidetable.core"
+local deliveries = require "tidetable.consumer.delivery"
 local item_operations = require "tidetable.item_operations"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
@@ -139,7 +140,7 @@ end
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
-Transaction.ended, Transaction.cancelled = false, false
+Transaction.ended, Transaction.cancelled, Transaction.delivery = false, false, false
 
 --- Raises CLOSED if the transaction has ended.
 function Transaction:check()
@@ -179,6 +180,16 @@ function Transaction:table(name)
     self.tables[name] = handle
   end
   return handle
+end
+
+--- Parks a record of the batch, in the handler of a consumer: it is kept in the consumer, and the
+--- later records of its key are parked behind it. Those in the batch are removed from the handler's
+--- array.
+---@param record tidetable.Record
+---@param reason any  stored as text
+function Transaction:park(record, reason)
+  self:check()
+  deliveries.park(self, record, reason)
 end
 
 options.methods(Transaction, "tx")

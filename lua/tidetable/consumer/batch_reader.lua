@@ -114,6 +114,8 @@ function batch_reader.read(worker, deadline)
     owns, err, code = wait_for_records(worker, records, deadline)
     if not owns then
       return nil, err, code
+    elseif worker.replays > 0 then
+      return nil             -- they are delivered first
     end
   end
 end
