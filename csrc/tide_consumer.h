@@ -109,7 +109,7 @@ int tide_park(struct tide *tide, const struct parked_place *place, struct parked
 	uint64_t max_records, uint64_t max_bytes, struct failure *failure);
 int tide_verify_parked(struct tide *tide, uint64_t consumer, uint64_t epoch, uint64_t version,
 	struct failure *failure);
-int tide_parked_handled(struct tide *tide, const struct parked_place *place, bool *is_last,
+int tide_parked_handled(struct tide *tide, const struct parked_place *place,
 	struct failure *failure);
 int tide_parked_failed(struct tide *tide, const struct parked_place *place, struct slice error,
 	struct failure *failure);

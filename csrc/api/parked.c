@@ -36,10 +36,10 @@ int tide_verify_parked(struct tide *tide, uint64_t consumer, uint64_t epoch, uin
 	return park_verify(&tide->transaction, consumer, epoch, version, failure);
 }
 
-int tide_parked_handled(struct tide *tide, const struct parked_place *place, bool *is_last,
+int tide_parked_handled(struct tide *tide, const struct parked_place *place,
 	struct failure *failure)
 {
-	return park_handled(&tide->transaction, place, is_last, failure);
+	return park_handled(&tide->transaction, place, failure);
 }
 
 int tide_parked_failed(struct tide *tide, const struct parked_place *place, struct slice error,

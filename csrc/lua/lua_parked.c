@@ -28,32 +28,36 @@ static uint64_t check_number(lua_State *L, int index)
 
 /* --- records --- */
 
-/* Pushes the stream of the record at 1 (RECORD_INFO_STREAM) and returns it. */
-static struct slice push_stream(lua_State *L)
+/* Pushes the stream of the record at 1 (RECORD_INFO_STREAM) and returns it. Sets *schema to the key
+ * schema of its table, which the record keeps. */
+static struct slice push_stream(lua_State *L, const struct key_schema **schema)
 {
 	struct slice stream;
 
 	lua_getiuservalue(L, 1, 1);
-	lua_rawgeti(L, -1, RECORD_INFO_STREAM);
-	lua_remove(L, -2);
+	lua_rawgeti(L, -1, RECORD_INFO_SCHEMA);
+	*schema = lua_rawlen(L, -1) == sizeof **schema ? lua_touserdata(L, -1) : NULL;
+	lua_rawgeti(L, -2, RECORD_INFO_STREAM);
+	lua_replace(L, -3);
+	lua_pop(L, 1);
 	stream.data = (const uint8_t *)lua_tolstring(L, -1, &stream.len);
-	if (!stream.data || stream.len <= 8)
+	if (!*schema || !stream.data || stream.len <= 8)
 		raise_error(L, ERR_CORRUPT);
 	return stream;
 }
 
-/* Sets the place of the record at 1 among the parked records of a consumer. Pushes its stream. */
+/* Sets the place of the record at 1 among the parked records of a consumer. Pushes its stream,
+ * whose row begins with the id of its table. */
 static struct slice find_place(lua_State *L, const struct database *database,
 	struct parked_place *place)
 {
-	struct slice stream = push_stream(L);
+	const struct key_schema *schema;
+	struct slice stream = push_stream(L, &schema);
 	uint8_t bytes[PARKED_PLACE_BYTES];
-	struct stream_row row;
 	struct record record;
 
 	decode_record(L, check_record_handle(L), &record);
-	if (stream_get(&row, slice_of(stream.data + 4, stream.len - 4)) ||
-			tide_parked_item(database->tide, row.table, &row.schema, &record, bytes))
+	if (tide_parked_item(database->tide, get_u32(stream.data + 4), schema, &record, bytes))
 		raise_error(L, ERR_CORRUPT);
 	set_u64(bytes + PARKED_ITEM_BYTES, record.sequence);
 	parked_get_place(place, bytes);
@@ -145,20 +149,15 @@ static int parked_verify(lua_State *L)
 		check_number(L, 3), check_number(L, 4), &failure), &failure);
 }
 
-/* parked_handled(db, consumer id, place) -> true if it was the last one of its key, otherwise
- * false; or nil, err, code */
+/* parked_handled(db, consumer id, place) -> true; or nil, err, code */
 static int parked_handled(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct parked_place place = check_place(L, 3);
 	struct failure failure;
-	bool is_last;
 
 	check_deadline(L, database);
-	if (tide_parked_handled(database->tide, &place, &is_last, &failure))
-		return return_failure(L, &failure);
-	lua_pushboolean(L, is_last);
-	return 1;
+	return return_done(L, tide_parked_handled(database->tide, &place, &failure), &failure);
 }
 
 /* parked_failed(db, consumer id, place, error) -> true; or nil, err, code */

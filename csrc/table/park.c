@@ -135,19 +135,12 @@ static int remove_record(struct transaction *transaction, const struct parked_pl
 	return 0;
 }
 
-int park_handled(struct transaction *transaction, const struct parked_place *place, bool *is_last,
+int park_handled(struct transaction *transaction, const struct parked_place *place,
 	struct failure *failure)
 {
-	struct parked_place newest = *place;
 	struct change change = { .records = 1 };
-	int err = remove_record(transaction, place, &change);
+	int err = broken(transaction, remove_record(transaction, place, &change), failure);
 
-	if (!err) {
-		err = parked_newest(transaction->txn, &newest);
-		*is_last = err == END;
-		err = err == END ? 0 : err;
-	}
-	err = broken(transaction, err, failure);
 	return err ? err : count_change(transaction, place->consumer, &change, failure);
 }
 

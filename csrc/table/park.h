@@ -34,8 +34,8 @@ int park_record(struct transaction *transaction, const struct parked_place *plac
 int park_verify(struct transaction *transaction, uint64_t id, uint64_t epoch, uint64_t version,
 	struct failure *failure);
 
-/* Removes a parked record that was handled. Sets *is_last to whether its key has no other one. */
-int park_handled(struct transaction *transaction, const struct parked_place *place, bool *is_last,
+/* Removes a parked record that was handled. */
+int park_handled(struct transaction *transaction, const struct parked_place *place,
 	struct failure *failure);
 
 /* Keeps a record that was delivered again and has failed: increases its attempts, replaces its

@@ -27,7 +27,6 @@ local TEXT_MAX = 1024
 ---@field is_parked table<tidetable.Record, true>
 ---@field changes integer             changes of the parked version by its commit
 ---@field added string[]              keys that have parked records after its commit
----@field released string[]           keys that have none after it
 ---@field is_broken boolean|nil       parked records or dead letters could not be stored
 
 ---@class tidetable.ParkedInHandler
@@ -44,7 +43,7 @@ local TEXT_MAX = 1024
 function deliveries.new(database, all, to, version)
   return {
     database = database, records = table.move(all, 1, #all, 1, {}), all = all, queued = {},
-    to = to, version = version, parked = {}, is_parked = {}, changes = 0, added = {}, released = {},
+    to = to, version = version, parked = {}, is_parked = {}, changes = 0, added = {},
   }
 end
 
@@ -55,7 +54,7 @@ function deliveries.reset(delivery)
     table.move(delivery.all, 1, #delivery.all, 1, delivery.records)
     delivery.parked, delivery.is_parked = {}, {}
   end
-  delivery.changes, delivery.added, delivery.released, delivery.is_broken = 0, {}, {}, nil
+  delivery.changes, delivery.added, delivery.is_broken = 0, {}, nil
 end
 
 --- Returns a text of at most TEXT_MAX bytes for anything that a handler can raise. It is UTF-8.

@@ -10,9 +10,6 @@ local deliveries = require "tidetable.consumer.delivery"
 
 local parking = {}
 
---- Length of the part of a place that identifies the key.
-local ITEM_BYTES = 20
-
 --- Notes what the file says of parked records.
 ---@param worker tidetable.Worker
 ---@param row table  progress
@@ -146,13 +143,10 @@ local function finish_replays(worker, delivery)
     local ok, err, code = true, nil, nil
     if not reason then
       ok, err, code = core.parked_handled(database, worker.id, place)
-      if ok then
-        delivery.released[#delivery.released + 1] = place:sub(1, ITEM_BYTES)
-      end
     elseif reason ~= "" then
       ok, err, code = core.parked_failed(database, worker.id, place, reason)
     end
-    if ok == nil then
+    if not ok then
       return nil, err, code
     end
     delivery.changes = delivery.changes + ((not reason or reason ~= "") and 1 or 0)
@@ -199,17 +193,13 @@ function parking.committed(worker, delivery)
   worker.parked_version = delivery.version + delivery.changes
   worker.verified_at = 0         -- the counts are read before the next batch
   worker.parked = math.max(worker.parked, 1)
-  local keys = worker.parked_keys
-  if not delivery.places then
-    keys = keys or {}
-    for _, item in ipairs(delivery.added) do
-      keys[item] = true
-    end
-    worker.parked_keys = keys
-  elseif keys then
-    for _, item in ipairs(delivery.released) do
-      keys[item] = nil
-    end
+  if delivery.places then
+    worker.parked_keys = nil     -- read again for the next live batch, after all replays
+    return
+  end
+  worker.parked_keys = worker.parked_keys or {}
+  for _, item in ipairs(delivery.added) do
+    worker.parked_keys[item] = true
   end
 end
 
