@@ -78,6 +78,8 @@ int park_record(struct transaction *transaction, const struct parked_place *plac
 	bool has_others;
 	int err = read_progress(&row, transaction, place->consumer, failure);
 
+	if (!err)
+		err = writer_check_space(transaction->txn, failure);
 	if (err)
 		return err;
 	if (row.parked >= limits->records || row.parked_bytes >= limits->bytes)

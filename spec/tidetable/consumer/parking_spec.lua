@@ -227,6 +227,38 @@ describe("a record that kills its worker", function()
     assert.same({}, assert(db:check()).problems)
   end)
 
+  it("is one whose handler outlasts its limit, too", function()
+    local db = helper.open()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    assert(db:create_table { name = "totals", partition_key = "id" })
+    for i = 1, 4 do assert(orders:put { id = tostring(i) }) end
+    local consumer = assert(db:consumer("c", { source = "orders", on_failure = "park",
+      max_attempts = 1, lease = 1, handler_limit = 1 }))
+    local child = helper.child [[
+      local consumer = assert(db:consumer "c")
+      local seen = 0
+      consumer:run(function(records, tx)
+        tx:table "totals":put { id = "late" }
+        seen = seen + 1
+        if seen > 1 then return consumer:stop() end
+        print(#records)
+        os.execute "sleep 1.5"
+      end)
+      print(seen)
+    ]]
+    assert.equal("4", child:line())
+    local sizes, taken = {}, 0
+    while taken == 0 do
+      taken = assert(consumer:step(function(records) sizes[#sizes + 1] = #records end))
+    end
+    assert.same({ 2 }, sizes)
+    assert.same({ 0, 0 }, { consumer:describe().failures, consumer:describe().parked })
+    consumer:close()
+    assert.equal("2\n", child:output())
+    assert.equal(4, consumer:describe().records)
+    assert.same({}, assert(db:check()).problems)
+  end)
+
   it("costs no attempt if the worker was outside its handler or has closed the file", function()
     local db = helper.open()
     local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
