@@ -27,37 +27,49 @@ int check_parked_progress(struct check *check, uint64_t consumer, const struct p
 	return 0;
 }
 
-/* Returns true if the whole copy is a parked record with this sequence number. */
-static bool is_sound(struct check *check, const struct parked_place *place)
+/* Returns 0 if the whole copy is a parked record with this sequence number; CORRUPT; or another
+ * error. */
+static int read_copy(struct check *check, const struct parked_place *place)
 {
 	struct buffer *bytes = &check->item;
 	struct parked_copy copy;
+	int err;
 
 	buffer_clear(bytes);
-	return parked_read(bytes, check->txn, place) == 0 &&
-		parked_get(&copy, buffer_slice(bytes)) == 0 &&
-		record_check(copy.record) == 0 &&
-		record_sequence(copy.record.data) == place->sequence;
+	err = parked_read(bytes, check->txn, place);
+	if (!err)
+		err = parked_get(&copy, buffer_slice(bytes));
+	if (!err)
+		err = record_check(copy.record);
+	if (!err && record_sequence(copy.record.data) != place->sequence)
+		err = ERR_CORRUPT;
+	return err;
 }
 
-static void check_copy(struct check *check, const struct parked_place *place, uint64_t position)
+static int check_copy(struct check *check, const struct parked_place *place, uint64_t position)
 {
-	if (!is_sound(check, place) && !check->is_damaged[TREE_CONSUMERS])
+	int err = read_copy(check, place);
+
+	if (err && err != ERR_CORRUPT)
+		return err;
+	if (err && !check->is_damaged[TREE_CONSUMERS])
 		problem(check, 43, "is not the beginning of a complete parked record");
 	if (place->sequence > position)
 		problem(check, 43, "is parked, but follows the position %llu",
 			(unsigned long long)position);
+	return 0;
 }
 
-static void check_mark(struct check *check, const struct parked_place *place)
+static int check_mark(struct check *check, const struct parked_place *place)
 {
 	uint8_t key[PARKED_KEY];
 	struct slice value;
 	size_t len = parked_set_key(key, CONSUMER_PARKED, place, 0);
+	int err = txn_get(check->txn, TREE_CONSUMERS, slice_of(key, len), &value);
 
-	if (txn_get(check->txn, TREE_CONSUMERS, slice_of(key, len), &value) == END &&
-			!check->is_damaged[TREE_CONSUMERS])
+	if (err == END && !check->is_damaged[TREE_CONSUMERS])
 		problem(check, 43, "marks a record that is not parked");
+	return err == END || err == ERR_CORRUPT ? 0 : err;
 }
 
 int check_parked_row(struct check *check, struct slice key, struct slice payload)
@@ -77,15 +89,13 @@ int check_parked_row(struct check *check, struct slice key, struct slice payload
 	}
 	if (key.data[0] == CONSUMER_REPLAY) {
 		replays->a--;
-		check_mark(check, &place);
-		return 0;
+		return check_mark(check, &place);
 	}
 	parked->b -= payload.len;
-	if (part == 0) {
-		parked->a--;
-		check_copy(check, &place, replays->b);
-	}
-	return 0;
+	if (part > 0)
+		return 0;
+	parked->a--;
+	return check_copy(check, &place, replays->b);
 }
 
 void check_parked_counts(struct check *check, uint64_t consumer)

@@ -137,6 +137,7 @@ end
 ---@field package tables table<string, tidetable.TransactionTable>  tables in use, by name
 ---@field package ended boolean
 ---@field package cancelled tidetable.error|false
+---@field package delivery tidetable.Delivery|false  of the handler whose transaction it is
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"

@@ -79,10 +79,10 @@ local function next_delivery(worker)
     if not delivery or #delivery.all > 0 then
       return delivery, err
     end
-    local ok, code
-    ok, err, code = worker:pass(delivery, math.huge)
-    if not ok then
-      return nil, err, code
+    local passed
+    passed, err = worker:pass(delivery, math.huge)
+    if passed == nil then
+      return nil, err
     end
   end
 end

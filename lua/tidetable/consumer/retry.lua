@@ -108,8 +108,11 @@ function retries.give_up(worker, delivery, seconds)
   for i, record in ipairs(delivery.all) do
     delivery.parked[i] = { record = record, reason = text, attempts = worker.attempts }
   end
-  local ok, err, code = worker:pass(delivery, seconds, true)
-  return ok and #delivery.all or nil, err, code
+  local passed, err, code = worker:pass(delivery, seconds, true)
+  if passed == nil then
+    return nil, err, code
+  end
+  return passed and #delivery.all or 0
 end
 
 --- Keeps a parked record that was delivered again and has failed. Returns 0; BATCH_FAILED if it

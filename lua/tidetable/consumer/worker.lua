@@ -390,9 +390,9 @@ function Worker:handle(handler, seconds)
     end
     return 0
   elseif #delivery.all == 0 then
-    local ok
-    ok, err, code = self:pass(delivery, seconds)
-    if not ok then
+    local passed
+    passed, err, code = self:pass(delivery, seconds)
+    if passed == nil then
       return nil, err, code
     end
     return self:handle(handler, seconds)
@@ -435,18 +435,23 @@ function Worker:has_recovered(code)
   return code == "LEASE_LOST" or code == "PARKED_CHANGED"
 end
 
---- Commits a delivery without a handler (attempts.pass). Returns true, also if the delivery must be
---- read again or, within `seconds`, is passed later; nil, err, code on failure.
+--- Commits a delivery without a handler (attempts.pass). Returns true; false if it must be read
+--- again or, within `seconds`, is passed later; nil, err, code on failure.
 ---@param delivery tidetable.Delivery
 ---@param seconds number
 ---@param gives_up boolean|nil
----@return true|nil, tidetable.error|nil err, tidetable.code|nil code
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Worker:pass(delivery, seconds, gives_up)
   local ok, err, code = attempts.pass(self, delivery, gives_up)
-  if ok or self:has_recovered(code) then
+  if ok then
     return true
+  elseif self:has_recovered(code) then
+    return false
   elseif seconds > 0 and attempts.temporary[code] then
-    return self:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
+    ok, err, code = self:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
+    if ok then
+      return false
+    end
   end
   return nil, err, code
 end
