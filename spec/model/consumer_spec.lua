@@ -92,13 +92,31 @@ local function fail(records)
   return { batch_item_failures = { one_of(records).sequence_number } }
 end
 
+--- Notes a record that is delivered before an earlier one of its key that is not settled and not in
+--- the same batch. An error in the handler would pass for one of its failures.
+function World:check_order(records)
+  local delivered = {}
+  for _, record in ipairs(records) do
+    local key, n = record.keys.id, record.new_image.n
+    for i = 1, n - 1 do
+      if not self.settled[key][i] and not delivered[key .. i] then
+        self.violation = ("%s%d is delivered before %s%d"):format(key, n, key, i)
+      end
+    end
+    if self.settled[key][n] or record.attempt < 1 then
+      self.violation = ("%s%d is delivered, attempt %d"):format(key, n, record.attempt)
+    end
+    delivered[key .. n] = true
+  end
+end
+
 --- Returns a handler that fails with this percentage, and notes in self.pending what it handles.
 function World:handler(percent)
   return function(records, tx)
     self.pending = nil
+    self:check_order(records)
     local pending, effects = {}, tx:table "effects"
     for _, record in ipairs(records) do
-      assert(record.attempt >= 1)
       local key, n = record.keys.id, record.new_image.n
       if chance(percent // 3) then
         tx:park(record, "parked")
@@ -124,6 +142,7 @@ function World:step(percent)
     self.handled = self.handled + handled
   end
   self:settle_dead()
+  assert(not self.violation, self.violation)
   assert(count or err.code == "BATCH_FAILED", tostring(err))
   return count
 end
