@@ -78,6 +78,26 @@ static int record_item(lua_State *L)
 	return 1;
 }
 
+/* Pushes 64 bits of an item as an integer, which needs no memory. */
+static void push_hash(lua_State *L, const uint8_t item[PARKED_ITEM_BYTES])
+{
+	lua_pushinteger(L, (lua_Integer)get_u64(item + 4));
+}
+
+/* record_hash(record, db) -> 64 bits of record_item, an integer */
+static int record_hash(lua_State *L)
+{
+	const struct database *database = check_database(L, 2);
+	uint8_t bytes[PARKED_PLACE_BYTES];
+	struct parked_place place;
+
+	check_record_handle(L);
+	find_place(L, database, &place);
+	parked_set_place(bytes, &place);
+	push_hash(L, bytes);
+	return 1;
+}
+
 /* set_attempt(record, number of the delivery) */
 static int set_attempt(lua_State *L)
 {
@@ -356,8 +376,8 @@ static int parked_replays(lua_State *L)
 	return 1;
 }
 
-/* parked_items(db, consumer id) -> set of the keys that have parked records (as record_item returns
- * them), parked version; or nil, err, code */
+/* parked_items(db, consumer id) -> set of the keys that have parked records, each as record_item
+ * and as record_hash return it, parked version; or nil, err, code */
 static int parked_items(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -368,9 +388,12 @@ static int parked_items(lua_State *L)
 	check_database(L, 1);
 	if (tide_parked_items(database->tide, consumer, items, &version, &failure))
 		return return_failure(L, &failure);
-	lua_createtable(L, 0, (int)(items->len / PARKED_ITEM_BYTES));
+	lua_createtable(L, 0, (int)(2 * (items->len / PARKED_ITEM_BYTES)));
 	for (size_t at = 0; at < items->len; at += PARKED_ITEM_BYTES) {
 		lua_pushlstring(L, (const char *)items->data + at, PARKED_ITEM_BYTES);
+		lua_pushboolean(L, 1);
+		lua_rawset(L, -3);
+		push_hash(L, items->data + at);
 		lua_pushboolean(L, 1);
 		lua_rawset(L, -3);
 	}
@@ -382,6 +405,7 @@ void open_parked(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "record_item", record_item },
+		{ "record_hash", record_hash },
 		{ "set_attempt", set_attempt },
 		{ "record_images", record_images },
 		{ "park", park },

@@ -26,7 +26,7 @@ local TEXT_MAX = 1024
 ---@field parked tidetable.ParkedInHandler[]  what tx:park has parked in this run
 ---@field is_parked table<tidetable.Record, true>
 ---@field changes integer             changes of the parked version by its commit
----@field added string[]              keys that have parked records after its commit
+---@field added tidetable.Record[]    records that its commit has parked
 ---@field is_broken boolean|nil       parked records or dead letters could not be stored
 
 ---@class tidetable.ParkedInHandler

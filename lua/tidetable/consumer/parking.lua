@@ -34,6 +34,13 @@ local function parked_keys(worker)
   return worker.parked_keys
 end
 
+--- Returns true if the key of a record has parked records. Most keys have none, and their hash is
+--- not in the set; it is an integer, for which no memory is allocated.
+local function is_parked(worker, keys, record)
+  local database = worker.database.core
+  return keys[core.record_hash(record, database)] and keys[core.record_item(record, database)]
+end
+
 --- Returns the delivery of a batch of live records; or nil, err, code.
 ---@param worker tidetable.Worker
 ---@param batch tidetable.Record[]
@@ -48,8 +55,7 @@ function parking.divide(worker, batch)
   end
   local live, queued = {}, {}
   for _, record in ipairs(batch) do
-    local is_queued = keys[core.record_item(record, worker.database.core)]
-    local part = is_queued and queued or live
+    local part = is_parked(worker, keys, record) and queued or live
     part[#part + 1] = record
   end
   local delivery = deliveries.new(worker.database, live, to, worker.parked_version)
@@ -102,7 +108,7 @@ local function park(worker, delivery, each)
     each.reason, settings.max_parked, settings.max_parked_bytes)
   if ok then
     delivery.changes = delivery.changes + 1
-    delivery.added[delivery.changes] = core.record_item(each.record, worker.database.core)
+    delivery.added[delivery.changes] = each.record
   elseif code == "PARKED_FULL" and settings.dead_letter then
     return dead_letters.put(worker, each)
   end
@@ -198,8 +204,10 @@ function parking.committed(worker, delivery)
     return
   end
   worker.parked_keys = worker.parked_keys or {}
-  for _, item in ipairs(delivery.added) do
-    worker.parked_keys[item] = true
+  local database = worker.database.core
+  for _, record in ipairs(delivery.added) do
+    worker.parked_keys[core.record_item(record, database)] = true
+    worker.parked_keys[core.record_hash(record, database)] = true
   end
 end
 

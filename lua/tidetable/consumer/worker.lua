@@ -50,7 +50,7 @@ local CLOCK_INTERVAL = 0.01
 ---@field replays integer         those that are to be delivered again
 ---@field replay_limit integer|nil  maximum number of records in the next batch of these
 ---@field parked_version integer
----@field parked_keys table<string, true>|nil  keys that have parked records; nil: not read
+---@field parked_keys table<string|integer, true>|nil  keys that have parked records; nil: unknown
 ---@field is_gone table|nil       error of the stream: only parked records can be delivered
 ---@field verified_at number      time of the last test of the consumer
 ---@field is_verified boolean     it was tested since the last call of next
