@@ -8,6 +8,9 @@
 #define TIDE_CONSUMER_H
 
 #include "codec/consumer.h"
+#include "codec/key.h"
+#include "codec/parked.h"
+#include "codec/record.h"
 #include "tide.h"
 
 struct tide_consumer_spec {
@@ -29,16 +32,17 @@ struct tide_consumer {
 /* These functions create, change and delete consumers, each in a transaction of its own. They
  * return BUSY, NESTED (in a transaction), READ_ONLY, FULL, DISK_FULL, UNKNOWN_OUTCOME and the
  * errors of table/consume.h. tide_move_consumer sets the position and takes the consumer from its
- * owner. */
+ * owner. If *is_done is false, a step was committed, and the caller calls it again. */
 int tide_create_consumer(struct tide *tide, const struct tide_consumer_spec *spec,
 	struct failure *failure);
-int tide_delete_consumer(struct tide *tide, struct slice name, struct failure *failure);
+int tide_delete_consumer(struct tide *tide, struct slice name, bool discards, bool *is_done,
+	struct failure *failure);
 int tide_pause_consumer(struct tide *tide, struct slice name, bool is_paused,
 	struct failure *failure);
 int tide_set_consumer(struct tide *tide, struct slice name, struct slice settings,
 	struct failure *failure);
 int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from, uint64_t at,
-	struct failure *failure);
+	bool discards, bool *is_done, struct failure *failure);
 
 /* Makes a consumer read other streams (table/consume.h), in a transaction of its own. */
 int tide_renew_consumer(struct tide *tide, struct slice name, uint64_t id, uint64_t epoch,
@@ -61,6 +65,12 @@ int tide_consumer_feed(struct tide_feed **feed, struct tide *tide, uint64_t cons
  * part of an owner. It is valid until tide_close. */
 const uint8_t *tide_opening(const struct tide *tide);
 
+/* A batch in a handler. */
+struct tide_batch_in_hand {
+	uint32_t records;            /* 0: none */
+	uint64_t last;               /* sequence number of its last record */
+};
+
 /* A worker that is running, and is alive for others while it beats (os/worker_slots.h). number: its
  * number in this opening, from 1. *slot identifies the place, and is never 0. Returns LIMIT. The
  * other functions do nothing if slot is 0. Entering and leaving a handler are beats. */
@@ -68,24 +78,29 @@ int tide_worker_join(struct tide *tide, uint32_t number, uint64_t consumer, uint
 	struct failure *failure);
 void tide_worker_leave(struct tide *tide, uint64_t slot);
 void tide_worker_beat(struct tide *tide, uint64_t slot);
-void tide_worker_enter_handler(struct tide *tide, uint64_t slot);
+void tide_worker_enter_handler(struct tide *tide, uint64_t slot,
+	const struct tide_batch_in_hand *batch);
 void tide_worker_leave_handler(struct tide *tide, uint64_t slot);
 
 /* Returns false if the owner of a consumer has left, its process has ended, it has not beaten for
- * lease_ms, or it has been in a handler for handler_limit_ms. */
+ * lease_ms, or it has been in a handler for handler_limit_ms. Then sets *batch to the batch in
+ * whose handler it ended, if it did and no stop of it was noted. */
 bool tide_worker_is_alive(const struct tide *tide, const struct shard_owner *owner,
-	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms);
+	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms,
+	struct tide_batch_in_hand *batch);
 
 /* Makes a worker the owner if the epoch is still `seen`, in a transaction of its own, and sets
- * *progress. tide_leave_consumer makes the consumer have no owner. Both return CONSUMER_GONE,
- * LEASE_LOST, and the errors of a transaction. */
+ * *progress. death: the batch in whose handler the former owner ended. tide_leave_consumer makes
+ * the consumer have no owner. Both return CONSUMER_GONE, LEASE_LOST, and the errors of a
+ * transaction. */
 int tide_join_consumer(struct tide *tide, uint64_t id, uint64_t seen,
-	const struct shard_owner *owner, struct progress_row *progress, struct failure *failure);
+	const struct shard_owner *owner, const struct tide_batch_in_hand *death,
+	struct progress_row *progress, struct failure *failure);
 int tide_leave_consumer(struct tide *tide, uint64_t id, uint64_t epoch,
 	struct failure *failure);
 
 /* Moves the position in the open transaction. tide_pass_consumer does the same in a transaction of
- * its own, for records that were left out (batch->records is 0), and tide_fail_consumer counts a
+ * its own, for records that were left out (batch->is_left_out), and tide_fail_consumer counts a
  * failed attempt in one (table/consume.h). */
 int tide_advance_consumer(struct tide *tide, const struct consume_batch *batch,
 	struct failure *failure);
@@ -93,5 +108,52 @@ int tide_pass_consumer(struct tide *tide, const struct consume_batch *batch,
 	struct failure *failure);
 int tide_fail_consumer(struct tide *tide, const struct consume_batch *batch,
 	uint32_t largest_batch, struct failure *failure);
+
+/* --- parked records (table/park.h) --- */
+
+/* Writes table id and hash of the partition key of a record, which is in memory. Returns CORRUPT.
+ * */
+int tide_parked_item(const struct tide *tide, uint32_t table, const struct key_schema *schema,
+	const struct record *record, uint8_t item[PARKED_ITEM_BYTES]);
+
+/* Functions of a batch, in the open transaction. */
+int tide_park(struct tide *tide, const struct parked_place *place, struct parked_copy *copy,
+	uint64_t max_records, uint64_t max_bytes, struct failure *failure);
+int tide_verify_parked(struct tide *tide, uint64_t consumer, uint64_t epoch, uint64_t version,
+	struct failure *failure);
+int tide_parked_handled(struct tide *tide, const struct parked_place *place,
+	struct failure *failure);
+int tide_parked_failed(struct tide *tide, const struct parked_place *place, struct slice error,
+	struct failure *failure);
+int tide_count_dead_letter(struct tide *tide, uint64_t consumer, struct failure *failure);
+
+/* Sets the number of bytes that the open transaction has written, which is limited, and returns the
+ * former one. Dead letters do not count. */
+uint64_t tide_set_written_bytes(struct tide *tide, uint64_t bytes);
+
+/* Parked records of a consumer: all, or those of a table or of a key. A key with other than one
+ * attribute is VALIDATION. */
+struct tide_parked_scope {
+	struct slice table_name;     /* empty: of all tables */
+	struct slice key;            /* a map with the partition key only; empty: of all keys */
+};
+
+/* A command, in steps of one transaction each. It continues at *place until *is_done. */
+enum tide_parked_command { TIDE_REPLAY, TIDE_DISCARD };
+int tide_change_parked(struct tide *tide, struct slice name, enum tide_parked_command command,
+	const struct tide_parked_scope *scope, uint64_t limit, struct parked_place *place,
+	uint64_t *count, bool *is_done, struct failure *failure);
+
+/* Appends up to `limit` records to page, and stops after a megabyte: for each its place, u8 1 if it
+ * is to be delivered again, the copy (counted). Continues after *place and moves it; END after the
+ * last record. tide_parked_replays appends only those that are to be delivered again. */
+int tide_parked_page(struct tide *tide, struct slice name, const struct tide_parked_scope *scope,
+	uint32_t limit, struct parked_place *place, struct buffer *page, struct failure *failure);
+int tide_parked_replays(struct tide *tide, uint64_t consumer, uint32_t limit, struct buffer *page,
+	struct failure *failure);
+
+/* Appends table id and hash of each key that has parked records, and sets *version. */
+int tide_parked_items(struct tide *tide, uint64_t consumer, struct buffer *items,
+	uint64_t *version, struct failure *failure);
 
 #endif

@@ -21,12 +21,13 @@ int tide_create_consumer(struct tide *tide, const struct tide_consumer_spec *spe
 		failure), failure);
 }
 
-int tide_delete_consumer(struct tide *tide, struct slice name, struct failure *failure)
+int tide_delete_consumer(struct tide *tide, struct slice name, bool discards, bool *is_done,
+	struct failure *failure)
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : tide_end(tide, consume_delete(&tide->transaction, name, failure),
-		failure);
+	return err ? err : tide_end(tide, consume_delete(&tide->transaction, name, discards,
+		is_done, failure), failure);
 }
 
 int tide_pause_consumer(struct tide *tide, struct slice name, bool is_paused,
@@ -48,12 +49,13 @@ int tide_set_consumer(struct tide *tide, struct slice name, struct slice setting
 }
 
 int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from, uint64_t at,
-	struct failure *failure)
+	bool discards, bool *is_done, struct failure *failure)
 {
+	struct consume_target to = { tide_position(from, at), discards };
 	int err = tide_begin(tide, failure);
 
-	return err ? err : tide_end(tide, consume_move(&tide->transaction, name,
-		tide_position(from, at), failure), failure);
+	return err ? err : tide_end(tide, consume_move(&tide->transaction, name, &to, is_done,
+		failure), failure);
 }
 
 int tide_renew_consumer(struct tide *tide, struct slice name, uint64_t id, uint64_t epoch,
@@ -71,12 +73,14 @@ const uint8_t *tide_opening(const struct tide *tide)
 }
 
 int tide_join_consumer(struct tide *tide, uint64_t id, uint64_t seen,
-	const struct shard_owner *owner, struct progress_row *progress, struct failure *failure)
+	const struct shard_owner *owner, const struct tide_batch_in_hand *death,
+	struct progress_row *progress, struct failure *failure)
 {
+	struct consume_death found = { death->records, death->last };
 	int err = tide_begin(tide, failure);
 
 	return err ? err : tide_end(tide, consume_join(&tide->transaction, id, seen, owner,
-		progress, failure), failure);
+		found.records ? &found : NULL, progress, failure), failure);
 }
 
 int tide_leave_consumer(struct tide *tide, uint64_t id, uint64_t epoch, struct failure *failure)
@@ -142,9 +146,12 @@ void tide_worker_beat(struct tide *tide, uint64_t slot)
 	worker_beat(store_shared_page(tide->store), slot);
 }
 
-void tide_worker_enter_handler(struct tide *tide, uint64_t slot)
+void tide_worker_enter_handler(struct tide *tide, uint64_t slot,
+	const struct tide_batch_in_hand *batch)
 {
-	worker_enter_handler(store_shared_page(tide->store), slot);
+	struct worker_batch in_hand = { batch->records, batch->last };
+
+	worker_enter_handler(store_shared_page(tide->store), slot, &in_hand);
 }
 
 void tide_worker_leave_handler(struct tide *tide, uint64_t slot)
@@ -153,12 +160,19 @@ void tide_worker_leave_handler(struct tide *tide, uint64_t slot)
 }
 
 bool tide_worker_is_alive(const struct tide *tide, const struct shard_owner *owner,
-	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms)
+	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms,
+	struct tide_batch_in_hand *batch)
 {
+	const struct shared_page *shared = store_shared_page(tide->store);
 	struct worker_id id = worker_of(owner);
+	struct worker_batch in_hand;
 
-	return worker_state(store_shared_page(tide->store), &id, consumer, lease_ms,
-		handler_limit_ms) == WORKER_LIVE;
+	*batch = (struct tide_batch_in_hand){ 0 };
+	if (worker_state(shared, &id, consumer, lease_ms, handler_limit_ms) == WORKER_LIVE)
+		return true;
+	if (worker_died_in_handler(shared, &id, consumer, handler_limit_ms, &in_hand))
+		*batch = (struct tide_batch_in_hand){ in_hand.records, in_hand.last };
+	return false;
 }
 
 /* --- reading --- */

@@ -91,6 +91,12 @@
 		"the handler failed") \
 	X(LOOP, -56, "LOOP", "LimitExceededException", \
 		"consumers lead to their own records again") \
+	X(PARKED, -57, "PARKED", "ResourceInUseException", \
+		"the consumer has parked records") \
+	X(PARKED_FULL, -58, "PARKED_FULL", "LimitExceededException", \
+		"the consumer may not park more records") \
+	X(PARKED_CHANGED, -59, "PARKED_CHANGED", "ResourceInUseException", \
+		"a command has changed the parked records of the consumer") \
 	/* numbers */ \
 	X(NUMBER_SYNTAX, -60, "VALIDATION", "ValidationException", \
 		"The parameter cannot be converted to a numeric value") \

@@ -14,6 +14,7 @@
 #include "check/rows.h"
 #include "check/streams.h"
 #include "codec/consumer.h"
+#include "codec/parked.h"
 #include "os/file.h"
 #include "table/expiry_index.h"
 #include "table/item_count.h"
@@ -65,6 +66,8 @@ static bool is_known_consumers(struct slice key)
 		return key.len == 11;
 	case CONSUMER_FLOOR:
 		return key.len == 13;
+	case CONSUMER_PARKED: case CONSUMER_REPLAY:
+		return key.len == (key.data[0] == CONSUMER_PARKED ? PARKED_KEY : PARKED_MARK_KEY);
 	default:
 		return false;
 	}
@@ -572,6 +575,8 @@ static void release(struct check *check)
 	u64_map_release(&check->dropped);
 	u64_map_release(&check->indexes);
 	u64_map_release(&check->consumers);
+	u64_map_release(&check->parked);
+	u64_map_release(&check->replays);
 	u64_map_release(&check->expiries);
 	u64_map_release(&check->parts);
 	u64_map_release(&check->nodes);

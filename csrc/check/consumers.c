@@ -5,9 +5,11 @@
  */
 #include "check/consumers.h"
 
+#include "check/parked.h"
 #include "check/problem.h"
 #include "check/rows.h"
 #include "codec/consumer.h"
+#include "codec/parked.h"
 #include "codec/row.h"
 
 int check_consumer_row(struct slice key, struct slice payload)
@@ -19,6 +21,8 @@ int check_consumer_row(struct slice key, struct slice payload)
 		return progress_get(&(struct progress_row){ 0 }, payload);
 	case CONSUMER_FLOOR:
 		return payload.len == 8 ? 0 : ERR_CORRUPT;
+	case CONSUMER_REPLAY:
+		return payload.len == 0 ? 0 : ERR_CORRUPT;
 	default:
 		return 0;
 	}
@@ -65,7 +69,7 @@ static int check_progress(struct check *check, struct slice key, struct slice pa
 		problem(check, 40, "begins at shard %u; the shards before it end at %llu",
 			row.first, (unsigned long long)entry->b);
 	entry->b = row.last + 1u;
-	return 0;
+	return check_parked_progress(check, get_u64(key.data + 1), &row);
 }
 
 static int check_floor(struct check *check, struct slice key)
@@ -81,7 +85,9 @@ static bool open_row(struct check *check, struct slice key, struct slice value,
 	struct slice *payload)
 {
 	static const size_t lens[] = { [CONSUMER_PROGRESS - CONSUMER_ROW] = 11,
-		[CONSUMER_FLOOR - CONSUMER_ROW] = 13 };
+		[CONSUMER_FLOOR - CONSUMER_ROW] = 13,
+		[CONSUMER_PARKED - CONSUMER_ROW] = PARKED_KEY,
+		[CONSUMER_REPLAY - CONSUMER_ROW] = PARKED_MARK_KEY };
 	size_t len = lens[key.data[0] - CONSUMER_ROW];
 
 	subject_set_row(check, TREE_CONSUMERS, key);
@@ -93,11 +99,13 @@ static int take_row(struct check *check, enum tree tree, struct slice key, struc
 	struct slice payload;
 
 	(void)tree;
-	if (key.data[0] < CONSUMER_ROW || key.data[0] > CONSUMER_FLOOR ||
+	if (key.data[0] < CONSUMER_ROW || key.data[0] > CONSUMER_REPLAY ||
 			!open_row(check, key, value, &payload))
 		return 0;
 	if (key.data[0] == CONSUMER_ROW)
 		return note_consumer(check, payload);
+	if (key.data[0] >= CONSUMER_PARKED)
+		return check_parked_row(check, key, payload);
 	return key.data[0] == CONSUMER_PROGRESS ? check_progress(check, key, payload) :
 		check_floor(check, key);
 }
@@ -114,10 +122,11 @@ static int find_missing(struct check *check, enum tree tree, struct slice key, s
 	if (key.data[0] < CONSUMER_ROW || row_open(key, value, &payload) ||
 			consumer_get(&row, payload))
 		return 0;
+	subject_set_row(check, TREE_CONSUMERS, key);
+	check_parked_counts(check, row.id);
 	entry = u64_map_find(&check->consumers, row.id);
 	if (!entry || entry->b == entry->a || check->is_damaged[TREE_CONSUMERS])
 		return 0;
-	subject_set_row(check, TREE_CONSUMERS, key);
 	problem(check, 40, "has %llu shards, and progress of %llu",
 		(unsigned long long)entry->a, (unsigned long long)entry->b);
 	return 0;

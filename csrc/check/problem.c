@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "check/rows.h"
 #include "codec/consumer.h"
+#include "codec/parked.h"
 #include "table/expiry_index.h"
 
 /* --- text --- */
@@ -378,6 +379,8 @@ static void name_index_row(struct check *check, struct slice key)
 
 static void name_consumers_row(struct check *check, struct slice key)
 {
+	struct parked_place place;
+	uint16_t part;
 	struct subject *subject = &check->subject;
 
 	if (key.len > 1 && key.data[0] == CONSUMER_ROW) {
@@ -389,6 +392,10 @@ static void name_consumers_row(struct check *check, struct slice key)
 	} else if (key.len == 13 && key.data[0] == CONSUMER_FLOOR) {
 		put_format(&subject->key, "floor of consumer %" PRIu64 " in stream %u",
 			get_u64(key.data + 1), get_u32(key.data + 9));
+	} else if (parked_get_key(&place, &part, key)) {
+		put_format(&subject->key, "%s record %" PRIu64 " of consumer %" PRIu64
+			", table %u, part %u", key.data[0] == CONSUMER_PARKED ? "parked" :
+			"marked", place.sequence, place.consumer, place.table, part);
 	} else {
 		put_bytes(&subject->key, key);
 	}

@@ -15,6 +15,8 @@
 #define CONSUMER_ROW 0x30
 #define CONSUMER_PROGRESS 0x31
 #define CONSUMER_FLOOR 0x32
+#define CONSUMER_PARKED 0x33
+#define CONSUMER_REPLAY 0x34
 
 #define CONSUMER_NAME_MAX 255
 #define CONSUMER_SOURCES_MAX 100
@@ -69,6 +71,8 @@ struct consume_batch {
 	uint64_t from;               /* position before its first record */
 	uint64_t to;                 /* position after its last record */
 	uint64_t records;
+	uint64_t parked_version;     /* that the worker knows */
+	bool is_left_out;            /* its records were left out: it is no batch of the handler */
 };
 
 /* Returns true for 1 to 255 of a-z A-Z 0-9 _ . - */

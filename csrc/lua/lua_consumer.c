@@ -52,14 +52,26 @@ static int consumer_create(lua_State *L)
 	return return_done(L, err, &failure);
 }
 
-/* consumer_delete(db, name) -> true; or nil, err, code */
+/* Returns the result of a step of a command: true if it was the last, false if not; or nil, err,
+ * code. */
+static int return_step(lua_State *L, int err, bool is_done, const struct failure *failure)
+{
+	if (err)
+		return return_failure(L, failure);
+	lua_pushboolean(L, is_done);
+	return 1;
+}
+
+/* consumer_delete(db, name, true to remove parked records) -> the same as return_step */
 static int consumer_delete(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct failure failure;
+	bool is_done = false;
+	int err = tide_delete_consumer(database->tide, check_slice(L, 2), lua_toboolean(L, 3),
+		&is_done, &failure);
 
-	return return_done(L, tide_delete_consumer(database->tide, check_slice(L, 2), &failure),
-		&failure);
+	return return_step(L, err, is_done, &failure);
 }
 
 /* consumer_pause(db, name, true to pause it, false to resume it) -> true; or nil, err, code */
@@ -85,15 +97,18 @@ static int consumer_set(lua_State *L)
 	return return_done(L, err, &failure);
 }
 
-/* consumer_move(db, name, from, at) -> true; or nil, err, code */
+/* consumer_move(db, name, from, at, true to remove the parked records after the position) -> the
+ * same as return_step */
 static int consumer_move(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	enum tide_from from = (enum tide_from)check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_TIME);
 	struct failure failure;
+	bool is_done = false;
+	int err = tide_move_consumer(database->tide, check_slice(L, 2), from,
+		(uint64_t)luaL_checkinteger(L, 4), lua_toboolean(L, 5), &is_done, &failure);
 
-	return return_done(L, tide_move_consumer(database->tide, check_slice(L, 2), from,
-		(uint64_t)luaL_checkinteger(L, 4), &failure), &failure);
+	return return_step(L, err, is_done, &failure);
 }
 
 /* consumer_renew(db, name, id, epoch, ids of its streams) -> true; or nil, err, code */
@@ -220,21 +235,27 @@ static int list_names(lua_State *L)
 
 /* --- progress --- */
 
-/* consumer_join(db, id, epoch seen, number of the worker) -> epoch, position; or nil, err, code */
+/* consumer_join(db, id, epoch seen, number of the worker, records and last sequence number of the
+ * batch in whose handler the former owner ended, 0 if it did not) -> table with the progress; or
+ * nil, err, code */
 static int consumer_join(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	uint64_t id = check_number(L, 2), seen = check_number(L, 3);
 	struct shard_owner owner = { .worker = (uint32_t)check_choice(L, 4, 1, UINT32_MAX) };
+	struct tide_batch_in_hand death = {
+		.records = (uint32_t)check_choice(L, 5, 0, UINT32_MAX), .last = check_number(L, 6),
+	};
 	struct progress_row progress;
 	struct failure failure;
 
 	memcpy(owner.opening, tide_opening(database->tide), WORKER_OPENING_BYTES);
-	if (tide_join_consumer(database->tide, id, seen, &owner, &progress, &failure))
+	if (tide_join_consumer(database->tide, id, seen, &owner, &death, &progress,
+			&failure))
 		return return_failure(L, &failure);
-	lua_pushinteger(L, (lua_Integer)progress.epoch);
-	lua_pushinteger(L, (lua_Integer)progress.position);
-	return 2;
+	lua_newtable(L);
+	set_progress(L, &progress, owner.opening);
+	return 1;
 }
 
 /* consumer_leave(db, id, epoch) -> true; or nil, err, code */
@@ -247,17 +268,17 @@ static int consumer_leave(lua_State *L)
 		check_number(L, 3), &failure), &failure);
 }
 
-/* Returns the batch of the arguments 2 to 6: id, epoch, position before it, position after it,
- * number of records. */
+/* Returns the batch of the arguments 2 to 7: id, epoch, position before it, position after it,
+ * number of records, parked version. */
 static struct consume_batch check_batch(lua_State *L)
 {
 	return (struct consume_batch){ .consumer = check_number(L, 2), .epoch = check_number(L, 3),
 		.from = check_number(L, 4), .to = check_number(L, 5),
-		.records = check_number(L, 6) };
+		.records = check_number(L, 6), .parked_version = check_number(L, 7) };
 }
 
-/* consumer_advance(db, id, epoch, from, to, records) -> true; or nil, err, code. Only in a
- * transaction. */
+/* consumer_advance(db, id, epoch, from, to, records, parked version) -> true; or nil, err, code.
+ * Only in a transaction. */
 static int consumer_advance(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -268,23 +289,26 @@ static int consumer_advance(lua_State *L)
 	return return_done(L, tide_advance_consumer(database->tide, &batch, &failure), &failure);
 }
 
-/* consumer_pass(db, id, epoch, from, to, 0) -> true; or nil, err, code */
+/* consumer_pass(db, id, epoch, from, to) -> true; or nil, err, code. For records left out. */
 static int consumer_pass(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	struct consume_batch batch = check_batch(L);
+	struct consume_batch batch = {
+		.consumer = check_number(L, 2), .epoch = check_number(L, 3),
+		.from = check_number(L, 4), .to = check_number(L, 5), .is_left_out = true,
+	};
 	struct failure failure;
 
 	return return_done(L, tide_pass_consumer(database->tide, &batch, &failure), &failure);
 }
 
-/* consumer_fail(db, id, epoch, from, to, records, size of the largest batch from now on or 0)
- * -> true; or nil, err, code */
+/* consumer_fail(db, id, epoch, from, to, records, parked version, size of the largest batch from
+ * now on or 0) -> true; or nil, err, code */
 static int consumer_fail(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct consume_batch batch = check_batch(L);
-	uint32_t largest = (uint32_t)check_choice(L, 7, 0, UINT32_MAX);
+	uint32_t largest = (uint32_t)check_choice(L, 8, 0, UINT32_MAX);
 	struct failure failure;
 
 	return return_done(L, tide_fail_consumer(database->tide, &batch, largest, &failure),
@@ -321,32 +345,41 @@ static int beat_worker(lua_State *L)
 	return 0;
 }
 
-/* worker_handles(db, slot, true when it enters its handler, false when it leaves it) */
+/* worker_handles(db, slot, number of records when it enters its handler or 0 when it leaves it,
+ * sequence number of the last record) */
 static int worker_handles(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	uint64_t slot = (uint64_t)luaL_checkinteger(L, 2);
+	struct tide_batch_in_hand batch = {
+		.records = (uint32_t)check_choice(L, 3, 0, UINT32_MAX),
+	};
 
-	if (lua_toboolean(L, 3))
-		tide_worker_enter_handler(database->tide, slot);
+	batch.last = batch.records ? (uint64_t)check_choice(L, 4, 1, INT64_MAX) : 0;
+	if (batch.records)
+		tide_worker_enter_handler(database->tide, slot, &batch);
 	else
 		tide_worker_leave_handler(database->tide, slot);
 	return 0;
 }
 
 /* worker_is_alive(db, opening, number of the worker, consumer id, lease, handler limit in seconds)
- * -> boolean */
+ * -> true; or false, number of records and last sequence number of the batch in whose handler it
+ * ended, 0 if it did not */
 static int worker_is_alive(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct slice opening = check_slice(L, 2);
+	struct tide_batch_in_hand batch;
 	struct shard_owner owner = { .worker = (uint32_t)check_choice(L, 3, 1, UINT32_MAX) };
 
 	luaL_argcheck(L, opening.len == WORKER_OPENING_BYTES, 2, "expected an opening");
 	memcpy(owner.opening, opening.data, WORKER_OPENING_BYTES);
 	lua_pushboolean(L, tide_worker_is_alive(database->tide, &owner, check_number(L, 4),
-		check_time_limit(L, 5), check_time_limit(L, 6)));
-	return 1;
+		check_time_limit(L, 5), check_time_limit(L, 6), &batch));
+	lua_pushinteger(L, batch.records);
+	lua_pushinteger(L, (lua_Integer)batch.last);
+	return 3;
 }
 
 /* wall_clock(db) -> seconds since 1970 */
@@ -361,9 +394,11 @@ static int wall_clock(lua_State *L)
 static int consumer_failure(lua_State *L)
 {
 	static const char *const names[] = { "CONSUMER_DIFFERS", "CONSUMER_GONE",
-		"SOURCE_GONE", "STREAM_GAP", "BATCH_FAILED", "LOOP", "NESTED", NULL };
+		"SOURCE_GONE", "STREAM_GAP", "BATCH_FAILED", "LOOP", "NESTED", "VALIDATION",
+		"LEASE_LOST", NULL };
 	static const int errors[] = { ERR_CONSUMER_DIFFERS, ERR_CONSUMER_GONE, ERR_SOURCE_GONE,
-		ERR_STREAM_GAP, ERR_BATCH_FAILED, ERR_LOOP, ERR_NESTED };
+		ERR_STREAM_GAP, ERR_BATCH_FAILED, ERR_LOOP, ERR_NESTED, ERR_VALIDATION,
+		ERR_LEASE_LOST };
 	int which = luaL_checkoption(L, 1, NULL, names);
 	struct failure failure;
 

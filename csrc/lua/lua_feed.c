@@ -202,12 +202,7 @@ static int push_info(lua_State *L, struct database *database, uint32_t stream,
 		return err;
 	row = *found;
 	lua_getiuservalue(L, 1, VALUE_INFOS);
-	lua_createtable(L, 1, 3);
-	set_text(L, "table_name", row.table_name);
-	set_text(L, "stream_label", row.label);
-	set_text(L, "view_type", view_name(row.view));
-	memcpy(lua_newuserdatauv(L, sizeof row.schema, 0), &row.schema, sizeof row.schema);
-	lua_rawseti(L, -2, RECORD_INFO_SCHEMA);
+	push_record_info(L, &row);
 	lua_pushvalue(L, -1);
 	lua_rawseti(L, -3, (lua_Integer)stream);
 	lua_remove(L, -2);

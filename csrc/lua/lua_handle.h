@@ -189,6 +189,7 @@ void open_timers(lua_State *L);
 void open_truncations(lua_State *L);
 void open_testing(lua_State *L);
 void open_consumers(lua_State *L);
+void open_parked(lua_State *L);
 
 /* Returns the clock at index, NULL if it is nil. The handle keeps the clock alive. */
 struct clock *opt_clock(lua_State *L, int index);
@@ -196,6 +197,12 @@ struct clock *opt_clock(lua_State *L, int index);
 /* Index of the key schema, a userdata, in the info of a record's stream. The other fields of the
  * info are fields of records, by name. */
 #define RECORD_INFO_SCHEMA 1
+
+/* Index of the stream in that info, a string: its id (u32) and its row (codec/schema.h). */
+#define RECORD_INFO_STREAM 2
+
+/* Pushes the info of the records of a stream. */
+void push_record_info(lua_State *L, const struct stream_row *row);
 
 /* Replaces the two values on top of the stack, the info of a stream and the metatable of records,
  * with a new record of len bytes. Returns the address for the bytes, which the caller copies. */

@@ -47,6 +47,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_truncations(L);
 	open_testing(L);
 	open_consumers(L);
+	open_parked(L);
 	open_json(L);
 	open_values(L);
 	lua_setfield(L, -2, "values");

@@ -9,7 +9,9 @@
 #include <lauxlib.h>
 
 #include "lua/lua_argument.h"
+#include "lua/lua_buffer.h"
 #include "lua/lua_failure.h"
+#include "lua/lua_field.h"
 #include "lua/lua_handle.h"
 #include "lua/lua_record.h"
 #include "lua/lua_value.h"
@@ -28,7 +30,7 @@ enum field {
 	FIELD_NEW_IMAGE, FIELD_CREATED_AT, FIELD_TABLE_NAME, FIELD_STREAM_LABEL,
 	FIELD_VIEW_TYPE, FIELD_TRANSACTION_ID, FIELD_TRANSACTION_POSITION,
 	FIELD_TRANSACTION_COUNT, FIELD_SIZE_BYTES, FIELD_PARTITION_HASH, FIELD_USER_IDENTITY,
-	FIELD_CONTEXT, FIELD_ORIGIN, FIELD_DEPTH,
+	FIELD_CONTEXT, FIELD_ORIGIN, FIELD_DEPTH, FIELD_ATTEMPT,
 	FIELD_COUNT,
 };
 
@@ -51,6 +53,7 @@ static const char *const field_names[FIELD_COUNT] = {
 	[FIELD_CONTEXT] = "context",
 	[FIELD_ORIGIN] = "origin",
 	[FIELD_DEPTH] = "depth",
+	[FIELD_ATTEMPT] = "attempt",
 };
 
 /* Registry key of the function that is called with the name of an unknown field. */
@@ -63,11 +66,31 @@ uint8_t *new_record(lua_State *L, size_t len)
 	handle->type = word_of(RECORD_TYPE);
 	handle->len = len;
 	handle->size = 0;
+	handle->attempt = 0;
 	memset(handle->bytes, 0, len < EMPTY_BYTES ? len : EMPTY_BYTES);
 	lua_insert(L, -3);
 	lua_setmetatable(L, -3);
 	lua_setiuservalue(L, -2, VALUE_INFO);
 	return handle->bytes;
+}
+
+void push_record_info(lua_State *L, const struct stream_row *row)
+{
+	struct buffer *stream = &new_lua_buffer(L)->bytes;
+
+	buffer_put_u32(stream, row->id);
+	stream_put(stream, row);
+	if (buffer_error(stream))
+		raise_error(L, buffer_error(stream));
+	lua_createtable(L, 2, 3);
+	set_text(L, "table_name", row->table_name);
+	set_text(L, "stream_label", row->label);
+	set_text(L, "view_type", view_name(row->view));
+	memcpy(lua_newuserdatauv(L, sizeof row->schema, 0), &row->schema, sizeof row->schema);
+	lua_rawseti(L, -2, RECORD_INFO_SCHEMA);
+	lua_pushlstring(L, (const char *)stream->data, stream->len);
+	lua_rawseti(L, -2, RECORD_INFO_STREAM);
+	lua_remove(L, -2);
 }
 
 void decode_record(lua_State *L, const struct record_handle *handle,
@@ -174,6 +197,27 @@ static void push_annotation(lua_State *L, const struct record *record, enum fiel
 		lua_pushnil(L);
 }
 
+static void push_transaction_field(lua_State *L, const struct record *record, enum field field)
+{
+	if (field == FIELD_TRANSACTION_ID)
+		lua_pushinteger(L, (lua_Integer)record->transaction);
+	else if (field == FIELD_TRANSACTION_POSITION)
+		lua_pushinteger(L, (lua_Integer)record->position + 1);
+	else
+		lua_pushinteger(L, (lua_Integer)record->count);
+}
+
+/* Pushes the attempt of the record at 1; nil if it was not delivered to a handler. */
+static void push_attempt(lua_State *L)
+{
+	const struct record_handle *handle = lua_touserdata(L, 1);
+
+	if (handle->attempt)
+		lua_pushinteger(L, handle->attempt);
+	else
+		lua_pushnil(L);
+}
+
 static void push_field(lua_State *L, const struct record *record, enum field field)
 {
 	switch (field) {
@@ -195,14 +239,8 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 	case FIELD_CREATED_AT:
 		lua_pushnumber(L, (lua_Number)record->created_ms / 1000);
 		break;
-	case FIELD_TRANSACTION_ID:
-		lua_pushinteger(L, (lua_Integer)record->transaction);
-		break;
-	case FIELD_TRANSACTION_POSITION:
-		lua_pushinteger(L, (lua_Integer)record->position + 1);
-		break;
-	case FIELD_TRANSACTION_COUNT:
-		lua_pushinteger(L, (lua_Integer)record->count);
+	case FIELD_TRANSACTION_ID: case FIELD_TRANSACTION_POSITION: case FIELD_TRANSACTION_COUNT:
+		push_transaction_field(L, record, field);
 		break;
 	case FIELD_SIZE_BYTES:
 		push_size(L, record);
@@ -212,6 +250,9 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 		break;
 	case FIELD_USER_IDENTITY:
 		push_identity(L, record);
+		break;
+	case FIELD_ATTEMPT:
+		push_attempt(L);
 		break;
 	case FIELD_TABLE_NAME: case FIELD_STREAM_LABEL: case FIELD_VIEW_TYPE:
 		push_stream_field(L, field_names[field]);

@@ -9,6 +9,7 @@ struct record_handle {
 	type_word type;
 	size_t len;
 	lua_Integer size;            /* size_bytes, once it was read; 0: not yet */
+	lua_Integer attempt;         /* number of this delivery to a handler; 0: none */
 	uint8_t bytes[];
 };
 

@@ -29,9 +29,9 @@
 /* Format number of the page. It depends on the C library, because LMDB's lock file contains
  * mutexes of the C library, so all processes must use the same C library. */
 #ifdef __GLIBC__
-#define FORMAT UINT32_C(0x00070001)
+#define FORMAT UINT32_C(0x00080001)
 #else
-#define FORMAT UINT32_C(0x00070002)
+#define FORMAT UINT32_C(0x00080002)
 #endif
 
 /* Locked byte ranges, which may be beyond the end of the file. OPENING begins at a fixed byte and
@@ -312,7 +312,7 @@ static int join(struct shared_page *shared, bool *alone, struct failure *failure
 		return err;
 	shared->joined = true;
 	lock_drop_former(shared);
-	worker_slots_release(shared);
+	worker_slots_release(shared, false);
 	return 0;
 }
 
@@ -490,7 +490,7 @@ void shared_page_close(struct shared_page *shared)
 	if (!shared)
 		return;
 	if (shared->joined && !shared->foreign) {
-		worker_slots_release(shared);
+		worker_slots_release(shared, true);
 		lock_close(shared);
 	}
 	if (shared->page)

@@ -30,7 +30,7 @@
  *     line 53   slot_lock       the slot lock (slot_lock.h), in the format of writer
  *     line 54   workers         one slot for each running worker (worker_slots.h); kept
  *                               when the page is reinitialized if it has the note of
- *                               a stop
+ *                               a stop, or if the worker died in its handler
  *     last byte                 written to notify wakeups of commits, read to
  *                               notify wakeups of unlocks: inotify reports system
  *                               calls on the file, not accesses through a mapping
@@ -79,10 +79,12 @@ struct worker_slot {
 	alignas(CACHE_LINE) _Atomic uint64_t owner;
 	_Atomic uint64_t opening[2];
 	_Atomic uint64_t consumer;
-	_Atomic uint64_t beat_us;      /* time of the last beat */
-	_Atomic uint64_t handler_us;   /* time at which it entered a handler; 0 if not in one */
+	_Atomic uint64_t beat_us;      /* time of the last beat; in a handler, of entering it */
+	_Atomic uint64_t batch_last;   /* sequence number of the last record of the batch in the
+	                                * handler; 0 if not in one */
 	_Atomic uint64_t stopping;     /* owner for which a stop was noted; 0 if none */
 	_Atomic uint32_t number;
+	_Atomic uint32_t batch_records;        /* number of records of that batch */
 };
 
 struct shared_page_layout {
@@ -162,12 +164,12 @@ void lock_close(struct shared_page *shared);
 
 /* --- worker_slots.c --- */
 
-/* Releases the slots with this process's pid: at opening those of an earlier process, at closing
- * those of this process. */
-void worker_slots_release(struct shared_page *shared);
+/* Releases the slots with this process's pid: at opening those of an earlier process, whose workers
+ * may have died in their handlers, and at closing (is_closing) those of this process. */
+void worker_slots_release(struct shared_page *shared, bool is_closing);
 
-/* Reinitializes the table. If keep_notes, released slots with the note of a stop remain. No other
- * process may have the database open. */
+/* Reinitializes the table. If keep_notes, slots with the note of a stop, and those of workers that
+ * died in their handlers, remain as released ones. No other process may have the database open. */
 void worker_slots_reset(struct shared_page_layout *page, bool keep_notes);
 
 /* --- commit_notifier.c --- */

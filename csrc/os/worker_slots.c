@@ -12,7 +12,8 @@
  * one joined during the call. So no function loops on a slot, whatever bytes the page contains.
  *
  * A released slot keeps its fields and its count. The note of a stop contains the owner word for
- * which it was made, so it is valid after the release and ends with the next use of the slot.
+ * which it was made, so it is valid after the release and ends with the next use of the slot. So
+ * does the batch of a worker that died in its handler.
  */
 #include "os/worker_slots.h"
 
@@ -42,8 +43,8 @@ struct reading {
 	uint64_t owner;
 	struct worker_id id;
 	uint64_t consumer;
-	uint64_t handler_us;
 	uint64_t beat_us;
+	struct worker_batch batch;
 	uint64_t stopping;
 };
 
@@ -105,8 +106,14 @@ static void release_dead(struct shared_page *shared)
 	}
 }
 
-/* Takes a free slot. Returns its owner word, 0 if none is free. If spare_noted, takes no slot with
- * the note of a stop. */
+/* Returns true if the fields of a released slot tell how its worker ended. */
+static bool has_traces(const struct worker_slot *slot, uint64_t owner)
+{
+	return is_noted(owner, atomic_load(&slot->stopping)) || atomic_load(&slot->batch_last);
+}
+
+/* Takes a free slot. Returns its owner word, 0 if none is free. If spare_noted, takes no slot that
+ * has_traces. */
 static uint64_t take(struct shared_page *shared, bool spare_noted)
 {
 	for (uint32_t i = 0; i < WORKER_SLOTS; i++) {
@@ -115,7 +122,7 @@ static uint64_t take(struct shared_page *shared, bool spare_noted)
 		uint64_t mine = ((old >> OWNER_TAKEN_SHIFT) + 1) << OWNER_TAKEN_SHIFT |
 			(uint64_t)i << OWNER_INDEX_SHIFT | (uint64_t)shared->pid;
 
-		if (pid_of(old) || (spare_noted && is_noted(old, atomic_load(&slot->stopping))))
+		if (pid_of(old) || (spare_noted && has_traces(slot, old)))
 			continue;
 		if (atomic_compare_exchange_strong(&slot->owner, &old, mine))
 			return mine;
@@ -137,7 +144,7 @@ static uint64_t publish(struct shared_page *shared, uint64_t owner, const struct
 	atomic_store(&slot->number, id->number);
 	atomic_store(&slot->consumer, consumer);
 	atomic_store(&slot->beat_us, shared->limits.now_us());
-	atomic_store(&slot->handler_us, 0);
+	atomic_store(&slot->batch_last, 0);
 	atomic_store(&slot->stopping, 0);
 	atomic_store(&slot->owner, owner | OWNER_COMPLETE);
 	return owner | OWNER_COMPLETE;
@@ -172,17 +179,21 @@ void worker_leave(struct shared_page *shared, uint64_t owner)
 	if (!slot)
 		return;
 	atomic_store(&slot->stopping, 0);
+	atomic_store(&slot->batch_last, 0);
 	release(slot, owner);
 }
 
-void worker_slots_release(struct shared_page *shared)
+void worker_slots_release(struct shared_page *shared, bool is_closing)
 {
 	for (uint32_t i = 0; i < WORKER_SLOTS; i++) {
 		struct worker_slot *slot = &shared->page->workers[i];
 		uint64_t owner = atomic_load(&slot->owner);
 
-		if (pid_of(owner) == shared->pid)
-			release(slot, owner);
+		if (pid_of(owner) != shared->pid)
+			continue;
+		if (is_closing)
+			atomic_store(&slot->batch_last, 0);
+		release(slot, owner);
 	}
 }
 
@@ -192,7 +203,7 @@ void worker_slots_reset(struct shared_page_layout *page, bool keep_notes)
 		struct worker_slot *slot = &page->workers[i];
 		uint64_t owner = atomic_load(&slot->owner);
 
-		if (keep_notes && is_noted(owner, atomic_load(&slot->stopping)))
+		if (keep_notes && has_traces(slot, owner))
 			atomic_store(&slot->owner, released(owner));
 		else
 			memset(slot, 0, sizeof *slot);
@@ -205,19 +216,21 @@ void worker_beat(struct shared_page *shared, uint64_t owner)
 {
 	struct worker_slot *slot = slot_of(shared, owner);
 
-	if (slot)
+	if (slot && !atomic_load(&slot->batch_last))
 		atomic_store(&slot->beat_us, shared->limits.now_us());
 }
 
-void worker_enter_handler(struct shared_page *shared, uint64_t owner)
+void worker_enter_handler(struct shared_page *shared, uint64_t owner,
+	const struct worker_batch *batch)
 {
 	struct worker_slot *slot = slot_of(shared, owner);
-	uint64_t now = shared->limits.now_us();
 
+	assert(batch->records && batch->last);
 	if (!slot)
 		return;
-	atomic_store(&slot->beat_us, now);
-	atomic_store(&slot->handler_us, now);
+	atomic_store(&slot->beat_us, shared->limits.now_us());
+	atomic_store(&slot->batch_records, batch->records);
+	atomic_store(&slot->batch_last, batch->last);
 }
 
 /* Beats first: a reader that finds no handler then finds this beat (read_slot). */
@@ -228,7 +241,7 @@ void worker_leave_handler(struct shared_page *shared, uint64_t owner)
 	if (!slot)
 		return;
 	atomic_store(&slot->beat_us, shared->limits.now_us());
-	atomic_store(&slot->handler_us, 0);
+	atomic_store(&slot->batch_last, 0);
 }
 
 /* --- reading --- */
@@ -244,7 +257,8 @@ static bool read_slot(struct reading *reading, const struct worker_slot *slot)
 	memcpy(reading->id.opening, opening, sizeof opening);
 	reading->id.number = atomic_load(&slot->number);
 	reading->consumer = atomic_load(&slot->consumer);
-	reading->handler_us = atomic_load(&slot->handler_us);
+	reading->batch.last = atomic_load(&slot->batch_last);
+	reading->batch.records = atomic_load(&slot->batch_records);
 	reading->beat_us = atomic_load(&slot->beat_us);
 	reading->stopping = atomic_load(&slot->stopping);
 	return atomic_load(&slot->owner) == reading->owner;
@@ -319,11 +333,11 @@ static enum worker_state state_of(const struct shared_page *shared, const struct
 
 	if (!is_alive(shared, pid_of(reading->owner)))
 		return WORKER_GONE;
-	if (!reading->handler_us)
+	if (!reading->batch.last)
 		return has_beaten ? WORKER_LIVE : WORKER_STOPPED;
 	if (!has_beaten && is_stopped(shared, pid_of(reading->owner)))
 		return WORKER_STOPPED;
-	return age_ms(shared, reading->handler_us) < handler_limit_ms ? WORKER_LIVE
+	return age_ms(shared, reading->beat_us) < handler_limit_ms ? WORKER_LIVE
 		: WORKER_OVERRUN;
 }
 
@@ -358,9 +372,9 @@ uint32_t worker_list(const struct shared_page *shared, uint64_t consumer,
 				.slot = reading.owner,
 				.pid = pid_of(reading.owner),
 				.beat_age_ms = age_ms(shared, reading.beat_us),
-				.handler_age_ms = reading.handler_us
-					? age_ms(shared, reading.handler_us) : 0,
-				.in_handler = reading.handler_us != 0,
+				.handler_age_ms = reading.batch.last
+					? age_ms(shared, reading.beat_us) : 0,
+				.in_handler = reading.batch.last != 0,
 				.stop_noted = is_noted(reading.owner, reading.stopping),
 			};
 		count++;
@@ -373,7 +387,25 @@ uint32_t worker_count(const struct shared_page *shared, uint64_t consumer)
 	return worker_list(shared, consumer, NULL, 0);
 }
 
-/* --- stops --- */
+/* --- ends --- */
+
+bool worker_died_in_handler(const struct shared_page *shared, const struct worker_id *id,
+	uint64_t consumer, uint64_t handler_limit_ms, struct worker_batch *batch)
+{
+	for (uint32_t i = 0; i < WORKER_SLOTS; i++) {
+		struct reading reading;
+
+		if (!read_slot(&reading, &shared->page->workers[i]) ||
+				!is_worker(&reading, id, consumer) || !reading.batch.last ||
+				!reading.batch.records ||
+				is_noted(reading.owner, reading.stopping))
+			continue;
+		*batch = reading.batch;
+		return !pid_of(reading.owner) || state_of(shared, &reading, UINT64_MAX,
+			handler_limit_ms) != WORKER_LIVE;
+	}
+	return false;
+}
 
 void worker_note_stop(struct shared_page *shared, uint64_t owner)
 {

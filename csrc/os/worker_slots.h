@@ -32,6 +32,12 @@ struct worker_id {
 	uint32_t number;                         /* number of the worker in the opening, from 1 */
 };
 
+/* A batch of records in a handler. */
+struct worker_batch {
+	uint32_t records;                        /* at least 1 */
+	uint64_t last;                           /* sequence number of the last one, at least 1 */
+};
+
 enum worker_state {
 	WORKER_GONE,       /* it has left, or its process no longer has the database open */
 	WORKER_LIVE,
@@ -58,10 +64,12 @@ int worker_join(struct shared_page *shared, const struct worker_id *id, uint64_t
 
 /* These functions do nothing if the worker no longer has the slot, if slot is 0, or in a forked
  * process. worker_leave releases the slot. A worker beats at least three times in a lease while
- * it is not in a handler. Entering and leaving a handler are beats. */
+ * it is not in a handler. Entering and leaving a handler are beats; between them worker_beat does
+ * nothing. A worker may enter a handler again without leaving it: its time limit begins again. */
 void worker_leave(struct shared_page *shared, uint64_t slot);
 void worker_beat(struct shared_page *shared, uint64_t slot);
-void worker_enter_handler(struct shared_page *shared, uint64_t slot);
+void worker_enter_handler(struct shared_page *shared, uint64_t slot,
+	const struct worker_batch *batch);
 void worker_leave_handler(struct shared_page *shared, uint64_t slot);
 
 /* These functions note that a worker, or all workers of a process, are asked to stop. They are
@@ -82,6 +90,13 @@ bool worker_stop_noted(const struct shared_page *shared, const struct worker_id 
  * without /proc), and else OVERRUN after handler_limit_ms. */
 enum worker_state worker_state(const struct shared_page *shared, const struct worker_id *id,
 	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms);
+
+/* Returns true if a worker that is not LIVE ended in its handler: its process ended there, or it is
+ * OVERRUN; and sets *batch to its batch. Returns false if a stop of the worker was noted. A process
+ * that closes the database leaves its handlers. The batch outlives the process as the note of a
+ * stop does. */
+bool worker_died_in_handler(const struct shared_page *shared, const struct worker_id *id,
+	uint64_t consumer, uint64_t handler_limit_ms, struct worker_batch *batch);
 
 /* Returns the number of a consumer's workers whose processes have the database open. worker_list
  * also stores the facts of the first max of them. */

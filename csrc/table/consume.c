@@ -49,18 +49,27 @@ static void skip_expired(struct feed *feed, uint64_t last_sequence)
 	}
 }
 
+/* Starts a zeroed feed at a start position. The caller releases it, also after an error. */
+static int start(struct feed *feed, struct transaction *transaction, struct slice streams,
+	struct position from, struct failure *failure)
+{
+	struct view_of_streams view = { transaction->txn, &transaction->catalog->streams,
+		&transaction->state, transaction->clock_ms };
+	int err = stream_set_choose(&feed->streams, streams);
+
+	err = err ? fail(failure, err) : feed_start(feed, from, &view, failure);
+	if (!err && from.kind == POSITION_TRIM_HORIZON)
+		skip_expired(feed, transaction->state.sequence);
+	return err;
+}
+
 /* Sets row->position to that of a start position, and stores the floors. */
 static int place(struct transaction *transaction, uint64_t id, struct slice streams,
 	struct position from, struct progress_row *row, struct failure *failure)
 {
-	struct view_of_streams view = { transaction->txn, &transaction->catalog->streams,
-		&transaction->state, transaction->clock_ms };
 	struct feed feed = { 0 };
-	int err = stream_set_choose(&feed.streams, streams);
+	int err = start(&feed, transaction, streams, from, failure);
 
-	err = err ? fail(failure, err) : feed_start(&feed, from, &view, failure);
-	if (!err && from.kind == POSITION_TRIM_HORIZON)
-		skip_expired(&feed, transaction->state.sequence);
 	if (!err) {
 		row->position = feed.position;
 		row->moved_ms = transaction->clock_ms;
@@ -121,13 +130,32 @@ int consume_create(struct transaction *transaction, const struct consume_spec *s
 	return err;
 }
 
-int consume_delete(struct transaction *transaction, struct slice name, struct failure *failure)
+/* Removes the parked records of a consumer after a sequence number, or refuses if `discards` is
+ * false and there are some. Sets *is_done to false if more of them follow. */
+static int clear_parked(struct transaction *transaction, struct slice name, uint64_t id,
+	uint64_t sequence, bool discards, bool *is_done, struct failure *failure)
+{
+	uint64_t count;
+	int err = park_after(transaction, id, sequence, discards, &count, is_done, failure);
+
+	if (err || discards || count == 0)
+		return err;
+	return fail_as(failure, ERR_PARKED, "consumer %.*s has %llu parked records%s; give"
+		" { discard = true } to remove them", (int)name.len, (const char *)name.data,
+		(unsigned long long)count, sequence ? " after that position" : "");
+}
+
+int consume_delete(struct transaction *transaction, struct slice name, bool discards,
+	bool *is_done, struct failure *failure)
 {
 	struct consumer_row row;
 	int err = find(&row, transaction, name, failure);
 
-	return err ? err : announced(transaction,
-		consumer_remove(transaction->txn, name, row.id), failure);
+	if (!err)
+		err = clear_parked(transaction, name, row.id, 0, discards, is_done, failure);
+	if (err || !*is_done)
+		return err;
+	return announced(transaction, consumer_remove(transaction->txn, name, row.id), failure);
 }
 
 /* Writes a consumer's row again. */
@@ -198,13 +226,33 @@ int consume_renew(struct transaction *transaction, struct slice name, uint64_t i
 	return err ? err : rewrite(transaction, name, &row, failure);
 }
 
-int consume_move(struct transaction *transaction, struct slice name, struct position to,
+/* Clears the parked records after a start position (clear_parked). */
+static int clear_after(struct transaction *transaction, struct slice name,
+	const struct consumer_row *row, const struct consume_target *to, bool *is_done,
 	struct failure *failure)
+{
+	struct feed feed = { 0 };
+	int err = start(&feed, transaction, row->streams, to->position, failure);
+
+	if (!err)
+		err = clear_parked(transaction, name, row->id, feed.position, to->discards,
+			is_done, failure);
+	feed_release(&feed);
+	return err;
+}
+
+int consume_move(struct transaction *transaction, struct slice name,
+	const struct consume_target *to, bool *is_done, struct failure *failure)
 {
 	struct consumer_row row;
 	struct progress_row progress;
 	int err = find(&row, transaction, name, failure);
 
+	if (!err)
+		err = clear_after(transaction, name, &row, to, is_done, failure);
+	if (err || !*is_done)
+		return err;
+	err = find(&row, transaction, name, failure);    /* the rows may have moved */
 	if (!err)
 		err = progress_read(&progress, transaction->txn, row.id, 0);
 	if (err)
@@ -212,7 +260,7 @@ int consume_move(struct transaction *transaction, struct slice name, struct posi
 			(int)name.len, (const char *)name.data) : fail(failure, err);
 	progress.end = slice_of(NULL, 0);        /* the next write may move it */
 	/* The streams are in the map, which the floors' rows change. */
-	err = place(transaction, row.id, row.streams, to, &progress, failure);
+	err = place(transaction, row.id, row.streams, to->position, &progress, failure);
 	if (err)
 		return err;
 	progress.epoch++;
@@ -221,16 +269,37 @@ int consume_move(struct transaction *transaction, struct slice name, struct posi
 	return announced(transaction, progress_write(transaction->txn, row.id, &progress), failure);
 }
 
+/* Limits the next batches to half the batch in which a worker died. A batch of one record has had a
+ * failed attempt. */
+static void halve(struct progress_row *row, const struct consume_death *death)
+{
+	row->largest_batch = death->records > 1 ? death->records / 2 : 1;
+	row->limit_until = death->last;
+	if (death->records == 1 && death->last > row->position) {
+		row->attempts++;
+		row->failures++;
+	}
+}
+
 int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
-	const struct shard_owner *owner, struct progress_row *row, struct failure *failure)
+	const struct shard_owner *owner, const struct consume_death *death,
+	struct progress_row *row, struct failure *failure)
 {
 	int err = hold(transaction, id, seen, row, failure);
 
+	/* Records up to the position are parked ones that were delivered again. */
+	if (!err && death && death->records == 1 && death->last <= row->position) {
+		err = park_died(transaction, id, death->last, failure);
+		if (!err)
+			err = hold(transaction, id, seen, row, failure);
+	}
 	if (err)
 		return err;
 	row->epoch++;
 	row->owner = *owner;
 	row->end = slice_of(NULL, 0);
+	if (death)
+		halve(row, death);
 	return announced(transaction, progress_write(transaction->txn, id, row), failure);
 }
 
@@ -263,12 +332,14 @@ int consume_advance(struct transaction *transaction, const struct consume_batch 
 
 	if (!err && (batch->to < batch->from || batch->to > transaction->state.sequence))
 		err = fail(failure, ERR_AHEAD);
+	if (!err && !batch->is_left_out && row.parked_version != batch->parked_version)
+		err = fail(failure, ERR_PARKED_CHANGED);
 	if (err)
 		return err;
 	row.position = batch->to;
 	row.moved_ms = transaction->clock_ms;
 	row.records += batch->records;
-	if (batch->records) {
+	if (!batch->is_left_out) {
 		row.batches++;
 		row.attempts = 0;
 	}
@@ -289,8 +360,10 @@ int consume_fail(struct transaction *transaction, const struct consume_batch *ba
 		return err;
 	row.attempts++;
 	row.failures++;
-	row.largest_batch = largest_batch;
-	row.limit_until = batch->to;
+	if (largest_batch && (!row.largest_batch || largest_batch < row.largest_batch))
+		row.largest_batch = largest_batch;
+	if (batch->to > row.limit_until)
+		row.limit_until = batch->to;
 	transaction->has_progressed = true;
 	return written(transaction, progress_write(transaction->txn, batch->consumer, &row),
 		failure);

@@ -13,6 +13,7 @@
 #define TABLE_CONSUME_H
 
 #include "stream/consumer.h"
+#include "table/park.h"
 #include "table/transaction.h"
 
 struct consume_spec {
@@ -28,8 +29,11 @@ struct consume_spec {
 int consume_create(struct transaction *transaction, const struct consume_spec *spec, uint64_t *id,
 	struct failure *failure);
 
-/* Removes a consumer. */
-int consume_delete(struct transaction *transaction, struct slice name, struct failure *failure);
+/* Removes a consumer. Returns PARKED if it has parked records and `discards` is false. Otherwise
+ * removes them, too; if they are more than a step of park.h, removes those of a step and sets
+ * *is_done to false, and the caller calls it again in another transaction. */
+int consume_delete(struct transaction *transaction, struct slice name, bool discards,
+	bool *is_done, struct failure *failure);
 
 int consume_pause(struct transaction *transaction, struct slice name, bool is_paused,
 	struct failure *failure);
@@ -43,27 +47,44 @@ int consume_set(struct transaction *transaction, struct slice name, struct slice
 int consume_renew(struct transaction *transaction, struct slice name, uint64_t id, uint64_t epoch,
 	struct slice streams, struct failure *failure);
 
-/* Sets the position and increases the epoch: a batch in hand can't commit. Returns AHEAD. */
-int consume_move(struct transaction *transaction, struct slice name, struct position to,
-	struct failure *failure);
+/* A new position. Parked records after it make consume_move return PARKED, or are removed. */
+struct consume_target {
+	struct position position;
+	bool discards;
+};
+
+/* Sets the position and increases the epoch: a batch in hand can't commit. Returns AHEAD, PARKED.
+ * *is_done is as for consume_delete. */
+int consume_move(struct transaction *transaction, struct slice name,
+	const struct consume_target *to, bool *is_done, struct failure *failure);
+
+/* The batch in which the owner died. */
+struct consume_death {
+	uint32_t records;            /* at least 1 */
+	uint64_t last;               /* sequence number of its last record */
+};
 
 /* Makes a worker the owner and increases the epoch, if the consumer still has the epoch `seen`.
- * Sets *row to the new progress. Returns CONSUMER_GONE or LEASE_LOST. */
+ * death: how the former owner ended in a handler; NULL if it did not. The next batches then have at
+ * most half the records, until the last record of that batch is passed, and a batch of one record
+ * has had a failed attempt. Sets *row to the new progress. Returns CONSUMER_GONE or LEASE_LOST. */
 int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
-	const struct shard_owner *owner, struct progress_row *row, struct failure *failure);
+	const struct shard_owner *owner, const struct consume_death *death,
+	struct progress_row *row, struct failure *failure);
 
 /* Makes the consumer have no owner. Returns CONSUMER_GONE or LEASE_LOST. */
 int consume_leave(struct transaction *transaction, uint64_t id, uint64_t epoch,
 	struct failure *failure);
 
-/* Moves the position after a batch; after records that were left out, if batch->records is 0: this
- * counts no batch, and keeps the failed attempts of the next one. Returns CONSUMER_GONE; LEASE_LOST
- * if the epoch or the position is another one. */
+/* Moves the position after a batch. If its records were left out, counts no batch, and keeps the
+ * failed attempts of the next one. Returns CONSUMER_GONE; LEASE_LOST if the epoch or the position
+ * is another one; PARKED_CHANGED if the parked version is and the records were not left out. */
 int consume_advance(struct transaction *transaction, const struct consume_batch *batch,
 	struct failure *failure);
 
 /* Counts a failed attempt of the batch, which begins at batch->from, and limits the size of the
- * next batches (0: no limit). Returns the errors of consume_advance. */
+ * next batches until batch->to is passed (0: no limit). A lower limit that was set before remains.
+ * Returns the errors of consume_advance, but not PARKED_CHANGED. */
 int consume_fail(struct transaction *transaction, const struct consume_batch *batch,
 	uint32_t largest_batch, struct failure *failure);
 

@@ -47,6 +47,9 @@
 ---| "STREAM_GAP"       # the consumer's stream was disabled
 ---| "BATCH_FAILED"     # the handler of a consumer failed
 ---| "LOOP"             # what a consumer's handler writes leads to the consumer again and again
+---| "PARKED"           # the consumer has parked records, which the command would drop
+---| "PARKED_FULL"      # the consumer may not park more records
+---| "PARKED_CHANGED"   # a command has changed the parked records; never returned to a program
 ---| "STREAM_ENDED"     # the stream is disabled or its table deleted, and all its records were read
 ---| "FILE_GONE"        # no file exists at the database's path
 ---| "FILE_REPLACED"    # another file exists at the database's path
@@ -95,6 +98,7 @@
 ---@field context table<string, any>?  of its transaction, as the writer gave it
 ---@field origin string?           of its transaction, as the writer gave it
 ---@field depth integer            consumers that lead from the first change to this one; 0: none
+---@field attempt integer?     number of the delivery to a consumer's handler: failed attempts + 1
 
 --- The records of one transaction, in one stream or in all streams.
 ---@class tidetable.RecordsOfTransaction

@@ -8,6 +8,7 @@
 
 local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
+local deliveries = require "tidetable.consumer.delivery"
 local item_operations = require "tidetable.item_operations"
 local members = require "tidetable.members"
 local merged_rows = require "tidetable.merged_rows"
@@ -379,7 +380,7 @@ end
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
-Transaction.ended, Transaction.cancelled = false, false
+Transaction.ended, Transaction.cancelled, Transaction.delivery = false, false, false
 -- The class contains each field that may be absent: members.guard searches for similar names when
 -- another one is read.
 Transaction.reads_time, Transaction.complete = false, false
@@ -452,6 +453,16 @@ function Transaction:table(name)
     error(handle.missing, 0)
   end
   return handle
+end
+
+--- Parks a record of the batch, in the handler of a consumer: it is kept in the consumer, and the
+--- later records of its key are parked behind it. Those in the batch are removed from the handler's
+--- array.
+---@param record tidetable.Record
+---@param reason any  stored as text
+function Transaction:park(record, reason)
+  self:check()
+  deliveries.park(self, record, reason)
 end
 
 options.methods(Transaction, "tx")

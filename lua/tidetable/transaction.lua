@@ -2,6 +2,7 @@
 
 local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
+local deliveries = require "tidetable.consumer.delivery"
 local item_operations = require "tidetable.item_operations"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
@@ -139,10 +140,12 @@ end
 ---@field package ended boolean
 ---@field package cancelled tidetable.error|false
 ---@field package annotation string|false|nil  as annotations.encode returns it
+---@field package delivery tidetable.Delivery|false  of the handler whose transaction it is
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
 Transaction.ended, Transaction.cancelled, Transaction.annotation = false, false, false
+Transaction.delivery = false
 
 --- Raises CLOSED if the transaction has ended.
 function Transaction:check()
@@ -182,6 +185,16 @@ function Transaction:table(name)
     self.tables[name] = handle
   end
   return handle
+end
+
+--- Parks a record of the batch, in the handler of a consumer: it is kept in the consumer, and the
+--- later records of its key are parked behind it. Those in the batch are removed from the handler's
+--- array.
+---@param record tidetable.Record
+---@param reason any  stored as text
+function Transaction:park(record, reason)
+  self:check()
+  deliveries.park(self, record, reason)
 end
 
 options.methods(Transaction, "tx")

@@ -2,7 +2,9 @@
 --
 --   make crash CYCLES=1000 SEED=n
 --
--- Every change is handled once and in the order of its item, and no worker waits forever.
+-- Every change is handled once and in the order of its item, and no worker waits forever. Those
+-- that the handler fails on are parked and handled later in the same order, or are dead letters.
+local changes = require "spec.crash.failing_changes"
 local counting = require "spec.crash.counting"
 local processes = require "spec.crash.processes"
 local system = require "system"
@@ -36,13 +38,13 @@ describe("killed workers", function()
     local totals = assert(db:create_table { name = "totals", partition_key = "id" })
     local consumer <close> = assert(db:consumer("totals", { source = "items", batch_size = 10,
       backoff = 0.01, max_attempts = 100 }))
-    local written, changes, workers, killed = {}, 0, {}, 0
+    local written, written_count, workers, killed = {}, 0, {}, 0
     for cycle = 1, CYCLES do
       while #workers < WORKERS do workers[#workers + 1] = start(cycle) end
       for _ = 1, math.random(0, 60) do
         local id = tostring(math.random(ITEMS))
         written[id] = (written[id] or 0) + 1
-        changes = changes + 1
+        written_count = written_count + 1
         assert(items:put { id = id, n = written[id] })
       end
       if cycle % 2 == 0 then system.sleep(math.random() * 0.01) end
@@ -52,7 +54,7 @@ describe("killed workers", function()
     -- The workers that are left and those that are started now handle the rest.
     workers[#workers + 1] = start(1)
     processes.wait_until(60, "the workers to handle all changes", function()
-      return consumer:describe().records == changes
+      return consumer:describe().records == written_count
     end)
     processes.kill(workers)
     assert.equal(0, consumer:step(counting.handle))
@@ -62,9 +64,85 @@ describe("killed workers", function()
       sum = sum + n
     end
     assert.equal(sum, totals:get({ id = "all" }).n, "SEED=" .. SEED)
-    assert.same({ changes, 0 }, { about.records, about.failures }, "SEED=" .. SEED)
+    assert.equal(written_count, about.records, "SEED=" .. SEED)
+    -- A worker that is killed with one record in its handler has failed.
+    assert.is_true(about.failures <= killed, "SEED=" .. SEED)
     assert.same({}, assert(db:check()).problems)
-    io.write(("consumer: %d killed, %d changes handled in %d batches\n"):format(killed, changes,
-      about.batches))
+    io.write(("consumer: %d killed, %d changes handled in %d batches\n"):format(killed,
+      written_count, about.batches))
+  end)
+
+  --- Waits until the consumer has passed all changes and nothing is to be delivered again.
+  local function wait_for(consumer, last)
+    processes.wait_until(60, "the workers to pass all changes", function()
+      local about = consumer:describe()
+      return about.position >= last and about.replays == 0
+    end)
+  end
+
+  it("park or bury every change that fails", function()
+    io.write("failing consumer: SEED=", SEED, " CYCLES=", CYCLES, "\n")
+    math.randomseed(SEED)
+    local db <close> = assert(tidetable.open(path, { durability = "none" }))
+    local items = assert(db:create_table { name = "items", partition_key = "id", stream = true })
+    for _, name in ipairs { "parks", "buries" } do
+      assert(db:create_table { name = name, partition_key = "id" })
+    end
+    assert(db:create_table { name = "dead", partition_key = "id", sort_key = { "part", "N" } })
+    local opts = { source = "items", batch_size = 10, backoff = 0,
+      max_attempts = changes.attempts.parks, on_failure = "park" }
+    local parks = assert(db:consumer("parks", opts))
+    opts.on_failure, opts.dead_letter = "dead_letter", "dead"
+    opts.max_attempts = changes.attempts.buries
+    local buries = assert(db:consumer("buries", opts))
+    local written, numbers, workers, last = {}, {}, {}, 0
+    local function launch(cycle)
+      local name = #workers % 2 == 0 and "parks" or "buries"
+      local environment = cycle % 3 == 0 and processes.in_commit(math.random(6)) or ""
+      workers[#workers + 1] = processes.start_with(environment, "failing", log, path, name)
+    end
+    for cycle = 1, CYCLES do
+      while #workers < 2 * WORKERS do launch(cycle) end
+      for _ = 1, math.random(0, 30) do
+        local id = tostring(math.random(ITEMS))
+        written[id] = (written[id] or 0) + 1
+        assert(items:put { id = id, n = written[id] })
+        last = db:last_change()
+        numbers[last] = written[id]
+      end
+      if cycle % 2 == 0 then system.sleep(math.random() * 0.01) end
+      if math.random(3) == 1 then
+        assert(parks:replay { key = { id = tostring(math.random(ITEMS)) } })
+      end
+      -- One of each consumer, so that the next ones take over both.
+      local first = 2 * math.random(WORKERS) - 1
+      processes.kill { table.remove(workers, first + 1), table.remove(workers, first) }
+    end
+    while #workers < 2 * WORKERS do launch(1) end
+    wait_for(parks, last)
+    wait_for(buries, last)
+    repeat
+      local marked = assert(parks:replay())
+      wait_for(parks, last)
+    until marked == 0
+    processes.kill(workers)
+    local dead, given_up = 0, 0
+    for item in db:table "dead":scan() do
+      assert.is_true(changes.fails(numbers[item.sequence_number]), "SEED=" .. SEED)
+      dead = dead + 1
+    end
+    for id, n in pairs(written) do
+      local parked, buried = db:table "parks":get { id = id }, db:table "buries":get { id = id }
+      local failing = 0
+      for i = 1, n do failing = failing + (changes.fails(i) and 1 or 0) end
+      given_up = given_up + failing
+      assert.same({ n, n }, { parked.n, parked.count }, "SEED=" .. SEED)
+      assert.equal(n - failing, buried and buried.count or 0, "SEED=" .. SEED)
+    end
+    assert.same({ 0, given_up, given_up }, { parks:describe().parked,
+      buries:describe().dead_letters, dead }, "SEED=" .. SEED)
+    assert.same({}, assert(db:check()).problems)
+    io.write(("failing consumer: %d dead letters, %d failures\n"):format(dead,
+      parks:describe().failures))
   end)
 end)

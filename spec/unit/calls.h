@@ -11,6 +11,8 @@
 
 #include "unit/calls_expiring.h"
 #include "unit/calls_feeds.h"
+#include "unit/calls_parking.h"
+#include "unit/calls_waiting.h"
 
 /* --- calls that change something --- */
 
@@ -528,31 +530,6 @@ static int run_check(struct tide *tide)
 	return err;
 }
 
-static int run_waiter(struct tide *tide)
-{
-	struct tide_waiter *waiter;
-	int err = tide_waiter_open(&waiter, tide, false, &failure);
-
-	if (err)
-		return err;
-	tide_waiter_sleep(waiter, 1);
-	tide_waiter_use(waiter);
-	err = tide_begin(tide, &failure);
-	tide_abort(tide);
-	tide_waiter_close(waiter);
-	return err;
-}
-
-static int run_wakeup(struct tide *tide)
-{
-	struct tide_wakeup *wakeup;
-	int err = tide_wakeup_open(&wakeup, tide, WAKEUP_COMMITS, &failure);
-
-	CHECK((err == 0) == (wakeup != NULL));
-	tide_wakeup_close(wakeup);
-	return err;
-}
-
 static const struct call calls[] = {
 	{ "create_table", run_create, true, .sign = sign_create },
 	{ "delete_table", run_delete_table, true, .sign = sign_delete_table },
@@ -570,6 +547,13 @@ static const struct call calls[] = {
 	{ "build an expiry index", run_build, true, .sign = sign_build, .in_steps = true },
 	{ "expired items", run_expired, true, .sign = sign_expired, .wait_ms = WAIT_MS },
 	{ "swept items", run_trim, true, .sign = sign_swept, .wait_ms = WAIT_MS, .in_steps = true },
+	{ "park", run_park, true, .sign = sign_park },
+	{ "replay", run_replay, true, .sign = sign_replay },
+	{ "discard", run_discard, true, .sign = sign_discard },
+	{ "a failed replay", run_failed_replay, true, .sign = sign_failed_replay },
+	{ "a handled replay", run_handled_replay, true, .sign = sign_discard },
+	{ "delete a consumer", run_delete_parks, true, .sign = sign_delete_parks },
+	{ "parked records", run_parked_reading, false, .sign = sign_nothing },
 	{ "next expiry", run_next_expiry, false, .sign = sign_nothing },
 	{ "get", run_get, false, .sign = sign_nothing },
 	{ "query", run_query, false, .sign = sign_nothing },
@@ -624,6 +608,7 @@ static void fill(void)
 	put_alone(tide, &doomed, "ann", "2", big);
 	MUST(tide_delete_table(tide, slice_of_text("gone"), &failure), failure);
 	fill_expiring(tide);
+	fill_parking(tide);
 	check_clean(tide);
 	tide_close(tide);
 }

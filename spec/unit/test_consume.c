@@ -6,6 +6,7 @@
 #include "unit/tides.h"
 
 static struct failure failure;
+static const struct tide_batch_in_hand alive;        /* no death */
 static const struct slice no_settings = { (const uint8_t *)"\0", 1 };
 
 static struct tide_consumer_spec spec(const char *name, enum tide_from from, uint64_t at)
@@ -21,6 +22,20 @@ static int try_create(struct tide *tide, const char *name, enum tide_from from, 
 
 	CHECK(!tide_in_transaction(tide));
 	return err;
+}
+
+static int delete_consumer(struct tide *tide, const char *name)
+{
+	bool is_done;
+
+	return tide_delete_consumer(tide, slice_of_text(name), false, &is_done, &failure);
+}
+
+static int move_consumer(struct tide *tide, const char *name, enum tide_from from, uint64_t at)
+{
+	bool is_done;
+
+	return tide_move_consumer(tide, slice_of_text(name), from, at, false, &is_done, &failure);
 }
 
 static struct tide_consumer described(struct tide *tide, const char *name)
@@ -53,8 +68,8 @@ static struct progress_row joined(struct tide *tide, const struct tide_consumer 
 	struct shard_owner owner = { .opening = "opening", .worker = 7 };
 	struct progress_row row;
 
-	MUST(tide_join_consumer(tide, consumer->row.id, consumer->progress.epoch, &owner, &row,
-		&failure), failure);
+	MUST(tide_join_consumer(tide, consumer->row.id, consumer->progress.epoch, &owner,
+		&alive, &row, &failure), failure);
 	return row;
 }
 
@@ -84,8 +99,8 @@ static void names_and_sizes(struct tide *tide)
 	longest[CONSUMER_NAME_MAX] = '\0';
 	CHECK_EQUAL_INT(try_create(tide, longest, TIDE_LATEST, 0), 0);
 	CHECK_EQUAL_INT(try_create(tide, longest, TIDE_LATEST, 0), ERR_IN_USE);
-	CHECK_EQUAL_INT(tide_delete_consumer(tide, slice_of_text(longest), &failure), 0);
-	CHECK_EQUAL_INT(tide_delete_consumer(tide, slice_of_text(longest), &failure),
+	CHECK_EQUAL_INT(delete_consumer(tide, longest), 0);
+	CHECK_EQUAL_INT(delete_consumer(tide, longest),
 		ERR_NOT_FOUND);
 	CHECK_EQUAL_INT(try_create(tide, "", TIDE_LATEST, 0), ERR_VALIDATION);
 	CHECK_EQUAL_INT(try_create(tide, "a b", TIDE_LATEST, 0), ERR_VALIDATION);
@@ -127,9 +142,10 @@ static void an_epoch_fences(struct tide *tide, struct tide_table *table)
 	uint64_t to = put_one(tide, table, "3");
 
 	CHECK_EQUAL_UINT(old.epoch, consumer.progress.epoch + 1);
-	CHECK_EQUAL_INT(tide_join_consumer(tide, id, consumer.progress.epoch, &other, &new,
-		&failure), ERR_LEASE_LOST);
-	CHECK_EQUAL_INT(tide_join_consumer(tide, id, old.epoch, &other, &new, &failure), 0);
+	CHECK_EQUAL_INT(tide_join_consumer(tide, id, consumer.progress.epoch, &other,
+		&alive, &new, &failure), ERR_LEASE_LOST);
+	CHECK_EQUAL_INT(tide_join_consumer(tide, id, old.epoch, &other, &alive, &new, &failure),
+		0);
 	CHECK_EQUAL_INT(advance(tide, id, old.epoch, from, to), ERR_LEASE_LOST);
 	CHECK_EQUAL_INT(advance(tide, id, new.epoch, from, to), 0);
 	CHECK_EQUAL_INT(advance(tide, id, new.epoch, from, to), ERR_LEASE_LOST);
@@ -150,11 +166,10 @@ static void a_move_fences(struct tide *tide, struct tide_table *table)
 	struct progress_row row = joined(tide, &consumer);
 	uint64_t to = put_one(tide, table, "4");
 
-	MUST(tide_move_consumer(tide, slice_of_text("moved"), TIDE_AFTER, from, &failure), failure);
+	MUST(move_consumer(tide, "moved", TIDE_AFTER, from), failure);
 	CHECK_EQUAL_INT(advance(tide, id, row.epoch, from, to), ERR_LEASE_LOST);
-	CHECK_EQUAL_INT(tide_move_consumer(tide, slice_of_text("moved"), TIDE_AFTER, to + 1,
-		&failure), ERR_AHEAD);
-	CHECK_EQUAL_INT(tide_move_consumer(tide, slice_of_text("none"), TIDE_LATEST, 0, &failure),
+	CHECK_EQUAL_INT(move_consumer(tide, "moved", TIDE_AFTER, to + 1), ERR_AHEAD);
+	CHECK_EQUAL_INT(move_consumer(tide, "none", TIDE_LATEST, 0),
 		ERR_NOT_FOUND);
 	CHECK_EQUAL_UINT(described(tide, "moved").progress.epoch, row.epoch + 1);
 }
@@ -167,7 +182,7 @@ static void a_deleted_consumer_is_gone(struct tide *tide)
 	struct progress_row row = joined(tide, &consumer);
 	struct tide_feed *feed;
 
-	MUST(tide_delete_consumer(tide, slice_of_text("gone"), &failure), failure);
+	MUST(delete_consumer(tide, "gone"), failure);
 	CHECK_EQUAL_INT(advance(tide, consumer.row.id, row.epoch, at, at), ERR_CONSUMER_GONE);
 	CHECK(created(tide, "gone", TIDE_LATEST, 0).row.id != consumer.row.id);
 	CHECK_EQUAL_INT(advance(tide, consumer.row.id, row.epoch, at, at), ERR_CONSUMER_GONE);
@@ -327,7 +342,7 @@ static void missing_progress_is_damage(struct tide *tide)
 	CHECK_EQUAL_INT(tide_describe_consumer(tide, slice_of_text("torn"), &other, &failure),
 		ERR_CORRUPT);
 	CHECK(strstr(failure.message, "torn"));
-	CHECK_EQUAL_INT(tide_move_consumer(tide, slice_of_text("torn"), TIDE_LATEST, 0, &failure),
+	CHECK_EQUAL_INT(move_consumer(tide, "torn", TIDE_LATEST, 0),
 		ERR_CORRUPT);
 }
 

@@ -206,7 +206,7 @@ static void call_everything(struct shared_page *shared)
 	worker_join(shared, &id, CONSUMER, &slot, &failure);
 	for (int i = 0; i < 2; i++, slot = random) {
 		worker_beat(shared, slot);
-		worker_enter_handler(shared, slot);
+		enter_handler(shared, slot);
 		worker_note_stop(shared, slot);
 		state(shared, 1);
 		stop_noted(shared, 1);

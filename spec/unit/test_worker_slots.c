@@ -84,7 +84,7 @@ static void test_long_handler(void)
 	struct shared_page *shared = open_with_test_clock();
 	uint64_t slot = join(shared, 1);
 
-	worker_enter_handler(shared, slot);
+	enter_handler(shared, slot);
 	advance(LIMIT_MS - 1);                 /* much more than a lease */
 	CHECK_EQUAL_INT(state(shared, 1), WORKER_LIVE);
 	advance(1);
@@ -93,7 +93,7 @@ static void test_long_handler(void)
 	CHECK_EQUAL_INT(state(shared, 1), WORKER_LIVE);
 	advance(LEASE_MS);
 	CHECK_EQUAL_INT(state(shared, 1), WORKER_STOPPED);
-	worker_enter_handler(shared, slot);
+	enter_handler(shared, slot);
 	CHECK_EQUAL_INT(state(shared, 1), WORKER_LIVE);
 	shared_page_close(shared);
 }
@@ -111,7 +111,7 @@ static void test_different_clocks(void)
 	test_now_us -= UINT64_C(1000) * LEASE_MS;
 	CHECK_EQUAL_INT(state(shared, 1), WORKER_STOPPED);
 	advance(LEASE_MS);
-	worker_enter_handler(shared, slot);
+	enter_handler(shared, slot);
 	test_now_us -= UINT64_C(1000) * LIMIT_MS;
 	CHECK_EQUAL_INT(state(shared, 1), WORKER_OVERRUN);
 	shared_page_close(shared);
@@ -124,7 +124,7 @@ static void test_list(void)
 	struct worker_facts facts[3] = { { .pid = 0 } };
 	struct worker_id id = id_of(2);
 
-	worker_enter_handler(shared, two);
+	enter_handler(shared, two);
 	worker_note_stop(shared, two);
 	advance(250);
 	worker_beat(shared, one);
@@ -156,6 +156,16 @@ static void test_private_page(void)
 	shared_page_close(shared);
 }
 
+/* Returns the slot with this owner word. Slots of workers that died in a handler are spared. */
+static struct worker_slot *slot_with(struct shared_page *shared, uint64_t owner)
+{
+	uint32_t i = 0;
+
+	while (atomic_load(&shared->page->workers[i].owner) != owner)
+		CHECK(++i < WORKER_SLOTS);
+	return &shared->page->workers[i];
+}
+
 /* --- several processes --- */
 
 struct joining {
@@ -172,7 +182,7 @@ static void join_workers(struct child *parent, void *context)
 		uint64_t slot = join(shared, joining->first + i);
 
 		if (joining->in_handler)
-			worker_enter_handler(shared, slot);
+			enter_handler(shared, slot);
 		if (joining->noted)
 			worker_note_stop(shared, slot);
 	}
@@ -307,7 +317,7 @@ static void test_state_in_proc(void)
 	struct shared_page *shared = open_with_test_clock();
 	char proc[4200], self[4300], folder[4300], file[4400], target[24];
 
-	worker_enter_handler(shared, join(shared, 1));
+	enter_handler(shared, join(shared, 1));
 	advance(LEASE_MS);
 	snprintf(proc, sizeof proc, "%s/p", check_directory());
 	snprintf(self, sizeof self, "%s/self", proc);
@@ -350,7 +360,7 @@ static void test_reused_pid(void)
 	struct child child = child_start(open_with_the_pid_of_a_dead_worker, NULL);
 	struct shared_page *shared = open_page();
 	uint64_t slot = join(shared, 1);
-	struct worker_slot *one = &shared->page->workers[0];
+	struct worker_slot *one = slot_with(shared, slot);
 
 	worker_note_stop(shared, slot);
 	slot ^= (uint64_t)getpid() ^ (uint64_t)child.pid;
@@ -375,7 +385,7 @@ static void act_after_fork(struct child *parent, void *context)
 
 	(void)parent;
 	shared_page_forget(shared);
-	worker_enter_handler(shared, slot);
+	enter_handler(shared, slot);
 	worker_leave_handler(shared, slot);
 	worker_beat(shared, slot);
 	worker_note_stop(shared, slot);
@@ -402,6 +412,74 @@ static void test_forked_child_changes_nothing(void)
 	CHECK_EQUAL_UINT(slots_in_use(shared), 1);
 	worker_leave(shared, slot);
 	CHECK_EQUAL_UINT(slots_in_use(shared), 0);
+	shared_page_close(shared);
+}
+
+/* --- deaths in a handler --- */
+
+static void die_in_handler(struct child *parent, void *context)
+{
+	struct shared_page *shared = open_page();
+	const uint32_t *number = context;
+
+	enter_handler(shared, join(shared, *number));
+	child_tell(parent);
+	child_hear(parent);
+}
+
+/* Joins as this worker in a process that is killed in its handler. */
+static void kill_in_handler(uint32_t number)
+{
+	struct child child = child_start(die_in_handler, &number);
+
+	CHECK(child_hear(&child));
+	child_kill(&child);
+}
+
+static void test_death_in_a_handler(void)
+{
+	struct shared_page *shared = open_page();
+	uint64_t slot;
+
+	kill_in_handler(1);
+	CHECK_EQUAL_INT(state(shared, 1), WORKER_GONE);
+	CHECK_EQUAL_UINT(died_with(shared, 1), 10);
+	CHECK_EQUAL_UINT(died_with(shared, 2), 0);
+	slot = join(shared, 2);
+	CHECK_EQUAL_UINT(died_with(shared, 1), 10);        /* its slot is spared */
+	enter_handler(shared, slot);
+	CHECK_EQUAL_UINT(died_with(shared, 2), 0);         /* it is alive */
+	worker_leave_handler(shared, slot);
+	worker_leave(shared, slot);
+	CHECK_EQUAL_UINT(died_with(shared, 2), 0);
+	shared_page_close(shared);
+	/* Nobody had the database open. */
+	shared = open_page();
+	CHECK_EQUAL_UINT(died_with(shared, 1), 10);
+	enter_handler(shared, join(shared, 3));
+	shared_page_close(shared);
+	shared = open_page();
+	CHECK_EQUAL_UINT(died_with(shared, 3), 0);         /* it has closed the database */
+	worker_slots_reset(shared->page, false);
+	CHECK_EQUAL_UINT(died_with(shared, 1), 0);
+	shared_page_close(shared);
+}
+
+static void test_overrun_is_a_death(void)
+{
+	struct shared_page *shared = open_with_test_clock();
+	uint64_t slot = join(shared, 4);
+
+	enter_handler(shared, slot);
+	advance(LIMIT_MS - 1);
+	worker_beat(shared, slot);                         /* not in a handler */
+	CHECK_EQUAL_UINT(died_with(shared, 4), 0);
+	advance(1);
+	CHECK_EQUAL_INT(state(shared, 4), WORKER_OVERRUN);
+	CHECK_EQUAL_UINT(died_with(shared, 4), 10);
+	worker_note_stop(shared, slot);
+	CHECK_EQUAL_UINT(died_with(shared, 4), 0);         /* it was asked to stop */
+	worker_leave(shared, slot);
 	shared_page_close(shared);
 }
 
@@ -491,6 +569,8 @@ int main(void)
 	test_join_and_leave();
 	test_worker_without_beats();
 	test_long_handler();
+	test_death_in_a_handler();
+	test_overrun_is_a_death();
 	test_different_clocks();
 	test_list();
 	test_private_page();

@@ -35,6 +35,11 @@ static inline uint64_t join(struct shared_page *shared, uint32_t number)
 	return slot;
 }
 
+static inline void enter_handler(struct shared_page *shared, uint64_t slot)
+{
+	worker_enter_handler(shared, slot, &(struct worker_batch){ 10, 500 });
+}
+
 static inline enum worker_state state(const struct shared_page *shared, uint32_t number)
 {
 	struct worker_id id = id_of(number);
@@ -47,6 +52,18 @@ static inline bool stop_noted(const struct shared_page *shared, uint32_t number)
 	struct worker_id id = id_of(number);
 
 	return worker_stop_noted(shared, &id, CONSUMER);
+}
+
+/* Returns the number of records of the batch in whose handler the worker died; 0: none. */
+static inline uint32_t died_with(const struct shared_page *shared, uint32_t number)
+{
+	struct worker_id id = id_of(number);
+	struct worker_batch batch;
+
+	if (!worker_died_in_handler(shared, &id, CONSUMER, LIMIT_MS, &batch))
+		return 0;
+	CHECK_EQUAL_UINT(batch.last, 500);
+	return batch.records;
 }
 
 static inline uint32_t slots_in_use(const struct shared_page *shared)

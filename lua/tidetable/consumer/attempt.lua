@@ -2,7 +2,9 @@
 
 local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
+local deliveries = require "tidetable.consumer.delivery"
 local optimistic = require "tidetable.optimistic"
+local parking = require "tidetable.consumer.parking"
 local responses = require "tidetable.consumer.response"
 local settings = require "tidetable.consumer.settings"
 local transactions = require "tidetable.transaction"
@@ -55,10 +57,13 @@ local function count_handlers(database, thread, change)
 end
 
 --- Returns a function that calls fn. While it runs, plain writes raise NESTED (wait.lua).
-local function as_handler(database, slot, fn)
+local function as_handler(worker, delivery, fn)
+  local database = worker.database
   return function(tx)
     local thread = coroutine.running()
-    core.worker_handles(database.core, slot, true)    -- each run has the whole limit
+    worker:mark_handling(delivery)               -- each run has the whole limit
+    deliveries.reset(delivery)
+    tx.delivery = delivery
     count_handlers(database, thread, 1)
     local _ <close> = setmetatable({}, { __close = function()
       count_handlers(database, thread, -1)
@@ -69,27 +74,41 @@ end
 
 --- Returns the annotation of what the handler writes: its origin, and a depth that is one more than
 --- the greatest of the batch.
-local function annotation_of(worker, records)
+local function annotation_of(worker, delivery)
   local origin = settings.origin(worker.settings, worker.consumer.name)
-  return annotations.encode(worker.database, { origin = origin }, records.depth + 1)
+  return annotations.encode(worker.database, { origin = origin }, delivery.depth + 1)
+end
+
+--- Notes that a delivery was committed.
+local function committed(worker, delivery)
+  if not delivery.places then
+    worker.position, worker.records, worker.attempts = delivery.to, nil, 0
+    worker.failure_text = nil
+  else
+    worker.replay_limit = nil
+  end
+  if worker.position >= worker.limit_until then
+    worker.largest = 0
+  end
+  worker.delivery = nil
+  parking.committed(worker, delivery)
 end
 
 --- Runs fn(tx), and moves the position in the same transaction. If fn returns nil or false and a
 --- second value, nothing is stored, and these are the results.
 ---@param worker tidetable.Worker
----@param records tidetable.Record[]
+---@param delivery tidetable.Delivery
 ---@param fn fun(tx: tidetable.Transaction): any
 ---@return true|nil ok, any ...  results of fn; or err, code
-function attempts.commit(worker, records, fn)
+function attempts.commit(worker, delivery, fn)
   local database, limit = worker.database, worker.settings.handler_limit
-  local from, to = worker.position, records[#records].sequence_number
-  local annotation, err, err_code = annotation_of(worker, records)
+  local annotation, err, err_code = annotation_of(worker, delivery)
   if not annotation then
     return nil, err, err_code
   end
-  fn = as_handler(database, worker.slot, fn)
+  fn = as_handler(worker, delivery, fn)
   local function advance()
-    return core.consumer_advance(database.core, worker.id, worker.epoch, from, to, #records)
+    return parking.commit(worker, delivery)
   end
   local results
   if worker.settings.mode == "optimistic" then
@@ -102,9 +121,38 @@ function attempts.commit(worker, records, fn)
   if results[1] and not succeeded(results[2], results[3]) then
     return table.unpack(results, 2, math.max(results.n, 4))      -- nothing was stored
   elseif results[1] then
-    worker.position, worker.records, worker.attempts, worker.largest = to, nil, 0, 0
+    committed(worker, delivery)
   end
   return table.unpack(results, 1, results.n)
+end
+
+--- Calls fn() in a transaction. Returns its results if they are nil, err, code; nothing is stored
+--- then.
+---@param worker tidetable.Worker
+---@param fn fun(): true|nil, tidetable.error|nil, tidetable.code|nil
+---@return true|nil ok, tidetable.error|nil err, tidetable.code|nil code
+function attempts.transact(worker, fn)
+  local ok, result, err, code = transactions.transact(worker.database, fn,
+    worker.settings.handler_limit)
+  if ok then
+    return result, err, code
+  end
+  return nil, result, err
+end
+
+--- Commits a delivery without calling a handler: all of its records are parked.
+---@param worker tidetable.Worker
+---@param delivery tidetable.Delivery
+---@param gives_up boolean|nil  its records are given up; otherwise it has only queued ones
+---@return true|nil ok, tidetable.error|nil err, tidetable.code|nil code
+function attempts.pass(worker, delivery, gives_up)
+  local ok, err, code = attempts.transact(worker, function()
+    return parking.commit(worker, delivery, gives_up)
+  end)
+  if ok then
+    committed(worker, delivery)
+  end
+  return ok, err, code
 end
 
 --- The metatable of errors of the library.
@@ -126,9 +174,9 @@ end
 
 --- Returns the handler with a partial response turned into a refusal. Notes in `outcome` whether it
 --- raised or refused, since failures of the commit are others.
-local function watched(handler, records, outcome)
+local function watched(handler, delivery, outcome)
   local function finish(result, second, ...)
-    local partial = responses.partial(result, records)
+    local partial = responses.partial(result, delivery.all)
     if partial then
       result, second = nil, partial
     end
@@ -137,7 +185,7 @@ local function watched(handler, records, outcome)
   end
   return function(tx)
     outcome.is_running, outcome.is_refused = true, false
-    local results = table.pack(finish(handler(records, tx)))
+    local results = table.pack(finish(handler(delivery.records, tx)))
     outcome.is_running = false
     return table.unpack(results, 1, results.n)
   end
@@ -147,13 +195,13 @@ end
 --- because it is no failed attempt.
 ---@param worker tidetable.Worker
 ---@param handler tidetable.Handler
----@param records tidetable.Record[]
+---@param delivery tidetable.Delivery
 ---@return boolean ok, any failure, tidetable.code|nil code
-function attempts.run(worker, handler, records)
+function attempts.run(worker, handler, delivery)
   local outcome = {}
-  local ok, result, err, code = pcall(attempts.commit, worker, records,
-    watched(handler, records, outcome))
-  worker:mark_handling(false)
+  local ok, result, err, code = pcall(attempts.commit, worker, delivery,
+    watched(handler, delivery, outcome))
+  worker:mark_handling(nil)
   if not ok and is_interrupt(result) then
     error(result, 0)
   elseif not ok and outcome.is_running then

@@ -1,8 +1,11 @@
 -- batch.lua - batches that a program takes itself: `for batch in consumer:batches() do`.
 
 local attempts = require "tidetable.consumer.attempt"
+local core = require "tidetable.core"
+local deliveries = require "tidetable.consumer.delivery"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
+local parking = require "tidetable.consumer.parking"
 
 local misuse = options.misuse
 
@@ -16,10 +19,13 @@ Batch.__index = Batch
 Batch.__name = "tidetable.batch"
 
 --- A worker that has lost its consumer joins again when the next batch is asked for.
-local function finish(worker, ok, err, code, ...)
-  worker:mark_handling(ok ~= true)
+local function finish(worker, delivery, ok, err, code, ...)
+  worker:mark_handling(ok ~= true and delivery or nil)
   if ok == nil and code == "LEASE_LOST" then
     worker:lose()
+  elseif ok == nil and code == "PARKED_CHANGED" then
+    worker:lose_delivery()
+    return core.consumer_failure("LEASE_LOST", err.message)
   end
   return ok, err, code, ...
 end
@@ -33,10 +39,11 @@ end
 function Batch:commit(fn)
   if fn ~= nil and type(fn) ~= "function" then
     misuse("commit: expected a function, got " .. type(fn))
-  elseif self.worker.records ~= self then
+  elseif not self.worker.delivery or self.worker.delivery.records ~= self then
     misuse("commit: this batch was committed or lost, or another one was asked for")
   end
-  return finish(self.worker, attempts.commit(self.worker, self, fn or function() end))
+  local worker, delivery = self.worker, self.worker.delivery
+  return finish(worker, delivery, attempts.commit(worker, delivery, fn or function() end))
 end
 
 options.methods(Batch, "batch")
@@ -64,6 +71,22 @@ end
 
 local closes_loops = has_sound_break()
 
+--- Returns the next delivery that has records for the program; nil, err on failure. Batches of
+--- queued records are passed.
+local function next_delivery(worker)
+  while true do
+    local delivery, err = worker:next(math.huge)
+    if not delivery or #delivery.all > 0 then
+      return delivery, err
+    end
+    local passed
+    passed, err = worker:pass(delivery, math.huge)
+    if passed == nil then
+      return nil, err
+    end
+  end
+end
+
 --- Returns an iterator over the batches of a worker. A batch that was not committed is delivered
 --- again. After a `break` that does not close the worker, the consumer's next call takes it over.
 ---@param worker tidetable.Worker
@@ -72,18 +95,20 @@ local closes_loops = has_sound_break()
 function batches.iterate(worker, check)
   local function iterate()
     check()
-    worker:mark_handling(false)
-    local records, err = worker:next(math.huge)
-    if not records then
+    worker:mark_handling(nil)
+    local delivery, err = next_delivery(worker)
+    if not delivery then
       worker:close()
       if err then
         error(err, 0)
       end
       return nil
     end
-    records.worker = worker
-    worker:mark_handling(true)
-    return setmetatable(records, Batch)
+    parking.count_attempts(worker, delivery)
+    deliveries.reset(delivery)
+    delivery.records.worker = worker
+    worker:mark_handling(delivery)
+    return setmetatable(delivery.records, Batch)
   end
   if closes_loops then
     return iterate, nil, nil, worker

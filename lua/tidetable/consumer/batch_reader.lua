@@ -126,15 +126,34 @@ local function wait_for_records(worker, records, deadline)
   return worker:verify()
 end
 
+--- Decides how a worker continues after the end of one of its streams. Returns false if it has to
+--- join again.
+local function after_end(worker)
+  local continues, err, code = sources.after_end(worker)
+  if continues == false then
+    worker:lose()
+  end
+  return continues, err, code
+end
+
+--- Returns the reason why a worker can't read on, as err, code: of a stream that was removed, what
+--- follows the end of a stream; nothing if the worker has to join again.
+local function reason_of(worker, err, code)
+  if code ~= "NOT_FOUND" then
+    return err, code
+  end
+  local continues, end_err, end_code = after_end(worker)
+  if continues then
+    return err, code
+  end
+  return end_err, end_code
+end
+
 --- Checks a worker that has handled all records. Returns false if it has to join again.
 local function check_end(worker)
   local continues, err, code = core.check_end(worker.reader.core, true)
-  if continues or code ~= "STREAM_ENDED" then
-    return continues, err, code
-  end
-  continues, err, code = sources.after_end(worker)
-  if continues == false then
-    worker:lose()
+  if code == "STREAM_ENDED" then
+    return after_end(worker)
   end
   return continues, err, code
 end
@@ -170,7 +189,7 @@ function batch_reader.read(worker, deadline)
   while true do
     local full, err, code = fill(worker, records)
     if full == nil then
-      return nil, err, code
+      return nil, reason_of(worker, err, code)
     elseif full == true or #records > 0 and held_back(worker, records) <= 0 then
       worker.gathered = nil
       return records
@@ -189,6 +208,8 @@ function batch_reader.read(worker, deadline)
     end
     if not owns then
       return nil, err, code
+    elseif worker.replays > 0 then
+      return nil             -- they are delivered first
     end
   end
 end

@@ -5,8 +5,10 @@
 
 local batches = require "tidetable.consumer.batch"
 local core = require "tidetable.core"
+local dead_letters = require "tidetable.consumer.dead_letter"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
+local parked = require "tidetable.consumer.parked"
 local positions = require "tidetable.stream.position"
 local settings = require "tidetable.consumer.settings"
 local sources = require "tidetable.consumer.source"
@@ -100,7 +102,14 @@ function consumers.open(database, name, opts)
     end
     ok = true
   else
-    ok, err, code = ensure(self, opts)
+    settings.check(opts)
+    ok = true
+    if opts.dead_letter then
+      ok, err, code = dead_letters.check(database, opts.dead_letter)
+    end
+    if ok then
+      ok, err, code = ensure(self, opts)
+    end
   end
   local row
   if ok then
@@ -133,6 +142,10 @@ end
 ---@field batches integer        number of batches committed
 ---@field failures integer       number of failed attempts
 ---@field gaps integer           number of times that records may have been lost
+---@field parked integer         number of parked records
+---@field parked_bytes integer   size of these
+---@field replays integer        number of these that are to be delivered again
+---@field dead_letters integer   number of records that were put into the table of dead letters
 ---@field shards integer
 ---@field created_at number
 
@@ -149,7 +162,8 @@ function Consumer:describe()
     last_sequence_number = row.last_sequence, is_paused = row.is_paused,
     has_owner = row.opening ~= nil, attempts = row.attempts, records = row.records,
     batches = row.batches, failures = row.failures, gaps = row.gaps, shards = row.shards,
-    created_at = row.created_at,
+    created_at = row.created_at, parked = row.parked, parked_bytes = row.parked_bytes,
+    replays = row.replays, dead_letters = row.dead_letters,
   }
 end
 
@@ -174,27 +188,56 @@ end
 
 --- Sets the position, also of a consumer that is running: a batch in hand can't commit any more.
 local function move(self, opts, subject)
-  opts = options.check(opts, positions.with_options {}, subject)
+  opts = options.check(opts, positions.with_options { discard = "boolean" }, subject)
   if not positions.is_given(opts) then
     misuse(subject .. ": one of the options from, at, after and time is missing")
   end
   local kind, value = positions.of(opts, subject)
-  return wait.try(self.database, core.consumer_move, self.database.core, self.name, kind, value)
+  return parked.finish(self, core.consumer_move, kind, value, opts.discard or false)
 end
 
 --- Sets the position, to an earlier or a later one. A batch in hand can't commit any more, and
---- delivery continues at the new position. Returns NOT_FOUND, AHEAD, BUSY, NESTED, READ_ONLY.
+--- delivery continues at the new position. Returns PARKED if records after that position are
+--- parked; the option `discard = true` removes these. Other errors: NOT_FOUND, AHEAD, BUSY, NESTED,
+--- READ_ONLY.
 ---@param opts tidetable.PositionOptions
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:seek(opts)
   return move(self, opts, "seek")
 end
 
---- Deletes the consumer. A worker of it ends with CONSUMER_GONE. Returns NOT_FOUND, BUSY, NESTED,
+--- Deletes the consumer. A worker of it ends with CONSUMER_GONE. Returns PARKED if records are
+--- parked; the option `discard = true` removes these. Other errors: NOT_FOUND, BUSY, NESTED,
 --- READ_ONLY.
+---@param opts { discard: boolean|nil }|nil
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
-function Consumer:delete()
-  return wait.write(self.database, core.consumer_delete, self.database.core, self.name)
+function Consumer:delete(opts)
+  opts = options.check(opts, { discard = "boolean" }, "delete")
+  return parked.finish(self, core.consumer_delete, opts.discard or false)
+end
+
+--- Returns an iterator over parked records. Those of a key are in the order of their changes.
+--- Raises NOT_FOUND if the consumer was deleted.
+---@param opts tidetable.ParkedOptions|nil
+---@return fun(): tidetable.ParkedRecord|nil
+function Consumer:parked(opts)
+  return parked.iterate(self, opts)
+end
+
+--- Makes parked records be delivered again, before further ones of their keys. Of each key the
+--- oldest ones are taken first. Returns the number of records that this call has marked. Errors:
+--- NOT_FOUND, VALIDATION (the key), BUSY, NESTED, READ_ONLY.
+---@param opts tidetable.ParkedOptions|nil
+---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
+function Consumer:replay(opts)
+  return parked.change(self, "replay", opts)
+end
+
+--- Removes parked records. Returns their number. Errors: as replay.
+---@param opts tidetable.ParkedOptions|nil
+---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
+function Consumer:discard(opts)
+  return parked.change(self, "discard", opts)
 end
 
 -- Handling -------------------------------------------------------------------
@@ -220,8 +263,8 @@ end
 --- Gives the records to the handler, batch by batch, until `stop` is called. What the handler
 --- writes through tx and the new position are one commit: effects in this file happen exactly once.
 --- If another worker handles the consumer, waits until that one ends. Returns true after stop.
---- Errors: CONSUMER_GONE, SOURCE_GONE, STREAM_GAP, TRIMMED, BATCH_FAILED, CORRUPT, and those of a
---- wait.
+--- Errors: CONSUMER_GONE, SOURCE_GONE, STREAM_GAP, TRIMMED, BATCH_FAILED, PARKED_FULL, CORRUPT, and
+--- those of a wait.
 ---@param handler tidetable.Handler
 ---@return true|nil, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:run(handler)

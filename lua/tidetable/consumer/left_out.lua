@@ -56,7 +56,7 @@ function left_out.pass(worker)
   end
   local noted = worker.left_out
   local ok, err, code = wait.try(worker.database, core.consumer_pass, worker.database.core,
-    worker.id, worker.epoch, worker.position, noted.to, 0)
+    worker.id, worker.epoch, worker.position, noted.to)
   if ok then
     worker.position, worker.left_out = noted.to, nil
   elseif code == "LEASE_LOST" then

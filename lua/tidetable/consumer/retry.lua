@@ -2,6 +2,7 @@
 
 local attempts = require "tidetable.consumer.attempt"
 local core = require "tidetable.core"
+local deliveries = require "tidetable.consumer.delivery"
 local responses = require "tidetable.consumer.response"
 local wait = require "tidetable.wait"
 
@@ -11,67 +12,140 @@ local retries = {}
 local BACKOFF_MAX = 60
 
 --- Counts a failed attempt in the file. Returns the number of attempts; 0 if the consumer was lost.
-local function count_failure(worker, records)
+local function count_failure(worker, delivery, failure)
   local count = worker.attempts + 1
+  -- A worker that takes over reads the same batch.
   local ok, err, code = wait.try(worker.database, core.consumer_fail, worker.database.core,
-    worker.id, worker.epoch, worker.position, records[#records].sequence_number, #records, 0)
+    worker.id, worker.epoch, worker.position, delivery.to, #delivery.all, delivery.version,
+    #delivery.all + #delivery.queued)
   if not ok and code == "LEASE_LOST" then
     worker:lose()
     return 0
   elseif not ok and not attempts.temporary[code] then
     return nil, err, code
   end
-  worker.attempts = count
+  worker.attempts, worker.failure_text = count, deliveries.text_of(failure)
   return count
-end
-
---- Returns the text of anything that a handler can raise.
-local function text_of(failure)
-  local ok, text = pcall(tostring, failure)
-  return ok and text or ("a %s without text"):format(type(failure))
 end
 
 local function batch_failed(worker, records, failure)
   local _, err = core.consumer_failure("BATCH_FAILED", ("consumer %s: records %d to %d: %s"):format(
     worker.consumer.name, records[1].sequence_number, records[#records].sequence_number,
-    text_of(failure)))
+    deliveries.text_of(failure)))
   err.reason = responses.is_partial(failure) and failure.response or failure
   return nil, err, "BATCH_FAILED"
 end
 
---- Makes the first records of the batch in hand the batch, and the others those that follow.
-local function divide(worker, records, count)
+--- Makes the records of the batch in hand up to the first `count` of the delivery the batch, and
+--- the others those that follow.
+local function divide(worker, delivery, count)
   local first, rest = { bytes = 0, depth = 0 }, { bytes = 0, depth = 0 }
+  local boundary = delivery.all[count + 1].sequence_number
   local function add(part, record)
     part[#part + 1], part.bytes = record, part.bytes + record.size_bytes
     part.depth = math.max(part.depth, record.depth)
   end
-  for i, record in ipairs(records) do
-    add(i <= count and first or rest, record)
+  for _, record in ipairs(worker.records) do
+    add(record.sequence_number < boundary and first or rest, record)
   end
   for _, record in ipairs(worker.gathered or {}) do
     add(rest, record)
   end
-  worker.records, worker.gathered = first, rest
+  worker.records, worker.gathered, worker.delivery = first, rest, nil
 end
 
 --- Divides a batch that failed, if that is no failed attempt: before the first record that the
 --- handler named; in halves if the batch was too big for a transaction, or the settings say so.
 ---@param worker tidetable.Worker
----@param records tidetable.Record[]
+---@param delivery tidetable.Delivery
 ---@param failure any
 ---@param code tidetable.code|nil  of the failure, if the library made it
 ---@return boolean
-function retries.was_divided(worker, records, failure, code)
-  local index = responses.is_partial(failure) and failure.index or nil
+function retries.was_divided(worker, delivery, failure, code)
+  local index, count = responses.is_partial(failure) and failure.index or nil
   if index and index > 1 then
-    divide(worker, records, index - 1)
-  elseif #records > 1 and (code == "TOO_BIG" or worker.settings.bisect) then
-    divide(worker, records, #records // 2)
+    count = index - 1
+  elseif #delivery.all > 1
+      and (code == "TOO_BIG" or worker.settings.bisect or delivery.places) then
+    count = #delivery.all // 2
   else
     return false
   end
+  if delivery.places then
+    worker.replay_limit, worker.delivery = count, nil
+  else
+    divide(worker, delivery, count)
+  end
   return true
+end
+
+-- Giving up ------------------------------------------------------------------
+
+--- Returns true if the delivery is not attempted again.
+local function is_spent(worker, delivery, count)
+  local limits, oldest = worker.settings, delivery.all[1]
+  return count >= (limits.max_attempts or math.huge) or count > 0
+    and core.wall_clock(worker.database.core) - oldest.created_at >= (limits.max_age or math.huge)
+end
+
+--- Returns true if the delivery is to be given up without a further attempt: its attempts were
+--- used up by workers that died in the handler, or by one that died before it gave up the records.
+---@param worker tidetable.Worker
+---@param delivery tidetable.Delivery
+---@return boolean
+function retries.is_used_up(worker, delivery)
+  return worker.settings.on_failure ~= "stop" and not delivery.places
+    and (#delivery.all == 1 or not worker.settings.bisect)
+    and worker.attempts >= (worker.settings.max_attempts or math.huge)
+end
+
+--- Parks the records of the delivery, or puts them into the table of dead letters. Returns the
+--- number of records passed; nil, err, code if they can't be stored.
+---@param worker tidetable.Worker
+---@param delivery tidetable.Delivery
+---@param seconds number
+---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
+function retries.give_up(worker, delivery, seconds)
+  local text = worker.failure_text or "the worker died in the handler"
+  deliveries.reset(delivery)
+  for i, record in ipairs(delivery.all) do
+    delivery.parked[i] = { record = record, reason = text, attempts = worker.attempts }
+  end
+  local passed, err, code = worker:pass(delivery, seconds, true)
+  if passed == nil then
+    return nil, err, code
+  end
+  return passed and #delivery.all or 0
+end
+
+--- Keeps a parked record that was delivered again and has failed. Returns 0; BATCH_FAILED if it
+--- must not wait.
+---@param worker tidetable.Worker
+---@param delivery tidetable.Delivery  has one record
+---@param failure any
+---@param may_wait boolean
+---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
+function retries.keep_parked(worker, delivery, failure, may_wait)
+  local database = worker.database.core
+  local ok, err, code = attempts.transact(worker, function()
+    local verified, wrong, why = core.parked_verify(database, worker.id, worker.epoch,
+      delivery.version)
+    if not verified then
+      return nil, wrong, why
+    end
+    return core.parked_failed(database, worker.id, delivery.places[1],
+      deliveries.text_of(failure))
+  end)
+  worker:lose_delivery()
+  if code == "LEASE_LOST" then
+    worker:lose()
+    return 0
+  elseif not ok and code ~= "PARKED_CHANGED" and not attempts.temporary[code] then
+    return nil, err, code
+  elseif not may_wait then
+    return batch_failed(worker, delivery.all, failure)
+  end
+  return 0
 end
 
 --- Waits before the next attempt. Returns 0, the number of records handled.
@@ -86,21 +160,30 @@ function retries.back_off(worker, count)
 end
 
 --- Counts a failed attempt and waits before the next one. Returns 0, the number of records handled;
---- BATCH_FAILED after the last attempt, or if it must not wait.
+--- after the last attempt the number of records given up, or BATCH_FAILED; BATCH_FAILED if it must
+--- not wait.
 ---@param worker tidetable.Worker
----@param records tidetable.Record[]
+---@param delivery tidetable.Delivery
 ---@param failure any  what the handler raised or returned
----@param may_wait boolean
+---@param seconds number  0: must not wait
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
-function retries.after_attempt(worker, records, failure, may_wait)
-  local count, err, code = count_failure(worker, records)
+function retries.after_attempt(worker, delivery, failure, seconds)
+  if delivery.places then
+    return retries.keep_parked(worker, delivery, failure, seconds > 0)
+  end
+  local count, err, code = count_failure(worker, delivery, failure)
   if not count then
     return nil, err, code
   elseif count == 0 then
     return 0
-  elseif not may_wait or count >= (worker.settings.max_attempts or math.huge) then
-    return batch_failed(worker, records, failure)
   end
+  local spent = is_spent(worker, delivery, count)
+  if spent and worker.settings.on_failure ~= "stop" then
+    return retries.give_up(worker, delivery, seconds)
+  elseif spent or seconds == 0 then
+    return batch_failed(worker, delivery.all, failure)
+  end
+  worker.delivery = nil          -- records that are to be delivered again come first
   return retries.back_off(worker, count)
 end
 

@@ -9,6 +9,8 @@ local options = require "tidetable.options"
 local positions = require "tidetable.stream.position"
 local sources = require "tidetable.consumer.source"
 
+local misuse = options.misuse
+
 local settings = {}
 
 --- What a consumer does with its records.
@@ -21,9 +23,20 @@ local settings = {}
 ---@field mode "optimistic"|"locked"|nil  how the handler's transaction runs; default "optimistic"
 ---@field handler_limit number|nil  seconds that a handler may take; default 60
 ---@field max_attempts integer|nil  failed attempts of a batch after which the consumer stops; nil:
----                                no limit
+---                                no limit; with another on_failure than "stop" and without max_age
+---                                the default is 10
+---@field on_failure "stop"|"park"|"dead_letter"|nil  what follows the last attempt of a record: the
+---                                consumer stops (the default); or the record is parked, and the
+---                                later ones of its key behind it; or it is put into a table
+---@field dead_letter string|nil   name of the table for "dead_letter"; for "park", of the table for
+---                                records that exceed max_parked or max_parked_bytes
+---@field max_age number|nil       seconds since the change after which a failed attempt is the last
+---@field max_parked integer|nil   maximum number of parked records; default 10,000
+---@field max_parked_bytes integer|nil  size of parked records from which on no more are parked;
+---                                default 256 MiB
 ---@field bisect boolean|nil      true: a failed batch runs again in halves, down to the record that
----                                fails; only an attempt with one record counts; default false
+---                                fails; only an attempt with one record counts; default false if
+---                                on_failure is "stop", otherwise true
 ---@field lease number|nil         seconds after which a worker that is stopped, and not in a
 ---                                handler, loses the consumer; default 10
 ---@field on_gap "stop"|"continue"|nil  what follows when the stream of a table was disabled and its
@@ -40,11 +53,26 @@ local MIB = 1024 * 1024
 
 local defaults = {
   batch_size = 100, batch_bytes = 6 * MIB, window = 0, mode = "optimistic", handler_limit = 60,
-  bisect = false, on_gap = "stop", lease = 10, backoff = 0.1, ignore_origin = false,
+  lease = 10, on_gap = "stop", backoff = 0.1, ignore_origin = false, on_failure = "stop",
+  max_parked = 10000, max_parked_bytes = 256 * MIB,
 }
 
 --- Longest origin, as in csrc/codec/annotation.h.
 local ORIGIN_MAX = 64
+
+--- Default of max_attempts if failing records are given up.
+local MAX_ATTEMPTS = 10
+
+--- Returns the default of a setting, which can depend on the others.
+local function default(opts, name)
+  local gives_up = (opts.on_failure or "stop") ~= "stop"
+  if name == "bisect" then
+    return gives_up
+  elseif name == "max_attempts" then
+    return gives_up and not opts.max_age and MAX_ATTEMPTS or nil
+  end
+  return defaults[name]
+end
 
 --- Returns the check of a number of seconds from `least` on, which can be stored.
 local function finite_seconds(least)
@@ -76,6 +104,9 @@ local known = {
   handler_limit = finite_seconds(1),
   max_attempts = options.integer_from(1),
   on_gap = options.one_of { "stop", "continue" },
+  on_failure = options.one_of { "stop", "park", "dead_letter" }, dead_letter = "string",
+  max_age = finite_seconds(0), max_parked = options.integer_from(1),
+  max_parked_bytes = options.integer_from(1),
   bisect = "boolean", lease = finite_seconds(1), backoff = finite_seconds(0),
   origin = annotations.origin, ignore_origin = ignored_origins,
 }
@@ -157,6 +188,16 @@ function settings.ignored(complete, name)
   return set
 end
 
+--- Raises an error for settings that contradict each other.
+---@param opts tidetable.ConsumerSettings
+function settings.check(opts)
+  if opts.on_failure == "dead_letter" and not opts.dead_letter then
+    misuse 'consumer: on_failure = "dead_letter" requires the option "dead_letter"'
+  elseif opts.dead_letter and (opts.on_failure or "stop") == "stop" then
+    misuse 'consumer: the option "dead_letter" requires on_failure = "dead_letter" or "park"'
+  end
+end
+
 --- Returns the map that is stored for these options and this source.
 ---@param opts tidetable.ConsumerSettings
 ---@param source string|string[]  as sources.stored returns it
@@ -164,7 +205,7 @@ end
 function settings.stored(opts, source)
   local stored = { source = source }
   for _, name in ipairs(names) do
-    if opts[name] ~= nil and opts[name] ~= defaults[name] then
+    if opts[name] ~= nil and opts[name] ~= default(opts, name) then
       stored[name] = normalized(opts[name])
     end
   end
@@ -179,7 +220,7 @@ function settings.complete(stored)
   for _, name in ipairs(names) do
     complete[name] = stored[name]
     if complete[name] == nil then
-      complete[name] = defaults[name]
+      complete[name] = default(stored, name)
     end
   end
   return complete

@@ -7,6 +7,7 @@
 local attempts = require "tidetable.consumer.attempt"
 local batch_reader = require "tidetable.consumer.batch_reader"
 local core = require "tidetable.core"
+local parking = require "tidetable.consumer.parking"
 local readers = require "tidetable.stream.reader"
 local retries = require "tidetable.consumer.retry"
 local settings = require "tidetable.consumer.settings"
@@ -27,6 +28,10 @@ local TEMPORARY_PAUSE = 0.1
 --- Seconds between two looks at a clock that replaces the process's.
 local CLOCK_INTERVAL = 0.01
 
+--- Errors of the stream that may be out of date: a command may have set the position, or parked
+--- records may be delivered again. The consumer is tested before such an error is returned.
+local may_be_answered = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true }
+
 ---@class tidetable.Worker
 ---@field consumer tidetable.Consumer
 ---@field database tidetable.Database
@@ -40,9 +45,17 @@ local CLOCK_INTERVAL = 0.01
 ---@field left_out tidetable.LeftOut|nil  records left out after the position
 ---@field reader tidetable.Reader|nil
 ---@field records tidetable.Record[]|nil  batch in hand
+---@field delivery tidetable.Delivery|nil  what the handler gets next, or has got
 ---@field gathered table|nil      records read for the next batch, while its window lasts
 ---@field attempts integer        failed attempts of the batch in hand
 ---@field largest integer         maximum number of records of a batch, because of failures; 0: none
+---@field limit_until integer     sequence number at which that limit ends
+---@field failure_text string|nil  of the last failed attempt of the batch in hand
+---@field parked integer          parked records of the consumer
+---@field replays integer         those that are to be delivered again
+---@field replay_limit integer|nil  maximum number of records in the next batch of these
+---@field parked_version integer
+---@field parked_keys table<string|integer, true>|nil  keys that have parked records; nil: unknown
 ---@field verified_at number      time of the last test of the consumer
 ---@field is_verified boolean     it was tested since the last call of next
 ---@field wakeup tidetable.Wakeup|nil  for waits that are not for records
@@ -57,8 +70,8 @@ function workers.new(consumer)
   database.worker_count = database.worker_count + 1
   return setmetatable({
     consumer = consumer, id = consumer.id, database = database, number = database.worker_count,
-    position = 0, attempts = 0, largest = 0, verified_at = 0,
-    is_verified = false,
+    position = 0, attempts = 0, largest = 0, limit_until = 0, verified_at = 0,
+    parked = 0, replays = 0, parked_version = 0, is_verified = false,
   }, Worker)
 end
 
@@ -126,7 +139,14 @@ function Worker:lose()
     self.reader:close()
   end
   self.epoch, self.reader, self.records, self.gathered = nil, nil, nil, nil
-  self.attempts, self.largest, self.left_out = 0, 0, nil
+  self.attempts, self.largest, self.limit_until = 0, 0, 0
+  self.delivery, self.parked_keys, self.replay_limit, self.failure_text = nil, nil, nil, nil
+  self.left_out = nil
+end
+
+--- Forgets the delivery and what is known of parked records, which have changed.
+function Worker:lose_delivery()
+  self.delivery, self.parked_keys, self.verified_at = nil, nil, 0
 end
 
 local function gone(self)
@@ -145,13 +165,16 @@ function Worker:describe()
   self.verified_at, self.is_verified = core.elapsed(), true
   self.settings = settings.complete(row.settings)
   self.ignored = settings.ignored(self.settings, self.consumer.name)
+  parking.note(self, row)
   return row
 end
 
---- Returns true if the owner of the consumer is another worker that is alive.
+--- Returns true if the owner of the consumer is another worker that is alive. Otherwise false,
+--- number of records and last sequence number of the batch in whose handler it ended, 0 if it did
+--- not.
 function Worker:has_rival(row)
   if not row.opening or row.is_of_this_opening and row.worker == self.number then
-    return false
+    return false, 0, 0
   end
   return core.worker_is_alive(self.database.core, row.opening, row.worker, row.id,
     self.settings.lease, self.settings.handler_limit)
@@ -176,7 +199,9 @@ function Worker:join()
   local row, err, code = self:describe()
   if not row then
     return nil, err, code
-  elseif row.is_paused or self:has_rival(row) then
+  end
+  local is_alive, records, last = self:has_rival(row)
+  if row.is_paused or is_alive then
     return false
   end
   local ok
@@ -184,24 +209,32 @@ function Worker:join()
   if not ok then
     return nil, err, code
   end
-  local epoch, position
-  epoch, position, code = wait.try(self.database, core.consumer_join, self.database.core, row.id,
-    row.epoch, self.number)
-  if not epoch then
+  local progress
+  progress, err, code = wait.try(self.database, core.consumer_join, self.database.core, row.id,
+    row.epoch, self.number, records, last)
+  if not progress then
     if code == "LEASE_LOST" then
       return false
     end
-    return nil, position, code
-  end
-  self.epoch, self.position = epoch, position
-  self.attempts, self.largest = row.attempts, row.largest_batch
-  self.reader, err, code = readers.of_consumer(self.database, row.streams, row.id,
-    self.consumer.wait or nil)
-  if not self.reader then
-    self:leave()
     return nil, err, code
   end
-  return true
+  self.epoch, self.position = progress.epoch, progress.position
+  self.attempts = progress.attempts
+  self.largest, self.limit_until = progress.largest_batch, progress.limit_until
+  parking.note(self, progress)
+  return self:open_reader(row)
+end
+
+--- Opens the reader of the source. Returns true; or nil, err, code.
+function Worker:open_reader(row)
+  local err, code
+  self.reader, err, code = readers.of_consumer(self.database, row.streams, row.id,
+    self.consumer.wait or nil)
+  if self.reader then
+    return true
+  end
+  self:leave()
+  return nil, err, code
 end
 
 --- Tests whether this worker still owns the consumer. Returns false, and has lost it, if not, or if
@@ -255,10 +288,12 @@ function Worker:__gc()
   end
 end
 
---- Notes that the program handles a batch, or that it has ended to.
-function Worker:mark_handling(is_handling)
+--- Notes that the program handles a delivery, or with nil that it has ended to.
+function Worker:mark_handling(delivery)
   if self.slot and not core.is_closed(self.database.core) then
-    core.worker_handles(self.database.core, self.slot, is_handling)
+    local all = delivery and delivery.all or {}
+    core.worker_handles(self.database.core, self.slot, #all,
+      delivery and all[#all].sequence_number or 0)
   end
 end
 
@@ -282,28 +317,52 @@ function Worker:own()
   return owns, err, code
 end
 
---- Returns the next batch, or the one in hand; nil if there is none in time or after `stop`; nil,
---- err, code on failure.
+--- Makes self.delivery the next one: parked records that are to be delivered again, or the batch in
+--- hand, or the next one. Leaves it nil if there is none until the deadline; returns err, code on
+--- failure.
+function Worker:deliver(deadline)
+  local err, code
+  if self.delivery and self.delivery.version ~= self.parked_version then
+    self.delivery = nil
+  end
+  if not self.delivery and self.replays > 0 then
+    self.delivery, err, code = parking.next_replays(self)
+  end
+  if self.delivery or err then
+    return err, code
+  elseif not self.records then
+    self.records, err, code = batch_reader.read(self, deadline)
+  end
+  if self.records then
+    self.delivery, err, code = parking.divide(self, self.records)
+  end
+  return err, code
+end
+
+--- Returns the next delivery, or the one in hand; nil if there is none in time or after `stop`;
+--- nil, err, code on failure.
 ---@param seconds number  maximum time to wait
----@return tidetable.Record[]|nil, tidetable.error|nil err, tidetable.code|nil code
+---@return tidetable.Delivery|nil, tidetable.error|nil err, tidetable.code|nil code
 function Worker:next(seconds)
   local deadline = core.process_elapsed() + seconds
   self.is_verified = false
   while not self.consumer.is_stopping do
     local owns, err, code = self:own()
-    if owns and not self.records then
-      self.records, err, code = batch_reader.read(self, deadline)
+    if owns then
+      err, code = self:deliver(deadline)
     end
     local is_over = core.process_elapsed() >= deadline
-    if err and (is_over or not attempts.temporary[code]) then
+    if may_be_answered[code] and (not self.is_verified or self.replays > 0) then
+      self.verified_at = 0
+    elseif err and (is_over or not attempts.temporary[code]) then
       return nil, err, code
     elseif err then
       owns, err, code = self:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
       if not owns then
         return nil, err, code
       end
-    elseif self.records then
-      return self.records
+    elseif self.delivery then
+      return self.delivery
     elseif core.process_elapsed() >= deadline then
       if not owns or self.is_verified then
         return nil
@@ -324,29 +383,77 @@ end
 ---@param seconds number  maximum time to wait for a batch
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function Worker:handle(handler, seconds)
-  local records, err, code = self:next(seconds)
-  if not records then
+  local delivery, err, code = self:next(seconds)
+  if not delivery then
     if err then
       return nil, err, code
     end
     return 0
+  elseif #delivery.all == 0 then
+    local passed
+    passed, err, code = self:pass(delivery, seconds)
+    if passed == nil then
+      return nil, err, code
+    end
+    return self:handle(handler, seconds)
+  elseif retries.is_used_up(self, delivery) then
+    return retries.give_up(self, delivery, seconds)
   end
-  local count = #records
-  local ok, failure, failure_code = attempts.run(self, handler, records)
+  return self:attempt(handler, delivery, seconds)
+end
+
+--- Makes an attempt. Returns as handle.
+function Worker:attempt(handler, delivery, seconds)
+  local count = #delivery.all
+  parking.count_attempts(self, delivery)
+  local ok, failure, code = attempts.run(self, handler, delivery)
   if ok then
     return count
-  elseif failure_code == "LEASE_LOST" then
-    self:lose()
-    return 0
-  elseif attempts.final[failure_code]
-      or seconds == 0 and attempts.temporary[failure_code] then
-    return nil, failure, failure_code
-  elseif attempts.temporary[failure_code] then
+  elseif self:has_recovered(code) then
+    if code == "LEASE_LOST" then
+      return 0
+    end
+    return self:handle(handler, seconds)
+  elseif attempts.final[code] or delivery.is_broken and not attempts.temporary[code]
+      or seconds == 0 and attempts.temporary[code] then
+    return nil, failure, code
+  elseif attempts.temporary[code] then
     return retries.back_off(self, 1)
-  elseif retries.was_divided(self, records, failure, failure_code) then
+  elseif retries.was_divided(self, delivery, failure, code) then
     return self:handle(handler, seconds)
   end
-  return retries.after_attempt(self, records, failure, seconds > 0)
+  return retries.after_attempt(self, delivery, failure, seconds)
+end
+
+--- Returns true for the code of a commit that must be repeated with what is in the file now.
+function Worker:has_recovered(code)
+  if code == "LEASE_LOST" then
+    self:lose()
+  elseif code == "PARKED_CHANGED" then
+    self:lose_delivery()
+  end
+  return code == "LEASE_LOST" or code == "PARKED_CHANGED"
+end
+
+--- Commits a delivery without a handler (attempts.pass). Returns true; false if it must be read
+--- again or, within `seconds`, is passed later; nil, err, code on failure.
+---@param delivery tidetable.Delivery
+---@param seconds number
+---@param gives_up boolean|nil
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+function Worker:pass(delivery, seconds, gives_up)
+  local ok, err, code = attempts.pass(self, delivery, gives_up)
+  if ok then
+    return true
+  elseif self:has_recovered(code) then
+    return false
+  elseif seconds > 0 and attempts.temporary[code] then
+    ok, err, code = self:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
+    if ok then
+      return false
+    end
+  end
+  return nil, err, code
 end
 
 return workers

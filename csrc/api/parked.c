@@ -1,0 +1,232 @@
+/* parked.c - the functions of tide_consumer.h for parked records. */
+#include "api/database.h"
+#include "codec/value.h"
+#include "table/consume.h"
+#include "tide_consumer.h"
+
+/* Size of a page of copies after which no further one is added. */
+#define PAGE_BYTES (1024 * 1024)
+
+int tide_parked_item(const struct tide *tide, uint32_t table, const struct key_schema *schema,
+	const struct record *record, uint8_t item[PARKED_ITEM_BYTES])
+{
+	struct key_values values;
+	int err = key_find(&values, schema, record->keys.len ? record->keys : record->new_image);
+
+	if (err)
+		return ERR_CORRUPT;
+	set_u32(item, table);
+	parked_hash(item + 4, values.partition.bytes, tide->header.secret);
+	return 0;
+}
+
+/* --- in the transaction of a batch --- */
+
+int tide_park(struct tide *tide, const struct parked_place *place, struct parked_copy *copy,
+	uint64_t max_records, uint64_t max_bytes, struct failure *failure)
+{
+	struct park_limits limits = { max_records, max_bytes };
+
+	return park_record(&tide->transaction, place, copy, &limits, failure);
+}
+
+int tide_verify_parked(struct tide *tide, uint64_t consumer, uint64_t epoch, uint64_t version,
+	struct failure *failure)
+{
+	return park_verify(&tide->transaction, consumer, epoch, version, failure);
+}
+
+int tide_parked_handled(struct tide *tide, const struct parked_place *place,
+	struct failure *failure)
+{
+	return park_handled(&tide->transaction, place, failure);
+}
+
+int tide_parked_failed(struct tide *tide, const struct parked_place *place, struct slice error,
+	struct failure *failure)
+{
+	return park_failed(&tide->transaction, place, error, failure);
+}
+
+int tide_count_dead_letter(struct tide *tide, uint64_t consumer, struct failure *failure)
+{
+	return park_dead_letter(&tide->transaction, consumer, failure);
+}
+
+uint64_t tide_set_written_bytes(struct tide *tide, uint64_t bytes)
+{
+	uint64_t former = tide->transaction.bytes;
+
+	tide->transaction.bytes = bytes;
+	return former;
+}
+
+/* --- commands --- */
+
+static int set_scope(struct parked_scope *scope, const struct tide *tide,
+	const struct tide_parked_scope *wanted, struct failure *failure)
+{
+	struct map_walk walk;
+	struct slice name;
+	struct value value;
+	int err;
+
+	*scope = (struct parked_scope){ .table_name = wanted->table_name };
+	if (wanted->key.len == 0)
+		return 0;
+	err = map_start(&walk, wanted->key);
+	if (!err && walk.left != 1)
+		return fail_as(failure, ERR_VALIDATION,
+			"a key of parked records must have the partition key and nothing else");
+	if (!err)
+		err = map_next(&walk, &name, &value);
+	if (err)
+		return fail(failure, ERR_CORRUPT);
+	if (value.type > TYPE_B)
+		return fail(failure, ERR_KEY_TYPE);
+	scope->has_hash = true;
+	parked_hash(scope->hash, value.bytes, tide->header.secret);
+	return 0;
+}
+
+/* Sets *id to the id of the consumer with this name. */
+static int find_consumer(uint64_t *id, struct txn *txn, struct slice name,
+	struct failure *failure)
+{
+	struct consumer_row row;
+	int err = consumer_read(&row, txn, name);
+
+	if (!err)
+		*id = row.id;
+	if (err == END)
+		return fail_as(failure, ERR_NOT_FOUND,
+			"Requested resource not found: Consumer: %.*s not found",
+			name.len > CONSUMER_NAME_MAX ? CONSUMER_NAME_MAX : (int)name.len,
+			(const char *)name.data);
+	return err ? fail(failure, err) : 0;
+}
+
+int tide_change_parked(struct tide *tide, struct slice name, enum tide_parked_command command,
+	const struct tide_parked_scope *scope, uint64_t limit, struct parked_place *place,
+	uint64_t *count, bool *is_done, struct failure *failure)
+{
+	struct park_command step = { .limit = limit, .from = *place, .count = *count };
+	struct transaction *transaction = &tide->transaction;
+	int err = set_scope(&step.scope, tide, scope, failure);
+
+	if (!err)
+		err = tide_begin(tide, failure);
+	if (err)
+		return err;
+	err = find_consumer(&step.consumer, transaction->txn, name, failure);
+	if (!err)
+		err = command == TIDE_REPLAY ? park_replay(transaction, &step, failure) :
+			park_discard(transaction, &step, failure);
+	err = tide_end(tide, err, failure);
+	if (err)
+		return err;
+	*place = step.from;
+	*count = step.count;
+	*is_done = step.is_done;
+	return 0;
+}
+
+/* --- reading --- */
+
+/* Appends the record at *place to the page. */
+static int add_copy(struct buffer *page, struct txn *txn, const struct parked_place *place)
+{
+	uint8_t bytes[PARKED_PLACE_BYTES];
+	struct buffer copy = { 0 };
+	int err = parked_read(&copy, txn, place), marked = parked_find_mark(txn, place);
+
+	if (err == END)
+		err = ERR_CORRUPT;       /* a mark without a record */
+	if (!err && marked < 0)
+		err = marked;
+	if (!err) {
+		parked_set_place(bytes, place);
+		buffer_put(page, bytes, sizeof bytes);
+		buffer_put_u8(page, marked == 0);
+		buffer_put_counted(page, buffer_slice(&copy));
+		err = buffer_error(page);
+	}
+	buffer_release(&copy);
+	return err;
+}
+
+int tide_parked_page(struct tide *tide, struct slice name, const struct tide_parked_scope *scope,
+	uint32_t limit, struct parked_place *place, struct buffer *page, struct failure *failure)
+{
+	struct parked_scope found;
+	struct read_view snapshot;
+	int err = set_scope(&found, tide, scope, failure);
+
+	if (!err)
+		err = tide_read_begin(tide, &snapshot, failure);
+	if (err)
+		return err;
+	err = find_consumer(&place->consumer, snapshot.txn, name, failure);
+	if (err)
+		return tide_read_end(tide, &snapshot, err, failure);
+	for (uint32_t i = 0; i < limit && page->len < PAGE_BYTES && !err; i++) {
+		err = parked_next_of(snapshot.txn, &found, place);
+		if (!err)
+			err = add_copy(page, snapshot.txn, place);
+	}
+	if (err < 0)
+		fail(failure, err);
+	return tide_read_end(tide, &snapshot, err, failure);
+}
+
+int tide_parked_replays(struct tide *tide, uint64_t consumer, uint32_t limit, struct buffer *page,
+	struct failure *failure)
+{
+	struct parked_place place = { .consumer = consumer };
+	struct read_view snapshot;
+	int err = tide_read_committed_begin(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < limit && page->len < PAGE_BYTES && !err; i++) {
+		err = parked_next(snapshot.txn, CONSUMER_REPLAY, &place);
+		if (!err)
+			err = add_copy(page, snapshot.txn, &place);
+	}
+	if (err == END)
+		err = 0;
+	return tide_read_end(tide, &snapshot, err ? fail(failure, err) : 0, failure);
+}
+
+static int add_items(struct buffer *items, struct txn *txn, uint64_t consumer)
+{
+	struct parked_place place = { .consumer = consumer };
+	uint8_t bytes[PARKED_PLACE_BYTES];
+	int err;
+
+	while ((err = parked_next(txn, CONSUMER_PARKED, &place)) == 0) {
+		parked_set_place(bytes, &place);
+		buffer_put(items, bytes, PARKED_ITEM_BYTES);
+		place.sequence = UINT64_MAX;     /* the next key */
+	}
+	return err < 0 ? err : buffer_error(items);
+}
+
+int tide_parked_items(struct tide *tide, uint64_t consumer, struct buffer *items,
+	uint64_t *version, struct failure *failure)
+{
+	struct progress_row row;
+	struct read_view snapshot;
+	int err = tide_read_committed_begin(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	err = progress_read(&row, snapshot.txn, consumer, 0);
+	if (!err) {
+		*version = row.parked_version;
+		err = add_items(items, snapshot.txn, consumer);
+	}
+	if (err == END)
+		err = ERR_CONSUMER_GONE;
+	return tide_read_end(tide, &snapshot, err ? fail(failure, err) : 0, failure);
+}

@@ -1,0 +1,114 @@
+/* parked.c - checks parked records: each is complete, and the counts of its consumer are right.
+ *
+ * Of each consumer, check->parked has the number of parked records (a) and their bytes (b), and
+ * check->replays the number of marked ones (a), each as progress says minus as found. So all are 0
+ * at the end. check->replays also has the position (b).
+ */
+#include "check/parked.h"
+
+#include "check/problem.h"
+#include "codec/record.h"
+#include "stream/parked.h"
+
+int check_parked_progress(struct check *check, uint64_t consumer, const struct progress_row *row)
+{
+	struct u64_map_entry *entry = u64_map_make(&check->parked, consumer);
+
+	if (!entry)
+		return ERR_NO_MEMORY;
+	entry->a += row->parked;
+	entry->b += row->parked_bytes;
+	entry = u64_map_make(&check->replays, consumer);
+	if (!entry)
+		return ERR_NO_MEMORY;
+	entry->a += row->replays;
+	if (row->position > entry->b)
+		entry->b = row->position;
+	return 0;
+}
+
+/* Returns 0 if the whole copy is a parked record with this sequence number; CORRUPT; or another
+ * error. */
+static int read_copy(struct check *check, const struct parked_place *place)
+{
+	struct buffer *bytes = &check->item;
+	struct parked_copy copy;
+	int err;
+
+	buffer_clear(bytes);
+	err = parked_read(bytes, check->txn, place);
+	if (!err)
+		err = parked_get(&copy, buffer_slice(bytes));
+	if (!err)
+		err = record_check(copy.record);
+	if (!err && record_sequence(copy.record.data) != place->sequence)
+		err = ERR_CORRUPT;
+	return err;
+}
+
+static int check_copy(struct check *check, const struct parked_place *place, uint64_t position)
+{
+	int err = read_copy(check, place);
+
+	if (err && err != ERR_CORRUPT)
+		return err;
+	if (err && !check->is_damaged[TREE_CONSUMERS])
+		problem(check, 43, "is not the beginning of a complete parked record");
+	if (place->sequence > position)
+		problem(check, 43, "is parked, but follows the position %llu",
+			(unsigned long long)position);
+	return 0;
+}
+
+static int check_mark(struct check *check, const struct parked_place *place)
+{
+	uint8_t key[PARKED_KEY];
+	struct slice value;
+	size_t len = parked_set_key(key, CONSUMER_PARKED, place, 0);
+	int err = txn_get(check->txn, TREE_CONSUMERS, slice_of(key, len), &value);
+
+	if (err == END && !check->is_damaged[TREE_CONSUMERS])
+		problem(check, 43, "marks a record that is not parked");
+	return err == END || err == ERR_CORRUPT ? 0 : err;
+}
+
+int check_parked_row(struct check *check, struct slice key, struct slice payload)
+{
+	struct u64_map_entry *parked, *replays;
+	struct parked_place place;
+	uint16_t part;
+
+	if (!parked_get_key(&place, &part, key))
+		return 0;                        /* reported as a row that is unknown */
+	parked = u64_map_find(&check->parked, place.consumer);
+	replays = u64_map_find(&check->replays, place.consumer);
+	if (!parked || !replays) {
+		if (!check->is_damaged[TREE_CONSUMERS])
+			problem(check, 43, "belongs to no consumer");
+		return 0;
+	}
+	if (key.data[0] == CONSUMER_REPLAY) {
+		replays->a--;
+		return check_mark(check, &place);
+	}
+	parked->b -= payload.len;
+	if (part > 0)
+		return 0;
+	parked->a--;
+	return check_copy(check, &place, replays->b);
+}
+
+void check_parked_counts(struct check *check, uint64_t consumer)
+{
+	const struct u64_map_entry *parked = u64_map_find(&check->parked, consumer);
+	const struct u64_map_entry *replays = u64_map_find(&check->replays, consumer);
+
+	if (!parked || !replays || check->is_damaged[TREE_CONSUMERS])
+		return;
+	if (parked->a || parked->b)
+		problem(check, 43, "counts %lld parked records and %lld bytes more than it has",
+			(long long)parked->a, (long long)parked->b);
+	if (replays->a)
+		problem(check, 43, "counts %lld marked records more than it has",
+			(long long)replays->a);
+}

@@ -1,0 +1,62 @@
+/* parked.h - parked records: rows of `consumers`.
+ *
+ *     key     kind (CONSUMER_PARKED), consumer id (u64), table id (u32), hash of the partition key
+ *             (16 bytes), sequence number (u64), part (u16), from 0
+ *     value   the parts of all rows together:
+ *               failed attempts (u32), wall clock when it was parked (u64), error (counted)
+ *               stream id (u32), the stream's row (codec/schema.h, counted)
+ *               the record as a feed delivers it (codec/record.h, "in memory")
+ *
+ * The row of a record that is to be delivered again has the kind CONSUMER_REPLAY, the same key
+ * without part, and no payload. The hash is SipHash-2-4-128 of the value of the partition key,
+ * under the file's secret. So the records of one key are adjacent, in the order of their changes.
+ */
+#ifndef CODEC_PARKED_H
+#define CODEC_PARKED_H
+
+#include "base/buffer.h"
+#include "base/hash.h"
+
+#define PARKED_ERROR_MAX 1024
+#define PARKED_PLACE_BYTES 28        /* table id, hash, sequence number */
+#define PARKED_ITEM_BYTES 20         /* table id, hash */
+#define PARKED_MARK_KEY (1 + 8 + PARKED_PLACE_BYTES)
+#define PARKED_KEY (PARKED_MARK_KEY + 2)
+#define PARKED_LAST_PART UINT16_MAX  /* follows every part */
+
+/* Place of a parked record among those of its consumer. */
+struct parked_place {
+	uint64_t consumer;
+	uint32_t table;
+	uint8_t hash[HASH_BYTES];
+	uint64_t sequence;
+};
+
+struct parked_copy {
+	uint32_t attempts;           /* failed attempts */
+	uint64_t parked_ms;
+	struct slice error;          /* text of the last one */
+	uint32_t stream;             /* id */
+	struct slice stream_row;
+	struct slice record;
+};
+
+/* Writes the key of a row and returns its length. part is ignored for CONSUMER_REPLAY. */
+size_t parked_set_key(uint8_t key[PARKED_KEY], uint8_t kind, const struct parked_place *place,
+	uint16_t part);
+
+/* Decodes the key of a row of either kind. Returns false for another key. */
+bool parked_get_key(struct parked_place *place, uint16_t *part, struct slice key);
+
+/* Writes the place without the consumer. */
+void parked_set_place(uint8_t bytes[PARKED_PLACE_BYTES], const struct parked_place *place);
+void parked_get_place(struct parked_place *place, const uint8_t bytes[PARKED_PLACE_BYTES]);
+
+/* Encodes a copy. An error text longer than PARKED_ERROR_MAX is cut at a character. */
+void parked_put(struct buffer *out, const struct parked_copy *copy);
+
+/* Decodes a copy, whose slices borrow from bytes. Returns 0 or CORRUPT. The record itself is not
+ * verified. */
+int parked_get(struct parked_copy *copy, struct slice bytes);
+
+#endif

@@ -1,0 +1,52 @@
+/* parked.h - the rows of parked records in a transaction (codec/parked.h).
+ */
+#ifndef STREAM_PARKED_H
+#define STREAM_PARKED_H
+
+#include "codec/parked.h"
+#include "lmdb/store.h"
+
+/* Stores the copy of a record in as many rows as it needs, and sets *bytes to its size. No copy may
+ * have this place. Returns TOO_BIG if it needs more than PARKED_LAST_PART rows. */
+int parked_write(struct txn *txn, const struct parked_place *place,
+	const struct parked_copy *copy, uint64_t *bytes);
+
+/* Appends the bytes of a copy to the buffer. Returns END if there is none. */
+int parked_read(struct buffer *bytes, struct txn *txn, const struct parked_place *place);
+
+/* Removes a copy, but not its mark, and sets *bytes to its size. Returns END if there is none. */
+int parked_remove(struct txn *txn, const struct parked_place *place, uint64_t *bytes);
+
+/* Moves *place to the next record of its consumer that has a row of this kind: CONSUMER_PARKED or
+ * CONSUMER_REPLAY. A place whose other fields are 0 precedes all of them. Returns END after the
+ * last one. */
+int parked_next(struct txn *txn, uint8_t kind, struct parked_place *place);
+
+/* Sets place->sequence to that of the newest record that is parked for the key of the place.
+ * Returns END if there is none. */
+int parked_newest(struct txn *txn, struct parked_place *place);
+
+/* Returns 0 if the record is to be delivered again, otherwise END. */
+int parked_find_mark(struct txn *txn, const struct parked_place *place);
+int parked_mark(struct txn *txn, const struct parked_place *place);
+int parked_unmark(struct txn *txn, const struct parked_place *place);    /* END if it has none */
+
+/* Some of the parked records of a consumer. */
+struct parked_scope {
+	struct slice table_name;     /* of their table; empty: of all tables */
+	bool has_hash;               /* only those with this hash of the partition key */
+	uint8_t hash[HASH_BYTES];
+	uint32_t known;              /* id of a table with this name; 0: not known yet */
+};
+
+/* Moves *place to the next record of the scope. */
+int parked_next_of(struct txn *txn, struct parked_scope *scope, struct parked_place *place);
+
+/* Sets hash to the hash of the value of a partition key. */
+static inline void parked_hash(uint8_t hash[HASH_BYTES], struct slice partition,
+	const uint8_t secret[HASH_SECRET_BYTES])
+{
+	hash128(secret, partition, hash);
+}
+
+#endif

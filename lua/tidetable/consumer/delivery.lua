@@ -1,0 +1,126 @@
+-- delivery.lua - what a worker gives to its handler in one call, and tx:park.
+--
+-- A batch of live records is delivered without those whose key has parked records: they are parked
+-- behind them in the commit of the batch. Parked records that are to be delivered again are
+-- delivered as batches of their own.
+
+local core = require "tidetable.core"
+local options = require "tidetable.options"
+
+local misuse = options.misuse
+
+local deliveries = {}
+
+--- Maximum length of an error text in the file.
+local TEXT_MAX = 1024
+
+---@class tidetable.Delivery
+---@field database tidetable.Database
+---@field records tidetable.Record[]  array that the handler gets; tx:park removes records from it
+---@field all tidetable.Record[]      its contents before
+---@field queued tidetable.Record[]   live records that are parked because of their key
+---@field to integer                  position after the batch
+---@field depth integer               greatest depth of its records
+---@field version integer             parked version that the division is based on
+---@field places string[]|nil         of parked records: the place of each of `all`
+---@field attempts integer[]|nil      of parked records: failed attempts of each of `all`
+---@field parked tidetable.ParkedInHandler[]  what tx:park has parked in this run
+---@field is_parked table<tidetable.Record, true>
+---@field changes integer             changes of the parked version by its commit
+---@field added tidetable.Record[]    records that its commit has parked
+---@field is_broken boolean|nil       parked records or dead letters could not be stored
+
+---@class tidetable.ParkedInHandler
+---@field record tidetable.Record
+---@field reason string               "": it follows a parked one
+---@field attempts integer
+
+--- Creates a delivery.
+---@param database tidetable.Database
+---@param all tidetable.Record[]
+---@param to integer
+---@param version integer
+---@param depth integer
+---@return tidetable.Delivery
+function deliveries.new(database, all, to, version, depth)
+  return {
+    depth = depth,
+    database = database, records = table.move(all, 1, #all, 1, {}), all = all, queued = {},
+    to = to, version = version, parked = {}, is_parked = {}, changes = 0, added = {},
+  }
+end
+
+--- Undoes what tx:park did to the delivery in an earlier run.
+---@param delivery tidetable.Delivery
+function deliveries.reset(delivery)
+  if #delivery.parked > 0 then
+    table.move(delivery.all, 1, #delivery.all, 1, delivery.records)
+    delivery.parked, delivery.is_parked = {}, {}
+  end
+  delivery.changes, delivery.added, delivery.is_broken = 0, {}, nil
+end
+
+--- Returns a text of at most TEXT_MAX bytes for anything that a handler can raise. It is UTF-8.
+---@param failure any
+---@return string
+function deliveries.text_of(failure)
+  local ok, text = pcall(tostring, failure)
+  if not ok then
+    return ("a %s without text"):format(type(failure))
+  end
+  text = text:sub(1, TEXT_MAX)
+  if not utf8.len(text) then
+    text = text:gsub("[\xc2-\xf4][\x80-\xbf]*$", "")   -- a character that was cut
+  end
+  return utf8.len(text) and text or (text:gsub("[\x80-\xff]", "?"))
+end
+
+--- Returns the place of a record in the array that the handler has; nil if it is not there.
+local function find(delivery, record)
+  for i, each in ipairs(delivery.records) do
+    if rawequal(each, record) then
+      return i
+    end
+  end
+end
+
+local function add(delivery, record, reason, attempts)
+  delivery.parked[#delivery.parked + 1] = { record = record, reason = reason, attempts = attempts }
+  delivery.is_parked[record] = true
+end
+
+--- Parks a record of the batch in the handler's transaction, and the later ones of its key behind
+--- it: they are removed from the array. Parking it twice is allowed.
+---@param tx tidetable.Transaction
+---@param record tidetable.Record
+---@param reason any  stored as text
+function deliveries.park(tx, record, reason)
+  local delivery = tx.delivery
+  if not delivery then
+    misuse "park: this transaction is not that of a handler of a consumer"
+  elseif delivery.is_parked[record] then
+    return
+  end
+  local index = find(delivery, record)
+  if not index then
+    misuse "park: expected a record of the handler's batch"
+  end
+  local records, database = delivery.records, delivery.database.core
+  local item, kept = core.record_item(record, database), index
+  add(delivery, record, reason == nil and "parked by the handler" or deliveries.text_of(reason),
+    record.attempt)
+  for i = index + 1, #records do
+    local each = records[i]
+    if delivery.is_parked[each] or core.record_item(each, database) ~= item then
+      kept = kept + 1
+      records[kept] = each
+    else
+      add(delivery, each, "", each.attempt - 1)
+    end
+  end
+  for i = #records, kept + 1, -1 do
+    records[i] = nil
+  end
+end
+
+return deliveries

@@ -1,0 +1,215 @@
+-- parking.lua - the parked records of a worker's consumer: which keys are parked, what is delivered
+-- again, and what the commit of a delivery parks or removes.
+--
+-- The worker keeps the set of the keys that have parked records. It belongs to a parked version,
+-- which the commit of a batch compares with that in the file.
+
+local core = require "tidetable.core"
+local dead_letters = require "tidetable.consumer.dead_letter"
+local deliveries = require "tidetable.consumer.delivery"
+
+local parking = {}
+
+--- Notes what the file says of parked records.
+---@param worker tidetable.Worker
+---@param row table  progress
+function parking.note(worker, row)
+  if row.parked_version ~= worker.parked_version then
+    worker.parked_keys = nil
+  end
+  worker.parked_version, worker.parked, worker.replays = row.parked_version, row.parked, row.replays
+end
+
+--- Returns the set of the keys that have parked records; nil if there are none; or nil, err, code.
+local function parked_keys(worker)
+  if worker.parked == 0 then
+    return nil
+  elseif not worker.parked_keys then
+    local keys, version, code = core.parked_items(worker.database.core, worker.id)
+    if not keys then
+      return nil, version, code
+    end
+    worker.parked_keys, worker.parked_version = keys, version
+  end
+  return worker.parked_keys
+end
+
+--- Returns true if the key of a record has parked records. Most keys have none, and their hash is
+--- not in the set; it is an integer, for which no memory is allocated.
+local function is_parked(worker, keys, record)
+  local database = worker.database.core
+  return keys[core.record_hash(record, database)] and keys[core.record_item(record, database)]
+end
+
+--- Returns the delivery of a batch of live records; or nil, err, code.
+---@param worker tidetable.Worker
+---@param batch tidetable.Record[]
+---@return tidetable.Delivery|nil, tidetable.error|nil err, tidetable.code|nil code
+function parking.divide(worker, batch)
+  local to = batch[#batch].sequence_number
+  local keys, err, code = parked_keys(worker)
+  if err then
+    return nil, err, code
+  elseif not keys then
+    return deliveries.new(worker.database, batch, to, worker.parked_version, batch.depth)
+  end
+  local live, queued = {}, {}
+  for _, record in ipairs(batch) do
+    local part = is_parked(worker, keys, record) and queued or live
+    part[#part + 1] = record
+  end
+  local delivery = deliveries.new(worker.database, live, to, worker.parked_version, batch.depth)
+  delivery.queued = queued
+  return delivery
+end
+
+--- Returns the delivery of parked records that are to be delivered again; nil if there are none;
+--- or nil, err, code. Those of a key are in the order of their changes.
+---@param worker tidetable.Worker
+---@return tidetable.Delivery|nil, tidetable.error|nil err, tidetable.code|nil code
+function parking.next_replays(worker)
+  local size = math.min(worker.settings.batch_size, worker.replay_limit or math.huge)
+  if worker.largest > 0 then
+    size = math.min(size, worker.largest)
+  end
+  local version = worker.parked_version
+  local copies, err, code = core.parked_replays(worker.database.core, worker.id, size)
+  if not copies then
+    return nil, err, code
+  elseif #copies == 0 then
+    worker.replays = 0
+    return nil
+  end
+  local all, places, attempts, depth = {}, {}, {}, 0
+  for i, copy in ipairs(copies) do
+    all[i], places[i], attempts[i] = copy.record, copy.place, copy.attempts
+    depth = math.max(depth, copy.record.depth)
+  end
+  local delivery = deliveries.new(worker.database, all, worker.position, version, depth)
+  delivery.places, delivery.attempts = places, attempts
+  return delivery
+end
+
+--- Sets the field `attempt` of the records.
+---@param worker tidetable.Worker
+---@param delivery tidetable.Delivery
+function parking.count_attempts(worker, delivery)
+  for i, record in ipairs(delivery.all) do
+    core.set_attempt(record, (delivery.attempts and delivery.attempts[i] or worker.attempts) + 1)
+  end
+end
+
+-- The commit -------------------------------------------------------------------
+
+--- Parks a record in the open transaction, or puts it into the table of dead letters if no more may
+--- be parked.
+local function park(worker, delivery, each)
+  local settings = worker.settings
+  local ok, err, code = core.park(each.record, worker.database.core, worker.id, each.attempts,
+    each.reason, settings.max_parked, settings.max_parked_bytes)
+  if ok then
+    delivery.changes = delivery.changes + 1
+    delivery.added[delivery.changes] = each.record
+  elseif code == "PARKED_FULL" and settings.dead_letter then
+    return dead_letters.put(worker, each)
+  end
+  return ok, err, code
+end
+
+--- Stores the records that are given up, or parked by the handler or because of their key.
+local function store(worker, delivery, gives_up)
+  local is_dead = gives_up and worker.settings.on_failure == "dead_letter"
+  for _, each in ipairs(delivery.parked) do
+    local ok, err, code
+    if is_dead then
+      ok, err, code = dead_letters.put(worker, each)
+    else
+      ok, err, code = park(worker, delivery, each)
+    end
+    if not ok then
+      return nil, err, code
+    end
+  end
+  for _, record in ipairs(delivery.queued) do
+    local ok, err, code = park(worker, delivery, { record = record, reason = "", attempts = 0 })
+    if not ok then
+      return nil, err, code
+    end
+  end
+  return true
+end
+
+--- Removes the parked records that were handled, and keeps those that the handler has parked again.
+local function finish_replays(worker, delivery)
+  local database, reasons = worker.database.core, {}
+  for _, each in ipairs(delivery.parked) do
+    reasons[each.record] = each.reason
+  end
+  for i, record in ipairs(delivery.all) do
+    local place, reason = delivery.places[i], reasons[record]
+    local ok, err, code = true, nil, nil
+    if not reason then
+      ok, err, code = core.parked_handled(database, worker.id, place)
+    elseif reason ~= "" then
+      ok, err, code = core.parked_failed(database, worker.id, place, reason)
+    end
+    if not ok then
+      return nil, err, code
+    end
+    delivery.changes = delivery.changes + ((not reason or reason ~= "") and 1 or 0)
+  end
+  return true
+end
+
+--- Moves the position, and stores what the delivery parks, in the open transaction. Returns true;
+--- or nil, err, code. delivery.is_broken is then set if it can't succeed the next time.
+---@param worker tidetable.Worker
+---@param delivery tidetable.Delivery
+---@param gives_up boolean|nil  all of its records are given up
+---@return true|nil, tidetable.error|nil err, tidetable.code|nil code
+function parking.commit(worker, delivery, gives_up)
+  local database = worker.database.core
+  local ok, err, code
+  if delivery.places then
+    ok, err, code = core.parked_verify(database, worker.id, worker.epoch, delivery.version)
+  else
+    ok, err, code = core.consumer_advance(database, worker.id, worker.epoch, worker.position,
+      delivery.to, #delivery.all - #delivery.parked, delivery.version)
+  end
+  if not ok then
+    return nil, err, code
+  elseif delivery.places then
+    ok, err, code = finish_replays(worker, delivery)
+  elseif #delivery.parked + #delivery.queued > 0 then
+    ok, err, code = store(worker, delivery, gives_up)
+  end
+  if not ok then
+    delivery.is_broken = true
+    return nil, err, code
+  end
+  return true
+end
+
+--- Notes that a delivery was committed.
+---@param worker tidetable.Worker
+---@param delivery tidetable.Delivery
+function parking.committed(worker, delivery)
+  if delivery.changes == 0 then
+    return
+  end
+  worker.parked_version = delivery.version + delivery.changes
+  worker.verified_at = 0         -- the counts are read before the next batch
+  worker.parked = math.max(worker.parked, 1)
+  if delivery.places then
+    worker.parked_keys = nil     -- read again for the next live batch, after all replays
+    return
+  end
+  worker.parked_keys = worker.parked_keys or {}
+  local database = worker.database.core
+  for _, record in ipairs(delivery.added) do
+    worker.parked_keys[core.record_item(record, database)] = true
+    worker.parked_keys[core.record_hash(record, database)] = true
+  end
+end
+
+return parking
