@@ -100,7 +100,7 @@ int tide_leave_consumer(struct tide *tide, uint64_t id, uint64_t epoch,
 	struct failure *failure);
 
 /* Moves the position in the open transaction. tide_pass_consumer does the same in a transaction of
- * its own, for records that were left out (batch->is_left_out), and tide_fail_consumer counts a
+ * its own, for records that were left out, and tide_fail_consumer counts a
  * failed attempt in one (table/consume.h). */
 int tide_advance_consumer(struct tide *tide, const struct consume_batch *batch,
 	struct failure *failure);

@@ -100,9 +100,11 @@ int tide_advance_consumer(struct tide *tide, const struct consume_batch *batch,
 int tide_pass_consumer(struct tide *tide, const struct consume_batch *batch,
 	struct failure *failure)
 {
+	struct consume_batch left_out = *batch;
 	int err = tide_begin(tide, failure);
 
-	return err ? err : tide_end(tide, consume_advance(&tide->transaction, batch, failure),
+	left_out.is_left_out = true;
+	return err ? err : tide_end(tide, consume_advance(&tide->transaction, &left_out, failure),
 		failure);
 }
 

@@ -295,7 +295,7 @@ static int consumer_pass(lua_State *L)
 	struct database *database = check_database(L, 1);
 	struct consume_batch batch = {
 		.consumer = check_number(L, 2), .epoch = check_number(L, 3),
-		.from = check_number(L, 4), .to = check_number(L, 5), .is_left_out = true,
+		.from = check_number(L, 4), .to = check_number(L, 5),
 	};
 	struct failure failure;
 

@@ -64,7 +64,7 @@ static struct parked_copy pass_record(struct fixture *f, const char *partition, 
 	begin(f->tide);
 	put(f->tide, &f->table, partition, "sort", v);
 	commit(f->tide);
-	MUST(tide_feed_start(&feed, f->tide, 0, TIDE_CONSUMER, f->id, &failure), failure);
+	MUST(tide_consumer_feed(&feed, f->tide, f->id, slice_of(NULL, 0), &failure), failure);
 	MUST(tide_feed_fill(feed, f->tide, 1, &failure), failure);
 	CHECK_EQUAL_INT(tide_feed_next(feed, &id, &record), 0);
 	buffer_clear(bytes);

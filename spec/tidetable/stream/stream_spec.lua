@@ -285,7 +285,7 @@ describe("a record", function()
     end
     helper.blames("its members (Keys, NewImage, ...) are fields of the record",
       function() return record.dynamodb.NewImage end)
-    helper.blames('record: unknown field "customer_id"; known: attempt, context, created_at, depth,',
+    helper.blames('record: unknown field "customer_id"; known: attempt, context, created_at,',
       function() return record.customer_id end)
     for _, wrong in ipairs { 1, true, print, {}, 0.5 } do
       helper.blames(('record: unknown field "%s"; known: '):format(tostring(wrong)),
