@@ -113,6 +113,11 @@ uint64_t tide_view_streams(struct tide *tide, const struct read_view *snapshot,
 
 /* --- feeds.c --- */
 
+/* Returns STREAM_ENDED with the reason in the message: the table of the stream was deleted, or has
+ * another stream or none. */
+int tide_fail_stream_ended(struct tide *tide, struct txn *txn, const struct stream_row *row,
+	struct failure *failure);
+
 /* Returns a start position. */
 struct position tide_position(enum tide_from from, uint64_t at);
 

@@ -1,4 +1,4 @@
-/* consumers.c - checks consumers and the progress of their shards: invariant 40.
+/* consumers.c - checks consumers and the progress of their shards: invariants 40 and 50.
  *
  * The rows of all consumers precede those of their progress. The first pass notes the consumers and
  * counts the shards that have progress; the second finds consumers of which shards are missing.
@@ -19,6 +19,8 @@ int check_consumer_row(struct slice key, struct slice payload)
 		return progress_get(&(struct progress_row){ 0 }, payload);
 	case CONSUMER_FLOOR:
 		return payload.len == 8 ? 0 : ERR_CORRUPT;
+	case CONSUMER_COPY:
+		return copy_get(&(struct copy_row){ 0 }, payload);
 	default:
 		return 0;
 	}
@@ -65,6 +67,22 @@ static int check_progress(struct check *check, struct slice key, struct slice pa
 		problem(check, 40, "begins at shard %u; the shards before it end at %llu",
 			row.first, (unsigned long long)entry->b);
 	entry->b = row.last + 1u;
+	if (row.is_copying && !u64_map_make(&check->copies, entry->key))
+		return ERR_NO_MEMORY;
+	return 0;
+}
+
+/* The rows of progress precede those of copies. */
+static int check_copy(struct check *check, struct slice key)
+{
+	struct u64_map_entry *entry = u64_map_find(&check->copies, get_u64(key.data + 1));
+
+	if (get_u16(key.data + 9) != 0)
+		problem(check, 50, "is the copy of shards that have none of their own");
+	else if (entry)
+		entry->a = 1;
+	else if (!check->is_damaged[TREE_CONSUMERS])
+		problem(check, 50, "belongs to no consumer that is copying");
 	return 0;
 }
 
@@ -81,7 +99,7 @@ static bool open_row(struct check *check, struct slice key, struct slice value,
 	struct slice *payload)
 {
 	static const size_t lens[] = { [CONSUMER_PROGRESS - CONSUMER_ROW] = 11,
-		[CONSUMER_FLOOR - CONSUMER_ROW] = 13 };
+		[CONSUMER_FLOOR - CONSUMER_ROW] = 13, [CONSUMER_COPY - CONSUMER_ROW] = 11 };
 	size_t len = lens[key.data[0] - CONSUMER_ROW];
 
 	subject_set_row(check, TREE_CONSUMERS, key);
@@ -93,13 +111,25 @@ static int take_row(struct check *check, enum tree tree, struct slice key, struc
 	struct slice payload;
 
 	(void)tree;
-	if (key.data[0] < CONSUMER_ROW || key.data[0] > CONSUMER_FLOOR ||
+	if (key.data[0] < CONSUMER_ROW || key.data[0] > CONSUMER_COPY ||
 			!open_row(check, key, value, &payload))
 		return 0;
 	if (key.data[0] == CONSUMER_ROW)
 		return note_consumer(check, payload);
-	return key.data[0] == CONSUMER_PROGRESS ? check_progress(check, key, payload) :
-		check_floor(check, key);
+	if (key.data[0] == CONSUMER_PROGRESS)
+		return check_progress(check, key, payload);
+	return key.data[0] == CONSUMER_FLOOR ? check_floor(check, key) :
+		key.data[0] == CONSUMER_COPY ? check_copy(check, key) : 0;
+}
+
+static void find_missing_copy(struct check *check, struct slice key, uint64_t id)
+{
+	const struct u64_map_entry *copy = u64_map_find(&check->copies, id);
+
+	if (!copy || copy->a || check->is_damaged[TREE_CONSUMERS])
+		return;
+	subject_set_row(check, TREE_CONSUMERS, key);
+	problem(check, 50, "is copying, and its copy has no row");
 }
 
 static int find_missing(struct check *check, enum tree tree, struct slice key, struct slice value)
@@ -114,6 +144,7 @@ static int find_missing(struct check *check, enum tree tree, struct slice key, s
 	if (key.data[0] < CONSUMER_ROW || row_open(key, value, &payload) ||
 			consumer_get(&row, payload))
 		return 0;
+	find_missing_copy(check, key, row.id);
 	entry = u64_map_find(&check->consumers, row.id);
 	if (!entry || entry->b == entry->a || check->is_damaged[TREE_CONSUMERS])
 		return 0;

@@ -386,6 +386,9 @@ static void name_consumers_row(struct check *check, struct slice key)
 	} else if (key.len == 11 && key.data[0] == CONSUMER_PROGRESS) {
 		put_format(&subject->key, "progress of consumer %" PRIu64 " from shard %u",
 			get_u64(key.data + 1), get_u16(key.data + 9));
+	} else if (key.len == 11 && key.data[0] == CONSUMER_COPY) {
+		put_format(&subject->key, "copy of consumer %" PRIu64 ", shards from %u",
+			get_u64(key.data + 1), get_u16(key.data + 9));
 	} else if (key.len == 13 && key.data[0] == CONSUMER_FLOOR) {
 		put_format(&subject->key, "floor of consumer %" PRIu64 " in stream %u",
 			get_u64(key.data + 1), get_u32(key.data + 9));

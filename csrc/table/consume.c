@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "table/consume_copy.h"
+
 static int find(struct consumer_row *row, struct transaction *transaction, struct slice name,
 	struct failure *failure)
 {
@@ -49,9 +51,9 @@ static void skip_expired(struct feed *feed, uint64_t last_sequence)
 	}
 }
 
-/* Sets row->position to that of a start position, and stores the floors. */
+/* Sets row->position to that of a start position, at least `least`, and stores the floors. */
 static int place(struct transaction *transaction, uint64_t id, struct slice streams,
-	struct position from, struct progress_row *row, struct failure *failure)
+	struct position from, uint64_t least, struct progress_row *row, struct failure *failure)
 {
 	struct view_of_streams view = { transaction->txn, &transaction->catalog->streams,
 		&transaction->state, transaction->clock_ms };
@@ -61,6 +63,8 @@ static int place(struct transaction *transaction, uint64_t id, struct slice stre
 	err = err ? fail(failure, err) : feed_start(&feed, from, &view, failure);
 	if (!err && from.kind == POSITION_TRIM_HORIZON)
 		skip_expired(&feed, transaction->state.sequence);
+	if (feed.position < least)
+		feed.position = least;
 	if (!err) {
 		row->position = feed.position;
 		row->moved_ms = transaction->clock_ms;
@@ -110,7 +114,10 @@ int consume_create(struct transaction *transaction, const struct consume_spec *s
 	if (err)
 		return err;
 	row.id = ++transaction->state.node;
-	err = place(transaction, row.id, row.streams, spec->from, &progress, failure);
+	err = place(transaction, row.id, row.streams, spec->from, 0, &progress, failure);
+	if (!err && spec->copies)
+		err = written(transaction, consume_set_copy(transaction, row.id, 1, &progress),
+			failure);
 	if (!err)
 		err = written(transaction, consumer_write(transaction->txn, spec->name, &row),
 			failure);
@@ -191,15 +198,48 @@ int consume_renew(struct transaction *transaction, struct slice name, uint64_t i
 	if (err)
 		return err;
 	progress.gaps++;
-	err = written(transaction, progress_write(transaction->txn, id, &progress), failure);
+	if (progress.is_copying) {
+		progress.end = slice_of(NULL, 0);        /* the next write may move it */
+		progress.position = transaction->state.sequence;
+		err = written(transaction, consume_set_copy(transaction, id, 1, &progress),
+			failure);
+	}
+	if (!err)
+		err = written(transaction, progress_write(transaction->txn, id, &progress),
+			failure);
 	if (!err)
 		err = find(&row, transaction, name, failure);
 	row.streams = streams;
 	return err ? err : rewrite(transaction, name, &row, failure);
 }
 
-int consume_move(struct transaction *transaction, struct slice name, struct position to,
+/* Sets the position and the round of a copy (0: none), and counts lost records. */
+static int relocate(struct transaction *transaction, const struct consumer_row *row,
+	struct position to, uint64_t least, unsigned rounds, struct progress_row *progress,
 	struct failure *failure)
+{
+	bool is_lost;
+	int err = consume_find_gap(transaction, row->id, row->streams, progress, &is_lost);
+
+	if (err)
+		return fail(failure, err);
+	progress->gaps += is_lost;
+	progress->end = slice_of(NULL, 0);       /* the next write may move it */
+	/* The streams are in the map, which the floors' rows change. */
+	err = place(transaction, row->id, row->streams, to, least, progress, failure);
+	if (!err)
+		err = written(transaction, consume_set_copy(transaction, row->id, rounds,
+			progress), failure);
+	if (err)
+		return err;
+	progress->attempts = progress->largest_batch = 0;
+	progress->limit_until = 0;
+	return announced(transaction, progress_write(transaction->txn, row->id, progress),
+		failure);
+}
+
+int consume_move(struct transaction *transaction, struct slice name, struct position to,
+	bool copies, struct failure *failure)
 {
 	struct consumer_row row;
 	struct progress_row progress;
@@ -210,15 +250,35 @@ int consume_move(struct transaction *transaction, struct slice name, struct posi
 	if (err)
 		return err == END ? fail_with(failure, ERR_CORRUPT, "consumer %.*s has no progress",
 			(int)name.len, (const char *)name.data) : fail(failure, err);
-	progress.end = slice_of(NULL, 0);        /* the next write may move it */
-	/* The streams are in the map, which the floors' rows change. */
-	err = place(transaction, row.id, row.streams, to, &progress, failure);
-	if (err)
-		return err;
 	progress.epoch++;
-	progress.attempts = progress.largest_batch = 0;
-	progress.limit_until = 0;
-	return announced(transaction, progress_write(transaction->txn, row.id, &progress), failure);
+	return relocate(transaction, &row, to, 0, copies ? 1 : 0, &progress, failure);
+}
+
+int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_t epoch,
+	bool copies, struct progress_row *row, struct failure *failure)
+{
+	struct consumer_row consumer;
+	unsigned rounds;
+	bool is_lost;
+	int err = find(&consumer, transaction, name, failure);
+
+	if (!err)
+		err = hold(transaction, consumer.id, epoch, row, failure);
+	if (err)
+		return err == ERR_NOT_FOUND ? fail(failure, ERR_CONSUMER_GONE) : err;
+	err = consume_find_gap(transaction, consumer.id, consumer.streams, row, &is_lost);
+	if (!err)
+		err = consume_copy_rounds(transaction, consumer.id, row, &rounds);
+	if (err || !is_lost)
+		return err ? fail(failure, err) : 0;
+	if (rounds >= CONSUMER_ROUNDS_MAX)
+		return fail_as(failure, ERR_TRIMMED, "consumer %.*s: records expired in each of"
+			" %u copies", (int)name.len, (const char *)name.data, rounds);
+	if (copies || rounds)
+		return relocate(transaction, &consumer, (struct position){ POSITION_LATEST, 0 },
+			0, rounds + 1, row, failure);
+	return relocate(transaction, &consumer, (struct position){ POSITION_TRIM_HORIZON, 0 },
+		row->position, 0, row, failure);
 }
 
 int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
@@ -263,15 +323,16 @@ int consume_advance(struct transaction *transaction, const struct consume_batch 
 
 	if (!err && (batch->to < batch->from || batch->to > transaction->state.sequence))
 		err = fail(failure, ERR_AHEAD);
+	if (!err)
+		err = consume_copy_advance(transaction, batch, &row, failure);
 	if (err)
 		return err;
 	row.position = batch->to;
 	row.moved_ms = transaction->clock_ms;
 	row.records += batch->records;
-	if (batch->records) {
-		row.batches++;
+	row.batches += batch->records > 0;
+	if (batch->records || batch->mark)
 		row.attempts = 0;
-	}
 	if (row.position >= row.limit_until)
 		row.largest_batch = 0;
 	transaction->has_progressed = true;
