@@ -98,7 +98,7 @@ static int fail_without_sources(const struct feed_copy *copy, struct tide *tide,
 	int err = stream_read_row(txn, id, &row);
 
 	if (err == END)
-		return fail_as(failure, ERR_NOT_FOUND, "stream %u no longer exists", id);
+		return fail_as(failure, ERR_STREAM_ENDED, "stream %u no longer exists", id);
 	return err ? fail_about(failure, err, "the row of stream %u", id) :
 		tide_fail_stream_ended(tide, txn, &row, failure);
 }

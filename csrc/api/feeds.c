@@ -42,7 +42,8 @@ static int start_copy(struct tide_feed *feed, const struct tide *tide, struct sl
 }
 
 static int start_at_consumer(struct tide_feed *tide_feed, const struct tide *tide,
-	struct slice streams, uint64_t id, const struct view_of_streams *view, struct failure *failure)
+	struct slice streams, uint64_t id, const struct view_of_streams *view,
+	struct failure *failure)
 {
 	struct feed *feed = &tide_feed->feed;
 	struct progress_row row;

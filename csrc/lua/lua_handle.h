@@ -193,9 +193,10 @@ void open_consumers(lua_State *L);
 /* Returns the clock at index, NULL if it is nil. The handle keeps the clock alive. */
 struct clock *opt_clock(lua_State *L, int index);
 
-/* Index of the key schema, a userdata, in the info of a record's stream. The other fields of the
- * info are fields of records, by name. */
+/* Indexes of the key schema, a userdata, and of the table's id in the info of a record's stream.
+ * The other fields of the info are fields of records, by name. */
 #define RECORD_INFO_SCHEMA 1
+#define RECORD_INFO_TABLE 2
 
 /* Replaces the two values on top of the stack, the info of a stream and the metatable of records,
  * with a new record of len bytes. Returns the address for the bytes, which the caller copies. */

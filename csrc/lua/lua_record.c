@@ -13,6 +13,7 @@
 #include "lua/lua_handle.h"
 #include "lua/lua_record.h"
 #include "lua/lua_value.h"
+#include "tide_consumer.h"
 
 const char RECORD_TYPE[] = "tidetable.record";
 
@@ -28,7 +29,7 @@ enum field {
 	FIELD_NEW_IMAGE, FIELD_CREATED_AT, FIELD_TABLE_NAME, FIELD_STREAM_LABEL,
 	FIELD_VIEW_TYPE, FIELD_TRANSACTION_ID, FIELD_TRANSACTION_POSITION,
 	FIELD_TRANSACTION_COUNT, FIELD_SIZE_BYTES, FIELD_PARTITION_HASH, FIELD_USER_IDENTITY,
-	FIELD_CONTEXT, FIELD_ORIGIN, FIELD_DEPTH,
+	FIELD_CONTEXT, FIELD_ORIGIN, FIELD_DEPTH, FIELD_IS_SNAPSHOT,
 	FIELD_COUNT,
 };
 
@@ -51,6 +52,7 @@ static const char *const field_names[FIELD_COUNT] = {
 	[FIELD_CONTEXT] = "context",
 	[FIELD_ORIGIN] = "origin",
 	[FIELD_DEPTH] = "depth",
+	[FIELD_IS_SNAPSHOT] = "is_snapshot",
 };
 
 /* Registry key of the function that is called with the name of an unknown field. */
@@ -174,6 +176,27 @@ static void push_annotation(lua_State *L, const struct record *record, enum fiel
 		lua_pushnil(L);
 }
 
+/* Pushes a field about the record's transaction, which is not known of an item's last change. */
+static void push_of_transaction(lua_State *L, const struct record *record, enum field field)
+{
+	if (record->origin == ORIGIN_SNAPSHOT)
+		lua_pushnil(L);
+	else if (field == FIELD_TRANSACTION_ID)
+		lua_pushinteger(L, (lua_Integer)record->transaction);
+	else
+		lua_pushinteger(L, field == FIELD_TRANSACTION_COUNT ? (lua_Integer)record->count :
+			(lua_Integer)record->position + 1);
+}
+
+/* Pushes true for the item of a snapshot, otherwise nil. */
+static void push_is_snapshot(lua_State *L, const struct record *record)
+{
+	if (record->origin == ORIGIN_SNAPSHOT)
+		lua_pushboolean(L, 1);
+	else
+		lua_pushnil(L);
+}
+
 static void push_field(lua_State *L, const struct record *record, enum field field)
 {
 	switch (field) {
@@ -195,14 +218,8 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 	case FIELD_CREATED_AT:
 		lua_pushnumber(L, (lua_Number)record->created_ms / 1000);
 		break;
-	case FIELD_TRANSACTION_ID:
-		lua_pushinteger(L, (lua_Integer)record->transaction);
-		break;
-	case FIELD_TRANSACTION_POSITION:
-		lua_pushinteger(L, (lua_Integer)record->position + 1);
-		break;
-	case FIELD_TRANSACTION_COUNT:
-		lua_pushinteger(L, (lua_Integer)record->count);
+	case FIELD_TRANSACTION_ID: case FIELD_TRANSACTION_POSITION: case FIELD_TRANSACTION_COUNT:
+		push_of_transaction(L, record, field);
 		break;
 	case FIELD_SIZE_BYTES:
 		push_size(L, record);
@@ -212,6 +229,9 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 		break;
 	case FIELD_USER_IDENTITY:
 		push_identity(L, record);
+		break;
+	case FIELD_IS_SNAPSHOT:
+		push_is_snapshot(L, record);
 		break;
 	case FIELD_TABLE_NAME: case FIELD_STREAM_LABEL: case FIELD_VIEW_TYPE:
 		push_stream_field(L, field_names[field]);
@@ -322,6 +342,45 @@ static int record_tostring(lua_State *L)
 	return 1;
 }
 
+/* record_position(record) -> the position that passes the record: its sequence number or, for the
+ * item of a snapshot, the last one of the snapshot; true for such an item, else false */
+static int record_position(lua_State *L)
+{
+	struct record record;
+
+	decode_record(L, check_record_handle(L), &record);
+	lua_pushinteger(L, (lua_Integer)(record.origin == ORIGIN_SNAPSHOT ? record.ordinal :
+		record.sequence));
+	lua_pushboolean(L, record.origin == ORIGIN_SNAPSHOT);
+	return 2;
+}
+
+/* item_key(record, db) -> item key of the record */
+static int item_key(lua_State *L)
+{
+	const struct record_handle *handle = check_record_handle(L);
+	struct database *database = check_database(L, 2);
+	const struct key_schema *schema;
+	uint8_t buf[KEY_ATTRIBUTES_MAX];
+	struct record record;
+	struct slice keys;
+	struct key key;
+	int err;
+
+	lua_settop(L, 2);
+	decode_record(L, handle, &record);
+	keys = find_record_keys(L, &record, buf);
+	lua_getiuservalue(L, 1, VALUE_INFO);
+	lua_rawgeti(L, 3, RECORD_INFO_SCHEMA);
+	lua_rawgeti(L, 3, RECORD_INFO_TABLE);
+	schema = lua_touserdata(L, 4);
+	err = tide_item_key(database->tide, (uint32_t)lua_tointeger(L, 5), schema, keys, &key);
+	if (err)
+		return raise_error(L, ERR_CORRUPT);
+	lua_pushlstring(L, (const char *)key.bytes, key_whole(&key).len);
+	return 1;
+}
+
 static void push_fields(lua_State *L)
 {
 	lua_createtable(L, 0, FIELD_COUNT);
@@ -348,6 +407,10 @@ void open_records(lua_State *L)
 	lua_setfield(L, -2, "measure_record");
 	lua_pushcfunction(L, json_record);
 	lua_setfield(L, -2, "json_record");
+	lua_pushcfunction(L, record_position);
+	lua_setfield(L, -2, "record_position");
+	lua_pushcfunction(L, item_key);
+	lua_setfield(L, -2, "item_key");
 	new_type(L, RECORD_TYPE, NULL, NULL);
 	push_fields(L);
 	lua_pushcclosure(L, index_record, 1);

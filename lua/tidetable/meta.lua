@@ -95,6 +95,7 @@
 ---@field context table<string, any>?  of its transaction, as the writer gave it
 ---@field origin string?           of its transaction, as the writer gave it
 ---@field depth integer            consumers that lead from the first change to this one; 0: none
+---@field is_snapshot true?  an item that a consumer gets from a snapshot
 
 --- The records of one transaction, in one stream or in all streams.
 ---@class tidetable.RecordsOfTransaction

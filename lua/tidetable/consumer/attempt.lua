@@ -5,6 +5,7 @@ local core = require "tidetable.core"
 local optimistic = require "tidetable.optimistic"
 local responses = require "tidetable.consumer.response"
 local settings = require "tidetable.consumer.settings"
+local snapshots = require "tidetable.consumer.snapshot"
 local transactions = require "tidetable.transaction"
 
 local attempts = {}
@@ -82,14 +83,14 @@ end
 ---@return true|nil ok, any ...  results of fn; or err, code
 function attempts.commit(worker, records, fn)
   local database, limit = worker.database, worker.settings.handler_limit
-  local from, to = worker.position, records[#records].sequence_number
+  local batch = snapshots.end_of(worker, records)
   local annotation, err, err_code = annotation_of(worker, records)
   if not annotation then
     return nil, err, err_code
   end
   fn = as_handler(database, worker.slot, fn)
   local function advance()
-    return core.consumer_advance(database.core, worker.id, worker.epoch, from, to, #records)
+    return snapshots.advance(worker, records, batch)
   end
   local results
   if worker.settings.mode == "optimistic" then
@@ -102,7 +103,8 @@ function attempts.commit(worker, records, fn)
   if results[1] and not succeeded(results[2], results[3]) then
     return table.unpack(results, 2, math.max(results.n, 4))      -- nothing was stored
   elseif results[1] then
-    worker.position, worker.records, worker.attempts, worker.largest = to, nil, 0, 0
+    worker.position, worker.records, worker.attempts, worker.largest = batch.to, nil, 0, 0
+    snapshots.note_commit(worker, records, batch)
   end
   return table.unpack(results, 1, results.n)
 end

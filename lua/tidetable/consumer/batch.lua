@@ -3,6 +3,7 @@
 local attempts = require "tidetable.consumer.attempt"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
+local snapshots = require "tidetable.consumer.snapshot"
 
 local misuse = options.misuse
 
@@ -64,6 +65,28 @@ end
 
 local closes_loops = has_sound_break()
 
+--- Returns the next batch of records, and commits the marks before it. An error of on_snapshot is
+--- raised.
+local function next_records(worker)
+  while true do
+    local records, err = worker:next(math.huge)
+    if not records or not records.mark then
+      return records, err
+    end
+    worker:mark_handling(true)
+    local call = snapshots.handler_of(worker, error, records)
+    local ok, failure, code = attempts.commit(worker, records, function(tx)
+      return call(records, tx)
+    end)
+    worker:mark_handling(false)
+    if not ok and code == "LEASE_LOST" then
+      worker:lose()
+    elseif not ok then
+      return nil, failure
+    end
+  end
+end
+
 --- Returns an iterator over the batches of a worker. A batch that was not committed is delivered
 --- again. After a `break` that does not close the worker, the consumer's next call takes it over.
 ---@param worker tidetable.Worker
@@ -73,7 +96,7 @@ function batches.iterate(worker, check)
   local function iterate()
     check()
     worker:mark_handling(false)
-    local records, err = worker:next(math.huge)
+    local records, err = next_records(worker)
     if not records then
       worker:close()
       if err then

@@ -3,6 +3,7 @@
 local attempts = require "tidetable.consumer.attempt"
 local core = require "tidetable.core"
 local responses = require "tidetable.consumer.response"
+local snapshots = require "tidetable.consumer.snapshot"
 local wait = require "tidetable.wait"
 
 local retries = {}
@@ -14,7 +15,7 @@ local BACKOFF_MAX = 60
 local function count_failure(worker, records)
   local count = worker.attempts + 1
   local ok, err, code = wait.try(worker.database, core.consumer_fail, worker.database.core,
-    worker.id, worker.epoch, worker.position, records[#records].sequence_number, #records, 0)
+    worker.id, worker.epoch, worker.position, snapshots.end_of(worker, records).to, #records, 0)
   if not ok and code == "LEASE_LOST" then
     worker:lose()
     return 0
@@ -31,10 +32,17 @@ local function text_of(failure)
   return ok and text or ("a %s without text"):format(type(failure))
 end
 
+--- Names a batch.
+local function subject_of(records)
+  if records.mark then
+    return ("on_snapshot(%q)"):format(records.mark)
+  end
+  return ("records %d to %d"):format(records[1].sequence_number, records[#records].sequence_number)
+end
+
 local function batch_failed(worker, records, failure)
-  local _, err = core.consumer_failure("BATCH_FAILED", ("consumer %s: records %d to %d: %s"):format(
-    worker.consumer.name, records[1].sequence_number, records[#records].sequence_number,
-    text_of(failure)))
+  local _, err = core.consumer_failure("BATCH_FAILED", ("consumer %s: %s: %s"):format(
+    worker.consumer.name, subject_of(records), text_of(failure)))
   err.reason = responses.is_partial(failure) and failure.response or failure
   return nil, err, "BATCH_FAILED"
 end

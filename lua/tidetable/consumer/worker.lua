@@ -10,6 +10,7 @@ local core = require "tidetable.core"
 local readers = require "tidetable.stream.reader"
 local retries = require "tidetable.consumer.retry"
 local settings = require "tidetable.consumer.settings"
+local snapshots = require "tidetable.consumer.snapshot"
 local wait = require "tidetable.wait"
 
 local workers = {}
@@ -38,7 +39,9 @@ local CLOCK_INTERVAL = 0.01
 ---@field settings tidetable.ConsumerSettings
 ---@field ignored table<string, true>|nil  origins whose records are left out
 ---@field left_out tidetable.LeftOut|nil  records left out after the position
+---@field streams integer[]     ids of its streams; empty: all
 ---@field reader tidetable.Reader|nil
+---@field copy tidetable.Copy|nil  state of the copy, if the consumer is copying
 ---@field records tidetable.Record[]|nil  batch in hand
 ---@field gathered table|nil      records read for the next batch, while its window lasts
 ---@field attempts integer        failed attempts of the batch in hand
@@ -120,13 +123,50 @@ end
 
 -- Joining --------------------------------------------------------------------
 
---- Forgets everything that belongs to an epoch.
-function Worker:lose()
+--- Closes the reader. The next one continues at the position in the file.
+function Worker:close_reader()
   if self.reader then
     self.reader:close()
   end
-  self.epoch, self.reader, self.records, self.gathered = nil, nil, nil, nil
+  self.reader = nil
+end
+
+--- Opens the reader, if it is not open. Returns true; or nil, err, code.
+function Worker:open_reader()
+  if self.reader then
+    return true
+  end
+  local err, code
+  self.reader, err, code = readers.of_consumer(self.database, self.streams, self.id,
+    self.consumer.wait or nil)
+  if not self.reader then
+    return nil, err, code
+  end
+  self.copy = core.feed_copy(self.reader.core)
+  return true
+end
+
+--- Forgets everything that belongs to an epoch.
+function Worker:lose()
+  self:close_reader()
+  self.epoch, self.copy, self.records, self.gathered = nil, nil, nil, nil
   self.attempts, self.largest, self.left_out = 0, 0, nil
+end
+
+--- Reads the position again, after a command of this worker has set it. Returns true; nil if the
+--- consumer was lost; nil, err, code on failure.
+function Worker:reread()
+  local row, err, code = self:describe()
+  if not row then
+    return nil, err, code
+  elseif row.epoch ~= self.epoch then
+    self:lose()
+    return nil
+  end
+  self:close_reader()
+  self.position, self.records, self.gathered = row.position, nil, nil
+  self.attempts, self.largest, self.left_out = 0, 0, nil
+  return self:open_reader()
 end
 
 local function gone(self)
@@ -143,7 +183,7 @@ function Worker:describe()
     return gone(self)
   end
   self.verified_at, self.is_verified = core.elapsed(), true
-  self.settings = settings.complete(row.settings)
+  self.settings, self.streams = settings.complete(row.settings), row.streams
   self.ignored = settings.ignored(self.settings, self.consumer.name)
   return row
 end
@@ -195,9 +235,8 @@ function Worker:join()
   end
   self.epoch, self.position = epoch, position
   self.attempts, self.largest = row.attempts, row.largest_batch
-  self.reader, err, code = readers.of_consumer(self.database, row.streams, row.id,
-    self.consumer.wait or nil)
-  if not self.reader then
+  ok, err, code = self:open_reader()
+  if not ok then
     self:leave()
     return nil, err, code
   end
@@ -332,8 +371,11 @@ function Worker:handle(handler, seconds)
     return 0
   end
   local count = #records
-  local ok, failure, failure_code = attempts.run(self, handler, records)
-  if ok then
+  local ok, failure, failure_code = attempts.run(self,
+    snapshots.handler_of(self, handler, records), records)
+  if ok and records.mark then
+    return self:handle(handler, seconds)
+  elseif ok then
     return count
   elseif failure_code == "LEASE_LOST" then
     self:lose()
