@@ -59,6 +59,11 @@ const struct copy_row *tide_feed_copy(const struct tide_feed *feed);
 int tide_item_key(const struct tide *tide, uint32_t table, const struct key_schema *schema,
 	struct slice keys, struct key *key);
 
+/* Returns the bytes from which the ids of records are made (codec/state.h): the database id, the
+ * incarnation, and the incarnations that have ended. Returns no bytes if these are damaged. They
+ * are lent until tide_close. */
+struct slice tide_identity(const struct tide *tide);
+
 /* Replaces the contents of names with the names of all consumers (each a varint length and the
  * bytes), in byte order. */
 int tide_consumer_names(struct tide *tide, struct buffer *names, struct failure *failure);

@@ -313,6 +313,10 @@ static void name_catalog_row(struct check *check, struct slice key)
 	case CATALOG_STREAM: put_format(&subject->key, "stream %u", id); break;
 	case CATALOG_HORIZON: put_format(&subject->key, "horizon of stream %u", id); break;
 	case CATALOG_LABEL: name_label_row(subject, key); break;
+	case CATALOG_INCARNATION:
+		put_format(&subject->key, "incarnation up to sequence number %" PRIu64,
+			key.len == 9 ? get_u64(key.data + 1) : 0);
+		break;
 	default:
 		put_bytes(&subject->key, key);
 	}

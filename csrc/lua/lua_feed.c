@@ -187,11 +187,14 @@ static struct feed_handle *check_feed(lua_State *L, struct database **database)
 /* --- the info of a record's stream --- */
 
 /* Pushes the info of the stream, which is read once and then kept. */
-static int push_info(lua_State *L, struct database *database, uint32_t stream,
+static int push_info(lua_State *L, struct feed_handle *handle, uint32_t stream,
 	struct failure *failure)
 {
+	const struct tide *tide = handle->child.database->tide;
 	const struct stream_row *found;
 	struct stream_row row;
+	size_t len = tide_identity(tide).len;
+	uint8_t *identity;
 	int err;
 
 	lua_getiuservalue(L, 1, VALUE_INFOS);
@@ -200,12 +203,17 @@ static int push_info(lua_State *L, struct database *database, uint32_t stream,
 		return 0;
 	}
 	lua_pop(L, 2);
-	err = tide_stream_row(database->tide, stream, &found, failure);
+	err = tide_stream_row(handle->child.database->tide, stream, &found, failure);
 	if (err)
 		return err;
 	row = *found;
+	identity = lua_newuserdatauv(L, len, 0);
+	check_open(L, &handle->child);
+	slice_write(identity, tide_identity(tide));
 	lua_getiuservalue(L, 1, VALUE_INFOS);
-	lua_createtable(L, 2, 3);
+	lua_createtable(L, 3, 3);
+	lua_rotate(L, -3, -1);
+	lua_rawseti(L, -2, RECORD_INFO_IDENTITY);
 	set_text(L, "table_name", row.table_name);
 	set_text(L, "stream_label", row.label);
 	set_text(L, "view_type", view_name(row.view));
@@ -226,7 +234,7 @@ static int set_info(lua_State *L, struct feed_handle *handle, uint32_t stream,
 	int err;
 
 	handle->known = 0;
-	err = push_info(L, handle->child.database, stream, failure);
+	err = push_info(L, handle, stream, failure);
 	if (err)
 		return err;
 	lua_setiuservalue(L, 1, VALUE_INFO);

@@ -193,10 +193,12 @@ void open_consumers(lua_State *L);
 /* Returns the clock at index, NULL if it is nil. The handle keeps the clock alive. */
 struct clock *opt_clock(lua_State *L, int index);
 
-/* Indexes of the key schema, a userdata, and of the table's id in the info of a record's stream.
- * The other fields of the info are fields of records, by name. */
+/* Indexes of the key schema, a userdata, of the table's id, and of the file's identity (tide.h), a
+ * userdata, in the info of a record's stream. The other fields of the info are fields of records,
+ * by name. */
 #define RECORD_INFO_SCHEMA 1
 #define RECORD_INFO_TABLE 2
+#define RECORD_INFO_IDENTITY 3
 
 /* Replaces the two values on top of the stack, the info of a stream and the metatable of records,
  * with a new record of len bytes. Returns the address for the bytes, which the caller copies. */

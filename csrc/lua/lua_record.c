@@ -8,8 +8,10 @@
 
 #include <lauxlib.h>
 
+#include "codec/state.h"
 #include "lua/lua_argument.h"
 #include "lua/lua_failure.h"
+#include "lua/lua_field.h"
 #include "lua/lua_handle.h"
 #include "lua/lua_record.h"
 #include "lua/lua_value.h"
@@ -29,7 +31,7 @@ enum field {
 	FIELD_NEW_IMAGE, FIELD_CREATED_AT, FIELD_TABLE_NAME, FIELD_STREAM_LABEL,
 	FIELD_VIEW_TYPE, FIELD_TRANSACTION_ID, FIELD_TRANSACTION_POSITION,
 	FIELD_TRANSACTION_COUNT, FIELD_SIZE_BYTES, FIELD_PARTITION_HASH, FIELD_USER_IDENTITY,
-	FIELD_CONTEXT, FIELD_ORIGIN, FIELD_DEPTH, FIELD_IS_SNAPSHOT,
+	FIELD_CONTEXT, FIELD_ORIGIN, FIELD_DEPTH, FIELD_IS_SNAPSHOT, FIELD_ID,
 	FIELD_COUNT,
 };
 
@@ -53,6 +55,7 @@ static const char *const field_names[FIELD_COUNT] = {
 	[FIELD_ORIGIN] = "origin",
 	[FIELD_DEPTH] = "depth",
 	[FIELD_IS_SNAPSHOT] = "is_snapshot",
+	[FIELD_ID] = "id",
 };
 
 /* Registry key of the function that is called with the name of an unknown field. */
@@ -188,6 +191,30 @@ static void push_of_transaction(lua_State *L, const struct record *record, enum 
 			(lua_Integer)record->position + 1);
 }
 
+/* Pushes the id of the record at 1: the database id, the incarnation in which the change was made,
+ * the sequence number. Raises CORRUPT if the incarnations are not known. */
+static void push_id(lua_State *L, const struct record *record)
+{
+	char text[4 * FILE_ID_BYTES + 2], *at = text;
+	const uint8_t *ids[2];
+	struct slice identity;
+
+	lua_getiuservalue(L, 1, VALUE_INFO);
+	lua_rawgeti(L, -1, RECORD_INFO_IDENTITY);
+	identity = slice_of(lua_touserdata(L, -1), lua_rawlen(L, -1));
+	ids[0] = identity.data;
+	ids[1] = incarnation_of(identity, record->sequence);
+	if (!ids[1])
+		raise_error(L, ERR_CORRUPT);
+	for (int i = 0; i < 2; i++) {
+		at = put_hex(at, ids[i], FILE_ID_BYTES);
+		*at++ = '/';
+	}
+	lua_pushlstring(L, text, sizeof text);
+	lua_pushinteger(L, (lua_Integer)record->sequence);
+	lua_concat(L, 2);
+}
+
 /* Pushes true for the item of a snapshot, otherwise nil. */
 static void push_is_snapshot(lua_State *L, const struct record *record)
 {
@@ -229,6 +256,9 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 		break;
 	case FIELD_USER_IDENTITY:
 		push_identity(L, record);
+		break;
+	case FIELD_ID:
+		push_id(L, record);
 		break;
 	case FIELD_IS_SNAPSHOT:
 		push_is_snapshot(L, record);

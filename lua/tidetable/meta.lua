@@ -78,6 +78,7 @@
 --- when they are first used. Reading an unknown field raises an error.
 ---@class tidetable.Record: userdata
 ---@field sequence_number integer  increases in commit order; gaps are normal
+---@field id string              of this change, in all copies of the database
 ---@field event_name "INSERT"|"MODIFY"|"REMOVE"
 ---@field table_name string
 ---@field stream_label string

@@ -2,6 +2,8 @@
 -- them.
 local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
+local json = require "tidetable.dynamodb.json"
+local json_text = require "tidetable.dynamodb.json_text"
 local readers = require "tidetable.stream.reader"
 local testing = require "tidetable.testing"
 
@@ -102,6 +104,12 @@ describe("a snapshot", function()
       assert.equal(10, record.size_bytes)
       assert.equal(testing.records(orders)[1].partition_hash, record.partition_hash)
       assert.equal("INSERT 3 orders", tostring(record))
+      assert.equal(testing.records(orders)[3].id, record.id)
+      for _, form in ipairs { "plain", "dynamodb" } do
+        local tree = json_text.decode(json.encode_record(record, form))
+        assert.same(json.record_tree(record, form), tree)
+        assert.equal(form == "plain" or nil, tree.is_snapshot)
+      end
     end)
     assert.is_nil(testing.records(orders)[1].is_snapshot)
   end)
