@@ -169,6 +169,46 @@ describe("a snapshot", function()
     assert.equal("001+ 002+ a+", drain(open { source = "*" }))
   end)
 
+  it("reads only the tables that are named", function()
+    local items = assert(db:create_table { name = "items", partition_key = "id", stream = true })
+    local others = assert(db:create_table { name = "others", partition_key = "id", stream = true })
+    fill(1, 1)
+    assert(items:put { id = "a" })
+    assert(others:put { id = "b" })
+    local consumer = open { source = { "others", "orders" } }
+    assert.equal("001+ b+", drain(consumer))
+    assert(items:put { id = "a", v = 1 })
+    assert(others:put { id = "b", v = 1 })
+    assert.equal("b=", drain(consumer))
+  end)
+
+  it("ends with SOURCE_GONE if all of several tables are deleted", function()
+    assert(db:create_table { name = "items", partition_key = "id", stream = true })
+    fill(1, 1)
+    local consumer = open { source = { "items", "orders" } }
+    assert(db:delete_table "orders")
+    assert(db:delete_table "items")
+    helper.refused("SOURCE_GONE", consumer:run(error))
+    assert.same({ "begin" }, events)
+  end)
+
+  it("begins anew with the table's next stream, if on_gap is continue", function()
+    limit_pages(1)
+    fill(1, 3)
+    local consumer = open { batch_size = 1, on_gap = "continue" }
+    assert.equal(1, consumer:step(function() end))
+    assert(orders:disable_stream())
+    assert(orders:delete { id = "001" })
+    assert.equal("", drain(consumer))            -- it waits for a stream
+    assert(orders:enable_stream())
+    assert.equal(0, consumer:step(error))        -- it joins again
+    assert.equal("002+ 003+", drain(consumer))
+    assert.same({ "begin", "begin", "end" }, events)
+    assert.equal(1, consumer:describe().gaps)
+    assert(orders:put { id = "004" })
+    assert.equal("004=", drain(consumer))
+  end)
+
   it("leaves out a table that is deleted, if there are several", function()
     limit_pages(1)
     fill(1, 3)
