@@ -151,6 +151,27 @@ describe("a snapshot", function()
     assert.equal("", drain(consumer))
   end)
 
+  it("leaves out the changes that its own handler makes, if it ignores its origin", function()
+    limit_pages(2)
+    fill(1, 5)
+    local consumer = open { batch_size = 2, ignore_origin = true }
+    local seen = {}
+    repeat
+      local count = assert(consumer:step(function(records, tx)
+        for _, record in ipairs(records) do
+          seen[#seen + 1] = record.keys.id .. (record.is_snapshot and "+" or "=")
+          assert.equal(0, record.depth)
+          assert.is_nil(record.origin)
+          tx:table "orders":update({ id = "001" }, "ADD n ?", { 1 })
+          tx:table "orders":update({ id = "005" }, "ADD n ?", { 1 })
+        end
+      end))
+    until count == 0
+    assert.equal("001+ 002+ 003+ 004+ 005+", table.concat(seen, " "))
+    assert.same({ "begin", "end" }, events)
+    assert.equal(5, orders:get({ id = "001" }).n)
+  end)
+
   it("continues where it was after the worker's end", function()
     limit_pages(3)
     fill(1, 7)
