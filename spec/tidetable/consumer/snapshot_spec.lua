@@ -182,6 +182,44 @@ describe("a snapshot", function()
     assert.same({ "begin", "end" }, events)
   end)
 
+  -- Each commit of a copy is killed once at each point: joining, the beginning, three batches of
+  -- items and the end.
+  it("gives each item once, whenever its process is killed", function()
+    local commits, killed = 0, 0
+    for _, point in ipairs { "before_commit", "after_write", "after_commit" } do
+      for n = 1, 6 do
+        local file <close> = testing.database { tables = {
+          { name = "orders", partition_key = "id", stream = true },
+          { name = "counts", partition_key = "id" } } }
+        for i = 1, 6 do assert(file:table("orders"):put { id = tostring(i) }) end
+        local source = [[
+          local tidetable, testing = require "tidetable", require "tidetable.testing"
+          local db <close> = assert(tidetable.open(arg[1], { durability = "none" }))
+          local consumer = assert(db:consumer("c", { source = "orders", from = "SNAPSHOT",
+            batch_size = 2, on_snapshot = function(event, tx)
+              tx:table "counts":update({ id = event }, "ADD n ?", { 1 })
+            end }))
+          if arg[2] then testing.crash_at(arg[2], math.tointeger(tonumber(arg[3]))) end
+          while assert(consumer:step(function(records, tx)
+            for _, record in ipairs(records) do
+              tx:table "counts":update({ id = record.keys.id }, "ADD n ?", { 1 })
+            end
+          end)) > 0 do end
+        ]]
+        killed = killed + (testing.child(source, { file.path, point, tostring(n) }):wait().signal
+          and 1 or 0)
+        assert.equal(0, testing.child(source, { file.path }):wait().status)
+        for _, count in pairs(testing.items(file:table "counts")) do
+          assert.equal(1, count.n, count.id)
+          commits = commits + 1
+        end
+        assert.same({}, assert(file:check()).problems)
+      end
+    end
+    assert.equal(3 * 6, killed)
+    assert.equal(3 * 6 * (6 + 2), commits)
+  end)
+
   it("can have several tables, in the order of their creation", function()
     local items = assert(db:create_table { name = "items", partition_key = "id", stream = true })
     assert(db:create_table { name = "silent", partition_key = "id" }:put { id = "s" })
