@@ -575,6 +575,7 @@ enum tide_from {
 	TIDE_AT,                     /* the first record with this number or a greater one */
 	TIDE_AFTER,                  /* the first record with a greater number */
 	TIDE_TIME,                   /* the first record created at or after this time */
+	TIDE_SNAPSHOT,               /* all items, then what changes; for consumers only */
 };
 
 /* A reader of one stream, or of several or all streams merged by sequence number. */
@@ -612,7 +613,8 @@ void tide_feed_reread(struct tide_feed *feed);
  * start position. */
 uint64_t tide_feed_position(const struct tide_feed *feed);
 
-/* Returns true if the last fill ended before the last committed record. */
+/* Returns true if the last fill ended before the last committed record or, in a copy, if it is not
+ * over. */
 bool tide_feed_is_behind(const struct tide_feed *feed);
 
 /* Returns true if the feed has read records after this transaction. If it has returned a record

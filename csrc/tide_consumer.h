@@ -26,6 +26,7 @@ struct tide_consumer {
 	struct consumer_row row;     /* its slices, and that of progress, are lent until the next
 	                              * call */
 	struct progress_row progress;
+	struct copy_row copy;        /* if progress.is_copying; without its key */
 	uint64_t last_sequence;      /* last sequence number assigned in the file */
 };
 
@@ -51,6 +52,21 @@ int tide_renew_consumer(struct tide *tide, struct slice name, uint64_t id, uint6
 /* Reads a consumer. Returns NOT_FOUND. */
 int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_consumer *consumer,
 	struct failure *failure);
+
+/* Returns the state at which a feed of a consumer that was copying started, without the key; NULL:
+ * it was not copying. Such a feed returns items as records, and after the last one no records:
+ * tide_feed_is_behind is then false, and the copy can end at tide_feed_position. */
+const struct copy_row *tide_feed_copy(const struct tide_feed *feed);
+
+/* Sets *key to the item key of a record, given its table and key attributes. Returns the errors of
+ * key_of_item. */
+int tide_item_key(const struct tide *tide, uint32_t table, const struct key_schema *schema,
+	struct slice keys, struct key *key);
+
+/* Returns the bytes from which the ids of records are made (codec/state.h): the database id, the
+ * incarnation, and the incarnations that have ended. Returns no bytes if these are damaged. They
+ * are lent until tide_close. */
+struct slice tide_identity(const struct tide *tide);
 
 /* Replaces the contents of names with the names of all consumers (each a varint length and the
  * bytes), in byte order. */
@@ -98,6 +114,11 @@ int tide_join_consumer(struct tide *tide, uint64_t id, uint64_t seen,
 	struct progress_row *progress, struct failure *failure);
 int tide_leave_consumer(struct tide *tide, uint64_t id, uint64_t epoch,
 	struct failure *failure);
+
+/* Continues after records that expired before they were read (consume_skip_gap), in a transaction
+ * of its own, and sets *progress. */
+int tide_skip_gap(struct tide *tide, struct slice name, uint64_t epoch, bool copies,
+	struct progress_row *progress, struct failure *failure);
 
 /* Moves the position in the open transaction. tide_pass_consumer does the same in a transaction of
  * its own, for records that were left out, and tide_fail_consumer counts a

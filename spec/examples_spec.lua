@@ -71,7 +71,7 @@ describe("the small example", function()
   end
 
   local examples = { "quickstart", "audit_trail", "derived_table", "two_processes", "retention",
-    "backup", "testing", "consumer", "outbox" }
+    "backup", "testing", "consumer", "outbox", "mirror" }
 
   -- The examples that are the same program in four event loops, and the modules that each of them
   -- needs. Debian packages copas for older Luas only, but it runs in this one.

@@ -91,6 +91,19 @@ static int check_target(const struct tide_backup *backup, struct failure *failur
 
 /* --- the file header --- */
 
+/* Gives the copy a new incarnation, and notes which records were written in the one before. */
+static int renew_incarnation(struct txn *txn, struct file_header *header)
+{
+	struct state state;
+	int err = state_read(txn, &state);
+
+	if (!err && state.sequence)
+		err = incarnation_end(txn, state.sequence, header->incarnation);
+	if (!err && getrandom(header->incarnation, FILE_ID_BYTES, 0) != FILE_ID_BYTES)
+		err = ERR_STORE;
+	return err;
+}
+
 static int renew_file_header(struct txn *txn, void *context, struct failure *failure)
 {
 	const struct tide_backup *backup = context;
@@ -98,9 +111,8 @@ static int renew_file_header(struct txn *txn, void *context, struct failure *fai
 	bool this_boot;
 	int err = file_header_read(txn, &header);
 
-	if (!err && !backup->in_place && getrandom(header.incarnation, FILE_ID_BYTES, 0) !=
-			FILE_ID_BYTES)
-		err = ERR_STORE;
+	if (!err && !backup->in_place)
+		err = renew_incarnation(txn, &header);
 	if (!err)
 		err = file_header_write(txn, &header);
 	/* The mark of the boot says that a power cut may undo commits made since then. The copy is

@@ -12,7 +12,7 @@ int tide_create_consumer(struct tide *tide, const struct tide_consumer_spec *spe
 	struct consume_spec consume = {
 		.name = spec->name, .streams = spec->streams,
 		.from = tide_position(spec->from, spec->at), .shards = spec->shards,
-		.settings = spec->settings,
+		.copies = spec->from == TIDE_SNAPSHOT, .settings = spec->settings,
 	};
 	uint64_t id;
 	int err = tide_begin(tide, failure);
@@ -51,11 +51,20 @@ int tide_set_consumer(struct tide *tide, struct slice name, struct slice setting
 int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from, uint64_t at,
 	bool discards, bool *is_done, struct failure *failure)
 {
-	struct consume_target to = { tide_position(from, at), discards };
+	struct consume_target to = { tide_position(from, at), discards, from == TIDE_SNAPSHOT };
 	int err = tide_begin(tide, failure);
 
 	return err ? err : tide_end(tide, consume_move(&tide->transaction, name, &to, is_done,
 		failure), failure);
+}
+
+int tide_skip_gap(struct tide *tide, struct slice name, uint64_t epoch, bool copies,
+	struct progress_row *progress, struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : tide_end(tide, consume_skip_gap(&tide->transaction, name, epoch, copies,
+		progress, failure), failure);
 }
 
 int tide_renew_consumer(struct tide *tide, struct slice name, uint64_t id, uint64_t epoch,
@@ -207,6 +216,16 @@ static int read_progress(struct progress_row *progress, struct txn *txn, uint64_
 	return err == END ? ERR_CORRUPT : err;
 }
 
+/* Reads the copy of a consumer that is copying. */
+static int read_copy(struct tide_consumer *consumer, struct txn *txn)
+{
+	int err = consumer->progress.is_copying ?
+		copy_read(&consumer->copy, txn, consumer->row.id) : 0;
+
+	consumer->copy.key = slice_of(NULL, 0);
+	return err == END ? ERR_CORRUPT : err;
+}
+
 int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_consumer *consumer,
 	struct failure *failure)
 {
@@ -220,6 +239,8 @@ int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_con
 	if (!err)
 		err = read_progress(&consumer->progress, snapshot.txn, consumer->row.id);
 	if (!err)
+		err = read_copy(consumer, snapshot.txn);
+	if (!err)
 		err = keep_slices(tide, consumer);
 	if (err == END)
 		err = fail_as(failure, ERR_NOT_FOUND,
@@ -229,6 +250,12 @@ int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_con
 	else if (err)
 		fail_about(failure, err, "consumer %.*s", (int)name.len, (const char *)name.data);
 	return tide_read_end(tide, &snapshot, err, failure);
+}
+
+int tide_item_key(const struct tide *tide, uint32_t table, const struct key_schema *schema,
+	struct slice keys, struct key *key)
+{
+	return key_of_item(key, table, schema, keys, tide->header.secret);
 }
 
 int tide_consumer_names(struct tide *tide, struct buffer *names, struct failure *failure)

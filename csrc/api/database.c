@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "os/file.h"
+#include "tide_consumer.h"
 
 /* --- a new file --- */
 
@@ -57,6 +58,20 @@ static int fill_new_file(struct txn *txn, void *context, struct failure *failure
 
 /* --- opening --- */
 
+/* Reads the ids from which those of records are made. A file in which they are damaged can be
+ * opened. */
+static int read_identity(struct tide *tide)
+{
+	int err;
+
+	buffer_put(&tide->identity, tide->header.database_id, FILE_ID_BYTES);
+	buffer_put(&tide->identity, tide->header.incarnation, FILE_ID_BYTES);
+	err = incarnations_read(tide->reader, &tide->identity);
+	if (err == ERR_CORRUPT)
+		buffer_clear(&tide->identity);
+	return err == ERR_CORRUPT ? 0 : err;
+}
+
 static int read_file_header(struct tide *tide, struct failure *failure)
 {
 	int err = reader_renew(tide->reader, failure);
@@ -67,6 +82,26 @@ static int read_file_header(struct tide *tide, struct failure *failure)
 	tide->header.made_by = slice_of(NULL, 0);
 	reader_reset(tide->reader);
 	return err ? fail(failure, err) : store_check_trees(tide->store, failure);
+}
+
+/* Reads the rows that never change while the file is open. */
+static int read_fixed_rows(struct tide *tide, struct failure *failure)
+{
+	int err = read_file_header(tide, failure);
+
+	if (err)
+		return err;
+	err = reader_renew(tide->reader, failure);
+	if (err)
+		return err;
+	err = read_identity(tide);
+	reader_reset(tide->reader);
+	return err ? fail_about(failure, err, "the incarnations of the file") : 0;
+}
+
+struct slice tide_identity(const struct tide *tide)
+{
+	return buffer_slice(&tide->identity);
 }
 
 /* waiter: the caller's place in the queue for the write lock, or NULL. */
@@ -251,7 +286,7 @@ int tide_open(struct tide **out, const struct tide_options *options, struct fail
 	if (!err)
 		err = reader_open(&tide->reader, tide->store, failure);
 	if (!err)
-		err = read_file_header(tide, failure);
+		err = read_fixed_rows(tide, failure);
 	if (!err) {
 		tide->transaction.store = tide->store;
 		tide->transaction.catalog = &tide->catalog;
@@ -279,6 +314,7 @@ void tide_close(struct tide *tide)
 	transaction_release(&tide->transaction);
 	catalog_release(&tide->catalog);
 	buffer_release(&tide->scratch);
+	buffer_release(&tide->identity);
 	store_close(tide->store);
 	memory_free(tide->given_path);
 	cache_clear(&tide->expressions);

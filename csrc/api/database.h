@@ -29,6 +29,7 @@ struct tide {
 	bool mark_due;               /* tide_mark_opening must run, which needs the write lock */
 	uint64_t max_size;           /* maximum size given to tide_open; 0: none */
 	struct file_header header;
+	struct buffer identity;      /* see tide_identity */
 	uint8_t opening[WORKER_OPENING_BYTES];       /* random id of this opening of the file */
 	struct catalog catalog;
 	struct txn *reader;          /* renewed at the beginning of a read call, reset at its end */
@@ -112,6 +113,11 @@ uint64_t tide_view_streams(struct tide *tide, const struct read_view *snapshot,
 	struct view_of_streams *view);
 
 /* --- feeds.c --- */
+
+/* Returns STREAM_ENDED with the reason in the message: the table of the stream was deleted, or has
+ * another stream or none. */
+int tide_fail_stream_ended(struct tide *tide, struct txn *txn, const struct stream_row *row,
+	struct failure *failure);
 
 /* Returns a start position. */
 struct position tide_position(enum tide_from from, uint64_t at);

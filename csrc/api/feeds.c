@@ -1,5 +1,6 @@
 /* feeds.c - the functions of tide.h that read records: tide_feed, its filter, and waiting. */
 #include "api/database.h"
+#include "api/feed_copy.h"
 #include "api/record_filter.h"
 #include "base/memory.h"
 #include "stream/consumer.h"
@@ -11,6 +12,7 @@
 struct tide_feed {
 	struct feed feed;
 	struct feed_filter *filter;  /* NULL: every record passes */
+	struct feed_copy *copy;      /* NULL: it returns records only */
 	uint32_t seen;               /* commit_count of the feed's stream before the last fill */
 	uint64_t filled_ms;          /* clock_elapsed_ms at the last fill */
 };
@@ -29,9 +31,21 @@ struct start {
 	uint64_t consumer;           /* id; 0: none */
 };
 
-static int start_at_consumer(struct feed *feed, uint64_t id, const struct view_of_streams *view,
+/* Makes the feed return the items that its consumer has still to copy. */
+static int start_copy(struct tide_feed *feed, const struct tide *tide, struct slice streams,
+	uint64_t consumer, const struct view_of_streams *view)
+{
+	feed->copy = memory_alloc_zeroed(sizeof *feed->copy);
+	if (!feed->copy)
+		return ERR_NO_MEMORY;
+	return feed_copy_start(feed->copy, &feed->feed, tide, consumer, streams, view);
+}
+
+static int start_at_consumer(struct tide_feed *tide_feed, const struct tide *tide,
+	struct slice streams, uint64_t id, const struct view_of_streams *view,
 	struct failure *failure)
 {
+	struct feed *feed = &tide_feed->feed;
 	struct progress_row row;
 	int err = progress_read(&row, view->txn, id, 0);
 
@@ -39,7 +53,14 @@ static int start_at_consumer(struct feed *feed, uint64_t id, const struct view_o
 		return fail(failure, ERR_CONSUMER_GONE);
 	if (!err)
 		err = floors_read(feed, view->txn, id);
-	return err ? fail(failure, err) : feed_resume(feed, row.position, view, failure);
+	if (err)
+		return fail(failure, err);
+	err = feed_resume(feed, row.position, view, failure);
+	if (err || !row.is_copying)
+		return err;
+	err = start_copy(tide_feed, tide, streams, id, view);
+	return err ? fail_about(failure, err, "the copy of consumer %llu",
+		(unsigned long long)id) : 0;
 }
 
 struct position tide_position(enum tide_from from, uint64_t at)
@@ -50,6 +71,7 @@ struct position tide_position(enum tide_from from, uint64_t at)
 		[TIDE_AT] = POSITION_AT,
 		[TIDE_AFTER] = POSITION_AFTER,
 		[TIDE_TIME] = POSITION_TIME,
+		[TIDE_SNAPSHOT] = POSITION_LATEST,
 	};
 
 	return (struct position){ kinds[from], at };
@@ -71,7 +93,7 @@ static int start_feed(struct tide_feed **out, struct tide *tide, struct slice st
 	if (!err) {
 		tide_view_streams(tide, &snapshot, &view);
 		err = start->consumer ?
-			start_at_consumer(&feed->feed, start->consumer, &view, failure) :
+			start_at_consumer(feed, tide, streams, start->consumer, &view, failure) :
 			feed_start(&feed->feed, start->position, &view, failure);
 		err = tide_read_end(tide, &snapshot, err, failure);
 	}
@@ -139,7 +161,8 @@ int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
 	if (err)
 		return err;
 	tide_view_streams(tide, &snapshot, &view);
-	err = feed_fill(&feed->feed, max, &view, failure);
+	err = feed->copy ? feed_copy_fill(feed->copy, &feed->feed, max, tide, &view, failure) :
+		feed_fill(&feed->feed, max, &view, failure);
 	err = tide_read_end(tide, &snapshot, err, failure);
 	if (err == ERR_STORE)
 		tide_feed_reread(feed);          /* the page may be a mixture of two snapshots */
@@ -148,27 +171,38 @@ int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
 
 int tide_feed_next(struct tide_feed *feed, uint32_t *stream, struct slice *record)
 {
-	return feed_next(&feed->feed, stream, record);
+	return feed->copy ? feed_copy_next(feed->copy, &feed->feed, stream, record) :
+		feed_next(&feed->feed, stream, record);
 }
 
 int tide_feed_peek(const struct tide_feed *feed, uint32_t *stream, struct slice *record)
 {
-	return feed_peek(&feed->feed, stream, record);
+	return feed->copy ? feed_copy_peek(feed->copy, &feed->feed, stream, record) :
+		feed_peek(&feed->feed, stream, record);
 }
 
 void tide_feed_reread(struct tide_feed *feed)
 {
+	if (feed->copy)
+		feed_copy_reread(feed->copy, &feed->feed);
 	feed_reread(&feed->feed);
 }
 
 uint64_t tide_feed_position(const struct tide_feed *feed)
 {
-	return feed_position(&feed->feed);
+	return feed->copy && feed_copy_has_reached(feed->copy, &feed->feed) ?
+		feed->copy->position : feed_position(&feed->feed);
 }
 
 bool tide_feed_is_behind(const struct tide_feed *feed)
 {
-	return feed_is_behind(&feed->feed);
+	return feed->copy ? !feed_copy_is_over(feed->copy, &feed->feed) :
+		feed_is_behind(&feed->feed);
+}
+
+const struct copy_row *tide_feed_copy(const struct tide_feed *feed)
+{
+	return feed->copy ? &feed->copy->row : NULL;
 }
 
 bool tide_feed_is_past(const struct tide_feed *feed, uint64_t transaction)
@@ -180,6 +214,8 @@ bool tide_feed_has_news(struct tide_feed *feed, const struct tide *tide)
 {
 	uint32_t commits = commit_count(store_shared_page(tide->store), feed->feed.streams.one);
 
+	if (feed->copy)
+		return !feed_copy_is_over(feed->copy, &feed->feed);
 	/* An error of store_recover is ignored, because the next fill returns it. */
 	if (store_recover(tide->store, NULL) ||
 			feed_has_news(&feed->feed, store_last_commit(tide->store)))
@@ -206,11 +242,11 @@ bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide)
 
 /* --- the end of a stream --- */
 
-/* Returns STREAM_ENDED with the reason in the message. A table keeps its name as long as it
- * exists. */
-static int fail_stream_ended(struct catalog *catalog, struct txn *txn, const struct stream_row *row,
+/* A table keeps its name as long as it exists. */
+int tide_fail_stream_ended(struct tide *tide, struct txn *txn, const struct stream_row *row,
 	struct failure *failure)
 {
+	struct catalog *catalog = &tide->catalog;
 	const struct table *table;
 	struct stream *now = NULL;
 	int err = catalog_find(catalog, txn, slice_of_text(row->table_name), &table);
@@ -229,18 +265,18 @@ static int fail_stream_ended(struct catalog *catalog, struct txn *txn, const str
 		now ? ", and the table's stream is now " : "", now ? now->row.label : "");
 }
 
-static int check_stream_ended(struct catalog *catalog, struct txn *txn, uint32_t id,
+static int check_stream_ended(struct tide *tide, struct txn *txn, uint32_t id,
 	struct failure *failure)
 {
 	struct stream *stream;
-	int err = streams_find(&catalog->streams, txn, id, &stream);
+	int err = streams_find(&tide->catalog.streams, txn, id, &stream);
 
 	if (err == END)
 		return fail(failure, ERR_STREAM_ENDED);
 	if (err)
 		return fail_about(failure, err, "the row of stream %u", id);
 	return stream->row.status == STREAM_DISABLED ?
-		fail_stream_ended(catalog, txn, &stream->row, failure) : 0;
+		tide_fail_stream_ended(tide, txn, &stream->row, failure) : 0;
 }
 
 int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
@@ -256,9 +292,9 @@ int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
 	if (err)
 		return err;
 	if (streams->one)
-		err = check_stream_ended(&tide->catalog, snapshot.txn, streams->one, failure);
+		err = check_stream_ended(tide, snapshot.txn, streams->one, failure);
 	for (size_t i = 0; i < streams->count && !err; i++)
-		err = check_stream_ended(&tide->catalog, snapshot.txn, streams->ids[i],
+		err = check_stream_ended(tide, snapshot.txn, streams->ids[i],
 			failure);
 	return tide_read_end(tide, &snapshot, err, failure);
 }
@@ -268,6 +304,9 @@ void tide_feed_finish(struct tide_feed *feed)
 	if (!feed)
 		return;
 	feed_release(&feed->feed);
+	if (feed->copy)
+		feed_copy_release(feed->copy);
+	memory_free(feed->copy);
 	if (feed->filter)
 		feed_filter_release(feed->filter);
 	memory_free(feed->filter);
@@ -277,6 +316,7 @@ void tide_feed_finish(struct tide_feed *feed)
 size_t tide_feed_bytes(const struct tide_feed *feed)
 {
 	return sizeof *feed + feed->feed.page.cap + feed->feed.annotation.cap +
+		(feed->copy ? feed_copy_bytes(feed->copy) : 0) +
 		(feed->filter ? sizeof *feed->filter + feed_filter_bytes(feed->filter) : 0) +
 		feed->feed.streams.count * sizeof *feed->feed.streams.ids +
 		feed->feed.floor_cap * sizeof *feed->feed.floors +

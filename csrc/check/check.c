@@ -62,7 +62,7 @@ static bool is_known_consumers(struct slice key)
 	switch (key.data[0]) {
 	case CONSUMER_ROW:
 		return is_consumer_name(slice_of(key.data + 1, key.len - 1));
-	case CONSUMER_PROGRESS:
+	case CONSUMER_PROGRESS: case CONSUMER_COPY:
 		return key.len == 11;
 	case CONSUMER_FLOOR:
 		return key.len == 13;
@@ -83,6 +83,8 @@ static bool is_known_catalog(struct slice key)
 	case CATALOG_DROPPED: case CATALOG_INDEX: case CATALOG_EXPIRY: case CATALOG_STREAM:
 	case CATALOG_HORIZON:
 		return key.len == 5;
+	case CATALOG_INCARNATION:
+		return key.len == 9;
 	case CATALOG_LABEL:
 		return stream_label_key(key, &table_name, &label);
 	default:
@@ -305,6 +307,9 @@ static int take_catalog(struct check *check, enum tree tree, struct slice key, s
 	case CATALOG_HORIZON:
 		err = horizon_get(&(struct horizon){ 0 }, payload);
 		break;
+	case CATALOG_INCARNATION:
+		err = payload.len == FILE_ID_BYTES ? 0 : ERR_CORRUPT;
+		break;
 	default:
 		break;
 	}
@@ -421,7 +426,7 @@ static int check_label(struct check *check, struct slice key)
 	return only_failure(err);
 }
 
-/* Checks rows that refer to a table or a stream. */
+/* Checks rows that refer to a table, a stream or a sequence number. */
 static int check_reference(struct check *check, enum tree tree, struct slice key,
 	struct slice value)
 {
@@ -440,6 +445,10 @@ static int check_reference(struct check *check, enum tree tree, struct slice key
 		return check_expiry_owner(check, get_u32(key.data + 1));
 	case CATALOG_LABEL:
 		return check_label(check, key);
+	case CATALOG_INCARNATION:
+		if (check->has_state && get_u64(key.data + 1) > check->state.sequence)
+			problem(check, 52, "ends after the last sequence number assigned");
+		break;
 	}
 	return 0;
 }
@@ -577,6 +586,7 @@ static void release(struct check *check)
 	u64_map_release(&check->consumers);
 	u64_map_release(&check->parked);
 	u64_map_release(&check->replays);
+	u64_map_release(&check->copies);
 	u64_map_release(&check->expiries);
 	u64_map_release(&check->parts);
 	u64_map_release(&check->nodes);

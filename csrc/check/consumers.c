@@ -1,4 +1,4 @@
-/* consumers.c - checks consumers and the progress of their shards: invariant 40.
+/* consumers.c - checks consumers and the progress of their shards: invariants 40 and 50.
  *
  * The rows of all consumers precede those of their progress. The first pass notes the consumers and
  * counts the shards that have progress; the second finds consumers of which shards are missing.
@@ -23,6 +23,8 @@ int check_consumer_row(struct slice key, struct slice payload)
 		return payload.len == 8 ? 0 : ERR_CORRUPT;
 	case CONSUMER_REPLAY:
 		return payload.len == 0 ? 0 : ERR_CORRUPT;
+	case CONSUMER_COPY:
+		return copy_get(&(struct copy_row){ 0 }, payload);
 	default:
 		return 0;
 	}
@@ -69,7 +71,23 @@ static int check_progress(struct check *check, struct slice key, struct slice pa
 		problem(check, 40, "begins at shard %u; the shards before it end at %llu",
 			row.first, (unsigned long long)entry->b);
 	entry->b = row.last + 1u;
+	if (row.is_copying && !u64_map_make(&check->copies, entry->key))
+		return ERR_NO_MEMORY;
 	return check_parked_progress(check, get_u64(key.data + 1), &row);
+}
+
+/* The rows of progress precede those of copies. */
+static int check_copy(struct check *check, struct slice key)
+{
+	struct u64_map_entry *entry = u64_map_find(&check->copies, get_u64(key.data + 1));
+
+	if (get_u16(key.data + 9) != 0)
+		problem(check, 50, "is the copy of shards that have none of their own");
+	else if (entry)
+		entry->a = 1;
+	else if (!check->is_damaged[TREE_CONSUMERS])
+		problem(check, 50, "belongs to no consumer that is copying");
+	return 0;
 }
 
 static int check_floor(struct check *check, struct slice key)
@@ -87,7 +105,8 @@ static bool open_row(struct check *check, struct slice key, struct slice value,
 	static const size_t lens[] = { [CONSUMER_PROGRESS - CONSUMER_ROW] = 11,
 		[CONSUMER_FLOOR - CONSUMER_ROW] = 13,
 		[CONSUMER_PARKED - CONSUMER_ROW] = PARKED_KEY,
-		[CONSUMER_REPLAY - CONSUMER_ROW] = PARKED_MARK_KEY };
+		[CONSUMER_REPLAY - CONSUMER_ROW] = PARKED_MARK_KEY,
+		[CONSUMER_COPY - CONSUMER_ROW] = 11 };
 	size_t len = lens[key.data[0] - CONSUMER_ROW];
 
 	subject_set_row(check, TREE_CONSUMERS, key);
@@ -99,15 +118,31 @@ static int take_row(struct check *check, enum tree tree, struct slice key, struc
 	struct slice payload;
 
 	(void)tree;
-	if (key.data[0] < CONSUMER_ROW || key.data[0] > CONSUMER_REPLAY ||
+	if (key.data[0] < CONSUMER_ROW || key.data[0] > CONSUMER_COPY ||
 			!open_row(check, key, value, &payload))
 		return 0;
 	if (key.data[0] == CONSUMER_ROW)
 		return note_consumer(check, payload);
-	if (key.data[0] >= CONSUMER_PARKED)
+	switch (key.data[0]) {
+	case CONSUMER_PROGRESS:
+		return check_progress(check, key, payload);
+	case CONSUMER_FLOOR:
+		return check_floor(check, key);
+	case CONSUMER_COPY:
+		return check_copy(check, key);
+	default:
 		return check_parked_row(check, key, payload);
-	return key.data[0] == CONSUMER_PROGRESS ? check_progress(check, key, payload) :
-		check_floor(check, key);
+	}
+}
+
+static void find_missing_copy(struct check *check, struct slice key, uint64_t id)
+{
+	const struct u64_map_entry *copy = u64_map_find(&check->copies, id);
+
+	if (!copy || copy->a || check->is_damaged[TREE_CONSUMERS])
+		return;
+	subject_set_row(check, TREE_CONSUMERS, key);
+	problem(check, 50, "is copying, and its copy has no row");
 }
 
 static int find_missing(struct check *check, enum tree tree, struct slice key, struct slice value)
@@ -124,6 +159,7 @@ static int find_missing(struct check *check, enum tree tree, struct slice key, s
 		return 0;
 	subject_set_row(check, TREE_CONSUMERS, key);
 	check_parked_counts(check, row.id);
+	find_missing_copy(check, key, row.id);
 	entry = u64_map_find(&check->consumers, row.id);
 	if (!entry || entry->b == entry->a || check->is_damaged[TREE_CONSUMERS])
 		return 0;

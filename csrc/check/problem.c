@@ -314,6 +314,10 @@ static void name_catalog_row(struct check *check, struct slice key)
 	case CATALOG_STREAM: put_format(&subject->key, "stream %u", id); break;
 	case CATALOG_HORIZON: put_format(&subject->key, "horizon of stream %u", id); break;
 	case CATALOG_LABEL: name_label_row(subject, key); break;
+	case CATALOG_INCARNATION:
+		put_format(&subject->key, "incarnation up to sequence number %" PRIu64,
+			key.len == 9 ? get_u64(key.data + 1) : 0);
+		break;
 	default:
 		put_bytes(&subject->key, key);
 	}
@@ -388,6 +392,9 @@ static void name_consumers_row(struct check *check, struct slice key)
 		put_shown(&subject->key, slice_of(key.data + 1, key.len - 1));
 	} else if (key.len == 11 && key.data[0] == CONSUMER_PROGRESS) {
 		put_format(&subject->key, "progress of consumer %" PRIu64 " from shard %u",
+			get_u64(key.data + 1), get_u16(key.data + 9));
+	} else if (key.len == 11 && key.data[0] == CONSUMER_COPY) {
+		put_format(&subject->key, "copy of consumer %" PRIu64 ", shards from %u",
 			get_u64(key.data + 1), get_u16(key.data + 9));
 	} else if (key.len == 13 && key.data[0] == CONSUMER_FLOOR) {
 		put_format(&subject->key, "floor of consumer %" PRIu64 " in stream %u",

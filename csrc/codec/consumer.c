@@ -8,6 +8,7 @@
 
 #define FLAG_PAUSED 1
 #define FLAG_COPYING 1
+#define FLAG_BEGUN 1
 
 bool is_consumer_name(struct slice name)
 {
@@ -119,5 +120,31 @@ int progress_get(struct progress_row *row, struct slice bytes)
 			row->end.len > CONSUMER_END_MAX)
 		return ERR_CORRUPT;
 	memcpy(row->owner.opening, opening.data, WORKER_OPENING_BYTES);
+	return source_finish(&source);
+}
+
+void copy_put(struct buffer *out, const struct copy_row *row)
+{
+	buffer_put_u8(out, row->has_begun ? FLAG_BEGUN : 0);
+	buffer_put_u8(out, row->rounds);
+	buffer_put_u64(out, row->items);
+	buffer_put_slice(out, row->key);
+}
+
+int copy_get(struct copy_row *row, struct slice bytes)
+{
+	struct source source = source_of(bytes);
+	uint8_t flags = source_u8(&source);
+
+	row->has_begun = flags == FLAG_BEGUN;
+	row->rounds = source_u8(&source);
+	row->items = source_u64(&source);
+	row->key = source_take(&source, source_left(&source));
+	if (source.err || flags > FLAG_BEGUN || row->rounds < 1 ||
+			row->rounds > CONSUMER_ROUNDS_MAX ||
+			(row->items == 0) != (row->key.len == 0) ||
+			(row->items > 0 && !row->has_begun) ||
+			row->key.len > KEY_HEAD_MAX + SORT_KEY_MAX)
+		return ERR_CORRUPT;
 	return source_finish(&source);
 }

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buffer.h"
+#include "codec/key.h"
 
 /* First byte of the key of a row in `consumers`. */
 #define CONSUMER_ROW 0x30
@@ -17,11 +17,13 @@
 #define CONSUMER_FLOOR 0x32
 #define CONSUMER_PARKED 0x33
 #define CONSUMER_REPLAY 0x34
+#define CONSUMER_COPY 0x35
 
 #define CONSUMER_NAME_MAX 255
 #define CONSUMER_SOURCES_MAX 100
 #define CONSUMER_END_MAX 255
 #define CONSUMER_SHARDS_MAX 4096
+#define CONSUMER_ROUNDS_MAX 3
 #define WORKER_OPENING_BYTES 16
 
 struct consumer_row {
@@ -64,6 +66,19 @@ struct progress_row {
 	                              * at most CONSUMER_END_MAX bytes; empty: none */
 };
 
+/* State of a copy: a consumer that is copying has passed all records up to its position whose item
+ * keys are at most `key`, and nothing of the keys after it. */
+struct copy_row {
+	bool has_begun;              /* the mark of its beginning was committed */
+	uint8_t rounds;              /* copies begun since the last one that ended, 1 to
+	                              * CONSUMER_ROUNDS_MAX */
+	uint64_t items;              /* number of items delivered */
+	struct slice key;            /* item key (codec/key.h) of the last of them; empty: none */
+};
+
+/* A change of a copy's state that a commit without records makes. */
+enum consume_mark { MARK_NONE, MARK_BEGIN, MARK_END };
+
 /* A batch of records that a worker has handled. */
 struct consume_batch {
 	uint64_t consumer;           /* id */
@@ -73,6 +88,10 @@ struct consume_batch {
 	uint64_t records;
 	uint64_t parked_version;     /* that the worker knows */
 	bool is_left_out;            /* its records were left out: it is no batch of the handler */
+	enum consume_mark mark;      /* the other fields are for a consumer that is copying */
+	uint64_t copied;             /* number of items delivered before the batch */
+	uint64_t items;              /* number of its records that are items of the snapshot */
+	struct slice key;            /* item key of the last of them; empty: it has none */
 };
 
 /* Returns true for 1 to 255 of a-z A-Z 0-9 _ . - */
@@ -80,9 +99,11 @@ bool is_consumer_name(struct slice name);
 
 void consumer_put(struct buffer *out, const struct consumer_row *row);
 void progress_put(struct buffer *out, const struct progress_row *row);
+void copy_put(struct buffer *out, const struct copy_row *row);
 
 /* These functions decode a payload and return 0 or CORRUPT. Slices borrow from it. */
 int consumer_get(struct consumer_row *row, struct slice bytes);
 int progress_get(struct progress_row *row, struct slice bytes);
+int copy_get(struct copy_row *row, struct slice bytes);
 
 #endif

@@ -45,6 +45,7 @@ size_t record_size(const struct record *record, struct slice keys)
 #define EVENT_MASK 3
 #define ORIGIN_SHIFT 2           /* 1 bit */
 #define ANNOTATED_SHIFT 3
+#define SNAPSHOT_SHIFT 4         /* in memory only */
 
 /* The numbers of a record's header, in the order given in record.h. */
 enum header_number {
@@ -73,6 +74,11 @@ static uint8_t *put_header_number(uint8_t *to, uint64_t n, unsigned width)
 	return to + width;
 }
 
+static int origin_bits(uint8_t origin)
+{
+	return origin == ORIGIN_SNAPSHOT ? 1 << SNAPSHOT_SHIFT : origin << ORIGIN_SHIFT;
+}
+
 size_t record_put_header(const struct record *record, uint8_t header[RECORD_HEADER_MAX])
 {
 	const uint64_t numbers[RECORD_NUMBERS] = {
@@ -90,7 +96,7 @@ size_t record_put_header(const struct record *record, uint8_t header[RECORD_HEAD
 	uint8_t *at = header + RECORD_NUMBERS_AT;
 
 	header[0] = RECORD_FORMAT;
-	header[1] = (uint8_t)(record->event | record->origin << ORIGIN_SHIFT |
+	header[1] = (uint8_t)(record->event | origin_bits(record->origin) |
 		record->is_annotated << ANNOTATED_SHIFT);
 	set_u32(header + 2, record->partition_hash);
 	for (size_t i = 0; i < RECORD_NUMBERS; i += 2) {
@@ -111,6 +117,8 @@ static bool is_possible(const struct record *record)
 {
 	if (record->event < EVENT_INSERT || record->sequence > SEQUENCE_MAX ||
 			(record->is_annotated && record->origin == ORIGIN_TIME_TO_LIVE))
+		return false;
+	if (record->origin == ORIGIN_SNAPSHOT && record->event != EVENT_INSERT)
 		return false;
 	if (record->ordinal == 0 || record->stream_bytes < record_bytes(record))
 		return false;
@@ -179,13 +187,15 @@ static bool set_lengths(struct record *record, const uint64_t numbers[RECORD_NUM
 /* Sets the event, its origin and the mark. Returns false if the byte has another bit. */
 static bool set_event(struct record *record, uint8_t event)
 {
+	bool is_item = event >> SNAPSHOT_SHIFT & 1;
+
 	record->event = event & EVENT_MASK;      /* 0 to EVENT_REMOVE */
-	record->origin = event >> ORIGIN_SHIFT & 1;
+	record->origin = is_item ? ORIGIN_SNAPSHOT : event >> ORIGIN_SHIFT & 1;
 	record->is_annotated = event >> ANNOTATED_SHIFT & 1;
-	return event >> (ANNOTATED_SHIFT + 1) == 0;
+	return event >> (SNAPSHOT_SHIFT + 1) == 0 && !(is_item && event >> ORIGIN_SHIFT & 3);
 }
 
-int record_get_header(struct record *record, uint64_t sequence, struct slice bytes)
+static int get_header(struct record *record, uint64_t sequence, struct slice bytes)
 {
 	uint8_t padded[RECORD_HEADER_MAX];
 	uint64_t numbers[RECORD_NUMBERS];
@@ -218,6 +228,13 @@ int record_get_header(struct record *record, uint64_t sequence, struct slice byt
 	return is_possible(record) ? 0 : ERR_CORRUPT;
 }
 
+int record_get_header(struct record *record, uint64_t sequence, struct slice bytes)
+{
+	int err = get_header(record, sequence, bytes);
+
+	return !err && record->origin == ORIGIN_SNAPSHOT ? ERR_CORRUPT : err;
+}
+
 int record_get(struct record *record, struct slice bytes)
 {
 	struct slice rest;
@@ -226,7 +243,7 @@ int record_get(struct record *record, struct slice bytes)
 	if (bytes.len < RECORD_PREFIX)
 		return ERR_CORRUPT;
 	rest = slice_of(bytes.data + RECORD_PREFIX, bytes.len - RECORD_PREFIX);
-	err = record_get_header(record, record_sequence(bytes.data), rest);
+	err = get_header(record, record_sequence(bytes.data), rest);
 	if (err)
 		return err;
 	if (rest.len != record_len(record))

@@ -60,7 +60,9 @@
 #define RECORD_OVERHEAD 64           /* approximate size of record header, row header and node */
 
 enum event { EVENT_INSERT = 1, EVENT_MODIFY, EVENT_REMOVE };
-enum origin { ORIGIN_USER = 0, ORIGIN_TIME_TO_LIVE };
+/* A record with ORIGIN_SNAPSHOT is in memory only: an item that was read from a table. Its ordinal
+ * is the last sequence number of the snapshot, and it is a transaction of its own. */
+enum origin { ORIGIN_USER = 0, ORIGIN_TIME_TO_LIVE, ORIGIN_SNAPSHOT };
 
 struct record {
 	uint8_t event;
@@ -123,13 +125,13 @@ size_t record_put_header(const struct record *record, uint8_t header[RECORD_HEAD
 
 /* Decodes only the header of a record. The slices of the record get their lengths but no
  * addresses. Returns CORRUPT if the bytes do not decode or the record is impossible: an INSERT
- * with an old image, a REMOVE with a new image, neither keys nor a new image, a transaction id
- * below 1, a sequence number above SEQUENCE_MAX, ordinal 0, fewer stream bytes than the record
- * has, or a mark although time to live has caused it. */
+ * with an old image, a REMOVE with a new image, the item of a snapshot, neither keys nor a new
+ * image, a transaction id below 1, a sequence number above SEQUENCE_MAX, ordinal 0, fewer stream
+ * bytes than the record has, or a mark although time to live has caused it. */
 int record_get_header(struct record *record, uint64_t sequence, struct slice bytes);
 
-/* Decodes a record in memory. Its slices point into bytes. Returns CORRUPT if the bytes are not a
- * record. */
+/* Decodes a record in memory, which may be the item of a snapshot. Its slices point into bytes.
+ * Returns CORRUPT if the bytes are not a record. */
 int record_get(struct record *record, struct slice bytes);
 
 /* Decodes the annotation of the record, an empty one if it has none. Returns 0 or CORRUPT. */

@@ -93,6 +93,14 @@ void file_header_put(struct buffer *out, const struct file_header *header);
 int file_header_get(struct file_header *header, struct slice bytes,
 	const struct file_header *local);
 
+/* An incarnation that has ended: the sequence number of its last change (u64), its id. */
+#define INCARNATION_BYTES (8 + FILE_ID_BYTES)
+
+/* Returns the incarnation, FILE_ID_BYTES long, in which the change with this sequence number was
+ * made. identity: the database id, the incarnation of the file, and those that have ended, in
+ * ascending order. Returns NULL if it has another length. */
+const uint8_t *incarnation_of(struct slice identity, uint64_t sequence);
+
 /* Notes that a stream got its last record. */
 void state_touch(struct state *state, uint32_t stream, uint64_t sequence);
 

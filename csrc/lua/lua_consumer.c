@@ -36,7 +36,7 @@ static int consumer_create(lua_State *L)
 	struct database *database = check_database(L, 1);
 	struct tide_consumer_spec spec = {
 		.name = check_slice(L, 2),
-		.from = (enum tide_from)check_choice(L, 4, TIDE_TRIM_HORIZON, TIDE_TIME),
+		.from = (enum tide_from)check_choice(L, 4, TIDE_TRIM_HORIZON, TIDE_SNAPSHOT),
 		.at = (uint64_t)luaL_checkinteger(L, 5),
 		.shards = (uint16_t)check_choice(L, 6, 0, UINT16_MAX),
 	};
@@ -102,7 +102,7 @@ static int consumer_set(lua_State *L)
 static int consumer_move(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	enum tide_from from = (enum tide_from)check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_TIME);
+	enum tide_from from = (enum tide_from)check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_SNAPSHOT);
 	struct failure failure;
 	bool is_done = false;
 	int err = tide_move_consumer(database->tide, check_slice(L, 2), from,
@@ -209,6 +209,10 @@ static int consumer_describe(lua_State *L)
 	set_seconds(L, "created_at", consumer.row.created_ms);
 	set_bool(L, "is_paused", consumer.row.is_paused);
 	set_progress(L, &consumer.progress, opening);
+	if (consumer.progress.is_copying) {
+		set_integer(L, "copied", consumer.copy.items);
+		set_integer(L, "copy_rounds", consumer.copy.rounds);
+	}
 	push_item(L, consumer.row.settings);
 	lua_setfield(L, -2, "settings");
 	if (consumer.progress.end.len) {
@@ -268,6 +272,17 @@ static int consumer_leave(lua_State *L)
 		check_number(L, 3), &failure), &failure);
 }
 
+/* consumer_skip_gap(db, name, epoch, true to begin a copy) -> true; or nil, err, code */
+static int consumer_skip_gap(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct progress_row progress;
+	struct failure failure;
+
+	return return_done(L, tide_skip_gap(database->tide, check_slice(L, 2), check_number(L, 3),
+		lua_toboolean(L, 4), &progress, &failure), &failure);
+}
+
 /* Returns the batch of the arguments 2 to 7: id, epoch, position before it, position after it,
  * number of records, parked version. */
 static struct consume_batch check_batch(lua_State *L)
@@ -277,14 +292,21 @@ static struct consume_batch check_batch(lua_State *L)
 		.records = check_number(L, 6), .parked_version = check_number(L, 7) };
 }
 
-/* consumer_advance(db, id, epoch, from, to, records, parked version) -> true; or nil, err, code.
- * Only in a transaction. */
+/* consumer_advance(db, id, epoch, from, to, records, parked version, mark, copied, items,
+ * item key | nil) -> true; or nil, err, code. Only in a transaction. The last four are those of
+ * struct consume_batch. */
 static int consumer_advance(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct consume_batch batch = check_batch(L);
 	struct failure failure;
 
+	batch.mark = (enum consume_mark)check_choice(L, 8, MARK_NONE, MARK_END);
+	batch.copied = check_number(L, 9);
+	batch.items = check_number(L, 10);
+	if (!lua_isnoneornil(L, 11))
+		batch.key = check_slice(L, 11);
+	luaL_argcheck(L, batch.key.len <= KEY_HEAD_MAX + SORT_KEY_MAX, 11, "not an item key");
 	check_deadline(L, database);
 	return return_done(L, tide_advance_consumer(database->tide, &batch, &failure), &failure);
 }
@@ -422,6 +444,7 @@ void open_consumers(lua_State *L)
 		{ "consumer_advance", consumer_advance },
 		{ "consumer_pass", consumer_pass },
 		{ "consumer_fail", consumer_fail },
+		{ "consumer_skip_gap", consumer_skip_gap },
 		{ "consumer_failure", consumer_failure },
 		{ "worker_join", join_worker },
 		{ "worker_leave", leave_worker },

@@ -26,10 +26,11 @@ struct feed_handle {
 	struct child child;
 	struct tide_feed *feed;
 	struct tide_expressions *expressions;        /* NULL after the feed was started */
-	bool is_filtered;
+	bool is_filtered;            /* or returns the items of a copy: pages can be empty */
 	uint64_t left;               /* records left until the limit */
 	uint32_t known;              /* id of the stream whose info is VALUE_INFO; 0: none */
 	uint32_t page;               /* maximum number of records of the last page */
+	uint32_t page_max;           /* limit of that number */
 };
 
 static void finish_feed(struct child *child)
@@ -111,6 +112,7 @@ static struct feed_handle *new_feed(lua_State *L, lua_Integer limit)
 		finish_feed);
 
 	handle->left = (uint64_t)limit;
+	handle->page_max = LARGEST_PAGE;
 	lua_newtable(L);
 	lua_setiuservalue(L, -2, VALUE_INFOS);
 	lua_rawgetp(L, LUA_REGISTRYINDEX, RECORD_TYPE);
@@ -171,6 +173,7 @@ static int start_consumer_feed(lua_State *L)
 	check_database(L, 1);
 	if (tide_consumer_feed(&handle->feed, database->tide, consumer, streams, &failure))
 		return return_failure(L, &failure);
+	handle->is_filtered = tide_feed_copy(handle->feed);
 	adopt(&handle->child, database);
 	hold_memory(L, &handle->child, tide_feed_bytes(handle->feed));
 	return 1;
@@ -184,11 +187,14 @@ static struct feed_handle *check_feed(lua_State *L, struct database **database)
 /* --- the info of a record's stream --- */
 
 /* Pushes the info of the stream, which is read once and then kept. */
-static int push_info(lua_State *L, struct database *database, uint32_t stream,
+static int push_info(lua_State *L, struct feed_handle *handle, uint32_t stream,
 	struct failure *failure)
 {
+	const struct tide *tide = handle->child.database->tide;
 	const struct stream_row *found;
 	struct stream_row row;
+	size_t len = tide_identity(tide).len;
+	uint8_t *identity;
 	int err;
 
 	lua_getiuservalue(L, 1, VALUE_INFOS);
@@ -197,11 +203,15 @@ static int push_info(lua_State *L, struct database *database, uint32_t stream,
 		return 0;
 	}
 	lua_pop(L, 2);
-	err = tide_stream_row(database->tide, stream, &found, failure);
+	err = tide_stream_row(handle->child.database->tide, stream, &found, failure);
 	if (err)
 		return err;
 	row = *found;
+	identity = lua_newuserdatauv(L, len, 0);
+	check_open(L, &handle->child);
+	slice_write(identity, tide_identity(tide));
 	lua_getiuservalue(L, 1, VALUE_INFOS);
+	lua_rotate(L, -2, 1);
 	push_record_info(L, &row);
 	lua_pushvalue(L, -1);
 	lua_rawseti(L, -3, (lua_Integer)stream);
@@ -216,7 +226,7 @@ static int set_info(lua_State *L, struct feed_handle *handle, uint32_t stream,
 	int err;
 
 	handle->known = 0;
-	err = push_info(L, handle->child.database, stream, failure);
+	err = push_info(L, handle, stream, failure);
 	if (err)
 		return err;
 	lua_setiuservalue(L, 1, VALUE_INFO);
@@ -283,8 +293,8 @@ static int next_or_fail(lua_State *L, struct failure *failure)
 		return 0;
 	/* Pages start small, for callers that read a few records, and become larger. */
 	handle->page = handle->page ? handle->page * 4 : FIRST_PAGE;
-	if (handle->page > LARGEST_PAGE)
-		handle->page = LARGEST_PAGE;
+	if (handle->page > handle->page_max)
+		handle->page = handle->page_max;
 	max = handle->left < handle->page ? (uint32_t)handle->left : handle->page;
 	err = tide_feed_fill(handle->feed, database->tide, max, failure);
 	hold_memory(L, &handle->child, tide_feed_bytes(handle->feed));
@@ -397,6 +407,33 @@ static int feed_done(lua_State *L)
 	return 1;
 }
 
+/* limit_page(feed, n): pages have at most n records or items. For tests. */
+static int limit_page(lua_State *L)
+{
+	struct database *database;
+
+	check_feed(L, &database)->page_max = (uint32_t)check_choice(L, 2, 1, LARGEST_PAGE);
+	return 0;
+}
+
+/* feed_copy(feed) -> table with the state of the copy at which the feed was started: has_begun,
+ * rounds, items; nil if the feed returns records only */
+static int feed_copy(lua_State *L)
+{
+	struct database *database;
+	const struct copy_row *row = tide_feed_copy(check_feed(L, &database)->feed);
+	struct copy_row copy;
+
+	if (!row)
+		return 0;
+	copy = *row;
+	lua_createtable(L, 0, 3);
+	set_bool(L, "has_begun", copy.has_begun);
+	set_integer(L, "rounds", copy.rounds);
+	set_integer(L, "items", copy.items);
+	return 1;
+}
+
 /* --- waiting --- */
 
 /* wait_feed(feed, seconds) -> the same as is_touched. Sleeps until a commit touches the stream, at
@@ -431,6 +468,8 @@ void open_feeds(lua_State *L)
 		{ "check_end", check_end_of },
 		{ "position", feed_position },
 		{ "is_past", feed_past },
+		{ "limit_page", limit_page },
+		{ "feed_copy", feed_copy },
 		{ "is_done", feed_done },
 		{ "wait_feed", wait_feed },
 		{ "is_touched", is_touched },

@@ -42,6 +42,16 @@ static inline void set_signed_seconds(lua_State *L, const char *name, int64_t ms
 	lua_setfield(L, -2, name);
 }
 
+/* Writes 2 * len hexadecimal digits at `to`, and returns the address after them. */
+static inline char *put_hex(char *to, const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		*to++ = "0123456789abcdef"[bytes[i] >> 4];
+		*to++ = "0123456789abcdef"[bytes[i] & 15];
+	}
+	return to;
+}
+
 /* Sets the bytes, at most HEX_BYTES_MAX of them, in hexadecimal. */
 static inline void set_hex(lua_State *L, const char *name, const uint8_t *bytes, size_t len)
 {
@@ -49,10 +59,7 @@ static inline void set_hex(lua_State *L, const char *name, const uint8_t *bytes,
 
 	if (len > HEX_BYTES_MAX)
 		len = HEX_BYTES_MAX;
-	for (size_t i = 0; i < len; i++) {
-		text[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
-		text[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
-	}
+	put_hex(text, bytes, len);
 	lua_pushlstring(L, text, 2 * len);
 	lua_setfield(L, -2, name);
 }

@@ -194,14 +194,16 @@ void open_parked(lua_State *L);
 /* Returns the clock at index, NULL if it is nil. The handle keeps the clock alive. */
 struct clock *opt_clock(lua_State *L, int index);
 
-/* Index of the key schema, a userdata, in the info of a record's stream. The other fields of the
- * info are fields of records, by name. */
+/* Indexes of the key schema, a userdata, of the table's id, of the file's identity
+ * (tide_consumer.h), a userdata, and of the stream, a string with its id (u32) and its row
+ * (codec/schema.h), in the info of a record's stream. The other fields of the info are fields of
+ * records, by name. */
 #define RECORD_INFO_SCHEMA 1
+#define RECORD_INFO_TABLE 2
+#define RECORD_INFO_IDENTITY 3
+#define RECORD_INFO_STREAM 4
 
-/* Index of the stream in that info, a string: its id (u32) and its row (codec/schema.h). */
-#define RECORD_INFO_STREAM 2
-
-/* Pushes the info of the records of a stream. */
+/* Replaces the file's identity on top of the stack with the info of the records of a stream. */
 void push_record_info(lua_State *L, const struct stream_row *row);
 
 /* Replaces the two values on top of the stack, the info of a stream and the metatable of records,

@@ -280,8 +280,17 @@ static int change_parked(lua_State *L)
 
 /* --- reading --- */
 
+/* Pushes the identity of the file of the database at 1, as a userdata. */
+static void push_identity(lua_State *L)
+{
+	size_t len = tide_identity(check_database(L, 1)->tide).len;
+	uint8_t *identity = lua_newuserdatauv(L, len, 0);
+
+	slice_write(identity, tide_identity(check_database(L, 1)->tide));
+}
+
 /* Pushes the record of a copy. */
-static void push_copied_record(lua_State *L, const struct parked_copy *copy)
+static void push_copied_record(lua_State *L, const struct parked_copy *copy, int identity)
 {
 	struct stream_row row;
 	uint8_t *bytes;
@@ -289,6 +298,7 @@ static void push_copied_record(lua_State *L, const struct parked_copy *copy)
 	if (stream_get(&row, copy->stream_row))
 		raise_error(L, ERR_CORRUPT);
 	row.id = copy->stream;
+	lua_pushvalue(L, identity);
 	push_record_info(L, &row);
 	lua_rawgetp(L, LUA_REGISTRYINDEX, RECORD_TYPE);
 	bytes = new_record(L, copy->record.len);
@@ -296,7 +306,7 @@ static void push_copied_record(lua_State *L, const struct parked_copy *copy)
 }
 
 /* Pushes the table of the next record of a page. */
-static void push_copy(lua_State *L, struct source *page)
+static void push_copy(lua_State *L, struct source *page, int identity)
 {
 	struct slice place = source_take(page, PARKED_PLACE_BYTES);
 	bool is_marked = source_u8(page);
@@ -306,7 +316,7 @@ static void push_copy(lua_State *L, struct source *page)
 	if (page->err || parked_get(&copy, bytes))
 		raise_error(L, ERR_CORRUPT);
 	lua_createtable(L, 0, 6);
-	push_copied_record(L, &copy);
+	push_copied_record(L, &copy, identity);
 	lua_setfield(L, -2, "record");
 	if (copy.error.len) {
 		lua_pushlstring(L, (const char *)copy.error.data, copy.error.len);
@@ -319,15 +329,20 @@ static void push_copy(lua_State *L, struct source *page)
 	lua_setfield(L, -2, "place");
 }
 
+/* Pushes an array of the records of a page, which were read from the database at 1. */
 static void push_page(lua_State *L, const struct buffer *page)
 {
 	struct source source = source_of(buffer_slice(page));
+	int identity;
 
+	push_identity(L);
+	identity = lua_gettop(L);
 	lua_newtable(L);
 	for (lua_Integer i = 1; source_left(&source); i++) {
-		push_copy(L, &source);
+		push_copy(L, &source, identity);
 		lua_rawseti(L, -2, i);
 	}
+	lua_replace(L, identity);
 }
 
 /* parked_page(db, name, table | nil, key | nil, limit, place | nil) -> array of tables, place at

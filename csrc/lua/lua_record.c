@@ -8,6 +8,7 @@
 
 #include <lauxlib.h>
 
+#include "codec/state.h"
 #include "lua/lua_argument.h"
 #include "lua/lua_buffer.h"
 #include "lua/lua_failure.h"
@@ -15,6 +16,7 @@
 #include "lua/lua_handle.h"
 #include "lua/lua_record.h"
 #include "lua/lua_value.h"
+#include "tide_consumer.h"
 
 const char RECORD_TYPE[] = "tidetable.record";
 
@@ -30,7 +32,7 @@ enum field {
 	FIELD_NEW_IMAGE, FIELD_CREATED_AT, FIELD_TABLE_NAME, FIELD_STREAM_LABEL,
 	FIELD_VIEW_TYPE, FIELD_TRANSACTION_ID, FIELD_TRANSACTION_POSITION,
 	FIELD_TRANSACTION_COUNT, FIELD_SIZE_BYTES, FIELD_PARTITION_HASH, FIELD_USER_IDENTITY,
-	FIELD_CONTEXT, FIELD_ORIGIN, FIELD_DEPTH, FIELD_ATTEMPT,
+	FIELD_CONTEXT, FIELD_ORIGIN, FIELD_DEPTH, FIELD_ATTEMPT, FIELD_IS_SNAPSHOT, FIELD_ID,
 	FIELD_COUNT,
 };
 
@@ -54,6 +56,8 @@ static const char *const field_names[FIELD_COUNT] = {
 	[FIELD_ORIGIN] = "origin",
 	[FIELD_DEPTH] = "depth",
 	[FIELD_ATTEMPT] = "attempt",
+	[FIELD_IS_SNAPSHOT] = "is_snapshot",
+	[FIELD_ID] = "id",
 };
 
 /* Registry key of the function that is called with the name of an unknown field. */
@@ -76,13 +80,14 @@ uint8_t *new_record(lua_State *L, size_t len)
 
 void push_record_info(lua_State *L, const struct stream_row *row)
 {
+	int identity = lua_gettop(L);
 	struct buffer *stream = &new_lua_buffer(L)->bytes;
 
 	buffer_put_u32(stream, row->id);
 	stream_put(stream, row);
 	if (buffer_error(stream))
 		raise_error(L, buffer_error(stream));
-	lua_createtable(L, 2, 3);
+	lua_createtable(L, 4, 3);
 	set_text(L, "table_name", row->table_name);
 	set_text(L, "stream_label", row->label);
 	set_text(L, "view_type", view_name(row->view));
@@ -90,7 +95,12 @@ void push_record_info(lua_State *L, const struct stream_row *row)
 	lua_rawseti(L, -2, RECORD_INFO_SCHEMA);
 	lua_pushlstring(L, (const char *)stream->data, stream->len);
 	lua_rawseti(L, -2, RECORD_INFO_STREAM);
-	lua_remove(L, -2);
+	lua_pushinteger(L, row->table);
+	lua_rawseti(L, -2, RECORD_INFO_TABLE);
+	lua_pushvalue(L, identity);
+	lua_rawseti(L, -2, RECORD_INFO_IDENTITY);
+	lua_replace(L, identity);
+	lua_settop(L, identity);
 }
 
 void decode_record(lua_State *L, const struct record_handle *handle,
@@ -197,23 +207,51 @@ static void push_annotation(lua_State *L, const struct record *record, enum fiel
 		lua_pushnil(L);
 }
 
-static void push_transaction_field(lua_State *L, const struct record *record, enum field field)
+/* Pushes a field about the record's transaction, which is not known of an item's last change. */
+static void push_of_transaction(lua_State *L, const struct record *record, enum field field)
 {
-	if (field == FIELD_TRANSACTION_ID)
+	if (record->origin == ORIGIN_SNAPSHOT)
+		lua_pushnil(L);
+	else if (field == FIELD_TRANSACTION_ID)
 		lua_pushinteger(L, (lua_Integer)record->transaction);
-	else if (field == FIELD_TRANSACTION_POSITION)
-		lua_pushinteger(L, (lua_Integer)record->position + 1);
 	else
-		lua_pushinteger(L, (lua_Integer)record->count);
+		lua_pushinteger(L, field == FIELD_TRANSACTION_COUNT ? (lua_Integer)record->count :
+			(lua_Integer)record->position + 1);
 }
 
-/* Pushes the attempt of the record at 1; nil if it was not delivered to a handler. */
-static void push_attempt(lua_State *L)
+/* Pushes the id of the record at 1: the database id, the incarnation in which the change was made,
+ * the sequence number. Raises CORRUPT if the incarnations are not known. */
+static void push_id(lua_State *L, const struct record *record)
+{
+	char text[4 * FILE_ID_BYTES + 2], *at = text;
+	const uint8_t *ids[2];
+	struct slice identity;
+
+	lua_getiuservalue(L, 1, VALUE_INFO);
+	lua_rawgeti(L, -1, RECORD_INFO_IDENTITY);
+	identity = slice_of(lua_touserdata(L, -1), lua_rawlen(L, -1));
+	ids[0] = identity.data;
+	ids[1] = incarnation_of(identity, record->sequence);
+	if (!ids[1])
+		raise_error(L, ERR_CORRUPT);
+	for (int i = 0; i < 2; i++) {
+		at = put_hex(at, ids[i], FILE_ID_BYTES);
+		*at++ = '/';
+	}
+	lua_pushlstring(L, text, sizeof text);
+	lua_pushinteger(L, (lua_Integer)record->sequence);
+	lua_concat(L, 2);
+}
+
+/* Pushes a field about the delivery of the record at 1 to a consumer; nil if it does not apply. */
+static void push_of_delivery(lua_State *L, const struct record *record, enum field field)
 {
 	const struct record_handle *handle = lua_touserdata(L, 1);
 
-	if (handle->attempt)
+	if (field == FIELD_ATTEMPT && handle->attempt)
 		lua_pushinteger(L, handle->attempt);
+	else if (field == FIELD_IS_SNAPSHOT && record->origin == ORIGIN_SNAPSHOT)
+		lua_pushboolean(L, 1);
 	else
 		lua_pushnil(L);
 }
@@ -240,7 +278,7 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 		lua_pushnumber(L, (lua_Number)record->created_ms / 1000);
 		break;
 	case FIELD_TRANSACTION_ID: case FIELD_TRANSACTION_POSITION: case FIELD_TRANSACTION_COUNT:
-		push_transaction_field(L, record, field);
+		push_of_transaction(L, record, field);
 		break;
 	case FIELD_SIZE_BYTES:
 		push_size(L, record);
@@ -251,8 +289,11 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 	case FIELD_USER_IDENTITY:
 		push_identity(L, record);
 		break;
-	case FIELD_ATTEMPT:
-		push_attempt(L);
+	case FIELD_ID:
+		push_id(L, record);
+		break;
+	case FIELD_ATTEMPT: case FIELD_IS_SNAPSHOT:
+		push_of_delivery(L, record, field);
 		break;
 	case FIELD_TABLE_NAME: case FIELD_STREAM_LABEL: case FIELD_VIEW_TYPE:
 		push_stream_field(L, field_names[field]);
@@ -363,6 +404,45 @@ static int record_tostring(lua_State *L)
 	return 1;
 }
 
+/* record_position(record) -> the position that passes the record: its sequence number or, for the
+ * item of a snapshot, the last one of the snapshot; true for such an item, else false */
+static int record_position(lua_State *L)
+{
+	struct record record;
+
+	decode_record(L, check_record_handle(L), &record);
+	lua_pushinteger(L, (lua_Integer)(record.origin == ORIGIN_SNAPSHOT ? record.ordinal :
+		record.sequence));
+	lua_pushboolean(L, record.origin == ORIGIN_SNAPSHOT);
+	return 2;
+}
+
+/* item_key(record, db) -> item key of the record */
+static int item_key(lua_State *L)
+{
+	const struct record_handle *handle = check_record_handle(L);
+	struct database *database = check_database(L, 2);
+	const struct key_schema *schema;
+	uint8_t buf[KEY_ATTRIBUTES_MAX];
+	struct record record;
+	struct slice keys;
+	struct key key;
+	int err;
+
+	lua_settop(L, 2);
+	decode_record(L, handle, &record);
+	keys = find_record_keys(L, &record, buf);
+	lua_getiuservalue(L, 1, VALUE_INFO);
+	lua_rawgeti(L, 3, RECORD_INFO_SCHEMA);
+	lua_rawgeti(L, 3, RECORD_INFO_TABLE);
+	schema = lua_touserdata(L, 4);
+	err = tide_item_key(database->tide, (uint32_t)lua_tointeger(L, 5), schema, keys, &key);
+	if (err)
+		return raise_error(L, ERR_CORRUPT);
+	lua_pushlstring(L, (const char *)key.bytes, key_whole(&key).len);
+	return 1;
+}
+
 static void push_fields(lua_State *L)
 {
 	lua_createtable(L, 0, FIELD_COUNT);
@@ -389,6 +469,10 @@ void open_records(lua_State *L)
 	lua_setfield(L, -2, "measure_record");
 	lua_pushcfunction(L, json_record);
 	lua_setfield(L, -2, "json_record");
+	lua_pushcfunction(L, record_position);
+	lua_setfield(L, -2, "record_position");
+	lua_pushcfunction(L, item_key);
+	lua_setfield(L, -2, "item_key");
 	new_type(L, RECORD_TYPE, NULL, NULL);
 	push_fields(L);
 	lua_pushcclosure(L, index_record, 1);

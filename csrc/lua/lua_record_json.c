@@ -92,8 +92,6 @@ static void put_integer(struct record_writer *w, uint64_t n)
 
 static void put_sequence(struct record_writer *w) { put_integer(w, w->record->sequence); }
 static void put_hash(struct record_writer *w) { put_integer(w, w->record->partition_hash); }
-static void put_count(struct record_writer *w) { put_integer(w, w->record->count); }
-static void put_id(struct record_writer *w) { put_integer(w, w->record->transaction); }
 static void put_seconds(struct record_writer *w) { put_integer(w, w->record->created_ms / 1000); }
 
 static void put_origin(struct record_writer *w)
@@ -104,9 +102,30 @@ static void put_origin(struct record_writer *w)
 
 static void put_depth(struct record_writer *w) { put_integer(w, w->annotation.depth); }
 
+static bool is_snapshot(const struct record_writer *w)
+{
+	return w->record->origin == ORIGIN_SNAPSHOT;
+}
+
+/* Writes a number of the record's transaction, which is not known of an item's last change. */
+static void put_of_transaction(struct record_writer *w, uint64_t n)
+{
+	if (!is_snapshot(w))
+		put_integer(w, n);
+}
+
+static void put_count(struct record_writer *w) { put_of_transaction(w, w->record->count); }
+static void put_id(struct record_writer *w) { put_of_transaction(w, w->record->transaction); }
+
 static void put_position(struct record_writer *w)
 {
-	put_integer(w, (uint64_t)w->record->position + 1);
+	put_of_transaction(w, (uint64_t)w->record->position + 1);
+}
+
+static void put_snapshot(struct record_writer *w)
+{
+	if (is_snapshot(w))
+		json_put_text(w->out, "true");
 }
 
 static void put_record_size(struct record_writer *w)
@@ -185,7 +204,7 @@ static void put_record(struct record_writer *writer)
 {
 	static const struct member plain[] = {
 		{ "context", put_context }, { "created_at", put_created }, { "depth", put_depth },
-		{ "event_name", put_event }, { "keys", put_keys },
+		{ "event_name", put_event }, { "is_snapshot", put_snapshot }, { "keys", put_keys },
 		{ "new_image", put_new }, { "old_image", put_old }, { "origin", put_origin },
 		{ "partition_hash", put_hash }, { "sequence_number", put_sequence },
 		{ "size_bytes", put_record_size }, { "stream_label", put_label },

@@ -24,11 +24,17 @@ static void set_id_key(uint8_t *bytes, uint8_t kind, uint64_t id)
 	set_u64(bytes + 1, id);
 }
 
-static struct slice progress_key(uint8_t bytes[PROGRESS_KEY], uint64_t id, uint16_t shard)
+static struct slice shard_key(uint8_t bytes[PROGRESS_KEY], uint8_t kind, uint64_t id,
+	uint16_t shard)
 {
-	set_id_key(bytes, CONSUMER_PROGRESS, id);
+	set_id_key(bytes, kind, id);
 	set_u16(bytes + ID_KEY, shard);
 	return slice_of(bytes, PROGRESS_KEY);
+}
+
+static struct slice progress_key(uint8_t bytes[PROGRESS_KEY], uint64_t id, uint16_t shard)
+{
+	return shard_key(bytes, CONSUMER_PROGRESS, id, shard);
 }
 
 static struct slice floor_key(uint8_t bytes[FLOOR_KEY], uint64_t id, uint32_t stream)
@@ -97,7 +103,9 @@ int consumer_remove(struct txn *txn, struct slice name, uint64_t id)
 
 	if (!err)
 		err = remove_rows(txn, CONSUMER_PROGRESS, id);
-	return err ? err : remove_rows(txn, CONSUMER_FLOOR, id);
+	if (!err)
+		err = remove_rows(txn, CONSUMER_FLOOR, id);
+	return err ? err : copy_remove(txn, id);
 }
 
 int consumer_names(struct buffer *names, struct txn *txn)
@@ -168,6 +176,34 @@ int progress_write(struct txn *txn, uint64_t id, const struct progress_row *row)
 	row_start(&value);
 	progress_put(&value, row);
 	return row_write(txn, TREE_CONSUMERS, progress_key(bytes, id, row->first), &value);
+}
+
+/* --- copies --- */
+
+int copy_read(struct copy_row *row, struct txn *txn, uint64_t id)
+{
+	uint8_t bytes[PROGRESS_KEY];
+	struct slice key = shard_key(bytes, CONSUMER_COPY, id, 0), value, payload;
+	int err = txn_get(txn, TREE_CONSUMERS, key, &value);
+
+	if (!err)
+		err = row_open(key, value, &payload);
+	return err ? err : copy_get(row, payload);
+}
+
+int copy_write(struct txn *txn, uint64_t id, const struct copy_row *row)
+{
+	struct buffer value = { 0 };
+	uint8_t bytes[PROGRESS_KEY];
+
+	row_start(&value);
+	copy_put(&value, row);
+	return row_write(txn, TREE_CONSUMERS, shard_key(bytes, CONSUMER_COPY, id, 0), &value);
+}
+
+int copy_remove(struct txn *txn, uint64_t id)
+{
+	return remove_rows(txn, CONSUMER_COPY, id);
 }
 
 /* --- floors --- */

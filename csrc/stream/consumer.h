@@ -3,6 +3,7 @@
  *     consumers   0x30, name                                consumer      codec/consumer.h
  *     consumers   0x31, consumer id (u64), shard (u16)      progress
  *     consumers   0x32, consumer id (u64), stream id (u32)  floor: a sequence number (u64)
+ *     consumers   0x35, consumer id (u64), shard (u16)      copy
  */
 #ifndef STREAM_CONSUMER_H
 #define STREAM_CONSUMER_H
@@ -18,7 +19,7 @@ int consumer_read(struct consumer_row *row, struct txn *txn, struct slice name);
 /* Stores the row of a consumer. Returns TOO_BIG if its settings do not fit in a row. */
 int consumer_write(struct txn *txn, struct slice name, const struct consumer_row *row);
 
-/* Removes a consumer with its progress and floors. */
+/* Removes a consumer with its progress, floors and copy. */
 int consumer_remove(struct txn *txn, struct slice name, uint64_t id);
 
 /* Appends the names of all consumers to names, each counted, in byte order. */
@@ -28,6 +29,12 @@ int consumer_names(struct buffer *names, struct txn *txn);
  * has none: it was deleted. */
 int progress_read(struct progress_row *row, struct txn *txn, uint64_t id, uint16_t shard);
 int progress_write(struct txn *txn, uint64_t id, const struct progress_row *row);
+
+/* Read, write and remove the copy of a consumer's first shards. row->key is lent until the next
+ * write. Reading returns END if the consumer has none, or CORRUPT. */
+int copy_read(struct copy_row *row, struct txn *txn, uint64_t id);
+int copy_write(struct txn *txn, uint64_t id, const struct copy_row *row);
+int copy_remove(struct txn *txn, uint64_t id);
 
 /* Replaces the floors of a consumer by those of the feed that lie after the feed's position. */
 int floors_write(struct txn *txn, uint64_t id, const struct feed *feed);

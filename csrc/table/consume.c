@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "table/consume_copy.h"
+
 static int find(struct consumer_row *row, struct transaction *transaction, struct slice name,
 	struct failure *failure)
 {
@@ -63,13 +65,15 @@ static int start(struct feed *feed, struct transaction *transaction, struct slic
 	return err;
 }
 
-/* Sets row->position to that of a start position, and stores the floors. */
+/* Sets row->position to that of a start position, at least `least`, and stores the floors. */
 static int place(struct transaction *transaction, uint64_t id, struct slice streams,
-	struct position from, struct progress_row *row, struct failure *failure)
+	struct position from, uint64_t least, struct progress_row *row, struct failure *failure)
 {
 	struct feed feed = { 0 };
 	int err = start(&feed, transaction, streams, from, failure);
 
+	if (feed.position < least)
+		feed.position = least;
 	if (!err) {
 		row->position = feed.position;
 		row->moved_ms = transaction->clock_ms;
@@ -119,7 +123,10 @@ int consume_create(struct transaction *transaction, const struct consume_spec *s
 	if (err)
 		return err;
 	row.id = ++transaction->state.node;
-	err = place(transaction, row.id, row.streams, spec->from, &progress, failure);
+	err = place(transaction, row.id, row.streams, spec->from, 0, &progress, failure);
+	if (!err && spec->copies)
+		err = written(transaction, consume_set_copy(transaction, row.id, 1, &progress),
+			failure);
 	if (!err)
 		err = written(transaction, consumer_write(transaction->txn, spec->name, &row),
 			failure);
@@ -219,7 +226,15 @@ int consume_renew(struct transaction *transaction, struct slice name, uint64_t i
 	if (err)
 		return err;
 	progress.gaps++;
-	err = written(transaction, progress_write(transaction->txn, id, &progress), failure);
+	if (progress.is_copying) {
+		progress.end = slice_of(NULL, 0);        /* the next write may move it */
+		progress.position = transaction->state.sequence;
+		err = written(transaction, consume_set_copy(transaction, id, 1, &progress),
+			failure);
+	}
+	if (!err)
+		err = written(transaction, progress_write(transaction->txn, id, &progress),
+			failure);
 	if (!err)
 		err = find(&row, transaction, name, failure);
 	row.streams = streams;
@@ -241,6 +256,31 @@ static int clear_after(struct transaction *transaction, struct slice name,
 	return err;
 }
 
+/* Sets the position and the round of a copy (0: none), and counts lost records. */
+static int relocate(struct transaction *transaction, const struct consumer_row *row,
+	struct position to, uint64_t least, unsigned rounds, struct progress_row *progress,
+	struct failure *failure)
+{
+	bool is_lost;
+	int err = consume_find_gap(transaction, row->id, row->streams, progress, &is_lost);
+
+	if (err)
+		return fail(failure, err);
+	progress->gaps += is_lost;
+	progress->end = slice_of(NULL, 0);       /* the next write may move it */
+	/* The streams are in the map, which the floors' rows change. */
+	err = place(transaction, row->id, row->streams, to, least, progress, failure);
+	if (!err)
+		err = written(transaction, consume_set_copy(transaction, row->id, rounds,
+			progress), failure);
+	if (err)
+		return err;
+	progress->attempts = progress->largest_batch = 0;
+	progress->limit_until = 0;
+	return announced(transaction, progress_write(transaction->txn, row->id, progress),
+		failure);
+}
+
 int consume_move(struct transaction *transaction, struct slice name,
 	const struct consume_target *to, bool *is_done, struct failure *failure)
 {
@@ -258,27 +298,69 @@ int consume_move(struct transaction *transaction, struct slice name,
 	if (err)
 		return err == END ? fail_with(failure, ERR_CORRUPT, "consumer %.*s has no progress",
 			(int)name.len, (const char *)name.data) : fail(failure, err);
-	progress.end = slice_of(NULL, 0);        /* the next write may move it */
-	/* The streams are in the map, which the floors' rows change. */
-	err = place(transaction, row.id, row.streams, to->position, &progress, failure);
-	if (err)
-		return err;
 	progress.epoch++;
-	progress.attempts = progress.largest_batch = 0;
-	progress.limit_until = 0;
-	return announced(transaction, progress_write(transaction->txn, row.id, &progress), failure);
+	return relocate(transaction, &row, to->position, 0, to->copies ? 1 : 0, &progress,
+		failure);
+}
+
+int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_t epoch,
+	bool copies, struct progress_row *row, struct failure *failure)
+{
+	struct consumer_row consumer;
+	unsigned rounds;
+	bool is_lost;
+	int err = find(&consumer, transaction, name, failure);
+
+	if (!err)
+		err = hold(transaction, consumer.id, epoch, row, failure);
+	if (err)
+		return err == ERR_NOT_FOUND ? fail(failure, ERR_CONSUMER_GONE) : err;
+	err = consume_find_gap(transaction, consumer.id, consumer.streams, row, &is_lost);
+	if (!err)
+		err = consume_copy_rounds(transaction, consumer.id, row, &rounds);
+	if (err || !is_lost)
+		return err ? fail(failure, err) : 0;
+	if (rounds >= CONSUMER_ROUNDS_MAX)
+		return fail_as(failure, ERR_TRIMMED, "consumer %.*s: records expired in each of"
+			" %u copies", (int)name.len, (const char *)name.data, rounds);
+	if (copies || rounds)
+		return relocate(transaction, &consumer, (struct position){ POSITION_LATEST, 0 },
+			0, rounds + 1, row, failure);
+	return relocate(transaction, &consumer, (struct position){ POSITION_TRIM_HORIZON, 0 },
+		row->position, 0, row, failure);
 }
 
 /* Limits the next batches to half the batch in which a worker died. A batch of one record has had a
  * failed attempt. */
-static void halve(struct progress_row *row, const struct consume_death *death)
+static void halve(struct progress_row *row, const struct consume_death *death, bool is_replay)
 {
 	row->largest_batch = death->records > 1 ? death->records / 2 : 1;
 	row->limit_until = death->last;
-	if (death->records == 1 && death->last > row->position) {
+	if (death->records == 1 && !is_replay) {
 		row->attempts++;
 		row->failures++;
 	}
+}
+
+/* Sets *is_replay to true if the worker died with parked records that were delivered again. If it
+ * was one record, that has had a failed attempt. Outside of a copy these records precede the
+ * position. */
+static int count_death_in_replay(struct transaction *transaction, uint64_t id,
+	struct progress_row *row, const struct consume_death *death, bool *is_replay,
+	struct failure *failure)
+{
+	uint64_t epoch = row->epoch;
+	bool found;
+	int err;
+
+	*is_replay = !row->is_copying && death->last <= row->position;
+	if (death->records > 1 || row->replays == 0 || (!row->is_copying && !*is_replay))
+		return 0;
+	err = park_died(transaction, id, death->last, &found, failure);
+	if (err)
+		return err;
+	*is_replay |= found;
+	return hold(transaction, id, epoch, row, failure);
 }
 
 int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
@@ -286,20 +368,17 @@ int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
 	struct progress_row *row, struct failure *failure)
 {
 	int err = hold(transaction, id, seen, row, failure);
+	bool is_replay = false;
 
-	/* Records up to the position are parked ones that were delivered again. */
-	if (!err && death && death->records == 1 && death->last <= row->position) {
-		err = park_died(transaction, id, death->last, failure);
-		if (!err)
-			err = hold(transaction, id, seen, row, failure);
-	}
+	if (!err && death)
+		err = count_death_in_replay(transaction, id, row, death, &is_replay, failure);
 	if (err)
 		return err;
 	row->epoch++;
 	row->owner = *owner;
 	row->end = slice_of(NULL, 0);
 	if (death)
-		halve(row, death);
+		halve(row, death, is_replay);
 	return announced(transaction, progress_write(transaction->txn, id, row), failure);
 }
 
@@ -334,16 +413,17 @@ int consume_advance(struct transaction *transaction, const struct consume_batch 
 		err = fail(failure, ERR_AHEAD);
 	if (!err && !batch->is_left_out && row.parked_version != batch->parked_version)
 		err = fail(failure, ERR_PARKED_CHANGED);
+	if (!err)
+		err = consume_copy_advance(transaction, batch, &row, failure);
 	if (err)
 		return err;
 	row.position = batch->to;
 	row.moved_ms = transaction->clock_ms;
 	row.records += batch->records;
-	if (!batch->is_left_out) {
-		row.batches++;
+	row.batches += !batch->is_left_out && !batch->mark;
+	if (!batch->is_left_out)
 		row.attempts = 0;
-	}
-	if (row.position >= row.limit_until)
+	if ((row.is_copying ? batch->copied + batch->items : row.position) >= row.limit_until)
 		row.largest_batch = 0;
 	transaction->has_progressed = true;
 	return written(transaction, progress_write(transaction->txn, batch->consumer, &row),

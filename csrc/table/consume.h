@@ -20,6 +20,7 @@ struct consume_spec {
 	struct slice name;
 	struct slice streams;        /* ids (u32), ascending; empty: all streams */
 	struct position from;
+	bool copies;                 /* starts with a snapshot; `from` is then the last change */
 	uint16_t shards;             /* 1 to CONSUMER_SHARDS_MAX */
 	struct slice settings;       /* a map */
 };
@@ -43,7 +44,7 @@ int consume_set(struct transaction *transaction, struct slice name, struct slice
 	struct failure *failure);
 
 /* Makes the consumer with this name and id read other streams (ids, u32, ascending), and counts a
- * gap. Returns CONSUMER_GONE, LEASE_LOST. */
+ * gap. If it is copying, the copy begins anew. Returns CONSUMER_GONE, LEASE_LOST. */
 int consume_renew(struct transaction *transaction, struct slice name, uint64_t id, uint64_t epoch,
 	struct slice streams, struct failure *failure);
 
@@ -51,6 +52,7 @@ int consume_renew(struct transaction *transaction, struct slice name, uint64_t i
 struct consume_target {
 	struct position position;
 	bool discards;
+	bool copies;                 /* start with a snapshot; the position is the last change */
 };
 
 /* Sets the position and increases the epoch: a batch in hand can't commit. Returns AHEAD, PARKED.
@@ -58,10 +60,18 @@ struct consume_target {
 int consume_move(struct transaction *transaction, struct slice name,
 	const struct consume_target *to, bool *is_done, struct failure *failure);
 
+/* Continues after records that expired before its worker read them, and counts the gap: at the
+ * oldest record of each stream or, if `copies` or the consumer is copying, with a new snapshot.
+ * Does nothing if no records are lost. Sets *row to the new progress. Returns CONSUMER_GONE,
+ * LEASE_LOST; TRIMMED if CONSUMER_ROUNDS_MAX copies have begun and none has ended. */
+int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_t epoch,
+	bool copies, struct progress_row *row, struct failure *failure);
+
 /* The batch in which the owner died. */
 struct consume_death {
 	uint32_t records;            /* at least 1 */
-	uint64_t last;               /* sequence number of its last record */
+	uint64_t last;               /* sequence number of its last record; of a consumer that is
+	                              * copying: number of items delivered by then */
 };
 
 /* Makes a worker the owner and increases the epoch, if the consumer still has the epoch `seen`.
@@ -76,9 +86,10 @@ int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
 int consume_leave(struct transaction *transaction, uint64_t id, uint64_t epoch,
 	struct failure *failure);
 
-/* Moves the position after a batch. If its records were left out, counts no batch, and keeps the
- * failed attempts of the next one. Returns CONSUMER_GONE; LEASE_LOST if the epoch or the position
- * is another one; PARKED_CHANGED if the parked version is and the records were not left out. */
+/* Moves the position after a batch, and the copy of a consumer that is copying. If its records were
+ * left out, counts no batch, and keeps the failed attempts of the next one. Returns CONSUMER_GONE;
+ * LEASE_LOST if the epoch, the position or the state of the copy is another one; PARKED_CHANGED if
+ * the parked version is and the records were not left out. */
 int consume_advance(struct transaction *transaction, const struct consume_batch *batch,
 	struct failure *failure);
 

@@ -89,3 +89,50 @@ int max_size_write(struct txn *txn, uint64_t bytes)
 	buffer_put_u64(&row, bytes);
 	return row_write(txn, TREE_META, slice_of(max_size_key, sizeof max_size_key), &row);
 }
+
+/* --- incarnations --- */
+
+#define INCARNATION_KEY 9
+
+static struct slice incarnation_key(uint8_t bytes[INCARNATION_KEY], uint64_t sequence)
+{
+	bytes[0] = CATALOG_INCARNATION;
+	set_u64(bytes + 1, sequence);
+	return slice_of(bytes, INCARNATION_KEY);
+}
+
+int incarnation_end(struct txn *txn, uint64_t sequence, const uint8_t incarnation[FILE_ID_BYTES])
+{
+	struct buffer row = { 0 };
+	uint8_t bytes[INCARNATION_KEY];
+	struct slice key = incarnation_key(bytes, sequence), value;
+	int err = txn_get(txn, TREE_CATALOG, key, &value);
+
+	if (err != END)
+		return err;
+	row_start(&row);
+	buffer_put(&row, incarnation, FILE_ID_BYTES);
+	return row_write(txn, TREE_CATALOG, key, &row);
+}
+
+int incarnations_read(struct txn *txn, struct buffer *out)
+{
+	uint8_t bytes[INCARNATION_KEY];
+	struct slice key = incarnation_key(bytes, 0), value, payload;
+	struct cursor *cursor;
+	int err = txn_cursor(txn, TREE_CATALOG, &cursor);
+
+	if (!err)
+		err = cursor_move(cursor, MOVE_FROM, &key, &value);
+	while (!err && key.data[0] == CATALOG_INCARNATION) {
+		err = row_open(key, value, &payload);
+		if (!err && (key.len != INCARNATION_KEY || payload.len != FILE_ID_BYTES))
+			err = ERR_CORRUPT;
+		if (err)
+			return err;
+		buffer_put_u64(out, get_u64(key.data + 1));
+		buffer_put_slice(out, payload);
+		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
+	}
+	return err < 0 ? err : buffer_error(out);
+}

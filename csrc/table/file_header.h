@@ -1,4 +1,8 @@
-/* file_header.h - the rows of `meta` that identify the file and the way it was written. */
+/* file_header.h - the rows that identify the file and the way it was written: in `meta`, and
+ *
+ *     catalog   0x14, sequence number (u64)    incarnation in which this change and those after the
+ *                                              previous such row were made
+ */
 #ifndef TABLE_FILE_HEADER_H
 #define TABLE_FILE_HEADER_H
 
@@ -22,5 +26,13 @@ int weak_boot_delete(struct txn *txn);
  * row does not exist, CORRUPT. */
 int max_size_read(struct txn *txn, uint64_t *bytes);
 int max_size_write(struct txn *txn, uint64_t bytes);
+
+/* Notes that changes up to this sequence number were made in an incarnation that has ended. Does
+ * nothing if that was noted for this number. */
+int incarnation_end(struct txn *txn, uint64_t sequence, const uint8_t incarnation[FILE_ID_BYTES]);
+
+/* Appends the incarnations that have ended (codec/state.h), in ascending order. Returns CORRUPT,
+ * NO_MEMORY, STORE. */
+int incarnations_read(struct txn *txn, struct buffer *out);
 
 #endif

@@ -207,15 +207,17 @@ int park_failed(struct transaction *transaction, const struct parked_place *plac
 	return err ? err : count_change(transaction, place->consumer, &change, failure);
 }
 
-int park_died(struct transaction *transaction, uint64_t id, uint64_t sequence,
+int park_died(struct transaction *transaction, uint64_t id, uint64_t sequence, bool *found,
 	struct failure *failure)
 {
 	struct parked_place place = { .consumer = id };
 	int err = 0;
 
+	*found = false;
 	while (!err) {
 		err = parked_next(transaction->txn, CONSUMER_REPLAY, &place);
-		if (!err && place.sequence == sequence)
+		*found = !err && place.sequence == sequence;
+		if (*found)
 			return park_failed(transaction, &place,
 				slice_of_text("the worker died in the handler"), failure);
 	}

@@ -43,9 +43,9 @@ int park_handled(struct transaction *transaction, const struct parked_place *pla
 int park_failed(struct transaction *transaction, const struct parked_place *place,
 	struct slice error, struct failure *failure);
 
-/* The same for the record with this sequence number, after its worker died in the handler. Does
- * nothing if no such record is to be delivered again. */
-int park_died(struct transaction *transaction, uint64_t id, uint64_t sequence,
+/* The same for the record with this sequence number, after its worker died in the handler. Sets
+ * *found to false, and does nothing, if no such record is to be delivered again. */
+int park_died(struct transaction *transaction, uint64_t id, uint64_t sequence, bool *found,
 	struct failure *failure);
 
 /* Counts a record that was given up and is not parked. */

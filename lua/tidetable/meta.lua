@@ -81,6 +81,7 @@
 --- when they are first used. Reading an unknown field raises an error.
 ---@class tidetable.Record: userdata
 ---@field sequence_number integer  increases in commit order; gaps are normal
+---@field id string              of this change, in all copies of the database
 ---@field event_name "INSERT"|"MODIFY"|"REMOVE"
 ---@field table_name string
 ---@field stream_label string
@@ -99,6 +100,7 @@
 ---@field origin string?           of its transaction, as the writer gave it
 ---@field depth integer            consumers that lead from the first change to this one; 0: none
 ---@field attempt integer?     number of the delivery to a consumer's handler: failed attempts + 1
+---@field is_snapshot true?  an item that a consumer gets from a snapshot
 
 --- The records of one transaction, in one stream or in all streams.
 ---@class tidetable.RecordsOfTransaction

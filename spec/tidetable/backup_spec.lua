@@ -123,6 +123,43 @@ describe("backup", function()
     end
   end)
 
+  it("keeps the ids of records, and gives other ones to new records", function()
+    local things = assert(db:create_table { name = "ids", partition_key = "id", stream = true })
+    local function ids(database)
+      local list = {}
+      for record in assert(database:table("ids"):stream()):records() do
+        list[#list + 1] = record.id
+      end
+      return list
+    end
+    assert(things:put { id = "1" })
+    local info, first = db:info(), ids(db)[1]
+    assert.equal(("%s/%s/%d"):format(info.database_id, info.incarnation, db:last_change()), first)
+    local copies = { db }
+    for i = 1, 3 do
+      local path = target(("copy%d.tide"):format(i))
+      assert(copies[i]:backup(path))
+      copies[i + 1] = helper.open({}, path)
+      if i == 2 then                           -- this one is copied without a change of its own
+        assert.same(ids(copies[2]), ids(copies[3]))
+      else
+        assert(copies[i]:table("ids"):put { id = "more" .. i })
+        assert(copies[i + 1]:table("ids"):put { id = "other" .. i })
+      end
+    end
+    local seen, count = {}, 0
+    for _, database in ipairs(copies) do
+      assert.equal(first, ids(database)[1])
+      for record in assert(database:table("ids"):stream()):records() do
+        assert.is_true(seen[record.id] == nil or seen[record.id] == record.keys.id)
+        count = count + (seen[record.id] and 0 or 1)
+        seen[record.id] = record.keys.id
+      end
+      assert.same({}, assert(database:check()).problems)
+    end
+    assert.equal(5, count)
+  end)
+
   it("has the same database id and another incarnation, and changes independently", function()
     assert(db:backup(target()))
     assert(db:backup(target("second.tide")))

@@ -10,6 +10,7 @@
 #define UNIT_CALLS_H
 
 #include "unit/calls_expiring.h"
+#include "unit/calls_consumers.h"
 #include "unit/calls_feeds.h"
 #include "unit/calls_parking.h"
 #include "unit/calls_waiting.h"
@@ -565,6 +566,9 @@ static const struct call calls[] = {
 	{ "feed", run_feed, false, .sign = sign_nothing },
 	{ "feed of all", run_feed_of_all, false, .sign = sign_nothing },
 	{ "feed with a filter", run_filtered_feed, false, .sign = sign_nothing },
+	{ "create a copying consumer", run_create_copier, true, .sign = sign_create_copier },
+	{ "end a copy", run_move_copier, true, .sign = sign_move_copier },
+	{ "copy", run_copy, false, .sign = sign_nothing },
 	{ "descriptions", run_descriptions, false, .sign = sign_nothing },
 	{ "check", run_check, false, .sign = sign_nothing },
 	{ "wakeup", run_wakeup, false, .sign = sign_nothing },
@@ -609,6 +613,7 @@ static void fill(void)
 	MUST(tide_delete_table(tide, slice_of_text("gone"), &failure), failure);
 	fill_expiring(tide);
 	fill_parking(tide);
+	create_copier(tide);
 	check_clean(tide);
 	tide_close(tide);
 }

@@ -2,6 +2,7 @@
  * skip forward after a reboot if the file was written at a weaker durability level.
  */
 #include "api/database.h"
+#include "tide_consumer.h"
 #include "unit/tides.h"
 
 #define SKIP (UINT64_C(1) << 32)
@@ -163,8 +164,84 @@ static void another_process_writes(void)
 	free(path);
 }
 
+static uint64_t problems_of(const char *path)
+{
+	struct tide *tide = open_at(path, DURABILITY_FULL);
+	struct report report = { 0 };
+	uint64_t problems;
+
+	MUST(tide_check(tide, &report, &failure), failure);
+	problems = report.problems;
+	buffer_release(&report.text);
+	tide_close(tide);
+	return problems;
+}
+
+/* Ends an incarnation at this sequence number; a short one is damaged. */
+static void end_incarnation(const char *path, uint64_t sequence, const char *id, bool is_short)
+{
+	struct tide *tide = open_at(path, DURABILITY_FULL);
+	uint8_t bytes[FILE_ID_BYTES], key[9] = { CATALOG_INCARNATION };
+	struct buffer row = { 0 };
+
+	memset(bytes, id[0], sizeof bytes);
+	begin(tide);
+	MUST(incarnation_end(tide->transaction.txn, sequence, bytes), failure);
+	if (is_short) {
+		set_u64(key + 1, sequence);
+		row_start(&row);
+		buffer_put(&row, bytes, 3);
+		MUST(row_write(tide->transaction.txn, TREE_CATALOG, slice_of(key, sizeof key),
+			&row), failure);
+	}
+	tide->transaction.changed = true;
+	commit(tide);
+	tide_close(tide);
+}
+
+/* Returns the first byte of the incarnation of a change, 0 if the incarnations are damaged. */
+static int incarnation_at(const char *path, uint64_t sequence)
+{
+	struct tide *tide = open_at(path, DURABILITY_FULL);
+	const uint8_t *id = incarnation_of(tide_identity(tide), sequence);
+	int first = id ? id[0] : 0;
+
+	CHECK(!id || memcmp(tide_identity(tide).data, tide->header.database_id,
+		FILE_ID_BYTES) == 0);
+	tide_close(tide);
+	return first;
+}
+
+static void incarnations_end(void)
+{
+	const char *path = tide_path("ended.tide");
+	struct tide *tide = open_at(path, DURABILITY_FULL);
+	struct tide_table table = create_table(tide, "orders");
+	int current = tide->header.incarnation[0];
+
+	for (int i = 0; i < 300; i++)
+		put_alone(tide, &table, "p", "s", i % 2 ? "1" : "2");
+	tide_close(tide);
+	CHECK_EQUAL_INT(incarnation_at(path, 1), current);
+	end_incarnation(path, 270, "b", false);
+	end_incarnation(path, 9, "a", false);
+	end_incarnation(path, 9, "c", false);            /* it was noted before */
+	CHECK_EQUAL_INT(incarnation_at(path, 1), 'a');
+	CHECK_EQUAL_INT(incarnation_at(path, 9), 'a');
+	CHECK_EQUAL_INT(incarnation_at(path, 10), 'b');
+	CHECK_EQUAL_INT(incarnation_at(path, 270), 'b');
+	CHECK_EQUAL_INT(incarnation_at(path, 271), current);
+	CHECK_EQUAL_UINT(problems_of(path), 0);
+	end_incarnation(path, 1000, "d", false);
+	CHECK_EQUAL_UINT(problems_of(path), 1);
+	end_incarnation(path, 5, "e", true);
+	CHECK_EQUAL_UINT(problems_of(path), 2);
+	CHECK_EQUAL_INT(incarnation_at(path, 1), 0);
+}
+
 int main(void)
 {
+	incarnations_end();
 	numbers_skip();
 	invalid_headers_are_refused();
 	another_process_writes();

@@ -187,10 +187,35 @@ static void touched_streams_agree_with_a_plain_list(void)
 	}
 }
 
+/* Each change was made in the first incarnation that ends at or after it, else in the current. */
+static void incarnations_have_ranges(void)
+{
+	struct buffer identity = { 0 };
+	uint8_t ids[4][FILE_ID_BYTES];
+
+	for (int i = 0; i < 4; i++)
+		memset(ids[i], i, FILE_ID_BYTES);
+	CHECK(incarnation_of(buffer_slice(&identity), 1) == NULL);
+	buffer_put(&identity, ids[0], FILE_ID_BYTES);
+	CHECK(incarnation_of(buffer_slice(&identity), 1) == NULL);
+	buffer_put(&identity, ids[1], FILE_ID_BYTES);
+	CHECK(memcmp(incarnation_of(buffer_slice(&identity), 1), ids[1], FILE_ID_BYTES) == 0);
+	for (unsigned i = 2; i < 4; i++) {
+		buffer_put_u64(&identity, 10 * i);
+		CHECK(incarnation_of(buffer_slice(&identity), 1) == NULL);
+		buffer_put(&identity, ids[i], FILE_ID_BYTES);
+	}
+	for (uint64_t n = 1; n < 40; n++)
+		CHECK(memcmp(incarnation_of(buffer_slice(&identity), n), ids[n <= 20 ? 2 :
+			n <= 30 ? 3 : 1], FILE_ID_BYTES) == 0);
+	buffer_release(&identity);
+}
+
 int main(void)
 {
 	touched_streams_agree_with_a_plain_list();
 	a_state_comes_back();
+	incarnations_have_ranges();
 	an_unassigned_sequence_number();
 	a_stamp_says_what_is_wrong();
 	what_is_no_stamp_is_refused();

@@ -7,6 +7,7 @@ local optimistic = require "tidetable.optimistic"
 local parking = require "tidetable.consumer.parking"
 local responses = require "tidetable.consumer.response"
 local settings = require "tidetable.consumer.settings"
+local snapshots = require "tidetable.consumer.snapshot"
 local transactions = require "tidetable.transaction"
 
 local attempts = {}
@@ -84,10 +85,11 @@ local function committed(worker, delivery)
   if not delivery.places then
     worker.position, worker.records, worker.attempts = delivery.to, nil, 0
     worker.failure_text = nil
+    snapshots.note_commit(worker, delivery)
   else
     worker.replay_limit = nil
   end
-  if worker.position >= worker.limit_until then
+  if snapshots.reached(worker) >= worker.limit_until then
     worker.largest = 0
   end
   worker.delivery = nil

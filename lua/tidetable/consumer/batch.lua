@@ -6,6 +6,7 @@ local deliveries = require "tidetable.consumer.delivery"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
 local parking = require "tidetable.consumer.parking"
+local snapshots = require "tidetable.consumer.snapshot"
 
 local misuse = options.misuse
 
@@ -71,8 +72,23 @@ end
 
 local closes_loops = has_sound_break()
 
+--- Commits a mark: calls on_snapshot, whose error is raised. Returns true; false if the consumer
+--- was lost; nil, err, code on failure.
+local function commit_mark(worker, delivery)
+  worker:mark_handling(delivery)
+  local call = snapshots.handler_of(worker, error, delivery)
+  local ok, err, code = attempts.commit(worker, delivery, function(tx)
+    return call(delivery.records, tx)
+  end)
+  worker:mark_handling(nil)
+  if not ok and worker:has_recovered(code) then
+    return false
+  end
+  return ok, err, code
+end
+
 --- Returns the next delivery that has records for the program; nil, err on failure. Batches of
---- queued records are passed.
+--- queued records are passed, and marks are committed.
 local function next_delivery(worker)
   while true do
     local delivery, err = worker:next(math.huge)
@@ -80,7 +96,11 @@ local function next_delivery(worker)
       return delivery, err
     end
     local passed
-    passed, err = worker:pass(delivery, math.huge)
+    if delivery.mark then
+      passed, err = commit_mark(worker, delivery)
+    else
+      passed, err = worker:pass(delivery, math.huge)
+    end
     if passed == nil then
       return nil, err
     end

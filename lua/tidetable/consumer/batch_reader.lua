@@ -2,6 +2,7 @@
 
 local core = require "tidetable.core"
 local left_out = require "tidetable.consumer.left_out"
+local snapshots = require "tidetable.consumer.snapshot"
 local sources = require "tidetable.consumer.source"
 
 local batch_reader = {}
@@ -20,7 +21,7 @@ local LEFT_OUT_AT_ONCE = 1000
 
 --- Returns how many seconds the batch is held back for more records.
 local function held_back(worker, records)
-  if #records == 0 or worker.settings.window == 0 then
+  if #records == 0 or worker.settings.window == 0 or worker.copy then
     return 0
   end
   return worker.settings.window - (core.wall_clock(worker.database.core) - records[1].created_at)
@@ -126,8 +127,8 @@ local function wait_for_records(worker, records, deadline)
   return worker:verify()
 end
 
---- Decides how a worker continues after the end of one of its streams. Returns false if it has to
---- join again.
+--- Decides how a worker continues of which a stream has ended. Returns false, and has lost the
+--- consumer, if it has to join again.
 local function after_end(worker)
   local continues, err, code = sources.after_end(worker)
   if continues == false then
@@ -136,24 +137,30 @@ local function after_end(worker)
   return continues, err, code
 end
 
---- Returns the reason why a worker can't read on, as err, code: of a stream that was removed, what
---- follows the end of a stream; nothing if the worker has to join again.
-local function reason_of(worker, err, code)
-  if code ~= "NOT_FOUND" then
-    return err, code
-  end
-  local continues, end_err, end_code = after_end(worker)
-  if continues then
-    return err, code
-  end
-  return end_err, end_code
-end
-
 --- Checks a worker that has handled all records. Returns false if it has to join again.
 local function check_end(worker)
   local continues, err, code = core.check_end(worker.reader.core, true)
-  if code == "STREAM_ENDED" then
-    return after_end(worker)
+  if continues or code ~= "STREAM_ENDED" then
+    return continues, err, code
+  end
+  return after_end(worker)
+end
+
+--- Answers the error at which reading ended. Returns true if the worker can read again; false or
+--- nil if it was lost; nil, err, code on failure. A snapshot of a table without a stream waits for
+--- the next one. NOT_FOUND is a stream that was removed.
+local function answered(worker, deadline, err, code)
+  if code == "TRIMMED" then
+    return snapshots.skip_gap(worker, err)
+  elseif code ~= "STREAM_ENDED" and code ~= "NOT_FOUND" then
+    return nil, err, code
+  end
+  local continues
+  continues, err, code = after_end(worker)
+  if continues and core.process_elapsed() < deadline and not worker.consumer.is_stopping then
+    return wait_for_records(worker, {}, deadline)
+  elseif continues then
+    return false
   end
   return continues, err, code
 end
@@ -171,6 +178,9 @@ end
 --- Does what is due while the worker holds no record: moves the position over records left out, and
 --- looks whether its streams have ended. Returns false if the consumer was lost.
 local function check_idle(worker, is_at_end)
+  if worker.copy then
+    return true                  -- the next item moves the position
+  end
   local owns, err, code = left_out.pass(worker)
   if not owns or not is_at_end then
     return owns, err, code
@@ -184,15 +194,28 @@ end
 ---@param deadline number  time of the process's clock
 ---@return tidetable.Record[]|nil records, tidetable.error|nil err, tidetable.code|nil code
 function batch_reader.read(worker, deadline)
-  local records = worker.gathered or { bytes = 0, depth = 0 }
+  local records = worker.gathered or snapshots.beginning(worker) or { bytes = 0, depth = 0 }
+  if records.mark then
+    return records
+  end
   worker.gathered = records
   while true do
-    local full, err, code = fill(worker, records)
+    local full, err, code = worker:open_reader()
+    if full then
+      full, err, code = fill(worker, records)
+    end
     if full == nil then
-      return nil, reason_of(worker, err, code)
+      full, err, code = answered(worker, deadline, err, code)
+      if not full then
+        return nil, err, code
+      end
+      return batch_reader.read(worker, deadline)
     elseif full == true or #records > 0 and held_back(worker, records) <= 0 then
       worker.gathered = nil
       return records
+    elseif worker.copy and not full then
+      worker.gathered = nil
+      return snapshots.ending(worker)
     end
     local owns, has_more = true, full == "more"
     if #records == 0 then

@@ -29,6 +29,7 @@ local SHARDS = 64
 ---                                     has another id
 ---@field package database tidetable.Database
 ---@field package wait (fun(wakeup: tidetable.Wakeup, seconds: number|nil))|false  the option `wait`
+---@field package on_snapshot (fun(event: "begin"|"end", tx: tidetable.Transaction): any)|false
 ---@field package worker tidetable.Worker|false  from the first batch until close
 ---@field package is_running boolean    run or step has not ended
 ---@field package iteration table|false  identifies the last call of batches, if it is the last call
@@ -38,6 +39,7 @@ Consumer.__index = Consumer
 Consumer.__name = "tidetable.consumer"
 Consumer.id, Consumer.wait, Consumer.worker = 0, false, false
 Consumer.is_running, Consumer.is_stopping, Consumer.iteration = false, false, false
+Consumer.on_snapshot = false
 
 function Consumer:__tostring()
   return "tidetable.consumer: " .. self.name
@@ -80,6 +82,8 @@ end
 ---                                  read, or several; "*": all tables; nil: the consumer must exist
 ---@field shards integer|nil         number of virtual shards; default 64. Counts at creation only
 ---@field update boolean|nil         true: store these settings if the consumer has others
+---@field on_snapshot (fun(event: "begin"|"end", tx: tidetable.Transaction): any)|nil  called in the
+---                                  commits with which a snapshot begins and ends; not stored
 
 --- Returns a consumer, and creates it if it does not exist. The start position (from, at, after,
 --- time) counts at creation only. Errors: NOT_FOUND (no such consumer, table or stream),
@@ -93,7 +97,8 @@ function consumers.open(database, name, opts)
     misuse("consumer: expected a name, got " .. type(name))
   end
   opts = options.check(opts, settings.options, "consumer")
-  local self = setmetatable({ name = name, database = database, wait = opts.wait or false },
+  local self = setmetatable({ name = name, database = database, wait = opts.wait or false,
+    on_snapshot = opts.on_snapshot or false },
     Consumer)
   local ok, err, code
   if opts.source == nil then
@@ -136,6 +141,8 @@ end
 ---@field position integer       sequence number of the last record that was passed
 ---@field last_sequence_number integer  of the last change in the database
 ---@field is_paused boolean
+---@field is_copying boolean     a snapshot is being delivered
+---@field copied integer|nil     number of its items that were delivered; nil: no snapshot is
 ---@field has_owner boolean      a worker has joined and not left; it may have died
 ---@field attempts integer       failed attempts of the batch after the position
 ---@field records integer        number of records handled
@@ -160,6 +167,7 @@ function Consumer:describe()
     name = self.name, source = sources.shown(row.settings.source),
     settings = settings.complete(row.settings), position = row.position,
     last_sequence_number = row.last_sequence, is_paused = row.is_paused,
+    is_copying = row.is_copying, copied = row.copied,
     has_owner = row.opening ~= nil, attempts = row.attempts, records = row.records,
     batches = row.batches, failures = row.failures, gaps = row.gaps, shards = row.shards,
     created_at = row.created_at, parked = row.parked, parked_bytes = row.parked_bytes,
@@ -188,7 +196,9 @@ end
 
 --- Sets the position, also of a consumer that is running: a batch in hand can't commit any more.
 local function move(self, opts, subject)
-  opts = options.check(opts, positions.with_options { discard = "boolean" }, subject)
+  local known = positions.with_options { discard = "boolean" }
+  known.from = positions.check_consumer_from
+  opts = options.check(opts, known, subject)
   if not positions.is_given(opts) then
     misuse(subject .. ": one of the options from, at, after and time is missing")
   end

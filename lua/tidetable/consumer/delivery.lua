@@ -19,7 +19,11 @@ local TEXT_MAX = 1024
 ---@field records tidetable.Record[]  array that the handler gets; tx:park removes records from it
 ---@field all tidetable.Record[]      its contents before
 ---@field queued tidetable.Record[]   live records that are parked because of their key
+---@field mark "begin"|"end"|nil     of a snapshot: the delivery has no records
 ---@field to integer                  position after the batch
+---@field limit integer               place up to which a limit of its size holds
+---@field items integer               number of its records that are items of a snapshot
+---@field key string|nil              item key of the last of these
 ---@field depth integer               greatest depth of its records
 ---@field version integer             parked version that the division is based on
 ---@field places string[]|nil         of parked records: the place of each of `all`
@@ -38,15 +42,15 @@ local TEXT_MAX = 1024
 --- Creates a delivery.
 ---@param database tidetable.Database
 ---@param all tidetable.Record[]
----@param to integer
+---@param ending tidetable.BatchEnd
 ---@param version integer
 ---@param depth integer
 ---@return tidetable.Delivery
-function deliveries.new(database, all, to, version, depth)
+function deliveries.new(database, all, ending, version, depth)
   return {
-    depth = depth,
+    depth = depth, limit = ending.limit, items = ending.items, key = ending.key,
     database = database, records = table.move(all, 1, #all, 1, {}), all = all, queued = {},
-    to = to, version = version, parked = {}, is_parked = {}, changes = 0, added = {},
+    to = ending.to, version = version, parked = {}, is_parked = {}, changes = 0, added = {},
   }
 end
 

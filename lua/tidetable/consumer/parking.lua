@@ -7,6 +7,7 @@
 local core = require "tidetable.core"
 local dead_letters = require "tidetable.consumer.dead_letter"
 local deliveries = require "tidetable.consumer.delivery"
+local snapshots = require "tidetable.consumer.snapshot"
 
 local parking = {}
 
@@ -46,19 +47,23 @@ end
 ---@param batch tidetable.Record[]
 ---@return tidetable.Delivery|nil, tidetable.error|nil err, tidetable.code|nil code
 function parking.divide(worker, batch)
-  local to = batch[#batch].sequence_number
+  local ending = snapshots.end_of(worker, batch)
   local keys, err, code = parked_keys(worker)
   if err then
     return nil, err, code
-  elseif not keys then
-    return deliveries.new(worker.database, batch, to, worker.parked_version, batch.depth)
+  elseif not keys or batch.mark then
+    local delivery = deliveries.new(worker.database, batch, ending, worker.parked_version,
+      batch.depth)
+    delivery.mark = batch.mark
+    return delivery
   end
   local live, queued = {}, {}
   for _, record in ipairs(batch) do
     local part = is_parked(worker, keys, record) and queued or live
     part[#part + 1] = record
   end
-  local delivery = deliveries.new(worker.database, live, to, worker.parked_version, batch.depth)
+  local delivery = deliveries.new(worker.database, live, ending, worker.parked_version,
+    batch.depth)
   delivery.queued = queued
   return delivery
 end
@@ -85,7 +90,8 @@ function parking.next_replays(worker)
     all[i], places[i], attempts[i] = copy.record, copy.place, copy.attempts
     depth = math.max(depth, copy.record.depth)
   end
-  local delivery = deliveries.new(worker.database, all, worker.position, version, depth)
+  local ending = { to = worker.position, limit = all[#all].sequence_number, items = 0 }
+  local delivery = deliveries.new(worker.database, all, ending, version, depth)
   delivery.places, delivery.attempts = places, attempts
   return delivery
 end
@@ -173,8 +179,7 @@ function parking.commit(worker, delivery, gives_up)
   if delivery.places then
     ok, err, code = core.parked_verify(database, worker.id, worker.epoch, delivery.version)
   else
-    ok, err, code = core.consumer_advance(database, worker.id, worker.epoch, worker.position,
-      delivery.to, #delivery.all - #delivery.parked, delivery.version)
+    ok, err, code = snapshots.advance(worker, delivery)
   end
   if not ok then
     return nil, err, code

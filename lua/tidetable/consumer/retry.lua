@@ -16,7 +16,7 @@ local function count_failure(worker, delivery, failure)
   local count = worker.attempts + 1
   -- A worker that takes over reads the same batch.
   local ok, err, code = wait.try(worker.database, core.consumer_fail, worker.database.core,
-    worker.id, worker.epoch, worker.position, delivery.to, #delivery.all, delivery.version,
+    worker.id, worker.epoch, worker.position, delivery.limit, #delivery.all, delivery.version,
     #delivery.all + #delivery.queued)
   if not ok and code == "LEASE_LOST" then
     worker:lose()
@@ -28,10 +28,18 @@ local function count_failure(worker, delivery, failure)
   return count
 end
 
-local function batch_failed(worker, records, failure)
-  local _, err = core.consumer_failure("BATCH_FAILED", ("consumer %s: records %d to %d: %s"):format(
-    worker.consumer.name, records[1].sequence_number, records[#records].sequence_number,
-    deliveries.text_of(failure)))
+--- Names a batch.
+local function subject_of(delivery)
+  local records = delivery.all
+  if delivery.mark then
+    return ("on_snapshot(%q)"):format(delivery.mark)
+  end
+  return ("records %d to %d"):format(records[1].sequence_number, records[#records].sequence_number)
+end
+
+local function batch_failed(worker, delivery, failure)
+  local _, err = core.consumer_failure("BATCH_FAILED", ("consumer %s: %s: %s"):format(
+    worker.consumer.name, subject_of(delivery), deliveries.text_of(failure)))
   err.reason = responses.is_partial(failure) and failure.response or failure
   return nil, err, "BATCH_FAILED"
 end
@@ -40,16 +48,17 @@ end
 --- the others those that follow.
 local function divide(worker, delivery, count)
   local first, rest = { bytes = 0, depth = 0 }, { bytes = 0, depth = 0 }
-  local boundary = delivery.all[count + 1].sequence_number
-  local function add(part, record)
+  local boundary, part = delivery.all[count + 1], first
+  local function add(record)
     part[#part + 1], part.bytes = record, part.bytes + record.size_bytes
     part.depth = math.max(part.depth, record.depth)
   end
   for _, record in ipairs(worker.records) do
-    add(record.sequence_number < boundary and first or rest, record)
+    part = rawequal(record, boundary) and rest or part
+    add(record)
   end
   for _, record in ipairs(worker.gathered or {}) do
-    add(rest, record)
+    add(record)
   end
   worker.records, worker.gathered, worker.delivery = first, rest, nil
 end
@@ -84,7 +93,7 @@ end
 --- Returns true if the delivery is not attempted again.
 local function is_spent(worker, delivery, count)
   local limits, oldest = worker.settings, delivery.all[1]
-  return count >= (limits.max_attempts or math.huge) or count > 0
+  return count >= (limits.max_attempts or math.huge) or count > 0 and oldest
     and core.wall_clock(worker.database.core) - oldest.created_at >= (limits.max_age or math.huge)
 end
 
@@ -94,7 +103,7 @@ end
 ---@param delivery tidetable.Delivery
 ---@return boolean
 function retries.is_used_up(worker, delivery)
-  return worker.settings.on_failure ~= "stop" and not delivery.places
+  return worker.settings.on_failure ~= "stop" and not delivery.places and not delivery.mark
     and (#delivery.all == 1 or not worker.settings.bisect)
     and worker.attempts >= (worker.settings.max_attempts or math.huge)
 end
@@ -143,7 +152,7 @@ function retries.keep_parked(worker, delivery, failure, may_wait)
   elseif not ok and code ~= "PARKED_CHANGED" and not attempts.temporary[code] then
     return nil, err, code
   elseif not may_wait then
-    return batch_failed(worker, delivery.all, failure)
+    return batch_failed(worker, delivery, failure)
   end
   return 0
 end
@@ -178,10 +187,10 @@ function retries.after_attempt(worker, delivery, failure, seconds)
     return 0
   end
   local spent = is_spent(worker, delivery, count)
-  if spent and worker.settings.on_failure ~= "stop" then
+  if spent and worker.settings.on_failure ~= "stop" and not delivery.mark then
     return retries.give_up(worker, delivery, seconds)
   elseif spent or seconds == 0 then
-    return batch_failed(worker, delivery.all, failure)
+    return batch_failed(worker, delivery, failure)
   end
   worker.delivery = nil          -- records that are to be delivered again come first
   return retries.back_off(worker, count)

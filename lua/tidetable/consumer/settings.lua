@@ -20,6 +20,8 @@ local settings = {}
 ---                                least one record
 ---@field window number|nil        seconds after the creation of the first record for which a batch
 ---                                that is not full is held back; default 0
+---@field on_trimmed "error"|"skip"|"snapshot"|nil  what follows if records expire before they are
+---                                handled; default "error"
 ---@field mode "optimistic"|"locked"|nil  how the handler's transaction runs; default "optimistic"
 ---@field handler_limit number|nil  seconds that a handler may take; default 60
 ---@field max_attempts integer|nil  failed attempts of a batch after which the consumer stops; nil:
@@ -54,7 +56,7 @@ local MIB = 1024 * 1024
 local defaults = {
   batch_size = 100, batch_bytes = 6 * MIB, window = 0, mode = "optimistic", handler_limit = 60,
   lease = 10, on_gap = "stop", backoff = 0.1, ignore_origin = false, on_failure = "stop",
-  max_parked = 10000, max_parked_bytes = 256 * MIB,
+  max_parked = 10000, max_parked_bytes = 256 * MIB, on_trimmed = "error",
 }
 
 --- Longest origin, as in csrc/codec/annotation.h.
@@ -101,6 +103,7 @@ local known = {
   batch_bytes = options.integer_from(1),
   window = finite_seconds(0),
   mode = options.one_of { "optimistic", "locked" },
+  on_trimmed = options.one_of { "error", "skip", "snapshot" },
   handler_limit = finite_seconds(1),
   max_attempts = options.integer_from(1),
   on_gap = options.one_of { "stop", "continue" },
@@ -121,8 +124,9 @@ table.sort(names)
 --- The options of db:consumer.
 settings.options = positions.with_options {
   source = { "string", "table" }, shards = options.integer_from(1), update = "boolean",
-  wait = "function",
+  wait = "function", on_snapshot = "function",
 }
+settings.options.from = positions.check_consumer_from
 for name, check in pairs(known) do
   settings.options[name] = check
 end

@@ -11,6 +11,7 @@ local parking = require "tidetable.consumer.parking"
 local readers = require "tidetable.stream.reader"
 local retries = require "tidetable.consumer.retry"
 local settings = require "tidetable.consumer.settings"
+local snapshots = require "tidetable.consumer.snapshot"
 local wait = require "tidetable.wait"
 
 local workers = {}
@@ -43,7 +44,9 @@ local may_be_answered = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field settings tidetable.ConsumerSettings
 ---@field ignored table<string, true>|nil  origins whose records are left out
 ---@field left_out tidetable.LeftOut|nil  records left out after the position
+---@field streams integer[]     ids of its streams; empty: all
 ---@field reader tidetable.Reader|nil
+---@field copy tidetable.Copy|nil  state of the copy, if the consumer is copying
 ---@field records tidetable.Record[]|nil  batch in hand
 ---@field delivery tidetable.Delivery|nil  what the handler gets next, or has got
 ---@field gathered table|nil      records read for the next batch, while its window lasts
@@ -133,20 +136,62 @@ end
 
 -- Joining --------------------------------------------------------------------
 
---- Forgets everything that belongs to an epoch.
-function Worker:lose()
+--- Closes the reader. The next one continues at the position in the file.
+function Worker:close_reader()
   if self.reader then
     self.reader:close()
   end
-  self.epoch, self.reader, self.records, self.gathered = nil, nil, nil, nil
+  self.reader = nil
+end
+
+--- Opens the reader, if it is not open. Returns true; or nil, err, code.
+function Worker:open_reader()
+  if self.reader then
+    return true
+  end
+  local err, code
+  self.reader, err, code = readers.of_consumer(self.database, self.streams, self.id,
+    self.consumer.wait or nil)
+  if not self.reader then
+    return nil, err, code
+  end
+  self.copy = core.feed_copy(self.reader.core)
+  return true
+end
+
+--- Forgets what was read, and the attempts at it.
+function Worker:forget_batch()
+  self.records, self.gathered, self.delivery, self.left_out = nil, nil, nil, nil
   self.attempts, self.largest, self.limit_until = 0, 0, 0
-  self.delivery, self.parked_keys, self.replay_limit, self.failure_text = nil, nil, nil, nil
-  self.left_out = nil
+  self.failure_text, self.replay_limit = nil, nil
+end
+
+--- Forgets everything that belongs to an epoch.
+function Worker:lose()
+  self:close_reader()
+  self:forget_batch()
+  self.epoch, self.copy, self.parked_keys = nil, nil, nil
 end
 
 --- Forgets the delivery and what is known of parked records, which have changed.
 function Worker:lose_delivery()
   self.delivery, self.parked_keys, self.verified_at = nil, nil, 0
+end
+
+--- Reads the position again, after a command of this worker has set it. Returns true; nil if the
+--- consumer was lost; nil, err, code on failure.
+function Worker:reread()
+  local row, err, code = self:describe()
+  if not row then
+    return nil, err, code
+  elseif row.epoch ~= self.epoch then
+    self:lose()
+    return nil
+  end
+  self:close_reader()
+  self:forget_batch()
+  self.position = row.position
+  return self:open_reader()
 end
 
 local function gone(self)
@@ -163,7 +208,7 @@ function Worker:describe()
     return gone(self)
   end
   self.verified_at, self.is_verified = core.elapsed(), true
-  self.settings = settings.complete(row.settings)
+  self.settings, self.streams = settings.complete(row.settings), row.streams
   self.ignored = settings.ignored(self.settings, self.consumer.name)
   parking.note(self, row)
   return row
@@ -222,19 +267,12 @@ function Worker:join()
   self.attempts = progress.attempts
   self.largest, self.limit_until = progress.largest_batch, progress.limit_until
   parking.note(self, progress)
-  return self:open_reader(row)
-end
-
---- Opens the reader of the source. Returns true; or nil, err, code.
-function Worker:open_reader(row)
-  local err, code
-  self.reader, err, code = readers.of_consumer(self.database, row.streams, row.id,
-    self.consumer.wait or nil)
-  if self.reader then
-    return true
+  ok, err, code = self:open_reader()
+  if not ok then
+    self:leave()
+    return nil, err, code
   end
-  self:leave()
-  return nil, err, code
+  return true
 end
 
 --- Tests whether this worker still owns the consumer. Returns false, and has lost it, if not, or if
@@ -291,9 +329,8 @@ end
 --- Notes that the program handles a delivery, or with nil that it has ended to.
 function Worker:mark_handling(delivery)
   if self.slot and not core.is_closed(self.database.core) then
-    local all = delivery and delivery.all or {}
-    core.worker_handles(self.database.core, self.slot, #all,
-      delivery and all[#all].sequence_number or 0)
+    core.worker_handles(self.database.core, self.slot, delivery and math.max(#delivery.all, 1) or 0,
+      delivery and delivery.limit or 0)
   end
 end
 
@@ -389,7 +426,7 @@ function Worker:handle(handler, seconds)
       return nil, err, code
     end
     return 0
-  elseif #delivery.all == 0 then
+  elseif #delivery.all == 0 and not delivery.mark then
     local passed
     passed, err, code = self:pass(delivery, seconds)
     if passed == nil then
@@ -406,8 +443,11 @@ end
 function Worker:attempt(handler, delivery, seconds)
   local count = #delivery.all
   parking.count_attempts(self, delivery)
-  local ok, failure, code = attempts.run(self, handler, delivery)
-  if ok then
+  local ok, failure, code = attempts.run(self, snapshots.handler_of(self, handler, delivery),
+    delivery)
+  if ok and delivery.mark then
+    return self:handle(handler, seconds)
+  elseif ok then
     return count
   elseif self:has_recovered(code) then
     if code == "LEASE_LOST" then

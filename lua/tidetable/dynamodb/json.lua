@@ -528,6 +528,7 @@ local function plain_record(record)
   for name, value in pairs(record) do
     tree[name] = images[name] and image_of(record, name, "plain") or value
   end
+  tree.id = nil              -- it would be the longest field of most records
   return tree
 end
 

@@ -8,15 +8,19 @@ local positions = {}
 
 --- Where to start. At most one of from, at, after and time can be given.
 ---@class tidetable.PositionOptions
----@field from "TRIM_HORIZON"|"LATEST"|nil  oldest record, or after the last change
+---@field from "TRIM_HORIZON"|"LATEST"|"SNAPSHOT"|nil  oldest record, or after the last change; for
+---                              consumers also: all items, then the changes
 ---@field at integer|nil        first record with this or a greater sequence number
 ---@field after integer|nil     first record with a greater sequence number
 ---@field time number|nil       first record created at or after this time; seconds since 1970
 ---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil  how to wait, see wait.lua
 
 -- The kinds of positions of core.feed.
-local FROM = { TRIM_HORIZON = 0, LATEST = 1 }
+local FROM = { TRIM_HORIZON = 0, LATEST = 1, SNAPSHOT = 5 }
 local AT, AFTER, TIME = 2, 3, 4
+
+--- Checks the option `from` of a consumer.
+positions.check_consumer_from = options.one_of { "TRIM_HORIZON", "LATEST", "SNAPSHOT" }
 
 local position_options = {
   from = options.one_of { "TRIM_HORIZON", "LATEST" },

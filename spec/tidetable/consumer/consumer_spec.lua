@@ -69,8 +69,9 @@ describe("a consumer", function()
     assert.is_false(about.settings.bisect)
     about.settings, about.created_at = nil, nil
     assert.same({ name = "c", source = "orders", position = 4, last_sequence_number = 10,
-      is_paused = false, has_owner = true, attempts = 0, records = 4, batches = 1, failures = 0,
-      gaps = 0, shards = 64, parked = 0, parked_bytes = 0, replays = 0, dead_letters = 0 }, about)
+      is_paused = false, is_copying = false, has_owner = true, attempts = 0, records = 4,
+      batches = 1, failures = 0, gaps = 0, shards = 64, parked = 0, parked_bytes = 0, replays = 0,
+      dead_letters = 0 }, about)
     consumer:close()
     assert.is_false(consumer:describe().has_owner)
   end)

@@ -255,7 +255,7 @@ describe("a record", function()
     assert(orders:put { id = "a", v = 2 })
     local insert, modify = table.unpack(collect(orders:stream():records()))
     local expected = {}
-    for _, name in ipairs { "sequence_number", "event_name", "table_name", "stream_label",
+    for _, name in ipairs { "sequence_number", "id", "event_name", "table_name", "stream_label",
         "view_type", "keys", "new_image", "created_at", "transaction_id",
         "transaction_position", "transaction_count", "size_bytes", "partition_hash", "depth" } do
       expected[name] = insert[name]

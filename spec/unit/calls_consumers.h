@@ -1,0 +1,89 @@
+/* calls_consumers.h - calls of tide.h that concern consumers, for calls.h. */
+#ifndef UNIT_CALLS_CONSUMERS_H
+#define UNIT_CALLS_CONSUMERS_H
+
+#include "tide_consumer.h"
+#include "unit/calling.h"
+
+static struct tide_consumer_spec copier(const char *name)
+{
+	return (struct tide_consumer_spec){ .name = slice_of_text(name), .from = TIDE_SNAPSHOT,
+		.shards = 64, .settings = slice_of("\0", 1) };
+}
+
+/* Creates the consumer whose feed run_copy reads. */
+static void create_copier(struct tide *tide)
+{
+	struct tide_consumer_spec spec = copier("copier");
+
+	MUST(tide_create_consumer(tide, &spec, &failure), failure);
+}
+
+/* Reads items in small pages until the copy is over. */
+static int read_copy(struct tide *tide, struct tide_feed *feed)
+{
+	struct slice bytes;
+	uint32_t stream;
+	int items = 0, err = 0;
+
+	while (!err && tide_feed_is_behind(feed)) {
+		err = tide_feed_fill(feed, tide, 2, &failure);
+		while (!err && tide_feed_next(feed, &stream, &bytes) == 0) {
+			struct record record;
+
+			CHECK_EQUAL_INT(record_check(bytes), 0);
+			CHECK_EQUAL_INT(record_get(&record, bytes), 0);
+			CHECK_EQUAL_INT(record.origin, ORIGIN_SNAPSHOT);
+			items++;
+		}
+	}
+	CHECK(err || items >= 5);
+	CHECK(err || !tide_feed_has_news(feed, tide));
+	return err;
+}
+
+static int run_copy(struct tide *tide)
+{
+	struct tide_consumer consumer;
+	struct tide_feed *feed = NULL;
+	int err = tide_describe_consumer(tide, slice_of_text("copier"), &consumer, &failure);
+
+	if (!err) {
+		CHECK(consumer.progress.is_copying);
+		err = tide_consumer_feed(&feed, tide, consumer.row.id, slice_of(NULL, 0),
+			&failure);
+	}
+	if (!err)
+		err = read_copy(tide, feed);
+	tide_feed_finish(feed);
+	return err;
+}
+
+static int run_create_copier(struct tide *tide)
+{
+	struct tide_consumer_spec spec = copier("another");
+
+	return tide_create_consumer(tide, &spec, &failure);
+}
+
+static bool sign_create_copier(struct tide *tide)
+{
+	struct tide_consumer consumer;
+
+	return tide_describe_consumer(tide, slice_of_text("another"), &consumer, &failure) == 0;
+}
+
+static int run_move_copier(struct tide *tide)
+{
+	return tide_move_consumer(tide, slice_of_text("copier"), TIDE_TRIM_HORIZON, 0, &failure);
+}
+
+static bool sign_move_copier(struct tide *tide)
+{
+	struct tide_consumer consumer;
+
+	MUST(tide_describe_consumer(tide, slice_of_text("copier"), &consumer, &failure), failure);
+	return !consumer.progress.is_copying;
+}
+
+#endif
