@@ -75,7 +75,10 @@ static bool sign_create_copier(struct tide *tide)
 
 static int run_move_copier(struct tide *tide)
 {
-	return tide_move_consumer(tide, slice_of_text("copier"), TIDE_TRIM_HORIZON, 0, &failure);
+	bool is_done;
+
+	return tide_move_consumer(tide, slice_of_text("copier"), TIDE_TRIM_HORIZON, 0, false,
+		&is_done, &failure);
 }
 
 static bool sign_move_copier(struct tide *tide)

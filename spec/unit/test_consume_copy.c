@@ -161,7 +161,7 @@ static void gaps_are_counted(struct tide *tide, struct tide_table *table)
 	}
 	row = described(tide, "trimmed").progress;
 	CHECK_EQUAL_UINT(row.gaps, CONSUMER_ROUNDS_MAX - 1);
-	MUST(tide_move_consumer(tide, name, TIDE_TRIM_HORIZON, 0, &failure), failure);
+	MUST(tide_move_consumer(tide, name, TIDE_TRIM_HORIZON, 0, false, &done, &failure), failure);
 	row = described(tide, "trimmed").progress;
 	CHECK_EQUAL_UINT(row.gaps, CONSUMER_ROUNDS_MAX);
 	CHECK(!row.is_copying && row.position == described(tide, "trimmed").last_sequence - 1);
@@ -246,7 +246,7 @@ static void check_finds_a_wrong_copy(struct tide *tide)
 	begin(tide);
 	MUST(copy_write(tide->transaction.txn, described(tide, "trimmed").row.id, &row), failure);
 	CHECK_EQUAL_UINT(problems_of(tide), 1);
-	CHECK_EQUAL_INT(tide_delete_consumer(tide, slice_of_text("trimmed"), &failure), 0);
+	CHECK_EQUAL_INT(tide_delete_consumer(tide, slice_of_text("trimmed"), false, &done, &failure), 0);
 	check_clean(tide);
 	begin(tide);
 	MUST(copy_remove(tide->transaction.txn, id), failure);
@@ -254,7 +254,7 @@ static void check_finds_a_wrong_copy(struct tide *tide)
 	commit(tide);
 	CHECK_EQUAL_INT(tide_describe_consumer(tide, slice_of_text("checked"),
 		&(struct tide_consumer){ 0 }, &failure), ERR_CORRUPT);
-	MUST(tide_delete_consumer(tide, slice_of_text("checked"), &failure), failure);
+	MUST(tide_delete_consumer(tide, slice_of_text("checked"), false, &done, &failure), failure);
 }
 
 int main(void)
