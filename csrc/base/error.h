@@ -89,6 +89,8 @@
 		"the consumer's stream was disabled") \
 	X(BATCH_FAILED, -55, "BATCH_FAILED", "InternalServerError", \
 		"the handler failed") \
+	X(CONSUMER_PAUSED, -58, "CONSUMER_PAUSED", "ResourceInUseException", \
+		"the consumer is paused") \
 	/* numbers */ \
 	X(NUMBER_SYNTAX, -60, "VALIDATION", "ValidationException", \
 		"The parameter cannot be converted to a numeric value") \

@@ -63,7 +63,7 @@ static bool is_known_consumers(struct slice key)
 		return is_consumer_name(slice_of(key.data + 1, key.len - 1));
 	case CONSUMER_PROGRESS:
 		return key.len == 11;
-	case CONSUMER_FLOOR:
+	case CONSUMER_FLOOR: case CONSUMER_HOLD:
 		return key.len == 13;
 	default:
 		return false;
@@ -572,6 +572,7 @@ static void release(struct check *check)
 	u64_map_release(&check->dropped);
 	u64_map_release(&check->indexes);
 	u64_map_release(&check->consumers);
+	u64_map_release(&check->holds);
 	u64_map_release(&check->expiries);
 	u64_map_release(&check->parts);
 	u64_map_release(&check->nodes);

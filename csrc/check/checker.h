@@ -62,6 +62,7 @@ struct check {
 	struct u64_map parts;        /* part id -> a: number of parts of its item */
 	struct u64_map nodes;        /* node id -> a: rows found in it or below it */
 	struct u64_map consumers;    /* id of a consumer -> a: shards, b: shards with progress */
+	struct u64_map holds;        /* id of a consumer -> a: number of hold rows */
 	struct u64_map expiries;     /* id of an expiry index -> a: rows that items need */
 	struct u64_map overdue;      /* key hash -> a: sequence number, b: stream, of a change
 	                              * that its item does not show */

@@ -389,6 +389,9 @@ static void name_consumers_row(struct check *check, struct slice key)
 	} else if (key.len == 13 && key.data[0] == CONSUMER_FLOOR) {
 		put_format(&subject->key, "floor of consumer %" PRIu64 " in stream %u",
 			get_u64(key.data + 1), get_u32(key.data + 9));
+	} else if (key.len == 13 && key.data[0] == CONSUMER_HOLD) {
+		put_format(&subject->key, "hold of consumer %" PRIu64 " on stream %u",
+			get_u64(key.data + 5), get_u32(key.data + 1));
 	} else {
 		put_bytes(&subject->key, key);
 	}

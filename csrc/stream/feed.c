@@ -71,15 +71,17 @@ static int check_removed_streams(const struct feed *feed, const struct view_of_s
 	return err;
 }
 
-/* Reads the newest expired record and the newest record of a stream. */
+/* Reads the newest expired record, as far as it is after floor, and the newest record of a
+ * stream. */
 static int read_bounds(const struct view_of_streams *view, const struct stream_row *row,
-	struct cursor *cursor, uint64_t *hidden, uint64_t *last)
+	uint64_t floor, uint64_t *hidden, uint64_t *last)
 {
 	struct bounds bounds = { 0 };
 	int err = stream_bounds(view->txn, row->id, &bounds);
 
 	*last = bounds.head.sequence;
-	return err ? err : retention_hidden(cursor, row, &bounds, view->clock_ms, hidden);
+	return err ? err : retention_hidden(view->txn, row, &bounds, view->clock_ms, floor,
+		hidden);
 }
 
 /* Positions the cursor on the first record of the stream that the feed must return. Returns END
@@ -103,7 +105,7 @@ static int seek_first_record(const struct feed *feed, const struct view_of_strea
 	if (horizon.hidden < start && !limit->max_bytes && !limit->max_count &&
 			!retention_expired(limit, &no_head, header, view->clock_ms))
 		return 0;
-	err = read_bounds(view, row, cursor, &hidden, &last);
+	err = read_bounds(view, row, start - 1, &hidden, &last);
 	if (!err)
 		err = check_trimmed(feed, row->id, hidden, failure);
 	return err ? err : log_seek(cursor, row->id, start, header);
@@ -112,7 +114,7 @@ static int seek_first_record(const struct feed *feed, const struct view_of_strea
 /* --- starting --- */
 
 static int read_floor(struct feed *feed, const struct view_of_streams *view,
-	const struct stream_row *row, struct cursor *cursor)
+	const struct stream_row *row)
 {
 	struct floor *floors = feed->floors, *floor;
 
@@ -124,14 +126,13 @@ static int read_floor(struct feed *feed, const struct view_of_streams *view,
 	}
 	floor = &floors[feed->floor_count++];
 	*floor = (struct floor){ .stream = row->id };
-	return read_bounds(view, row, cursor, &floor->hidden, &floor->last);
+	return read_bounds(view, row, 0, &floor->hidden, &floor->last);
 }
 
 static int read_floors(struct feed *feed, const struct view_of_streams *view)
 {
 	uint32_t id = feed->stream ? feed->stream - 1 : 0;
-	struct cursor *cursor;
-	int err = txn_cursor(view->txn, TREE_LOG, &cursor);
+	int err = 0;
 
 	feed->started = view->state->sequence;
 	while (!err && (err = stream_next_id(view->txn, &id)) == 0 &&
@@ -140,7 +141,7 @@ static int read_floors(struct feed *feed, const struct view_of_streams *view)
 
 		err = stream_read_row(view->txn, id, &row);
 		if (!err)
-			err = read_floor(feed, view, &row, cursor);
+			err = read_floor(feed, view, &row);
 	}
 	return err < 0 ? err : 0;
 }
@@ -508,6 +509,9 @@ static int open_first_input(struct feed *feed, const struct view_of_streams *vie
 	err = seek_first_record(feed, view, *row, cursor, header, failure);
 	input->checked_at = txn_id(view->txn);
 	input->age_ms = stream->row.retention.age_ms;
+	/* The fill may have taken records of a stream whose next one is held. */
+	if (!err && header->sequence < input->sequence)
+		err = log_seek(cursor, input->stream, input->sequence, header);
 	return err;
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "table/consumer_hold.h"
+
 static int find(struct consumer_row *row, struct transaction *transaction, struct slice name,
 	struct failure *failure)
 {
@@ -21,6 +23,7 @@ static int find(struct consumer_row *row, struct transaction *transaction, struc
 static int written(struct transaction *transaction, int err, struct failure *failure)
 {
 	transaction->changed = true;
+	txn_progressed(transaction->txn);
 	if (err == ERR_TOO_BIG)
 		return fail_as(failure, ERR_LIMIT,
 			"the settings of the consumer take more than a row of 2,028 bytes");
@@ -70,6 +73,33 @@ static int place(struct transaction *transaction, uint64_t id, struct slice stre
 	return err;
 }
 
+/* Ids of streams, copied out of a row. */
+struct stream_ids {
+	uint8_t bytes[4 * CONSUMER_SOURCES_MAX];
+	struct slice all;
+};
+
+static void copy_ids(struct stream_ids *ids, struct slice streams)
+{
+	memcpy(ids->bytes, streams.data, streams.len);
+	ids->all = slice_of(ids->bytes, streams.len);
+}
+
+/* Sets the position of a consumer, whose hold begins there. */
+static int place_with_hold(struct transaction *transaction, uint64_t id, struct slice streams,
+	struct position from, struct progress_row *row, struct failure *failure)
+{
+	bool holds = progress_hold_ms(row) != 0;
+	int err = holds ? consumer_hold_hide(transaction, streams) : 0;
+
+	if (err)
+		return written(transaction, err, failure);
+	err = place(transaction, id, streams, from, row, failure);
+	if (err || !holds)
+		return err;
+	return written(transaction, consumer_hold_begin(transaction, id, streams), failure);
+}
+
 /* --- definition --- */
 
 static int check_spec(const struct consume_spec *spec, struct failure *failure)
@@ -100,7 +130,8 @@ int consume_create(struct transaction *transaction, const struct consume_spec *s
 {
 	struct consumer_row row = { .created_ms = transaction->now_ms, .shards = spec->shards,
 		.streams = spec->streams, .settings = spec->settings };
-	struct progress_row progress = { .last = (uint16_t)(spec->shards - 1) };
+	struct progress_row progress = { .last = (uint16_t)(spec->shards - 1),
+		.hold_ms = spec->hold_ms };
 	int err = check_spec(spec, failure);
 
 	if (!err)
@@ -110,7 +141,7 @@ int consume_create(struct transaction *transaction, const struct consume_spec *s
 	if (err)
 		return err;
 	row.id = ++transaction->state.node;
-	err = place(transaction, row.id, row.streams, spec->from, &progress, failure);
+	err = place_with_hold(transaction, row.id, row.streams, spec->from, &progress, failure);
 	if (!err)
 		err = written(transaction, consumer_write(transaction->txn, spec->name, &row),
 			failure);
@@ -124,10 +155,16 @@ int consume_create(struct transaction *transaction, const struct consume_spec *s
 int consume_delete(struct transaction *transaction, struct slice name, struct failure *failure)
 {
 	struct consumer_row row;
+	struct stream_ids ids;
 	int err = find(&row, transaction, name, failure);
 
-	return err ? err : announced(transaction,
-		consumer_remove(transaction->txn, name, row.id), failure);
+	if (err)
+		return err;
+	copy_ids(&ids, row.streams);
+	err = consumer_hold_end(transaction, row.id, ids.all);
+	if (!err)
+		err = consumer_remove(transaction->txn, name, row.id);
+	return announced(transaction, err, failure);
 }
 
 /* Writes a consumer's row again. */
@@ -149,12 +186,55 @@ int consume_pause(struct transaction *transaction, struct slice name, bool is_pa
 	return rewrite(transaction, name, &row, failure);
 }
 
+/* Reads the progress of a consumer that was found. */
+static int read_progress(struct transaction *transaction, struct slice name, uint64_t id,
+	struct progress_row *row, struct failure *failure)
+{
+	int err = progress_read(row, transaction->txn, id, 0);
+
+	if (err == END)
+		return fail_with(failure, ERR_CORRUPT, "consumer %.*s has no progress",
+			(int)name.len, (const char *)name.data);
+	return err ? fail_about(failure, err, "progress of consumer %.*s", (int)name.len,
+		(const char *)name.data) : 0;
+}
+
+/* Sets the limit of the hold of a consumer, which begins, continues or ends. Records that wait have
+ * waited since now. */
+static int set_hold(struct transaction *transaction, struct slice name,
+	const struct consumer_row *row, uint64_t hold_ms, struct failure *failure)
+{
+	struct progress_row progress;
+	struct stream_ids ids;
+	int err = read_progress(transaction, name, row->id, &progress, failure);
+
+	if (err || progress.hold_ms == hold_ms)
+		return err;
+	copy_ids(&ids, row->streams);
+	err = consumer_hold_hide(transaction, ids.all);
+	if (!err)                                /* again, because the row may have moved */
+		err = progress_read(&progress, transaction->txn, row->id, 0);
+	progress.hold_ms = hold_ms;
+	progress.moved_ms = transaction->clock_ms;
+	if (!err)
+		err = progress_write(transaction->txn, row->id, &progress);
+	if (!err)
+		err = progress_hold_ms(&progress) ?
+			consumer_hold_begin(transaction, row->id, ids.all) :
+			consumer_hold_end(transaction, row->id, ids.all);
+	return written(transaction, err == END ? ERR_CORRUPT : err, failure);
+}
+
 int consume_set(struct transaction *transaction, struct slice name, struct slice settings,
-	struct failure *failure)
+	uint64_t hold_ms, struct failure *failure)
 {
 	struct consumer_row row;
 	int err = find(&row, transaction, name, failure);
 
+	if (!err)
+		err = set_hold(transaction, name, &row, hold_ms, failure);
+	if (!err)
+		err = find(&row, transaction, name, failure);
 	if (err || slice_equal(row.settings, settings))
 		return err;
 	row.settings = settings;
@@ -182,16 +262,16 @@ int consume_move(struct transaction *transaction, struct slice name, struct posi
 {
 	struct consumer_row row;
 	struct progress_row progress;
+	struct stream_ids ids;
 	int err = find(&row, transaction, name, failure);
 
 	if (!err)
-		err = progress_read(&progress, transaction->txn, row.id, 0);
+		err = read_progress(transaction, name, row.id, &progress, failure);
 	if (err)
-		return err == END ? fail_with(failure, ERR_CORRUPT, "consumer %.*s has no progress",
-			(int)name.len, (const char *)name.data) : fail(failure, err);
+		return err;
 	progress.end = slice_of(NULL, 0);        /* the next write may move it */
-	/* The streams are in the map, which the floors' rows change. */
-	err = place(transaction, row.id, row.streams, to, &progress, failure);
+	copy_ids(&ids, row.streams);
+	err = place_with_hold(transaction, row.id, ids.all, to, &progress, failure);
 	if (err)
 		return err;
 	progress.epoch++;
@@ -234,11 +314,26 @@ static int hold_batch(struct transaction *transaction, const struct consume_batc
 	return err || row->position == batch->from ? err : fail(failure, ERR_LEASE_LOST);
 }
 
+/* Reads the progress of the batch's consumer, whose position is to be moved. */
+static int hold_to_advance(struct transaction *transaction, const struct consume_batch *batch,
+	struct progress_row *row, struct failure *failure)
+{
+	bool has_written;
+	int err = hold_batch(transaction, batch, row, failure);
+
+	if (err)
+		return err;
+	err = consumer_hold_revive(transaction, batch->consumer, row, &has_written);
+	if (err || !has_written)
+		return err ? written(transaction, err, failure) : 0;
+	return hold_batch(transaction, batch, row, failure);
+}
+
 int consume_advance(struct transaction *transaction, const struct consume_batch *batch,
 	struct failure *failure)
 {
 	struct progress_row row;
-	int err = hold_batch(transaction, batch, &row, failure);
+	int err = hold_to_advance(transaction, batch, &row, failure);
 
 	if (!err && (batch->to < batch->from || batch->to > transaction->state.sequence))
 		err = fail(failure, ERR_AHEAD);
@@ -271,4 +366,17 @@ int consume_fail(struct transaction *transaction, const struct consume_batch *ba
 	transaction->has_progressed = true;
 	return written(transaction, progress_write(transaction->txn, batch->consumer, &row),
 		failure);
+}
+
+int consume_end(struct transaction *transaction, uint64_t id, uint64_t epoch, struct slice end,
+	struct failure *failure)
+{
+	struct progress_row row;
+	int err = hold(transaction, id, epoch, &row, failure);
+
+	if (err)
+		return err;
+	row.end = slice_of(end.data, end.len < CONSUMER_END_MAX ? end.len : CONSUMER_END_MAX);
+	transaction->has_progressed = true;
+	return written(transaction, progress_write(transaction->txn, id, &row), failure);
 }

@@ -21,6 +21,8 @@ struct consume_spec {
 	struct position from;
 	uint16_t shards;             /* 1 to CONSUMER_SHARDS_MAX */
 	struct slice settings;       /* a map */
+	uint64_t hold_ms;            /* time for which records may wait before its hold ends; 0:
+	                              * it holds no records */
 };
 
 /* Creates a consumer and sets *id. Errors: IN_USE, VALIDATION (its name, the number of shards),
@@ -34,9 +36,9 @@ int consume_delete(struct transaction *transaction, struct slice name, struct fa
 int consume_pause(struct transaction *transaction, struct slice name, bool is_paused,
 	struct failure *failure);
 
-/* Replaces the settings. Returns LIMIT if they don't fit in a row. */
+/* Replaces the settings and the limit of the hold. Returns LIMIT if they don't fit in a row. */
 int consume_set(struct transaction *transaction, struct slice name, struct slice settings,
-	struct failure *failure);
+	uint64_t hold_ms, struct failure *failure);
 
 /* Sets the position and increases the epoch: a batch in hand can't commit. Returns AHEAD. */
 int consume_move(struct transaction *transaction, struct slice name, struct position to,
@@ -60,5 +62,10 @@ int consume_advance(struct transaction *transaction, const struct consume_batch 
  * next batches (0: no limit). Returns the errors of consume_advance. */
 int consume_fail(struct transaction *transaction, const struct consume_batch *batch,
 	uint32_t largest_batch, struct failure *failure);
+
+/* Stores the error that ended the worker's run: its code, a blank and its message, of which
+ * CONSUMER_END_MAX bytes are kept. Returns CONSUMER_GONE or LEASE_LOST. */
+int consume_end(struct transaction *transaction, uint64_t id, uint64_t epoch, struct slice end,
+	struct failure *failure);
 
 #endif

@@ -120,6 +120,7 @@
 ---@field status "ENABLED"|"DISABLED"
 ---@field created_at number        seconds since 1970
 ---@field retention tidetable.Retention
+---@field hold {age: number, bytes: integer}  caps of the holds of consumers
 ---@field first_sequence_number integer?  of the oldest record that has not expired; nil: none
 ---@field last_sequence_number integer?  of the newest record that has not expired; nil: none
 ---@field count integer            number of records that have not expired

@@ -4,6 +4,7 @@ local core = require "tidetable.core"
 local optimistic = require "tidetable.optimistic"
 local responses = require "tidetable.consumer.response"
 local transactions = require "tidetable.transaction"
+local waits = require "tidetable.consumer.wait_for"
 
 local attempts = {}
 
@@ -53,11 +54,12 @@ local function count_handlers(database, thread, change)
 end
 
 --- Returns a function that calls fn. While it runs, plain writes raise NESTED (wait.lua).
-local function as_handler(database, slot, fn)
+local function as_handler(database, slot, id, fn)
   return function(tx)
     local thread = coroutine.running()
     core.worker_handles(database.core, slot, true)    -- each run has the whole limit
     count_handlers(database, thread, 1)
+    local _ <close> = waits.enter_handler(id)
     local _ <close> = setmetatable({}, { __close = function()
       count_handlers(database, thread, -1)
     end })
@@ -74,7 +76,7 @@ end
 function attempts.commit(worker, records, fn)
   local database, limit = worker.database, worker.settings.handler_limit
   local from, to = worker.position, records[#records].sequence_number
-  fn = as_handler(database, worker.slot, fn)
+  fn = as_handler(database, worker.slot, worker.id, fn)
   local function advance()
     return core.consumer_advance(database.core, worker.id, worker.epoch, from, to, #records)
   end

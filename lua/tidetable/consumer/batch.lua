@@ -1,6 +1,7 @@
 -- batch.lua - batches that a program takes itself: `for batch in consumer:batches() do`.
 
 local attempts = require "tidetable.consumer.attempt"
+local endings = require "tidetable.consumer.ending"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
 
@@ -73,8 +74,11 @@ function batches.iterate(worker, check)
   local function iterate()
     check()
     worker:mark_handling(false)
-    local records, err = worker:next(math.huge)
+    local records, err, code = worker:next(math.huge)
     if not records then
+      if err then
+        endings.note(worker, err, code)
+      end
       worker:close()
       if err then
         error(err, 0)

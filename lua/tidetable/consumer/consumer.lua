@@ -5,11 +5,14 @@
 
 local batches = require "tidetable.consumer.batch"
 local core = require "tidetable.core"
+local endings = require "tidetable.consumer.ending"
+local lags = require "tidetable.consumer.lag"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
 local positions = require "tidetable.stream.position"
 local settings = require "tidetable.consumer.settings"
 local wait = require "tidetable.wait"
+local waits = require "tidetable.consumer.wait_for"
 local workers = require "tidetable.consumer.worker"
 
 local misuse = options.misuse
@@ -74,7 +77,7 @@ local function ensure(self, opts)
     end
     local ok
     ok, err, code = wait.try(database, core.consumer_create, database.core, self.name, stream,
-      kind, value, opts.shards or SHARDS, wanted)
+      kind, value, opts.shards or SHARDS, wanted, settings.hold_ms(wanted))
     if ok then
       return true
     elseif code ~= "IN_USE" then
@@ -85,7 +88,8 @@ local function ensure(self, opts)
   if not existing then
     return nil, err, code
   elseif opts.update and existing.settings.source == source then
-    return wait.write(database, core.consumer_set, database.core, self.name, wanted)
+    return wait.try(database, core.consumer_set, database.core, self.name, wanted,
+      settings.hold_ms(wanted))
   end
   return settings.compare(self.name, existing.settings, wanted)
 end
@@ -130,10 +134,15 @@ function consumers.open(database, name, opts)
   return self
 end
 
---- Returns the names of all consumers, in byte order.
+--- Returns the names of all consumers, in byte order; with lag = true their lags, of one snapshot.
 ---@param database tidetable.Database
----@return string[]|nil, tidetable.error|nil err, tidetable.code|nil code
-function consumers.list(database)
+---@param opts {lag: boolean|nil}|nil
+---@return string[]|tidetable.NamedLag[]|nil, tidetable.error|nil err, tidetable.code|nil code
+function consumers.list(database, opts)
+  opts = options.check(opts, { lag = "boolean" }, "list_consumers")
+  if opts.lag then
+    return lags.all(database)
+  end
   return core.consumer_names(database.core)
 end
 
@@ -151,6 +160,10 @@ end
 ---@field failures integer       number of failed attempts
 ---@field shards integer
 ---@field created_at number
+---@field lag tidetable.ConsumerLag
+---@field warning string|nil     its hold is released, or 80 % of a limit of the hold is used
+---@field ended tidetable.ConsumerEnd|nil  error that ended its last run; nil: none, or it has been
+---                              run or moved since
 
 --- Describes the consumer. Returns NOT_FOUND if it was deleted.
 ---@return tidetable.ConsumerDescription|nil, tidetable.error|nil err, tidetable.code|nil code
@@ -159,6 +172,11 @@ function Consumer:describe()
   if not row then
     return nil, err, code
   end
+  local lag, text
+  lag, text, code = lags.of(self.database, self.name)
+  if not lag then
+    return nil, text, code
+  end
   local source = row.settings.source
   return {
     name = self.name, source = source == "" and "*" or source,
@@ -166,8 +184,29 @@ function Consumer:describe()
     last_sequence_number = row.last_sequence, is_paused = row.is_paused,
     has_owner = row.opening ~= nil, attempts = row.attempts, records = row.records,
     batches = row.batches, failures = row.failures, shards = row.shards,
-    created_at = row.created_at,
+    created_at = row.created_at, lag = lag, warning = text, ended = endings.of(row),
   }
+end
+
+--- Returns how far the consumer is behind. Returns NOT_FOUND if it was deleted.
+---@return tidetable.ConsumerLag|nil, tidetable.error|nil err, tidetable.code|nil code
+function Consumer:lag()
+  local lag, err, code = lags.of(self.database, self.name)
+  if not lag then
+    return nil, err, code
+  end
+  return lag
+end
+
+--- Waits until the consumer has passed a change: handled it, left it out, or none of its sources
+--- contains it. Returns true; false if it has not in time. Errors: CONSUMER_PAUSED, CONSUMER_GONE,
+--- the error that ended its last run, AHEAD (no such change). Raises an error in the consumer's own
+--- handler.
+---@param sequence integer|nil  sequence number; nil: db:last_change()
+---@param seconds number|nil    maximum time to wait; nil, math.huge: no limit
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+function Consumer:wait_for(sequence, seconds)
+  return waits.wait_for(self, sequence, seconds)
 end
 
 -- Commands -------------------------------------------------------------------
@@ -248,6 +287,7 @@ function Consumer:run(handler)
   while not self.is_stopping do
     local count, err, code = worker:handle(handler, math.huge)
     if not count then
+      endings.note(worker, err, code)
       return nil, err, code
     end
   end

@@ -34,6 +34,7 @@ local CLOCK_INTERVAL = 0.01
 ---@field slot integer|nil        its slot in the shared page
 ---@field id integer              id of the consumer
 ---@field epoch integer|nil       nil: it does not own the consumer
+---@field joined_epoch integer|nil  of its last joining, also after it has left
 ---@field position integer        position of the consumer
 ---@field settings tidetable.ConsumerSettings
 ---@field source string           name of the table; "": all tables
@@ -191,7 +192,7 @@ function Worker:join()
     end
     return nil, position, code
   end
-  self.epoch, self.position = epoch, position
+  self.epoch, self.joined_epoch, self.position = epoch, epoch, position
   self.attempts, self.largest = row.attempts, row.largest_batch
   self.reader, err, code = readers.of_consumer(self.database, row.streams[1],
     row.id, self.consumer.wait or nil)
