@@ -202,6 +202,7 @@ static int find_holds(struct held *held, struct txn *txn, uint32_t key_stream, u
 	int err;
 
 	while ((err = next_of_stream(txn, key_stream, &consumer)) == 0) {
+		held->count++;
 		err = read_progress(&progress, txn, consumer);
 		if (err < 0)
 			return err;
@@ -227,7 +228,7 @@ int hold_find(struct held *held, struct txn *txn, uint32_t stream, const struct 
 {
 	int err;
 
-	*held = (struct held){ UINT64_MAX, UINT64_MAX };
+	*held = (struct held){ .after = UINT64_MAX, .free_through = UINT64_MAX };
 	err = find_holds(held, txn, 0, stream, bounds, clock_ms);
 	return err ? err : find_holds(held, txn, stream, stream, bounds, clock_ms);
 }

@@ -18,6 +18,7 @@ struct held {
 	                              * none is */
 	uint64_t free_through;       /* no hold, released or not, is on a record up to this sequence
 	                              * number */
+	uint64_t count;              /* number of rows that were read */
 };
 
 /* Finds the holds on a stream. A row that is damaged holds all records. Uses the cursor of the

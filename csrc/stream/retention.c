@@ -135,6 +135,7 @@ int retention_hidden(struct txn *txn, const struct stream_row *row, const struct
 struct trim {
 	uint64_t free_through;       /* records after it are removed only if they are hidden */
 	bool is_held;                /* it ended at a record that may be held */
+	uint64_t holds;              /* number of holds that were read */
 	struct cursor *cursor;
 	struct record record;        /* oldest record, under the cursor */
 	struct horizon horizon;
@@ -284,6 +285,7 @@ static int read_holds(struct trim *trim, struct txn *txn, struct stream *stream,
 	if (err)
 		return err;
 	trim->is_held = false;
+	trim->holds = held.count;
 	trim->free_through = stream->free_through = held.free_through;
 	if (held.free_through == UINT64_MAX)
 		return 0;
@@ -326,7 +328,8 @@ int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,
 	}
 	if (!err && trim.is_held) {
 		stream->hint = (struct trim_hint){ clock_ms + TRIM_HELD_MS,
-			stream->bounds.head.ordinal + TRIM_WORTH, UINT64_MAX };
+			stream->bounds.head.ordinal + TRIM_WORTH +
+				trim.holds * TRIM_HELD_RECORDS, UINT64_MAX };
 		return 0;
 	}
 	return err ? err : set_trim_hint(trim.cursor, stream);

@@ -23,8 +23,10 @@
 #define TRIM_ROWS_MAX 256
 #define TRIM_BYTES_MAX (UINT64_C(512) * 1024)
 
-/* Pause, in ms, after which a writer looks again at a stream whose records are held. */
+/* A writer looks again at a stream whose records are held after this pause, or after TRIM_WORTH
+ * records and these for each hold: reading one takes as long as writing a twentieth of a record. */
 #define TRIM_HELD_MS 1000
+#define TRIM_HELD_RECORDS 4
 
 /* Sets *hidden to the sequence number of the newest expired record, 0 if none has expired.
  * bounds must come from this transaction. If all records beyond a limit have sequence numbers up to

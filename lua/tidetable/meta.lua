@@ -45,6 +45,7 @@
 ---| "LEASE_LOST"       # another worker has taken over, or a command has set the position
 ---| "SOURCE_GONE"      # the consumer's table was deleted
 ---| "STREAM_GAP"       # the consumer's stream was disabled
+---| "CONSUMER_PAUSED"  # wait_for: the consumer is paused
 ---| "BATCH_FAILED"     # the handler of a consumer failed
 ---| "STREAM_ENDED"     # the stream is disabled or its table deleted, and all its records were read
 ---| "FILE_GONE"        # no file exists at the database's path

@@ -253,7 +253,7 @@ static void trimming_pauses(void)
 	put_record();
 	stream = streams_cached(&transaction->catalog->streams, 1);
 	CHECK_EQUAL_UINT(stream->hint.at_ms, transaction->clock_ms + TRIM_HELD_MS);
-	CHECK_EQUAL_UINT(stream->hint.at_ordinal, 1 + 2 * TRIM_WORTH);
+	CHECK_EQUAL_UINT(stream->hint.at_ordinal, 1 + 2 * TRIM_WORTH + TRIM_HELD_RECORDS);
 	CHECK_EQUAL_UINT(stream->free_through, 0);
 	CHECK(!retention_due(stream, transaction->clock_ms));
 	advance("c", 3);

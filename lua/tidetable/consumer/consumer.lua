@@ -206,7 +206,11 @@ end
 ---@param seconds number|nil    maximum time to wait; nil, math.huge: no limit
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:wait_for(sequence, seconds)
-  return waits.wait_for(self, sequence, seconds)
+  local passed, err, code = waits.wait_for(self, sequence, seconds)
+  if passed == nil then
+    return nil, err, code
+  end
+  return passed
 end
 
 -- Commands -------------------------------------------------------------------
