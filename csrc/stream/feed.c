@@ -401,7 +401,7 @@ static int add_input(struct feed *feed, const struct view_of_streams *view,
 	const struct stream_row *row, struct cursor *cursor, struct failure *failure)
 {
 	struct merge_input input = { .stream = row->id, .checked_at = txn_id(view->txn),
-		.age_ms = row->retention.age_ms };
+		.checked_ms = view->clock_ms, .age_ms = row->retention.age_ms };
 	struct record header;
 	int err = seek_first_record(feed, view, row, cursor, &header, failure);
 
@@ -473,7 +473,8 @@ static int start_merge(struct feed *feed, const struct view_of_streams *view,
 }
 
 /* Positions the cursor on the next record of an input that was found not expired in this snapshot,
- * where it can expire only by its age. Sets *expired if it has expired. */
+ * where it can expire only by its age. Sets *expired if it may have expired since. (At the same
+ * clock a record whose age is too high is held.) */
 static int open_checked_input(const struct merge_input *input, const struct view_of_streams *view,
 	struct cursor *cursor, struct record *header, bool *expired)
 {
@@ -481,7 +482,8 @@ static int open_checked_input(const struct merge_input *input, const struct view
 	const struct retention age = { .age_ms = input->age_ms };
 	int err = log_seek(cursor, input->stream, input->sequence, header);
 
-	*expired = !err && retention_expired(&age, &nowhere, header, view->clock_ms);
+	*expired = !err && input->checked_ms != view->clock_ms &&
+		retention_expired(&age, &nowhere, header, view->clock_ms);
 	return err;
 }
 
@@ -508,6 +510,7 @@ static int open_first_input(struct feed *feed, const struct view_of_streams *vie
 		return 0;
 	err = seek_first_record(feed, view, *row, cursor, header, failure);
 	input->checked_at = txn_id(view->txn);
+	input->checked_ms = view->clock_ms;
 	input->age_ms = stream->row.retention.age_ms;
 	/* The fill may have taken records of a stream whose next one is held. */
 	if (!err && header->sequence < input->sequence)
