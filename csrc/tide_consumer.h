@@ -20,6 +20,7 @@ struct tide_consumer_spec {
 	uint64_t at;                 /* as for tide_feed_start */
 	uint16_t shards;             /* 1 to CONSUMER_SHARDS_MAX */
 	struct slice settings;       /* a map (codec/value.h) */
+	uint64_t hold_ms;            /* limit of its hold; 0: it holds no records */
 };
 
 struct tide_consumer {
@@ -41,7 +42,7 @@ int tide_delete_consumer(struct tide *tide, struct slice name, bool discards, bo
 int tide_pause_consumer(struct tide *tide, struct slice name, bool is_paused,
 	struct failure *failure);
 int tide_set_consumer(struct tide *tide, struct slice name, struct slice settings,
-	struct failure *failure);
+	uint64_t hold_ms, struct failure *failure);
 int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from, uint64_t at,
 	bool discards, bool *is_done, struct failure *failure);
 
@@ -67,6 +68,28 @@ int tide_item_key(const struct tide *tide, uint32_t table, const struct key_sche
  * incarnation, and the incarnations that have ended. Returns no bytes if these are damaged. They
  * are lent until tide_close. */
 struct slice tide_identity(const struct tide *tide);
+/* Computes the lag of a consumer. Returns NOT_FOUND. */
+int tide_consumer_lag(struct tide *tide, struct slice name, struct lag *lag,
+	struct failure *failure);
+
+/* Replaces the contents of lags with those of all consumers in one snapshot: for each a varint
+ * length and its name, and the bytes of a struct lag. */
+int tide_consumer_lags(struct tide *tide, struct buffer *lags, struct failure *failure);
+
+/* Sets *passed to whether the consumer has passed a change: no record of its source up to this
+ * sequence number waits or was lost. Returns NOT_FOUND (no consumer with this name and id),
+ * AHEAD. */
+int tide_consumer_passed(struct tide *tide, struct slice name, uint64_t id, uint64_t sequence,
+	bool *passed, struct failure *failure);
+
+/* Returns the number of commits that have changed the state of consumers, modulo 2^32. If it is
+ * read before a snapshot, and tide_progress_wait is called with it, no later commit is missed. */
+uint32_t tide_progress_count(const struct tide *tide);
+
+/* Sleeps until tide_progress_count differs from seen, at most ms and at most a second, or until a
+ * signal. Returns 0 or INTERRUPTED. A tide_wakeup for WAKEUP_PROGRESS does the same for event
+ * loops. */
+int tide_progress_wait(struct tide *tide, uint32_t seen, uint32_t ms);
 
 /* Replaces the contents of names with the names of all consumers (each a varint length and the
  * bytes), in byte order. */
@@ -120,9 +143,13 @@ int tide_leave_consumer(struct tide *tide, uint64_t id, uint64_t epoch,
 int tide_skip_gap(struct tide *tide, struct slice name, uint64_t epoch, bool copies,
 	struct progress_row *progress, struct failure *failure);
 
+/* Stores the error that ended a worker's run (table/consume.h), in a transaction of its own. */
+int tide_end_consumer(struct tide *tide, uint64_t id, uint64_t epoch, struct slice end,
+	struct failure *failure);
+
 /* Moves the position in the open transaction. tide_pass_consumer does the same in a transaction of
- * its own, for records that were left out, and tide_fail_consumer counts a
- * failed attempt in one (table/consume.h). */
+ * its own, for records that were left out, and tide_fail_consumer counts a failed attempt in one
+ * (table/consume.h). */
 int tide_advance_consumer(struct tide *tide, const struct consume_batch *batch,
 	struct failure *failure);
 int tide_pass_consumer(struct tide *tide, const struct consume_batch *batch,

@@ -13,6 +13,7 @@ int tide_create_consumer(struct tide *tide, const struct tide_consumer_spec *spe
 		.name = spec->name, .streams = spec->streams,
 		.from = tide_position(spec->from, spec->at), .shards = spec->shards,
 		.copies = spec->from == TIDE_SNAPSHOT, .settings = spec->settings,
+		.hold_ms = spec->hold_ms,
 	};
 	uint64_t id;
 	int err = tide_begin(tide, failure);
@@ -40,12 +41,12 @@ int tide_pause_consumer(struct tide *tide, struct slice name, bool is_paused,
 }
 
 int tide_set_consumer(struct tide *tide, struct slice name, struct slice settings,
-	struct failure *failure)
+	uint64_t hold_ms, struct failure *failure)
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : tide_end(tide, consume_set(&tide->transaction, name, settings, failure),
-		failure);
+	return err ? err : tide_end(tide, consume_set(&tide->transaction, name, settings, hold_ms,
+		failure), failure);
 }
 
 int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from, uint64_t at,
@@ -97,6 +98,15 @@ int tide_leave_consumer(struct tide *tide, uint64_t id, uint64_t epoch, struct f
 	int err = tide_begin(tide, failure);
 
 	return err ? err : tide_end(tide, consume_leave(&tide->transaction, id, epoch, failure),
+		failure);
+}
+
+int tide_end_consumer(struct tide *tide, uint64_t id, uint64_t epoch, struct slice end,
+	struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : tide_end(tide, consume_end(&tide->transaction, id, epoch, end, failure),
 		failure);
 }
 

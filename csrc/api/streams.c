@@ -75,7 +75,8 @@ static int describe_records(const struct view_of_streams *view, const struct str
 	if (!err)
 		err = txn_cursor(view->txn, TREE_LOG, &cursor);
 	if (!err)
-		err = retention_hidden(cursor, &stream->row, &bounds, view->clock_ms, &hidden);
+		err = retention_hidden(view->txn, &stream->row, &bounds, view->clock_ms, 0,
+			&hidden);
 	if (!err)
 		err = log_seek(cursor, id, hidden + 1, &first);
 	if (err < 0)

@@ -97,6 +97,8 @@
 		"the consumer may not park more records") \
 	X(PARKED_CHANGED, -59, "PARKED_CHANGED", "ResourceInUseException", \
 		"a command has changed the parked records of the consumer") \
+	X(CONSUMER_PAUSED, -49, "CONSUMER_PAUSED", "ResourceInUseException", \
+		"the consumer is paused") \
 	/* numbers */ \
 	X(NUMBER_SYNTAX, -60, "VALIDATION", "ValidationException", \
 		"The parameter cannot be converted to a numeric value") \

@@ -64,7 +64,7 @@ static bool is_known_consumers(struct slice key)
 		return is_consumer_name(slice_of(key.data + 1, key.len - 1));
 	case CONSUMER_PROGRESS: case CONSUMER_COPY:
 		return key.len == 11;
-	case CONSUMER_FLOOR:
+	case CONSUMER_FLOOR: case CONSUMER_HOLD:
 		return key.len == 13;
 	case CONSUMER_PARKED: case CONSUMER_REPLAY:
 		return key.len == (key.data[0] == CONSUMER_PARKED ? PARKED_KEY : PARKED_MARK_KEY);
@@ -587,6 +587,7 @@ static void release(struct check *check)
 	u64_map_release(&check->parked);
 	u64_map_release(&check->replays);
 	u64_map_release(&check->copies);
+	u64_map_release(&check->holds);
 	u64_map_release(&check->expiries);
 	u64_map_release(&check->parts);
 	u64_map_release(&check->nodes);

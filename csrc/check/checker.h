@@ -65,6 +65,7 @@ struct check {
 	struct u64_map parked;       /* id of a consumer -> counts (check/parked.c) */
 	struct u64_map replays;
 	struct u64_map copies;       /* id of one that is copying -> a: 1 if it has a copy */
+	struct u64_map holds;        /* id of a consumer -> a: number of hold rows */
 	struct u64_map expiries;     /* id of an expiry index -> a: rows that items need */
 	struct u64_map overdue;      /* key hash -> a: sequence number, b: stream, of a change
 	                              * that its item does not show */

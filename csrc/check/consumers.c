@@ -1,7 +1,8 @@
-/* consumers.c - checks consumers and the progress of their shards: invariants 40 and 50.
+/* consumers.c - checks consumers and the progress of their shards: invariants 40, 46 and 50.
  *
  * The rows of all consumers precede those of their progress. The first pass notes the consumers and
- * counts the shards that have progress; the second finds consumers of which shards are missing.
+ * counts the shards that have progress, and the holds; the second finds consumers of which shards
+ * or holds are missing.
  */
 #include "check/consumers.h"
 
@@ -11,6 +12,8 @@
 #include "codec/consumer.h"
 #include "codec/parked.h"
 #include "codec/row.h"
+#include "stream/consumer.h"
+#include "stream/hold.h"
 
 int check_consumer_row(struct slice key, struct slice payload)
 {
@@ -20,11 +23,13 @@ int check_consumer_row(struct slice key, struct slice payload)
 	case CONSUMER_PROGRESS:
 		return progress_get(&(struct progress_row){ 0 }, payload);
 	case CONSUMER_FLOOR:
-		return payload.len == 8 ? 0 : ERR_CORRUPT;
+		return payload.len == 16 ? 0 : ERR_CORRUPT;
 	case CONSUMER_REPLAY:
 		return payload.len == 0 ? 0 : ERR_CORRUPT;
 	case CONSUMER_COPY:
 		return copy_get(&(struct copy_row){ 0 }, payload);
+	case CONSUMER_HOLD:
+		return hold_get(&(struct hold_row){ 0 }, payload);
 	default:
 		return 0;
 	}
@@ -98,6 +103,27 @@ static int check_floor(struct check *check, struct slice key)
 	return 0;
 }
 
+static int check_hold(struct check *check, struct slice key)
+{
+	uint32_t stream = get_u32(key.data + 1);
+	uint64_t consumer = get_u64(key.data + 5);
+	struct u64_map_entry *entry;
+
+	if (stream && !streams_cached(&check->catalog.streams, stream) &&
+			!check->is_damaged[TREE_CATALOG])
+		problem(check, 46, "is on a stream that does not exist");
+	if (!u64_map_find(&check->consumers, consumer)) {
+		if (!check->is_damaged[TREE_CONSUMERS])
+			problem(check, 46, "belongs to no consumer");
+		return 0;
+	}
+	entry = u64_map_make(&check->holds, consumer);
+	if (!entry)
+		return ERR_NO_MEMORY;
+	entry->a++;
+	return 0;
+}
+
 /* Sets *payload and the subject. Returns false for a row that has been reported as damaged. */
 static bool open_row(struct check *check, struct slice key, struct slice value,
 	struct slice *payload)
@@ -106,7 +132,8 @@ static bool open_row(struct check *check, struct slice key, struct slice value,
 		[CONSUMER_FLOOR - CONSUMER_ROW] = 13,
 		[CONSUMER_PARKED - CONSUMER_ROW] = PARKED_KEY,
 		[CONSUMER_REPLAY - CONSUMER_ROW] = PARKED_MARK_KEY,
-		[CONSUMER_COPY - CONSUMER_ROW] = 11 };
+		[CONSUMER_COPY - CONSUMER_ROW] = 11,
+		[CONSUMER_HOLD - CONSUMER_ROW] = 13 };
 	size_t len = lens[key.data[0] - CONSUMER_ROW];
 
 	subject_set_row(check, TREE_CONSUMERS, key);
@@ -118,18 +145,20 @@ static int take_row(struct check *check, enum tree tree, struct slice key, struc
 	struct slice payload;
 
 	(void)tree;
-	if (key.data[0] < CONSUMER_ROW || key.data[0] > CONSUMER_COPY ||
+	if (key.data[0] < CONSUMER_ROW || key.data[0] > CONSUMER_HOLD ||
 			!open_row(check, key, value, &payload))
 		return 0;
-	if (key.data[0] == CONSUMER_ROW)
-		return note_consumer(check, payload);
 	switch (key.data[0]) {
+	case CONSUMER_ROW:
+		return note_consumer(check, payload);
 	case CONSUMER_PROGRESS:
 		return check_progress(check, key, payload);
 	case CONSUMER_FLOOR:
 		return check_floor(check, key);
 	case CONSUMER_COPY:
 		return check_copy(check, key);
+	case CONSUMER_HOLD:
+		return check_hold(check, key);
 	default:
 		return check_parked_row(check, key, payload);
 	}
@@ -143,6 +172,43 @@ static void find_missing_copy(struct check *check, struct slice key, uint64_t id
 		return;
 	subject_set_row(check, TREE_CONSUMERS, key);
 	problem(check, 50, "is copying, and its copy has no row");
+}
+
+/* Returns the number of streams of the consumer's source on which it should have a hold, and adds
+ * the number of those on which it has one to *found. */
+static uint64_t count_holds(struct check *check, const struct consumer_row *row, uint64_t *found)
+{
+	uint64_t expected = row->streams.len ? 0 : 1;
+
+	if (!row->streams.len)
+		*found = hold_exists(check->txn, 0, row->id);
+	for (size_t i = 0; i < row->streams.len; i += 4) {
+		uint32_t stream = get_u32(row->streams.data + i);
+
+		if (streams_cached(&check->catalog.streams, stream))
+			expected++;
+		*found += hold_exists(check->txn, stream, row->id);
+	}
+	return expected;
+}
+
+/* Verifies that a consumer has the holds that its progress requires, and no others. */
+static void check_holds(struct check *check, const struct consumer_row *row)
+{
+	const struct u64_map_entry *entry = u64_map_find(&check->holds, row->id);
+	uint64_t all = entry ? entry->a : 0, found = 0, expected;
+	struct progress_row progress;
+
+	if (progress_read(&progress, check->txn, row->id, 0))
+		return;                          /* reported as missing or damaged */
+	expected = count_holds(check, row, &found);
+	if (!progress_hold_ms(&progress))
+		expected = 0;
+	/* A consumer of all streams can also have rows for some of them. */
+	if (found != expected || all < found || (all > found && (row->streams.len || !found)))
+		problem(check, 46, "has holds on %llu streams, of which %llu are in its source;"
+			" it should have %llu", (unsigned long long)all,
+			(unsigned long long)found, (unsigned long long)expected);
 }
 
 static int find_missing(struct check *check, enum tree tree, struct slice key, struct slice value)
@@ -161,10 +227,13 @@ static int find_missing(struct check *check, enum tree tree, struct slice key, s
 	check_parked_counts(check, row.id);
 	find_missing_copy(check, key, row.id);
 	entry = u64_map_find(&check->consumers, row.id);
-	if (!entry || entry->b == entry->a || check->is_damaged[TREE_CONSUMERS])
+	if (!entry || check->is_damaged[TREE_CONSUMERS])
 		return 0;
-	problem(check, 40, "has %llu shards, and progress of %llu",
-		(unsigned long long)entry->a, (unsigned long long)entry->b);
+	if (!check->is_damaged[TREE_CATALOG])
+		check_holds(check, &row);
+	if (entry->b != entry->a)
+		problem(check, 40, "has %llu shards, and progress of %llu",
+			(unsigned long long)entry->a, (unsigned long long)entry->b);
 	return 0;
 }
 

@@ -403,6 +403,9 @@ static void name_consumers_row(struct check *check, struct slice key)
 		put_format(&subject->key, "%s record %" PRIu64 " of consumer %" PRIu64
 			", table %u, part %u", key.data[0] == CONSUMER_PARKED ? "parked" :
 			"marked", place.sequence, place.consumer, place.table, part);
+	} else if (key.len == 13 && key.data[0] == CONSUMER_HOLD) {
+		put_format(&subject->key, "hold of consumer %" PRIu64 " on stream %u",
+			get_u64(key.data + 5), get_u32(key.data + 1));
 	} else {
 		put_bytes(&subject->key, key);
 	}

@@ -80,6 +80,7 @@ void progress_put(struct buffer *out, const struct progress_row *row)
 	buffer_put_u64(out, row->parked_version);
 	buffer_put_u64(out, row->replays);
 	buffer_put_u8(out, row->is_copying ? FLAG_COPYING : 0);
+	buffer_put_u64(out, row->hold_ms);
 	buffer_put_u64(out, row->records);
 	buffer_put_u64(out, row->batches);
 	buffer_put_u64(out, row->failures);
@@ -109,6 +110,7 @@ int progress_get(struct progress_row *row, struct slice bytes)
 	row->replays = source_u64(&source);
 	flags = source_u8(&source);
 	row->is_copying = flags == FLAG_COPYING;
+	row->hold_ms = source_u64(&source);
 	row->records = source_u64(&source);
 	row->batches = source_u64(&source);
 	row->failures = source_u64(&source);
@@ -147,4 +149,19 @@ int copy_get(struct copy_row *row, struct slice bytes)
 			row->key.len > KEY_HEAD_MAX + SORT_KEY_MAX)
 		return ERR_CORRUPT;
 	return source_finish(&source);
+}
+
+void hold_put(struct buffer *out, const struct hold_row *row)
+{
+	buffer_put_u64(out, row->position);
+	buffer_put_u64(out, row->waiting_ms);
+}
+
+int hold_get(struct hold_row *row, struct slice bytes)
+{
+	struct source source = source_of(bytes);
+
+	row->position = source_u64(&source);
+	row->waiting_ms = source_u64(&source);
+	return source.err || row->position > SEQUENCE_MAX ? ERR_CORRUPT : source_finish(&source);
 }

@@ -18,6 +18,7 @@
 #define CONSUMER_PARKED 0x33
 #define CONSUMER_REPLAY 0x34
 #define CONSUMER_COPY 0x35
+#define CONSUMER_HOLD 0x36
 
 #define CONSUMER_NAME_MAX 255
 #define CONSUMER_SOURCES_MAX 100
@@ -25,6 +26,7 @@
 #define CONSUMER_SHARDS_MAX 4096
 #define CONSUMER_ROUNDS_MAX 3
 #define WORKER_OPENING_BYTES 16
+#define HOLD_LIMIT_MS (UINT64_C(24) * 3600 * 1000)       /* unless another one is given */
 
 struct consumer_row {
 	uint64_t id;
@@ -48,7 +50,8 @@ struct progress_row {
 	uint64_t epoch;
 	struct shard_owner owner;
 	uint64_t position;           /* sequence number of the last record that was passed */
-	uint64_t moved_ms;           /* retention clock when the position was last set */
+	uint64_t moved_ms;           /* retention clock when the position or the hold was last
+	                              * set */
 	uint32_t attempts;           /* failed attempts of the batch after the position */
 	uint32_t largest_batch;      /* records of a batch at most; 0: no limit */
 	uint64_t limit_until;        /* position at which largest_batch ends */
@@ -57,6 +60,7 @@ struct progress_row {
 	uint64_t parked_version;     /* increased whenever parked records change */
 	uint64_t replays;            /* parked records that are to be delivered again */
 	bool is_copying;             /* a snapshot is being delivered */
+	uint64_t hold_ms;            /* the setting hold_limit; 0: the consumer holds no records */
 	uint64_t records;            /* statistics: records handled */
 	uint64_t batches;            /* batches committed */
 	uint64_t failures;           /* failed attempts */
@@ -78,6 +82,27 @@ struct copy_row {
 
 /* A change of a copy's state that a commit without records makes. */
 enum consume_mark { MARK_NONE, MARK_BEGIN, MARK_END };
+/* Hold of a consumer on a stream, or on all streams. */
+struct hold_row {
+	uint64_t position;           /* position for which waiting_ms was set */
+	uint64_t waiting_ms;         /* retention clock since which records wait at this position,
+	                              * because the first of them may have been removed; 0: none */
+};
+
+/* What ends the hold of a consumer on a stream. */
+enum lag_limit { LAG_AGE = 1, LAG_BYTES, LAG_WAIT };
+
+/* Sums over the streams of a consumer's source. */
+struct lag {
+	uint64_t records, bytes;     /* that wait for the consumer */
+	uint64_t age_ms;             /* of the oldest of them, on the retention clock */
+	uint64_t held_bytes;         /* of those that have exceeded their retention */
+	bool is_held;                /* the consumer holds records */
+	bool is_released;            /* its hold on a stream is released */
+	uint32_t used;               /* thousandths used of the nearest limit of its hold */
+	enum lag_limit limit;        /* that limit; 0: none, as no records wait or are held */
+	uint32_t stream;             /* stream of that limit */
+};
 
 /* A batch of records that a worker has handled. */
 struct consume_batch {
@@ -100,10 +125,19 @@ bool is_consumer_name(struct slice name);
 void consumer_put(struct buffer *out, const struct consumer_row *row);
 void progress_put(struct buffer *out, const struct progress_row *row);
 void copy_put(struct buffer *out, const struct copy_row *row);
+void hold_put(struct buffer *out, const struct hold_row *row);
 
 /* These functions decode a payload and return 0 or CORRUPT. Slices borrow from it. */
 int consumer_get(struct consumer_row *row, struct slice bytes);
 int progress_get(struct progress_row *row, struct slice bytes);
 int copy_get(struct copy_row *row, struct slice bytes);
+int hold_get(struct hold_row *row, struct slice bytes);
+
+/* Returns the time, in ms, for which records may wait before the consumer's hold ends; 0 if it
+ * holds no records. A consumer that copies a snapshot always holds. */
+static inline uint64_t progress_hold_ms(const struct progress_row *row)
+{
+	return row->hold_ms || !row->is_copying ? row->hold_ms : HOLD_LIMIT_MS;
+}
 
 #endif

@@ -107,6 +107,8 @@ void stream_put(struct buffer *out, const struct stream_row *stream)
 	buffer_put_u64(out, stream->retention.age_ms);
 	buffer_put_u64(out, stream->retention.max_bytes);
 	buffer_put_u64(out, stream->retention.max_count);
+	buffer_put_u64(out, stream->retention.hold_age_ms);
+	buffer_put_u64(out, stream->retention.hold_bytes);
 	buffer_put_u64(out, stream->first_sequence);
 	buffer_put_counted(out, slice_of_text(stream->label));
 	buffer_put_counted(out, slice_of_text(stream->table_name));
@@ -134,6 +136,8 @@ int stream_get(struct stream_row *stream, struct slice bytes)
 	stream->retention.age_ms = source_u64(&source);
 	stream->retention.max_bytes = source_u64(&source);
 	stream->retention.max_count = source_u64(&source);
+	stream->retention.hold_age_ms = source_u64(&source);
+	stream->retention.hold_bytes = source_u64(&source);
 	stream->first_sequence = source_u64(&source);
 	get_text(&source, stream->label, 1, LABEL_MAX);
 	get_text(&source, stream->table_name, TABLE_NAME_MIN, TABLE_NAME_MAX);

@@ -33,7 +33,13 @@ struct retention {
 	uint64_t age_ms;             /* at least 1 */
 	uint64_t max_bytes;          /* 0 if unlimited; counted as in codec/record.h */
 	uint64_t max_count;          /* 0 if unlimited */
+	uint64_t hold_age_ms;        /* age at which a record that a consumer holds expires */
+	uint64_t hold_bytes;         /* bytes from it to the end of the stream at which it does */
 };
+
+/* Caps of holds, unless others are given. */
+#define HOLD_AGE_MS (UINT64_C(7) * 24 * 3600 * 1000)
+#define HOLD_BYTES (UINT64_C(1) << 30)
 
 /* Time to live of a table: items expire at the time that one attribute gives. */
 struct time_to_live {

@@ -78,7 +78,8 @@ struct txn {
 	uint64_t rows_written;   /* for writer_check_space, to bound the number of pages used */
 	uint64_t bytes_written;
 	uint64_t touched;        /* streams appended to, in the form of commit_notify */
-	bool is_quiet;           /* the commit notifies nobody */
+	bool is_quiet;           /* the commit notifies no reader of a stream */
+	bool has_progressed;     /* the commit notifies those who wait for consumers */
 	uint64_t free_pages;     /* for writer_check_space: free pages counted so far */
 	bool free_counted;       /* true if free_pages is complete */
 	struct cursor own[TREE_COUNT];

@@ -179,6 +179,7 @@ int store_recover_locked(struct store *store, struct failure *failure)
 	if (recovery_is_due(store))
 		return fail_to_publish(store, rc, failure);
 	commit_notify(store->shared, COMMIT_ALL_GROUPS);
+	progress_notify(store->shared);
 	return 0;
 }
 

@@ -226,8 +226,11 @@ void writer_abort(struct txn **txn);
 /* Adds streams to those that the commit notifies (commit_notify). */
 void txn_touch(struct txn *txn, uint64_t streams);
 
-/* Makes the commit notify nobody. */
+/* Makes the commit notify no reader of a stream. */
 void txn_be_quiet(struct txn *txn);
+
+/* Makes the commit notify those who wait for the progress of consumers. */
+void txn_progressed(struct txn *txn);
 
 /* Returns ERR_FULL if a user's write would use the reserve for trims and deletes (5 % of the
  * maximum size, at least 16 MiB). Takes a few comparisons until the file is close to its limit. */

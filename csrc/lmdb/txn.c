@@ -480,6 +480,8 @@ int writer_commit(struct txn **txn, struct failure *failure)
 		store->dirty = store->options.durability != DURABILITY_FULL;
 		if (!ending->is_quiet)
 			commit_notify(store->shared, ending->touched);
+		if (ending->has_progressed)
+			progress_notify(store->shared);
 	}
 	return 0;
 }
@@ -492,6 +494,11 @@ void txn_touch(struct txn *txn, uint64_t streams)
 void txn_be_quiet(struct txn *txn)
 {
 	txn->is_quiet = true;
+}
+
+void txn_progressed(struct txn *txn)
+{
+	txn->has_progressed = true;
 }
 
 /* --- space --- */

@@ -61,13 +61,16 @@ static inline uint8_t check_view(lua_State *L, int index)
 	return (uint8_t)luaL_checkinteger(L, index);
 }
 
-/* Returns the retention whose age in ms, bytes and count are the three arguments from index on. */
+/* Returns the retention whose age in ms, bytes and count, and age in ms and bytes of its holds (0:
+ * default or unchanged), are the five arguments from index on. */
 static inline struct retention check_retention(lua_State *L, int index)
 {
 	return (struct retention){
 		.age_ms = (uint64_t)luaL_checkinteger(L, index),
 		.max_bytes = (uint64_t)luaL_checkinteger(L, index + 1),
 		.max_count = (uint64_t)luaL_checkinteger(L, index + 2),
+		.hold_age_ms = (uint64_t)luaL_checkinteger(L, index + 3),
+		.hold_bytes = (uint64_t)luaL_checkinteger(L, index + 4),
 	};
 }
 

@@ -29,8 +29,8 @@ static uint64_t check_number(lua_State *L, int index)
 
 /* --- definition --- */
 
-/* consumer_create(db, name, ids of its streams | {}: all, from, at, shards, settings) -> true; or
- * nil, err, code */
+/* consumer_create(db, name, ids of its streams | {}: all, from, at, shards, settings, limit of its
+ * hold in ms or 0) -> true; or nil, err, code */
 static int consumer_create(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -39,6 +39,7 @@ static int consumer_create(lua_State *L)
 		.from = (enum tide_from)check_choice(L, 4, TIDE_TRIM_HORIZON, TIDE_SNAPSHOT),
 		.at = (uint64_t)luaL_checkinteger(L, 5),
 		.shards = (uint16_t)check_choice(L, 6, 0, UINT16_MAX),
+		.hold_ms = check_number(L, 8),
 	};
 	struct failure failure;
 	int err;
@@ -84,16 +85,18 @@ static int consumer_pause(lua_State *L)
 		lua_toboolean(L, 3), &failure), &failure);
 }
 
-/* consumer_set(db, name, settings) -> true; or nil, err, code */
+/* consumer_set(db, name, settings, limit of its hold in ms or 0) -> true; or nil, err,
+ * code */
 static int consumer_set(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct slice name = check_slice(L, 2), settings;
+	uint64_t hold_ms = check_number(L, 4);
 	struct failure failure;
 	int err = read_item(L, 3, &database->builder, &settings, "settings", &failure);
 
 	if (!err)
-		err = tide_set_consumer(database->tide, name, settings, &failure);
+		err = tide_set_consumer(database->tide, name, settings, hold_ms, &failure);
 	return return_done(L, err, &failure);
 }
 
@@ -237,6 +240,103 @@ static int list_names(lua_State *L)
 	return 1;
 }
 
+/* --- lag --- */
+
+static void push_lag(lua_State *L, const struct lag *lag)
+{
+	static const char *const limits[] = { [LAG_AGE] = "age", [LAG_BYTES] = "bytes",
+		[LAG_WAIT] = "hold_limit" };
+
+	lua_createtable(L, 0, 8);
+	set_integer(L, "records", lag->records);
+	set_integer(L, "bytes", lag->bytes);
+	set_seconds(L, "seconds", lag->age_ms);
+	set_integer(L, "held_bytes", lag->held_bytes);
+	set_text(L, "hold", lag->is_released ? "released" : lag->is_held ? "holds" : "none");
+	lua_pushnumber(L, lag->used / 1000.0);
+	lua_setfield(L, -2, "hold_used");
+	if (lag->limit) {
+		set_text(L, "limit", limits[lag->limit]);
+		set_integer(L, "limited_stream", lag->stream);
+	}
+}
+
+/* consumer_lag(db, name) -> table with records, bytes, seconds, held_bytes, hold ("none", "holds",
+ * "released"), hold_used (0 to 1), and if records are held and wait, limit ("age", "bytes",
+ * "hold_limit") and limited_stream, an id; or nil, err, code */
+static int consumer_lag(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+	struct lag lag;
+
+	if (tide_consumer_lag(database->tide, check_slice(L, 2), &lag, &failure))
+		return return_failure(L, &failure);
+	push_lag(L, &lag);
+	return 1;
+}
+
+/* consumer_lags(db) -> array of these tables of all consumers, with the field name; or nil, err,
+ * code */
+static int consumer_lags(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct buffer *lags = &new_lua_buffer(L)->bytes;
+	struct source source;
+	struct failure failure;
+
+	check_database(L, 1);
+	if (tide_consumer_lags(database->tide, lags, &failure))
+		return return_failure(L, &failure);
+	source = source_of(buffer_slice(lags));
+	lua_newtable(L);
+	for (lua_Integer i = 1; source_left(&source); i++) {
+		struct slice name = source_counted(&source);
+		struct lag lag;
+
+		memcpy(&lag, source_take(&source, sizeof lag).data, sizeof lag);
+		push_lag(L, &lag);
+		lua_pushlstring(L, (const char *)name.data, name.len);
+		lua_setfield(L, -2, "name");
+		lua_rawseti(L, -2, i);
+	}
+	return 1;
+}
+
+/* consumer_passed(db, name, id, sequence number) -> boolean; or nil, err, code */
+static int consumer_passed(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct slice name = check_slice(L, 2);
+	struct failure failure;
+	bool passed;
+
+	if (tide_consumer_passed(database->tide, name, check_number(L, 3), check_number(L, 4),
+			&passed, &failure))
+		return return_failure(L, &failure);
+	lua_pushboolean(L, passed);
+	return 1;
+}
+
+/* progress_count(db) -> number of commits that have changed consumers */
+static int count_progress(lua_State *L)
+{
+	lua_pushinteger(L, tide_progress_count(check_database(L, 1)->tide));
+	return 1;
+}
+
+/* progress_wait(db, number seen, seconds) -> true if the number has changed. Sleeps until it does,
+ * at most a second. A signal ends the sleep, so that Lua's hooks run. */
+static int wait_for_progress(lua_State *L)
+{
+	struct tide *tide = check_database(L, 1)->tide;
+	uint32_t seen = (uint32_t)luaL_checkinteger(L, 2);
+
+	tide_progress_wait(tide, seen, check_wait(L, 3));
+	lua_pushboolean(L, tide_progress_count(tide) != seen);
+	return 1;
+}
+
 /* --- progress --- */
 
 /* consumer_join(db, id, epoch seen, number of the worker, records and last sequence number of the
@@ -281,6 +381,17 @@ static int consumer_skip_gap(lua_State *L)
 
 	return return_done(L, tide_skip_gap(database->tide, check_slice(L, 2), check_number(L, 3),
 		lua_toboolean(L, 4), &progress, &failure), &failure);
+}
+
+/* consumer_end(db, id, epoch, code, a blank and the message of the error that ended its run)
+ * -> true; or nil, err, code */
+static int consumer_end(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	return return_done(L, tide_end_consumer(database->tide, check_number(L, 2),
+		check_number(L, 3), check_slice(L, 4), &failure), &failure);
 }
 
 /* Returns the batch of the arguments 2 to 7: id, epoch, position before it, position after it,
@@ -417,10 +528,10 @@ static int consumer_failure(lua_State *L)
 {
 	static const char *const names[] = { "CONSUMER_DIFFERS", "CONSUMER_GONE",
 		"SOURCE_GONE", "STREAM_GAP", "BATCH_FAILED", "LOOP", "NESTED", "VALIDATION",
-		"LEASE_LOST", NULL };
+		"LEASE_LOST", "CONSUMER_PAUSED", "TRIMMED", "CORRUPT", "PARKED_FULL", NULL };
 	static const int errors[] = { ERR_CONSUMER_DIFFERS, ERR_CONSUMER_GONE, ERR_SOURCE_GONE,
 		ERR_STREAM_GAP, ERR_BATCH_FAILED, ERR_LOOP, ERR_NESTED, ERR_VALIDATION,
-		ERR_LEASE_LOST };
+		ERR_LEASE_LOST, ERR_CONSUMER_PAUSED, ERR_TRIMMED, ERR_CORRUPT, ERR_PARKED_FULL };
 	int which = luaL_checkoption(L, 1, NULL, names);
 	struct failure failure;
 
@@ -439,7 +550,13 @@ void open_consumers(lua_State *L)
 		{ "consumer_move", consumer_move },
 		{ "consumer_describe", consumer_describe },
 		{ "consumer_names", list_names },
+		{ "consumer_lag", consumer_lag },
+		{ "consumer_lags", consumer_lags },
+		{ "consumer_passed", consumer_passed },
+		{ "progress_count", count_progress },
+		{ "progress_wait", wait_for_progress },
 		{ "consumer_join", consumer_join },
+		{ "consumer_end", consumer_end },
 		{ "consumer_leave", consumer_leave },
 		{ "consumer_advance", consumer_advance },
 		{ "consumer_pass", consumer_pass },

@@ -8,7 +8,7 @@
 
 /* --- enabling and disabling --- */
 
-/* enable_stream(db, name, view, age, bytes, count) -> true; or nil, err, code */
+/* enable_stream(db, name, view, retention's five arguments) -> true; or nil, err, code */
 static int enable_stream(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -31,7 +31,7 @@ static int disable_stream(lua_State *L)
 		&failure);
 }
 
-/* set_retention(db, stream id, age, bytes, count) -> true; or nil, err, code */
+/* set_retention(db, stream id, its five arguments) -> true; or nil, err, code */
 static int set_retention(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -90,7 +90,7 @@ static int describe_stream(lua_State *L)
 	if (tide_describe_stream(database->tide, id, &state, &failure))
 		return return_failure(L, &failure);
 	row = *state.row;
-	lua_createtable(L, 0, 15);
+	lua_createtable(L, 0, 16);
 	set_text(L, "table_name", row.table_name);
 	set_text(L, "label", row.label);
 	set_text(L, "view_type", view_name(row.view));
@@ -111,6 +111,10 @@ static int describe_stream(lua_State *L)
 	if (row.retention.max_count)
 		set_integer(L, "count", row.retention.max_count);
 	lua_setfield(L, -2, "retention");
+	lua_createtable(L, 0, 2);
+	set_seconds(L, "age", row.retention.hold_age_ms);
+	set_integer(L, "bytes", row.retention.hold_bytes);
+	lua_setfield(L, -2, "hold");
 	return 1;
 }
 

@@ -21,8 +21,8 @@ static void set_attribute(lua_State *L, struct key_attribute *attribute, int nam
 	memcpy(attribute->name, text.data, text.len);
 }
 
-/* create_table(db, name, partition, type, sort | nil, type, view, age, bytes, count, ttl) -> true;
- * or nil, err, code. ttl: name of the time-to-live attribute; "": none. */
+/* create_table(db, name, partition, type, sort | nil, type, view, retention's five
+ * arguments, ttl) -> true; or nil, err, code. ttl: name of the time-to-live attribute; "": none. */
 static int create_table(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -34,7 +34,7 @@ static int create_table(lua_State *L)
 		set_attribute(L, &spec.schema.sort, 5, 6);
 	spec.view = check_view(L, 7);
 	spec.retention = check_retention(L, 8);
-	spec.ttl = check_slice(L, 11);
+	spec.ttl = check_slice(L, 13);
 	return return_true(L, tide_create_table(database->tide, &spec, &failure), &failure);
 }
 

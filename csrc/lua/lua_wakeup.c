@@ -23,12 +23,20 @@ static struct wakeup_handle *check_wakeup(lua_State *L, struct database **databa
 	return check_child(L, 1, WAKEUP_TYPE, database);
 }
 
-/* wakeup(db, unlocks) -> wakeup; or nil, err, code. The wakeup is notified of releases of
- * the write lock if unlocks is true, else of commits. */
+/* Returns the kind of a wakeup that the argument names. */
+static enum wakeup_kind check_kind(lua_State *L, int index)
+{
+	if (lua_type(L, index) == LUA_TSTRING)
+		return WAKEUP_PROGRESS;
+	return lua_toboolean(L, index) ? WAKEUP_UNLOCKS : WAKEUP_COMMITS;
+}
+
+/* wakeup(db, kind) -> wakeup; or nil, err, code. The wakeup is notified of releases of the write
+ * lock if kind is true, of the progress of consumers if it is "progress", else of commits. */
 static int new_wakeup(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	enum wakeup_kind event = lua_toboolean(L, 2) ? WAKEUP_UNLOCKS : WAKEUP_COMMITS;
+	enum wakeup_kind event = check_kind(L, 2);
 	struct wakeup_handle *handle = new_child(L, 1, sizeof *handle, WAKEUP_TYPE, 1,
 		finish_wakeup);
 	struct failure failure;

@@ -61,6 +61,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -81,6 +82,7 @@ static_assert(COMMIT_GROUPS_IN_PAGE == COMMIT_GROUPS, "a bit of commit_notify fo
 
 struct wakeup {
 	int fd;
+	enum wakeup_kind kind;
 	struct shared_page *shared;
 };
 
@@ -106,12 +108,32 @@ void wakeup_notify_unlocks(struct shared_page *shared)
 	(void)got;
 }
 
+/* Events of the file that make a wakeup of this kind readable. */
+static uint32_t events_of(enum wakeup_kind kind)
+{
+	switch (kind) {
+	case WAKEUP_COMMITS:
+		return IN_MODIFY;
+	case WAKEUP_UNLOCKS:
+		return IN_MODIFY | IN_ACCESS;
+	case WAKEUP_PROGRESS:
+		break;
+	}
+	return IN_ATTRIB;
+}
+
+/* Returns the number of open wakeups of the kinds that the same call notifies. */
+static _Atomic uint32_t *count_of(struct shared_page *shared, enum wakeup_kind kind)
+{
+	return kind == WAKEUP_PROGRESS ? &shared->page->progress_wakeups : &shared->page->wakeups;
+}
+
 /* Adds an inotify watch on the shared page's open file. The watch is on the open file and not on
  * its name, because the name may have been removed or replaced, and an in-memory database has no
  * name. */
 static int watch(int fd, const struct shared_page *shared, enum wakeup_kind kind)
 {
-	uint32_t events = kind == WAKEUP_COMMITS ? IN_MODIFY : IN_MODIFY | IN_ACCESS;
+	uint32_t events = events_of(kind);
 	char path[64];
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", shared->fd);
@@ -149,6 +171,7 @@ int wakeup_open(struct wakeup **out, struct shared_page *shared, enum wakeup_kin
 	if (!wakeup)
 		return fail(failure, ERR_NO_MEMORY);
 	wakeup->shared = shared;
+	wakeup->kind = kind;
 	wakeup->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (wakeup->fd < 0 || watch(wakeup->fd, shared, kind)) {
 		err = fail_to_watch(failure, shared);
@@ -156,7 +179,7 @@ int wakeup_open(struct wakeup **out, struct shared_page *shared, enum wakeup_kin
 		return err;
 	}
 	atomic_fetch_add(&shared->page->cleared, 1);
-	atomic_fetch_add(&shared->page->wakeups, 1);
+	atomic_fetch_add(count_of(shared, kind), 1);
 	*out = wakeup;
 	return 0;
 }
@@ -165,7 +188,7 @@ void wakeup_close(struct wakeup *wakeup)
 {
 	if (!wakeup)
 		return;
-	atomic_fetch_sub(&wakeup->shared->page->wakeups, 1);
+	atomic_fetch_sub(count_of(wakeup->shared, wakeup->kind), 1);
 	wakeup_forget(wakeup);
 }
 
@@ -281,9 +304,8 @@ static int sleep_once(struct commit_group *group, uint32_t seen, uint64_t timeou
 	return err;
 }
 
-int commit_wait(struct shared_page *shared, uint32_t stream, uint32_t seen, uint32_t timeout_ms)
+static int wait_in(struct commit_group *group, uint32_t seen, uint32_t timeout_ms)
 {
-	struct commit_group *group = group_of(shared, stream);
 	uint32_t ms = timeout_ms < WAIT_MAX_MS ? timeout_ms : WAIT_MAX_MS;
 	uint64_t now = clock_monotonic_us(), deadline = now + UINT64_C(1000) * ms;
 	int err;
@@ -295,4 +317,30 @@ int commit_wait(struct shared_page *shared, uint32_t stream, uint32_t seen, uint
 		now = clock_monotonic_us();
 	} while (!err && atomic_load(&group->commits) == seen && now < deadline);
 	return err;
+}
+
+int commit_wait(struct shared_page *shared, uint32_t stream, uint32_t seen, uint32_t timeout_ms)
+{
+	return wait_in(group_of(shared, stream), seen, timeout_ms);
+}
+
+/* --- progress of consumers --- */
+
+/* Setting the file's times is an event (IN_ATTRIB) that the wakeups of readers don't watch. After a
+ * failure those who wait check the database once a second anyway. */
+void progress_notify(struct shared_page *shared)
+{
+	notify_group(&shared->page->progress);
+	if (atomic_load(&shared->page->progress_wakeups))
+		(void)!futimens(shared->fd, NULL);
+}
+
+uint32_t progress_count(const struct shared_page *shared)
+{
+	return atomic_load(&shared->page->progress.commits);
+}
+
+int progress_wait(struct shared_page *shared, uint32_t seen, uint32_t timeout_ms)
+{
+	return wait_in(&shared->page->progress, seen, timeout_ms);
 }

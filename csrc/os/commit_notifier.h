@@ -47,6 +47,12 @@ uint32_t commit_count(const struct shared_page *shared, uint32_t stream);
  * WAIT_MAX_MS, or until a signal. Returns 0 or ERR_INTERRUPTED. */
 int commit_wait(struct shared_page *shared, uint32_t stream, uint32_t seen, uint32_t timeout_ms);
 
+/* The same for the commits that change the state of consumers: progress_notify notifies those who
+ * wait for one, and no reader of a stream. It takes a few ns if nobody waits. */
+void progress_notify(struct shared_page *shared);
+uint32_t progress_count(const struct shared_page *shared);
+int progress_wait(struct shared_page *shared, uint32_t seen, uint32_t timeout_ms);
+
 /* --- notification of event loops by a descriptor --- */
 
 /* A descriptor that is readable if an event occurred since it was opened or cleared. Each wakeup

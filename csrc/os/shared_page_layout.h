@@ -27,13 +27,17 @@
  *               inherited_us    time when an heir last acquired the lock
  *     line 5    slots           the queue: one slot for each waiter
  *     line 37   streams         commit counters, one for each group of streams
- *     line 53   slot_lock       the slot lock (slot_lock.h), in the format of writer
- *     line 54   workers         one slot for each running worker (worker_slots.h); kept
+ *     line 53   progress        counter of the commits that changed consumers' state
+ *               progress_wakeups number of open wakeups for these commits
+ *     line 54   slot_lock       the slot lock (slot_lock.h), in the format of writer
+ *     line 55   workers         one slot for each running worker (worker_slots.h); kept
  *                               when the page is reinitialized if it has the note of
  *                               a stop, or if the worker died in its handler
  *     last byte                 written to notify wakeups of commits, read to
  *                               notify wakeups of unlocks: inotify reports system
- *                               calls on the file, not accesses through a mapping
+ *                               calls on the file, not accesses through a mapping.
+ *                               Wakeups of progress are notified by setting the
+ *                               file's times
  *
  * A place is one word that identifies a waiter: ticket (34 bits), slot (7), waits
  * at a descriptor (1), pid (22, the maximum on Linux). The ticket makes it unique,
@@ -113,6 +117,8 @@ struct shared_page_layout {
 	_Atomic uint64_t inherited_us;
 	alignas(CACHE_LINE) struct waiter_slot slots[WAITER_SLOTS];
 	alignas(CACHE_LINE) struct commit_group streams[COMMIT_GROUPS_IN_PAGE];
+	alignas(CACHE_LINE) struct commit_group progress;
+	_Atomic uint32_t progress_wakeups;
 	alignas(CACHE_LINE) _Atomic uint64_t slot_lock;
 	alignas(CACHE_LINE) struct worker_slot workers[WORKER_SLOTS];
 };

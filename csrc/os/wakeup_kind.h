@@ -5,6 +5,7 @@
 enum wakeup_kind {
 	WAKEUP_COMMITS,                /* after every commit that changed something */
 	WAKEUP_UNLOCKS,                /* also when a waiter for the write lock should try */
+	WAKEUP_PROGRESS,               /* only after commits that changed consumers' state */
 };
 
 #endif

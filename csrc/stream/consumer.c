@@ -8,6 +8,7 @@
 #define ID_KEY 9                 /* kind and consumer id */
 #define PROGRESS_KEY (ID_KEY + 2)
 #define FLOOR_KEY (ID_KEY + 4)
+#define FLOOR_BYTES 16
 #define NAME_KEY (1 + CONSUMER_NAME_MAX)
 
 /* --- keys --- */
@@ -208,13 +209,15 @@ int copy_remove(struct txn *txn, uint64_t id)
 
 /* --- floors --- */
 
-static int write_floor(struct txn *txn, uint64_t id, uint32_t stream, uint64_t sequence)
+static int write_floor(struct txn *txn, uint64_t id, uint32_t stream, uint64_t hidden,
+	uint64_t last)
 {
 	struct buffer value = { 0 };
 	uint8_t bytes[FLOOR_KEY];
 
 	row_start(&value);
-	buffer_put_u64(&value, sequence);
+	buffer_put_u64(&value, hidden);
+	buffer_put_u64(&value, last);
 	return row_write(txn, TREE_CONSUMERS, floor_key(bytes, id, stream), &value);
 }
 
@@ -223,10 +226,27 @@ int floors_write(struct txn *txn, uint64_t id, const struct feed *feed)
 	int err = remove_rows(txn, CONSUMER_FLOOR, id);
 
 	if (!err && feed->started > feed->position)
-		err = write_floor(txn, id, 0, feed->started);
-	for (size_t i = 0; i < feed->floor_count && !err; i++)
-		if (feed->floors[i].hidden > feed->position)
-			err = write_floor(txn, id, feed->floors[i].stream, feed->floors[i].hidden);
+		err = write_floor(txn, id, 0, feed->started, feed->started);
+	for (size_t i = 0; i < feed->floor_count && !err; i++) {
+		const struct floor *floor = &feed->floors[i];
+
+		if (floor->hidden > feed->position || (!feed->streams.one &&
+				floor->last > feed->position))
+			err = write_floor(txn, id, floor->stream, floor->hidden, floor->last);
+	}
+	return err;
+}
+
+int floor_read(uint64_t *floor, struct txn *txn, uint64_t id, uint32_t stream)
+{
+	uint8_t bytes[FLOOR_KEY];
+	struct slice key = floor_key(bytes, id, stream), value, payload;
+	int err = txn_get(txn, TREE_CONSUMERS, key, &value);
+
+	if (!err && (row_open(key, value, &payload) || payload.len != FLOOR_BYTES))
+		err = ERR_CORRUPT;
+	if (!err)
+		*floor = get_u64(payload.data);
 	return err;
 }
 
@@ -235,7 +255,8 @@ static int add_floor(struct feed *feed, size_t *cap, struct slice key, struct sl
 	struct slice payload;
 	uint32_t stream;
 
-	if (key.len != FLOOR_KEY || row_open(key, value, &payload) || payload.len != 8)
+	if (key.len != FLOOR_KEY || row_open(key, value, &payload) ||
+			payload.len != FLOOR_BYTES)
 		return ERR_CORRUPT;
 	stream = get_u32(key.data + ID_KEY);
 	if (stream == 0) {
@@ -250,7 +271,7 @@ static int add_floor(struct feed *feed, size_t *cap, struct slice key, struct sl
 		feed->floors = floors;
 	}
 	feed->floors[feed->floor_count++] = (struct floor){ .stream = stream,
-		.hidden = get_u64(payload.data) };
+		.hidden = get_u64(payload.data), .last = get_u64(payload.data + 8) };
 	return 0;
 }
 

@@ -2,7 +2,7 @@
  *
  *     consumers   0x30, name                                consumer      codec/consumer.h
  *     consumers   0x31, consumer id (u64), shard (u16)      progress
- *     consumers   0x32, consumer id (u64), stream id (u32)  floor: a sequence number (u64)
+ *     consumers   0x32, consumer id (u64), stream id (u32)  floor: two sequence numbers
  *     consumers   0x35, consumer id (u64), shard (u16)      copy
  */
 #ifndef STREAM_CONSUMER_H
@@ -36,8 +36,13 @@ int copy_read(struct copy_row *row, struct txn *txn, uint64_t id);
 int copy_write(struct txn *txn, uint64_t id, const struct copy_row *row);
 int copy_remove(struct txn *txn, uint64_t id);
 
-/* Replaces the floors of a consumer by those of the feed that lie after the feed's position. */
+/* Replaces the floors of a consumer by those of the feed that lie after the feed's position. A
+ * feed of all streams also needs those of streams with records after it, because a stream can be
+ * removed. */
 int floors_write(struct txn *txn, uint64_t id, const struct feed *feed);
+
+/* Sets *floor to the floor of a consumer on a stream. Returns END if it has none. */
+int floor_read(uint64_t *floor, struct txn *txn, uint64_t id, uint32_t stream);
 
 /* Sets the floors of a feed, which has none, to those of a consumer. */
 int floors_read(struct feed *feed, struct txn *txn, uint64_t id);

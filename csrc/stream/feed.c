@@ -101,15 +101,17 @@ static int check_removed_streams(const struct feed *feed, const struct view_of_s
 	return err;
 }
 
-/* Reads the newest expired record and the newest record of a stream. */
+/* Reads the newest expired record, as far as it is after floor, and the newest record of a
+ * stream. */
 static int read_bounds(const struct view_of_streams *view, const struct stream_row *row,
-	struct cursor *cursor, uint64_t *hidden, uint64_t *last)
+	uint64_t floor, uint64_t *hidden, uint64_t *last)
 {
 	struct bounds bounds = { 0 };
 	int err = stream_bounds(view->txn, row->id, &bounds);
 
 	*last = bounds.head.sequence;
-	return err ? err : retention_hidden(cursor, row, &bounds, view->clock_ms, hidden);
+	return err ? err : retention_hidden(view->txn, row, &bounds, view->clock_ms, floor,
+		hidden);
 }
 
 /* Positions the cursor on the first record of the stream that the feed must return. Returns END
@@ -133,7 +135,7 @@ static int seek_first_record(const struct feed *feed, const struct view_of_strea
 	if (horizon.hidden < start && !limit->max_bytes && !limit->max_count &&
 			!retention_expired(limit, &no_head, header, view->clock_ms))
 		return 0;
-	err = read_bounds(view, row, cursor, &hidden, &last);
+	err = read_bounds(view, row, start - 1, &hidden, &last);
 	if (!err)
 		err = check_trimmed(feed, row->id, hidden, failure);
 	return err ? err : log_seek(cursor, row->id, start, header);
@@ -142,7 +144,7 @@ static int seek_first_record(const struct feed *feed, const struct view_of_strea
 /* --- starting --- */
 
 static int read_floor(struct feed *feed, const struct view_of_streams *view,
-	const struct stream_row *row, struct cursor *cursor)
+	const struct stream_row *row)
 {
 	struct floor *floors = feed->floors, *floor;
 
@@ -154,14 +156,13 @@ static int read_floor(struct feed *feed, const struct view_of_streams *view,
 	}
 	floor = &floors[feed->floor_count++];
 	*floor = (struct floor){ .stream = row->id };
-	return read_bounds(view, row, cursor, &floor->hidden, &floor->last);
+	return read_bounds(view, row, 0, &floor->hidden, &floor->last);
 }
 
 static int read_floors(struct feed *feed, const struct view_of_streams *view)
 {
-	struct cursor *cursor;
 	uint32_t id = 0;
-	int err = txn_cursor(view->txn, TREE_LOG, &cursor);
+	int err = 0;
 
 	feed->started = view->state->sequence;
 	while (!err && (err = stream_set_next(&feed->streams, view->txn, &id)) == 0) {
@@ -169,7 +170,7 @@ static int read_floors(struct feed *feed, const struct view_of_streams *view)
 
 		err = stream_read_row(view->txn, id, &row);
 		if (!err)
-			err = read_floor(feed, view, &row, cursor);
+			err = read_floor(feed, view, &row);
 	}
 	return err < 0 ? err : 0;
 }
@@ -483,7 +484,7 @@ static int add_input(struct feed *feed, const struct view_of_streams *view,
 	const struct stream_row *row, struct cursor *cursor, struct failure *failure)
 {
 	struct merge_input input = { .stream = row->id, .checked_at = txn_id(view->txn),
-		.age_ms = row->retention.age_ms };
+		.checked_ms = view->clock_ms, .age_ms = row->retention.age_ms };
 	struct record header;
 	int err = seek_first_record(feed, view, row, cursor, &header, failure);
 
@@ -557,7 +558,8 @@ static int start_merge(struct feed *feed, const struct view_of_streams *view,
 }
 
 /* Positions the cursor on the next record of an input that was found not expired in this snapshot,
- * where it can expire only by its age. Sets *expired if it has expired. */
+ * where it can expire only by its age. Sets *expired if it may have expired since. (At the same
+ * clock a record whose age is too high is held.) */
 static int open_checked_input(const struct merge_input *input, const struct view_of_streams *view,
 	struct cursor *cursor, struct record *header, bool *expired)
 {
@@ -565,7 +567,8 @@ static int open_checked_input(const struct merge_input *input, const struct view
 	const struct retention age = { .age_ms = input->age_ms };
 	int err = log_seek(cursor, input->stream, input->sequence, header);
 
-	*expired = !err && retention_expired(&age, &nowhere, header, view->clock_ms);
+	*expired = !err && input->checked_ms != view->clock_ms &&
+		retention_expired(&age, &nowhere, header, view->clock_ms);
 	return err;
 }
 
@@ -592,7 +595,11 @@ static int open_first_input(struct feed *feed, const struct view_of_streams *vie
 		return 0;
 	err = seek_first_record(feed, view, *row, cursor, header, failure);
 	input->checked_at = txn_id(view->txn);
+	input->checked_ms = view->clock_ms;
 	input->age_ms = stream->row.retention.age_ms;
+	/* The fill may have taken records of a stream whose next one is held. */
+	if (!err && header->sequence < input->sequence)
+		err = log_seek(cursor, input->stream, input->sequence, header);
 	return err;
 }
 

@@ -13,6 +13,7 @@ struct merge_input {
 	uint64_t sequence;           /* sequence number of the stream's next record */
 	uint64_t checked_at;         /* snapshot in which that record was found not expired; 0:
 	                              * none */
+	uint64_t checked_ms;         /* retention clock then */
 	uint64_t age_ms;             /* retention of the stream in that snapshot */
 	uint32_t stream;
 };

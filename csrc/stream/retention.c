@@ -1,6 +1,8 @@
 /* retention.c - expiration and trimming of records. */
 #include "stream/retention.h"
 
+#include "stream/hold.h"
+
 /* --- expiration --- */
 
 bool retention_expired(const struct retention *limit, const struct stream_head *head,
@@ -16,10 +18,23 @@ bool retention_expired(const struct retention *limit, const struct stream_head *
 		record_bytes(record) > limit->max_bytes;
 }
 
-/* Finds the first record for which no limit is exceeded, by binary search over sequence
- * numbers. Returns END if there is no such record. */
+/* The same for a stream in which the records after `held_after` are held. */
+static bool is_expired(const struct retention *limit, const struct stream_head *head,
+	const struct record *record, uint64_t clock_ms, uint64_t held_after)
+{
+	const struct retention caps = { .age_ms = limit->hold_age_ms,
+		.max_bytes = limit->hold_bytes };
+
+	return retention_expired(limit, head, record, clock_ms) &&
+		(record->sequence <= held_after ||
+			retention_expired(&caps, head, record, clock_ms));
+}
+
+/* Finds the first record that has not expired by itself, by binary search over sequence numbers.
+ * Returns END if there is no such record. */
 static int find_first_unexpired(struct cursor *cursor, const struct stream_row *row,
-	const struct bounds *bounds, uint64_t clock_ms, struct record *record)
+	const struct bounds *bounds, uint64_t clock_ms, uint64_t held_after,
+	struct record *record)
 {
 	uint64_t low = bounds->horizon.hidden + 1, high = bounds->head.sequence + 1;
 	int err;
@@ -30,7 +45,8 @@ static int find_first_unexpired(struct cursor *cursor, const struct stream_row *
 		err = log_seek(cursor, row->id, middle, record);
 		if (err < 0)
 			return err;
-		if (err == 0 && retention_expired(&row->retention, &bounds->head, record, clock_ms))
+		if (err == 0 && is_expired(&row->retention, &bounds->head, record, clock_ms,
+				held_after))
 			low = record->sequence + 1;
 		else
 			high = middle;
@@ -67,17 +83,20 @@ static int find_last_of_transaction(struct cursor *cursor, uint32_t stream, stru
 	return 0;
 }
 
-int retention_hidden(struct cursor *cursor, const struct stream_row *row,
-	const struct bounds *bounds, uint64_t clock_ms, uint64_t *hidden)
+/* Sets *hidden to the sequence number of the newest expired record, given the holds. */
+static int find_hidden(struct txn *txn, const struct stream_row *row, const struct bounds *bounds,
+	uint64_t clock_ms, uint64_t held_after, uint64_t *hidden)
 {
 	struct record unexpired, before;
-	int err;
+	struct cursor *cursor;
+	int err = txn_cursor(txn, TREE_LOG, &cursor);
 
 	*hidden = bounds->horizon.hidden;
-	err = log_seek(cursor, row->id, bounds->horizon.hidden + 1, &unexpired);
-	if (err || !retention_expired(&row->retention, &bounds->head, &unexpired, clock_ms))
+	if (!err)
+		err = log_seek(cursor, row->id, bounds->horizon.hidden + 1, &unexpired);
+	if (err || !is_expired(&row->retention, &bounds->head, &unexpired, clock_ms, held_after))
 		return err < 0 ? err : 0;
-	err = find_first_unexpired(cursor, row, bounds, clock_ms, &unexpired);
+	err = find_first_unexpired(cursor, row, bounds, clock_ms, held_after, &unexpired);
 	if (err == END) {
 		*hidden = bounds->head.sequence;
 		return 0;
@@ -90,10 +109,33 @@ int retention_hidden(struct cursor *cursor, const struct stream_row *row,
 	return err < 0 ? err : 0;
 }
 
+int retention_beyond_limits(struct txn *txn, const struct stream_row *row,
+	const struct bounds *bounds, uint64_t clock_ms, uint64_t *beyond)
+{
+	return find_hidden(txn, row, bounds, clock_ms, UINT64_MAX, beyond);
+}
+
+int retention_hidden(struct txn *txn, const struct stream_row *row, const struct bounds *bounds,
+	uint64_t clock_ms, uint64_t floor, uint64_t *hidden)
+{
+	struct held held;
+	int err = retention_beyond_limits(txn, row, bounds, clock_ms, hidden);
+
+	if (err || *hidden <= floor || *hidden <= bounds->horizon.hidden)
+		return err;
+	err = hold_find(&held, txn, row->id, bounds, clock_ms);
+	if (err || *hidden <= held.after)
+		return err;
+	return find_hidden(txn, row, bounds, clock_ms, held.after, hidden);
+}
+
 /* --- trimming --- */
 
 /* State of a trim: the oldest record of the stream, and the counts of what was removed. */
 struct trim {
+	uint64_t free_through;       /* records after it are removed only if they are hidden */
+	bool is_held;                /* it ended at a record that may be held */
+	uint64_t holds;              /* number of holds that were read */
 	struct cursor *cursor;
 	struct record record;        /* oldest record, under the cursor */
 	struct horizon horizon;
@@ -116,8 +158,8 @@ static int check_running_totals(const struct trim *trim, uint32_t stream)
 	return err < 0 ? err : ERR_CORRUPT;
 }
 
-/* Returns 0 if the oldest record can be removed, END if it has not expired. First hides all
- * records of its transaction, because removing them can take several steps. */
+/* Returns 0 if the oldest record can be removed, END if it has not expired or may be held. First
+ * hides all records of its transaction, because removing them can take several steps. */
 static int hide_oldest_transaction(struct trim *trim, const struct stream *stream,
 	uint64_t clock_ms)
 {
@@ -132,6 +174,10 @@ static int hide_oldest_transaction(struct trim *trim, const struct stream *strea
 		return err < 0 ? err : ERR_CORRUPT;
 	if (!retention_expired(&stream->row.retention, &stream->bounds.head, &last, clock_ms))
 		return END;
+	if (last.sequence > trim->free_through) {
+		trim->is_held = true;
+		return END;
+	}
 	trim->horizon.hidden = last.sequence;
 	return last.sequence == trim->record.sequence ? 0 :
 		log_seek(trim->cursor, id, trim->record.sequence, &trim->record);
@@ -228,33 +274,76 @@ bool retention_due(const struct stream *stream, uint64_t clock_ms)
 		head->stream_bytes >= hint->at_bytes;
 }
 
+/* Reads the holds on the stream, and hides the records that have expired in spite of them. */
+static int read_holds(struct trim *trim, struct txn *txn, struct stream *stream, uint64_t clock_ms)
+{
+	const struct bounds bounds = { trim->horizon, stream->bounds.head };
+	uint64_t hidden;
+	struct held held;
+	int err = hold_find(&held, txn, stream->row.id, &bounds, clock_ms);
+
+	if (err)
+		return err;
+	trim->is_held = false;
+	trim->holds = held.count;
+	trim->free_through = stream->free_through = held.free_through;
+	if (held.free_through == UINT64_MAX)
+		return 0;
+	err = find_hidden(txn, &stream->row, &bounds, clock_ms, held.after, &hidden);
+	if (!err)
+		err = hold_note_lost(txn, stream->row.id, &bounds, hidden);
+	if (!err)
+		trim->horizon.hidden = hidden;
+	return err;
+}
+
+/* Removes the records that no consumer can hold, and then those that none does. */
+static int trim_by_holds(struct trim *trim, struct txn *txn, struct stream *stream,
+	uint64_t clock_ms, uint64_t max_rows)
+{
+	int err = trim_records(trim, stream, clock_ms, max_rows);
+
+	if (!err && trim->is_held)
+		err = read_holds(trim, txn, stream, clock_ms);
+	else
+		return err;
+	return err ? err : trim_records(trim, stream, clock_ms, max_rows);
+}
+
 int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,
 	uint64_t max_rows, uint64_t *removed)
 {
-	struct trim trim = { .horizon = stream->bounds.horizon };
+	struct trim trim = { .horizon = stream->bounds.horizon,
+		.free_through = stream->free_through };
 	int err = txn_cursor(txn, TREE_LOG, &trim.cursor);
 
 	*removed = 0;
 	if (!err)
-		err = trim_records(&trim, stream, clock_ms, max_rows);
+		err = trim_by_holds(&trim, txn, stream, clock_ms, max_rows);
 	/* The records before a damaged one have been removed, so the horizon is stored anyway. */
 	if (trim.records && (!err || err == ERR_CORRUPT)) {
 		*removed = trim.records;
 		stream->bounds.horizon = trim.horizon;
 		err = stream_write_horizon(txn, stream->row.id, &trim.horizon);
 	}
+	if (!err && trim.is_held) {
+		stream->hint = (struct trim_hint){ clock_ms + TRIM_HELD_MS,
+			stream->bounds.head.ordinal + TRIM_WORTH +
+				trim.holds * TRIM_HELD_RECORDS, UINT64_MAX };
+		return 0;
+	}
 	return err ? err : set_trim_hint(trim.cursor, stream);
 }
 
 int retention_hide(struct txn *txn, struct stream *stream, uint64_t clock_ms)
 {
-	struct cursor *cursor;
 	uint64_t hidden;
-	int err = txn_cursor(txn, TREE_LOG, &cursor);
+	int err = retention_hidden(txn, &stream->row, &stream->bounds, clock_ms, 0, &hidden);
 
-	if (!err)
-		err = retention_hidden(cursor, &stream->row, &stream->bounds, clock_ms, &hidden);
 	if (err || hidden <= stream->bounds.horizon.hidden)
+		return err;
+	err = hold_note_lost(txn, stream->row.id, &stream->bounds, hidden);
+	if (err)
 		return err;
 	stream->bounds.horizon.hidden = hidden;
 	return stream_write_horizon(txn, stream->row.id, &stream->bounds.horizon);

@@ -6,6 +6,8 @@
  * expired records are a prefix of the stream. They are invisible to readers
  * immediately and are removed later in small steps by writers and db:sweep.
  *
+ * A record that a consumer holds (hold.h) expires only if a cap of its stream is exceeded, too.
+ *
  * Time here is the retention clock (doc/format.md, "Time").
  */
 #ifndef STREAM_RETENTION_H
@@ -21,13 +23,24 @@
 #define TRIM_ROWS_MAX 256
 #define TRIM_BYTES_MAX (UINT64_C(512) * 1024)
 
+/* A writer looks again at a stream whose records are held after this pause, or after TRIM_WORTH
+ * records and these for each hold: reading one takes as long as writing a twentieth of a record. */
+#define TRIM_HELD_MS 1000
+#define TRIM_HELD_RECORDS 4
+
 /* Sets *hidden to the sequence number of the newest expired record, 0 if none has expired.
- * bounds must come from the same snapshot as cursor. */
-int retention_hidden(struct cursor *cursor, const struct stream_row *row,
-	const struct bounds *bounds, uint64_t clock_ms, uint64_t *hidden);
+ * bounds must come from this transaction. If all records beyond a limit have sequence numbers up to
+ * `floor`, sets *hidden to that of the last of them without reading holds. Uses the cursor of the
+ * log. */
+int retention_hidden(struct txn *txn, const struct stream_row *row, const struct bounds *bounds,
+	uint64_t clock_ms, uint64_t floor, uint64_t *hidden);
+
+/* The same without regard to holds. */
+int retention_beyond_limits(struct txn *txn, const struct stream_row *row,
+	const struct bounds *bounds, uint64_t clock_ms, uint64_t *beyond);
 
 /* Returns true if a limit is exceeded for this record, without regard to the other records
- * of its transaction. Records of the newest transaction expire by age only. */
+ * of its transaction, and to holds. Records of the newest transaction expire by age only. */
 bool retention_expired(const struct retention *limit, const struct stream_head *head,
 	const struct record *record, uint64_t clock_ms);
 

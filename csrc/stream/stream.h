@@ -41,6 +41,7 @@ struct stream {
 	uint64_t epoch;              /* epoch in which the bounds were loaded; 0: not loaded */
 	struct trim_hint hint;
 	uint64_t annotated_by;       /* last flush that wrote an annotation (pending.h); 0: none */
+	uint64_t free_through;       /* no consumer holds records up to this sequence number */
 };
 
 /* Cache of the streams that were used, ascending by id. Its rows are those of one catalog

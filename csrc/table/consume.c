@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "table/consume_copy.h"
+#include "table/consumer_hold.h"
 
 static int find(struct consumer_row *row, struct transaction *transaction, struct slice name,
 	struct failure *failure)
@@ -23,6 +24,7 @@ static int find(struct consumer_row *row, struct transaction *transaction, struc
 static int written(struct transaction *transaction, int err, struct failure *failure)
 {
 	transaction->changed = true;
+	txn_progressed(transaction->txn);
 	if (err == ERR_TOO_BIG)
 		return fail_as(failure, ERR_LIMIT,
 			"the settings of the consumer take more than a row of 2,028 bytes");
@@ -83,6 +85,34 @@ static int place(struct transaction *transaction, uint64_t id, struct slice stre
 	return err;
 }
 
+/* Ids of streams, copied out of a row. */
+struct stream_ids {
+	uint8_t bytes[4 * CONSUMER_SOURCES_MAX];
+	struct slice all;
+};
+
+static void copy_ids(struct stream_ids *ids, struct slice streams)
+{
+	memcpy(ids->bytes, streams.data, streams.len);
+	ids->all = slice_of(ids->bytes, streams.len);
+}
+
+/* Sets the position of a consumer, at least `least`. Its hold begins there, or ends. */
+static int place_with_hold(struct transaction *transaction, uint64_t id, struct slice streams,
+	struct position from, uint64_t least, struct progress_row *row, struct failure *failure)
+{
+	bool holds = progress_hold_ms(row) != 0;
+	int err = holds ? consumer_hold_hide(transaction, streams) : 0;
+
+	if (err)
+		return written(transaction, err, failure);
+	err = place(transaction, id, streams, from, least, row, failure);
+	if (err)
+		return err;
+	return written(transaction, holds ? consumer_hold_begin(transaction, id, streams) :
+		consumer_hold_end(transaction, id, streams), failure);
+}
+
 /* --- definition --- */
 
 static int check_spec(const struct consume_spec *spec, struct failure *failure)
@@ -113,7 +143,8 @@ int consume_create(struct transaction *transaction, const struct consume_spec *s
 {
 	struct consumer_row row = { .created_ms = transaction->now_ms, .shards = spec->shards,
 		.streams = spec->streams, .settings = spec->settings };
-	struct progress_row progress = { .last = (uint16_t)(spec->shards - 1) };
+	struct progress_row progress = { .last = (uint16_t)(spec->shards - 1),
+		.hold_ms = spec->hold_ms };
 	int err = check_spec(spec, failure);
 
 	if (!err)
@@ -123,9 +154,11 @@ int consume_create(struct transaction *transaction, const struct consume_spec *s
 	if (err)
 		return err;
 	row.id = ++transaction->state.node;
-	err = place(transaction, row.id, row.streams, spec->from, 0, &progress, failure);
-	if (!err && spec->copies)
+	if (spec->copies)
 		err = written(transaction, consume_set_copy(transaction, row.id, 1, &progress),
+			failure);
+	if (!err)
+		err = place_with_hold(transaction, row.id, row.streams, spec->from, 0, &progress,
 			failure);
 	if (!err)
 		err = written(transaction, consumer_write(transaction->txn, spec->name, &row),
@@ -156,13 +189,21 @@ int consume_delete(struct transaction *transaction, struct slice name, bool disc
 	bool *is_done, struct failure *failure)
 {
 	struct consumer_row row;
+	struct stream_ids ids;
 	int err = find(&row, transaction, name, failure);
 
 	if (!err)
 		err = clear_parked(transaction, name, row.id, 0, discards, is_done, failure);
 	if (err || !*is_done)
 		return err;
-	return announced(transaction, consumer_remove(transaction->txn, name, row.id), failure);
+	err = find(&row, transaction, name, failure);    /* the rows may have moved */
+	if (err)
+		return err;
+	copy_ids(&ids, row.streams);
+	err = consumer_hold_end(transaction, row.id, ids.all);
+	if (!err)
+		err = consumer_remove(transaction->txn, name, row.id);
+	return announced(transaction, err, failure);
 }
 
 /* Writes a consumer's row again. */
@@ -184,12 +225,55 @@ int consume_pause(struct transaction *transaction, struct slice name, bool is_pa
 	return rewrite(transaction, name, &row, failure);
 }
 
+/* Reads the progress of a consumer that was found. */
+static int read_progress(struct transaction *transaction, struct slice name, uint64_t id,
+	struct progress_row *row, struct failure *failure)
+{
+	int err = progress_read(row, transaction->txn, id, 0);
+
+	if (err == END)
+		return fail_with(failure, ERR_CORRUPT, "consumer %.*s has no progress",
+			(int)name.len, (const char *)name.data);
+	return err ? fail_about(failure, err, "progress of consumer %.*s", (int)name.len,
+		(const char *)name.data) : 0;
+}
+
+/* Sets the limit of the hold of a consumer, which begins, continues or ends. Records that wait have
+ * waited since now. */
+static int set_hold(struct transaction *transaction, struct slice name,
+	const struct consumer_row *row, uint64_t hold_ms, struct failure *failure)
+{
+	struct progress_row progress;
+	struct stream_ids ids;
+	int err = read_progress(transaction, name, row->id, &progress, failure);
+
+	if (err || progress.hold_ms == hold_ms)
+		return err;
+	copy_ids(&ids, row->streams);
+	err = consumer_hold_hide(transaction, ids.all);
+	if (!err)                                /* again, because the row may have moved */
+		err = progress_read(&progress, transaction->txn, row->id, 0);
+	progress.hold_ms = hold_ms;
+	progress.moved_ms = transaction->clock_ms;
+	if (!err)
+		err = progress_write(transaction->txn, row->id, &progress);
+	if (!err)
+		err = progress_hold_ms(&progress) ?
+			consumer_hold_begin(transaction, row->id, ids.all) :
+			consumer_hold_end(transaction, row->id, ids.all);
+	return written(transaction, err == END ? ERR_CORRUPT : err, failure);
+}
+
 int consume_set(struct transaction *transaction, struct slice name, struct slice settings,
-	struct failure *failure)
+	uint64_t hold_ms, struct failure *failure)
 {
 	struct consumer_row row;
 	int err = find(&row, transaction, name, failure);
 
+	if (!err)
+		err = set_hold(transaction, name, &row, hold_ms, failure);
+	if (!err)
+		err = find(&row, transaction, name, failure);
 	if (err || slice_equal(row.settings, settings))
 		return err;
 	row.settings = settings;
@@ -212,11 +296,24 @@ static int hold(struct transaction *transaction, uint64_t id, uint64_t epoch,
 		(unsigned long long)id) : 0;
 }
 
+/* Makes the holds of a consumer be those on other streams. */
+static int replace_holds(struct transaction *transaction, uint64_t id, struct slice before,
+	struct slice now, const struct progress_row *progress)
+{
+	int err = consumer_hold_end(transaction, id, before);
+
+	if (err || !progress_hold_ms(progress))
+		return err;
+	err = consumer_hold_hide(transaction, now);
+	return err ? err : consumer_hold_begin(transaction, id, now);
+}
+
 int consume_renew(struct transaction *transaction, struct slice name, uint64_t id, uint64_t epoch,
 	struct slice streams, struct failure *failure)
 {
 	struct consumer_row row;
 	struct progress_row progress;
+	struct stream_ids ids;
 	int err = hold(transaction, id, epoch, &progress, failure);
 
 	if (!err)
@@ -225,16 +322,18 @@ int consume_renew(struct transaction *transaction, struct slice name, uint64_t i
 		return fail(failure, ERR_CONSUMER_GONE);
 	if (err)
 		return err;
+	copy_ids(&ids, row.streams);
 	progress.gaps++;
+	progress.end = slice_of(NULL, 0);        /* the next write may move it */
 	if (progress.is_copying) {
-		progress.end = slice_of(NULL, 0);        /* the next write may move it */
 		progress.position = transaction->state.sequence;
-		err = written(transaction, consume_set_copy(transaction, id, 1, &progress),
-			failure);
+		err = consume_set_copy(transaction, id, 1, &progress);
 	}
 	if (!err)
-		err = written(transaction, progress_write(transaction->txn, id, &progress),
-			failure);
+		err = replace_holds(transaction, id, ids.all, streams, &progress);
+	if (!err)
+		err = progress_write(transaction->txn, id, &progress);
+	err = written(transaction, err, failure);
 	if (!err)
 		err = find(&row, transaction, name, failure);
 	row.streams = streams;
@@ -261,6 +360,7 @@ static int relocate(struct transaction *transaction, const struct consumer_row *
 	struct position to, uint64_t least, unsigned rounds, struct progress_row *progress,
 	struct failure *failure)
 {
+	struct stream_ids ids;
 	bool is_lost;
 	int err = consume_find_gap(transaction, row->id, row->streams, progress, &is_lost);
 
@@ -268,11 +368,11 @@ static int relocate(struct transaction *transaction, const struct consumer_row *
 		return fail(failure, err);
 	progress->gaps += is_lost;
 	progress->end = slice_of(NULL, 0);       /* the next write may move it */
-	/* The streams are in the map, which the floors' rows change. */
-	err = place(transaction, row->id, row->streams, to, least, progress, failure);
+	copy_ids(&ids, row->streams);
+	err = written(transaction, consume_set_copy(transaction, row->id, rounds, progress),
+		failure);
 	if (!err)
-		err = written(transaction, consume_set_copy(transaction, row->id, rounds,
-			progress), failure);
+		err = place_with_hold(transaction, row->id, ids.all, to, least, progress, failure);
 	if (err)
 		return err;
 	progress->attempts = progress->largest_batch = 0;
@@ -294,10 +394,9 @@ int consume_move(struct transaction *transaction, struct slice name,
 		return err;
 	err = find(&row, transaction, name, failure);    /* the rows may have moved */
 	if (!err)
-		err = progress_read(&progress, transaction->txn, row.id, 0);
+		err = read_progress(transaction, name, row.id, &progress, failure);
 	if (err)
-		return err == END ? fail_with(failure, ERR_CORRUPT, "consumer %.*s has no progress",
-			(int)name.len, (const char *)name.data) : fail(failure, err);
+		return err;
 	progress.epoch++;
 	return relocate(transaction, &row, to->position, 0, to->copies ? 1 : 0, &progress,
 		failure);
@@ -403,11 +502,26 @@ static int hold_batch(struct transaction *transaction, const struct consume_batc
 	return err || row->position == batch->from ? err : fail(failure, ERR_LEASE_LOST);
 }
 
+/* Reads the progress of the batch's consumer, whose position is to be moved. */
+static int hold_to_advance(struct transaction *transaction, const struct consume_batch *batch,
+	struct progress_row *row, struct failure *failure)
+{
+	bool has_written;
+	int err = hold_batch(transaction, batch, row, failure);
+
+	if (err)
+		return err;
+	err = consumer_hold_revive(transaction, batch->consumer, row, &has_written);
+	if (err || !has_written)
+		return err ? written(transaction, err, failure) : 0;
+	return hold_batch(transaction, batch, row, failure);
+}
+
 int consume_advance(struct transaction *transaction, const struct consume_batch *batch,
 	struct failure *failure)
 {
 	struct progress_row row;
-	int err = hold_batch(transaction, batch, &row, failure);
+	int err = hold_to_advance(transaction, batch, &row, failure);
 
 	if (!err && (batch->to < batch->from || batch->to > transaction->state.sequence))
 		err = fail(failure, ERR_AHEAD);
@@ -447,4 +561,17 @@ int consume_fail(struct transaction *transaction, const struct consume_batch *ba
 	transaction->has_progressed = true;
 	return written(transaction, progress_write(transaction->txn, batch->consumer, &row),
 		failure);
+}
+
+int consume_end(struct transaction *transaction, uint64_t id, uint64_t epoch, struct slice end,
+	struct failure *failure)
+{
+	struct progress_row row;
+	int err = hold(transaction, id, epoch, &row, failure);
+
+	if (err)
+		return err;
+	row.end = slice_of(end.data, end.len < CONSUMER_END_MAX ? end.len : CONSUMER_END_MAX);
+	transaction->has_progressed = true;
+	return written(transaction, progress_write(transaction->txn, id, &row), failure);
 }

@@ -23,6 +23,8 @@ struct consume_spec {
 	bool copies;                 /* starts with a snapshot; `from` is then the last change */
 	uint16_t shards;             /* 1 to CONSUMER_SHARDS_MAX */
 	struct slice settings;       /* a map */
+	uint64_t hold_ms;            /* time for which records may wait before its hold ends; 0:
+	                              * it holds no records */
 };
 
 /* Creates a consumer and sets *id. Errors: IN_USE, VALIDATION (its name, the number of shards),
@@ -39,9 +41,9 @@ int consume_delete(struct transaction *transaction, struct slice name, bool disc
 int consume_pause(struct transaction *transaction, struct slice name, bool is_paused,
 	struct failure *failure);
 
-/* Replaces the settings. Returns LIMIT if they don't fit in a row. */
+/* Replaces the settings and the limit of the hold. Returns LIMIT if they don't fit in a row. */
 int consume_set(struct transaction *transaction, struct slice name, struct slice settings,
-	struct failure *failure);
+	uint64_t hold_ms, struct failure *failure);
 
 /* Makes the consumer with this name and id read other streams (ids, u32, ascending), and counts a
  * gap. If it is copying, the copy begins anew. Returns CONSUMER_GONE, LEASE_LOST. */
@@ -98,5 +100,10 @@ int consume_advance(struct transaction *transaction, const struct consume_batch 
  * Returns the errors of consume_advance, but not PARKED_CHANGED. */
 int consume_fail(struct transaction *transaction, const struct consume_batch *batch,
 	uint32_t largest_batch, struct failure *failure);
+
+/* Stores the error that ended the worker's run: its code, a blank and its message, of which
+ * CONSUMER_END_MAX bytes are kept. Returns CONSUMER_GONE or LEASE_LOST. */
+int consume_end(struct transaction *transaction, uint64_t id, uint64_t epoch, struct slice end,
+	struct failure *failure);
 
 #endif

@@ -1,6 +1,8 @@
 /* consume_copy.c - the state of a consumer that is copying, in a write transaction. */
 #include "table/consume_copy.h"
 
+#include "stream/hold.h"
+
 int consume_set_copy(struct transaction *transaction, uint64_t id, unsigned rounds,
 	struct progress_row *progress)
 {
@@ -57,6 +59,8 @@ int consume_copy_advance(struct transaction *transaction, const struct consume_b
 	progress->end = slice_of(NULL, 0);       /* the next write may move it */
 	if (batch->mark == MARK_END) {
 		err = consume_set_copy(transaction, batch->consumer, 0, progress);
+		if (!err && !progress_hold_ms(progress))
+			err = hold_remove_consumer(transaction->txn, batch->consumer);
 	} else {
 		copy.has_begun = true;
 		copy.items += batch->items;

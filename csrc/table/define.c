@@ -52,6 +52,18 @@ static int choose_label(struct txn *txn, struct stream_row *row)
 	}
 }
 
+/* Returns the retention with the caps of holds that it does not give: those of `has`. */
+static struct retention completed(const struct retention *retention, const struct retention *has)
+{
+	struct retention complete = *retention;
+
+	if (!complete.hold_age_ms)
+		complete.hold_age_ms = has->hold_age_ms;
+	if (!complete.hold_bytes)
+		complete.hold_bytes = has->hold_bytes;
+	return complete;
+}
+
 static int check_retention(const struct retention *retention, struct failure *failure)
 {
 	return retention->age_ms ? 0 :
@@ -87,13 +99,15 @@ static int write_stream(struct txn *txn, struct stream_row *row)
 static int begin_stream(struct transaction *transaction, struct table_row *table, uint8_t view,
 	const struct retention *retention, struct failure *failure)
 {
+	static const struct retention caps = { .hold_age_ms = HOLD_AGE_MS,
+		.hold_bytes = HOLD_BYTES };
 	struct state *state = &transaction->state;
 	struct stream_row row = {
 		.table = table->id,
 		.view = view,
 		.status = STREAM_ENABLED,
 		.created_ms = transaction->now_ms,
-		.retention = *retention,
+		.retention = completed(retention, &caps),
 		.first_sequence = state->sequence,
 		.schema = table->schema,
 	};
@@ -182,7 +196,7 @@ int define_retention(struct transaction *transaction, uint32_t id,
 	if (!err)
 		err = retention_hide(transaction->txn, stream, transaction->clock_ms);
 	if (!err) {
-		stream->row.retention = *retention;
+		stream->row.retention = completed(retention, &stream->row.retention);
 		err = stream_write_row(transaction->txn, &stream->row);
 	}
 	if (!err)

@@ -45,7 +45,8 @@ int define_no_stream(struct transaction *transaction, struct slice name,
 int define_ttl(struct transaction *transaction, struct slice name, struct slice attribute,
 	struct failure *failure);
 
-/* Changes the retention of a stream. Records that have expired stay invisible. Returns
+/* Changes the retention of a stream. Records that have expired stay invisible. A cap of holds that
+ * is 0 is unchanged; a new stream gets the default. Returns
  * VALIDATION, NOT_FOUND. */
 int define_retention(struct transaction *transaction, uint32_t stream,
 	const struct retention *retention, struct failure *failure);

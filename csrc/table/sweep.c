@@ -1,6 +1,7 @@
 /* sweep.c - removes expired items and records, and the items of deleted tables, in small steps. */
 #include "table/sweep.h"
 
+#include "stream/hold.h"
 #include "table/expire.h"
 #include "table/items.h"
 
@@ -145,7 +146,9 @@ static int sweep_stream(struct transaction *transaction, struct stream *stream, 
 		transaction->state.lost = stream->bounds.head.sequence;
 	if (transaction->state.streams)
 		transaction->state.streams--;
-	err = stream_remove(transaction->txn, &stream->row);
+	err = hold_remove_stream(transaction->txn, stream->row.id);
+	if (!err)
+		err = stream_remove(transaction->txn, &stream->row);
 	return err ? err : transaction_catalog_changed(transaction);
 }
 

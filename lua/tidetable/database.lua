@@ -91,9 +91,9 @@ local function create_table(self, spec, subject)
   if spec.sort_key then
     sort, sort_type = key_of(spec.sort_key)
   end
-  local view, age, bytes, count = 0, 1, 0, 0
+  local view, age, bytes, count, hold_age, hold_bytes = 0, 1, 0, 0, 0, 0
   if spec.stream then
-    view, age, bytes, count =
+    view, age, bytes, count, hold_age, hold_bytes =
       stream.settings(spec.stream ~= true and spec.stream or nil, subject .. ": stream")
   end
   -- The handle is created first, because nothing may fail after the table has been created.
@@ -103,7 +103,8 @@ local function create_table(self, spec, subject)
   end
   local ok
   ok, err, code = wait.try(self, core.create_table, self.core, spec.name, partition,
-    partition_type, sort, sort_type or 0, view, age, bytes, count, spec.ttl or "")
+    partition_type, sort, sort_type or 0, view, age, bytes, count, hold_age, hold_bytes,
+    spec.ttl or "")
   if not ok then
     return nil, err, code
   end
@@ -316,10 +317,11 @@ function Database:consumer(name, opts)
   return consumers.open(self, name, opts)
 end
 
---- Returns the names of all consumers, in byte order.
+--- Returns the names of all consumers, in byte order; with lag = true their lags.
+---@param opts {lag: boolean|nil}|nil
 ---@return string[]|nil, tidetable.error|nil err, tidetable.code|nil code
-function Database:list_consumers()
-  return consumers.list(self)
+function Database:list_consumers(opts)
+  return consumers.list(self, opts)
 end
 
 --- Returns an object that event loops can wait on for commits. Returns STORE if no inotify instance

@@ -22,6 +22,7 @@ function definitions.of(handle)
     stream = has_stream and {
       view_type = has_stream.view_type,
       retention = has_stream.retention,
+      hold = has_stream.hold,
     } or nil,
   }
 end
@@ -44,7 +45,7 @@ end
 --- 0: no stream.
 local function stream_settings(given, what)
   if not given then
-    return { 0, 0, 0, 0 }
+    return { 0, 0, 0, 0, 0, 0 }
   end
   return { stream.settings(given ~= true and given or nil, what) }
 end
@@ -59,6 +60,7 @@ local function merged_stream(wanted, present)
   return {
     view_type = wanted.view_type or present.view_type,
     retention = wanted.retention or present.retention,
+    hold = wanted.hold or present.hold,
   }
 end
 
@@ -73,21 +75,26 @@ local function disable_and_enable(handle, has, wanted)
   if wanted[1] == 0 then
     return true
   end
-  return wait.try(database, core.enable_stream, database.core, name, table.unpack(wanted, 1, 4))
+  return wait.try(database, core.enable_stream, database.core, name, table.unpack(wanted, 1, 6))
+end
+
+--- Returns true if an argument differs. A cap of holds that is not given (0) is unchanged.
+local function differs(has, wanted, i)
+  return has[i] ~= wanted[i] and not (i > 4 and wanted[i] == 0)
 end
 
 local function change_stream(handle, has, wanted)
   if has[1] ~= wanted[1] then
     return disable_and_enable(handle, has, wanted)
   end
-  for i = 2, 4 do
-    if has[i] ~= wanted[i] then
+  for i = 2, 6 do
+    if differs(has, wanted, i) then
       local id, err, code = core.stream_of(handle.database.core, handle.name)
       if not id then
         return nil, err, code
       end
-      return wait.try(handle.database, core.set_retention, handle.database.core, id, wanted[2],
-        wanted[3], wanted[4])
+      return wait.try(handle.database, core.set_retention, handle.database.core, id,
+        table.unpack(wanted, 2, 6))
     end
   end
   return true
@@ -143,7 +150,12 @@ local function check_same_keys(existing, wanted)
 end
 
 local function same_stream(a, b)
-  return a[1] == b[1] and (a[1] == 0 or a[2] == b[2] and a[3] == b[3] and a[4] == b[4])
+  for i = 2, 6 do
+    if a[1] ~= 0 and differs(a, b, i) then
+      return false
+    end
+  end
+  return a[1] == b[1]
 end
 
 --- Returns the handle if the table has the wanted definition. If stream or ttl differ, changes them

@@ -45,6 +45,7 @@
 ---| "LEASE_LOST"       # another worker has taken over, or a command has set the position
 ---| "SOURCE_GONE"      # the consumer's table was deleted
 ---| "STREAM_GAP"       # the consumer's stream was disabled
+---| "CONSUMER_PAUSED"  # wait_for: the consumer is paused
 ---| "BATCH_FAILED"     # the handler of a consumer failed
 ---| "LOOP"             # what a consumer's handler writes leads to the consumer again and again
 ---| "PARKED"           # the consumer has parked records, which the command would drop
@@ -130,6 +131,7 @@
 ---@field status "ENABLED"|"DISABLED"
 ---@field created_at number        seconds since 1970
 ---@field retention tidetable.Retention
+---@field hold {age: number, bytes: integer}  caps of the holds of consumers
 ---@field first_sequence_number integer?  of the oldest record that has not expired; nil: none
 ---@field last_sequence_number integer?  of the newest record that has not expired; nil: none
 ---@field count integer            number of records that have not expired

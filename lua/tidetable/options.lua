@@ -365,4 +365,25 @@ function options.retention(value, subject)
   return age, bytes, value.count or 0
 end
 
+local hold_options = { age = retention_options.age, bytes = retention_options.bytes }
+
+--- Checks the caps of holds and returns them as arguments for the core. Raises an error if one is
+--- wrong.
+---@param value table|nil  { age, bytes }
+---@param subject string  begins the message
+---@return integer age_ms, integer bytes  0: not given
+function options.hold(value, subject)
+  value = options.check(value, hold_options, subject .. ": hold")
+  local age = value.age == nil and 0 or options.duration_ms(value.age)
+  local bytes = value.bytes == nil and 0 or options.bytes(value.bytes)
+  if not age or value.age and age < 1 then
+    misuse(("%s: hold: age must be seconds or a string with ms, s, m, h or d, got %q")
+      :format(subject, shortened(tostring(value.age))))
+  elseif not bytes then
+    misuse(("%s: hold: bytes must be an integer or a string with KiB, MiB or GiB, got %q")
+      :format(subject, shortened(tostring(value.bytes))))
+  end
+  return age, bytes
+end
+
 return options

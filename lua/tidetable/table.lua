@@ -371,9 +371,8 @@ end
 ---@param opts tidetable.StreamSettings|nil
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:enable_stream(opts)
-  local view, age, bytes, count = stream.settings(opts, "enable_stream")
-  return wait.try(self.database, core.enable_stream, self.database.core, self.name, view, age,
-    bytes, count)
+  return wait.try(self.database, core.enable_stream, self.database.core, self.name,
+    stream.settings(opts, "enable_stream"))
 end
 
 --- Disables the stream. Its records can be read until they expire. Returns VALIDATION if the table

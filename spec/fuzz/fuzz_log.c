@@ -229,7 +229,7 @@ static void try_trim(struct txn *txn, struct stream *stream)
 	if (err)
 		return;
 	before = stream->bounds.horizon.removed;
-	err = retention_hidden(cursor_of(txn), &stream->row, &stream->bounds, clock_ms, &hidden);
+	err = retention_hidden(txn, &stream->row, &stream->bounds, clock_ms, 0, &hidden);
 	CHECK(may_be(err));
 	err = retention_trim(txn, stream, clock_ms, 5, &removed);
 	CHECK(may_be(err));

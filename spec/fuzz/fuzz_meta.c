@@ -1,6 +1,6 @@
 /* fuzz_meta.c - any bytes as a payload of `meta`: what decodes as a table, a stream,
- * an index, a horizon, a consumer, its progress, a file header or the state encodes to
- * the same bytes.
+ * an index, a horizon, a consumer, its progress, a hold, a file header or the state
+ * encodes to the same bytes.
  *
  *     kind (u8), the payload
  */
@@ -102,6 +102,16 @@ static void try_progress(struct slice bytes, struct buffer *again)
 	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
 }
 
+static void try_hold(struct slice bytes, struct buffer *again)
+{
+	struct hold_row hold;
+
+	if (!fuzz_decoded(hold_get(&hold, bytes)))
+		return;
+	hold_put(again, &hold);
+	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
+}
+
 static void try_name(struct slice bytes, struct buffer *again)
 {
 	(void)again;
@@ -112,7 +122,7 @@ static void try_name(struct slice bytes, struct buffer *again)
 
 static void (*const tries[])(struct slice bytes, struct buffer *again) = {
 	try_table, try_stream, try_horizon, try_file_header, try_state, try_name,
-	try_index, try_consumer, try_progress,
+	try_index, try_consumer, try_progress, try_hold,
 };
 
 #define KINDS (sizeof tries / sizeof *tries)
@@ -170,6 +180,7 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 	case 6: index_put(out, &index); break;
 	case 7: consumer_put(out, &consumer); break;
 	case 8: progress_put(out, &progress); break;
+	case 9: hold_put(out, &(struct hold_row){ n, 10 * n }); break;
 	default: buffer_put_slice(out, slice_of_text("table_name.of-some_LENGTH9"));
 	}
 	return n < 4 * KINDS;

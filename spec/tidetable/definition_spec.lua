@@ -29,7 +29,8 @@ describe("definition", function()
       { name = "two", partition_key = { "id", "N" }, sort_key = { "at", "B" } },
       { name = "three", partition_key = { "id", "B" },
         stream = { view_type = "KEYS_ONLY",
-          retention = { age = 90, bytes = 1 << 20, count = 7 } } },
+          retention = { age = 90, bytes = 1 << 20, count = 7 },
+          hold = { age = 600, bytes = 1 << 24 } } },
     } do
       local t = assert(db:create_table(spec))
       local definition = assert(t:definition())

@@ -351,11 +351,9 @@ static void append(struct txn *txn, uint64_t count)
 static void check_hidden(struct txn *txn)
 {
 	const struct stream *stream = the_stream(txn);
-	struct cursor *cursor;
 	uint64_t hidden;
 
-	CHECK_EQUAL_INT(txn_cursor(txn, TREE_LOG, &cursor), 0);
-	CHECK_EQUAL_INT(retention_hidden(cursor, &stream->row, &stream->bounds, clock_ms,
+	CHECK_EQUAL_INT(retention_hidden(txn, &stream->row, &stream->bounds, clock_ms, 0,
 		&hidden), 0);
 	CHECK_EQUAL_UINT(hidden, sequence_at(plain_hidden(&stream->row.retention)));
 }

@@ -24,6 +24,20 @@ stream_options.RETENTION_COUNT = {
   value = "N", convert = arguments.integer_from(1),
 }
 
+---@type tidetable.cli.Option
+stream_options.HOLD = {
+  "--hold", "How long records that a consumer holds are kept at most, as for --retention. "
+    .. "Default of a new stream: 7d.",
+  value = "AGE", convert = arguments.duration,
+}
+
+---@type tidetable.cli.Option
+stream_options.HOLD_SIZE = {
+  "--hold-size",
+  "Maximum size of the records that a consumer holds. Default of a new stream: 1 GiB.",
+  value = "SIZE", convert = arguments.size,
+}
+
 --- Ends the command if --ttl cannot be the name of an attribute.
 ---@param args table
 function stream_options.check_ttl(args)
@@ -48,7 +62,8 @@ end
 --- Returns the first option of the retention that is given; nil if none is.
 local function given_retention(args)
   return args.retention and "--retention" or args.retention_size and "--retention-size"
-    or args.retention_count and "--retention-count" or nil
+    or args.retention_count and "--retention-count" or args.hold and "--hold"
+    or args.hold_size and "--hold-size" or nil
 end
 
 --- Returns true if one of the options is given.
@@ -73,7 +88,7 @@ end
 ---@param has tidetable.StreamSettings|nil
 ---@return tidetable.StreamSettings
 function stream_options.settings(args, has)
-  local limits = has and has.retention or {}
+  local limits, caps = has and has.retention or {}, has and has.hold or {}
   return {
     view_type = args.stream or has and has.view_type,
     retention = {
@@ -81,6 +96,7 @@ function stream_options.settings(args, has)
       bytes = args.retention_size or limits.bytes,
       count = args.retention_count or limits.count,
     },
+    hold = { age = args.hold or caps.age, bytes = args.hold_size or caps.bytes },
   }
 end
 

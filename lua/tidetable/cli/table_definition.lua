@@ -3,9 +3,10 @@
 --   {"Table":{"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],
 --             "KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"TableName":"orders",
 --             "StreamSpecification":{"StreamEnabled":true,"StreamViewType":"KEYS_ONLY",
---                                    "Retention":{"age":86400}}}}
+--                                    "Retention":{"age":86400},
+--                                    "Hold":{"age":604800,"bytes":1073741824}}}}
 --
--- All names are DynamoDB's except Retention, which DynamoDB does not have: `age` in
+-- All names are DynamoDB's except Retention and Hold, which DynamoDB does not have: `age` in
 -- seconds, `bytes` and `count`, as in stream:set_retention. An unknown name is an
 -- error, because a table without that property would be a different one.
 
@@ -26,6 +27,7 @@ local function stream_tree(stream)
   return {
     StreamEnabled = true, StreamViewType = stream.view_type,
     Retention = { age = retention.age, bytes = retention.bytes, count = retention.count },
+    Hold = { age = stream.hold.age, bytes = stream.hold.bytes },
   }
 end
 
@@ -107,14 +109,14 @@ local view_types = { KEYS_ONLY = true, NEW_IMAGE = true, OLD_IMAGE = true,
 --- Maximum of the limits of a retention; a larger number has the same effect.
 local LIMIT_MAX = 1e12
 
-local function check_limit(retention, name, least, kind)
+local function check_limit(retention, name, least, kind, what)
   local value = retention[name]
   if value == nil then
     return
   elseif not math.type(value) or value < least or value > LIMIT_MAX or
       kind == "integer" and math.type(value) ~= kind then
-    fail("Retention: %s must be %s from %g to %g", name, kind == "integer" and "an integer" or
-      "a number", least, LIMIT_MAX)
+    fail("%s: %s must be %s from %g to %g", what or "Retention", name,
+      kind == "integer" and "an integer" or "a number", least, LIMIT_MAX)
   end
 end
 
@@ -124,7 +126,7 @@ local function read_stream(tree)
     return nil
   end
   check_members(stream, "StreamSpecification",
-    { StreamEnabled = "BOOL", StreamViewType = "S?", Retention = "M?" })
+    { StreamEnabled = "BOOL", StreamViewType = "S?", Retention = "M?", Hold = "M?" })
   if not stream.StreamEnabled then
     return nil
   elseif not view_types[stream.StreamViewType] then
@@ -137,7 +139,13 @@ local function read_stream(tree)
     check_limit(retention, "bytes", 1, "integer")
     check_limit(retention, "count", 1, "integer")
   end
-  return { view_type = stream.StreamViewType, retention = retention }
+  local hold = stream.Hold
+  if hold then
+    check_members(hold, "Hold", { age = "N?", bytes = "N?" })
+    check_limit(hold, "age", 0.001, nil, "Hold")
+    check_limit(hold, "bytes", 1, "integer", "Hold")
+  end
+  return { view_type = stream.StreamViewType, retention = retention, hold = hold }
 end
 
 local function read(tree)

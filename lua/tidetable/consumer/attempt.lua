@@ -9,6 +9,7 @@ local responses = require "tidetable.consumer.response"
 local settings = require "tidetable.consumer.settings"
 local snapshots = require "tidetable.consumer.snapshot"
 local transactions = require "tidetable.transaction"
+local waits = require "tidetable.consumer.wait_for"
 
 local attempts = {}
 
@@ -66,6 +67,7 @@ local function as_handler(worker, delivery, fn)
     deliveries.reset(delivery)
     tx.delivery = delivery
     count_handlers(database, thread, 1)
+    local _ <close> = waits.enter_handler(worker.id)
     local _ <close> = setmetatable({}, { __close = function()
       count_handlers(database, thread, -1)
     end })

@@ -3,6 +3,7 @@
 local attempts = require "tidetable.consumer.attempt"
 local core = require "tidetable.core"
 local deliveries = require "tidetable.consumer.delivery"
+local endings = require "tidetable.consumer.ending"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
 local parking = require "tidetable.consumer.parking"
@@ -87,22 +88,22 @@ local function commit_mark(worker, delivery)
   return ok, err, code
 end
 
---- Returns the next delivery that has records for the program; nil, err on failure. Batches of
---- queued records are passed, and marks are committed.
+--- Returns the next delivery that has records for the program; nil, err, code on failure. Batches
+--- of queued records are passed, and marks are committed.
 local function next_delivery(worker)
   while true do
-    local delivery, err = worker:next(math.huge)
+    local delivery, err, code = worker:next(math.huge)
     if not delivery or #delivery.all > 0 then
-      return delivery, err
+      return delivery, err, code
     end
     local passed
     if delivery.mark then
-      passed, err = commit_mark(worker, delivery)
+      passed, err, code = commit_mark(worker, delivery)
     else
-      passed, err = worker:pass(delivery, math.huge)
+      passed, err, code = worker:pass(delivery, math.huge)
     end
     if passed == nil then
-      return nil, err
+      return nil, err, code
     end
   end
 end
@@ -116,8 +117,11 @@ function batches.iterate(worker, check)
   local function iterate()
     check()
     worker:mark_handling(nil)
-    local delivery, err = next_delivery(worker)
+    local delivery, err, code = next_delivery(worker)
     if not delivery then
+      if err then
+        endings.note(worker, err, code)
+      end
       worker:close()
       if err then
         error(err, 0)

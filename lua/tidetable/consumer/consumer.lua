@@ -6,6 +6,8 @@
 local batches = require "tidetable.consumer.batch"
 local core = require "tidetable.core"
 local dead_letters = require "tidetable.consumer.dead_letter"
+local endings = require "tidetable.consumer.ending"
+local lags = require "tidetable.consumer.lag"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
 local parked = require "tidetable.consumer.parked"
@@ -13,6 +15,7 @@ local positions = require "tidetable.stream.position"
 local settings = require "tidetable.consumer.settings"
 local sources = require "tidetable.consumer.source"
 local wait = require "tidetable.wait"
+local waits = require "tidetable.consumer.wait_for"
 local workers = require "tidetable.consumer.worker"
 
 local misuse = options.misuse
@@ -61,7 +64,7 @@ local function ensure(self, opts)
     end
     local ok
     ok, err, code = wait.try(database, core.consumer_create, database.core, self.name, streams,
-      kind, value, opts.shards or SHARDS, wanted)
+      kind, value, opts.shards or SHARDS, wanted, settings.hold_ms(wanted))
     if ok then
       return true
     elseif code ~= "IN_USE" then
@@ -72,7 +75,8 @@ local function ensure(self, opts)
   if not existing then
     return nil, err, code
   elseif opts.update and sources.are_equal(existing.settings.source, source) then
-    return wait.write(database, core.consumer_set, database.core, self.name, wanted)
+    return wait.try(database, core.consumer_set, database.core, self.name, wanted,
+      settings.hold_ms(wanted))
   end
   return settings.compare(self.name, existing.settings, wanted)
 end
@@ -127,10 +131,15 @@ function consumers.open(database, name, opts)
   return self
 end
 
---- Returns the names of all consumers, in byte order.
+--- Returns the names of all consumers, in byte order; with lag = true their lags, of one snapshot.
 ---@param database tidetable.Database
----@return string[]|nil, tidetable.error|nil err, tidetable.code|nil code
-function consumers.list(database)
+---@param opts {lag: boolean|nil}|nil
+---@return string[]|tidetable.NamedLag[]|nil, tidetable.error|nil err, tidetable.code|nil code
+function consumers.list(database, opts)
+  opts = options.check(opts, { lag = "boolean" }, "list_consumers")
+  if opts.lag then
+    return lags.all(database)
+  end
   return core.consumer_names(database.core)
 end
 
@@ -155,6 +164,10 @@ end
 ---@field dead_letters integer   number of records that were put into the table of dead letters
 ---@field shards integer
 ---@field created_at number
+---@field lag tidetable.ConsumerLag
+---@field warning string|nil     its hold is released, or 80 % of a limit of the hold is used
+---@field ended tidetable.ConsumerEnd|nil  error that ended its last run; nil: none, or it has been
+---                              run or moved since
 
 --- Describes the consumer. Returns NOT_FOUND if it was deleted.
 ---@return tidetable.ConsumerDescription|nil, tidetable.error|nil err, tidetable.code|nil code
@@ -162,6 +175,11 @@ function Consumer:describe()
   local row, err, code = core.consumer_describe(self.database.core, self.name)
   if not row then
     return nil, err, code
+  end
+  local lag, text
+  lag, text, code = lags.of(self.database, self.name)
+  if not lag then
+    return nil, text, code
   end
   return {
     name = self.name, source = sources.shown(row.settings.source),
@@ -171,8 +189,34 @@ function Consumer:describe()
     has_owner = row.opening ~= nil, attempts = row.attempts, records = row.records,
     batches = row.batches, failures = row.failures, gaps = row.gaps, shards = row.shards,
     created_at = row.created_at, parked = row.parked, parked_bytes = row.parked_bytes,
-    replays = row.replays, dead_letters = row.dead_letters,
+    replays = row.replays, dead_letters = row.dead_letters, lag = lag, warning = text,
+    ended = endings.of(row),
   }
+end
+
+--- Returns how far the consumer is behind. Returns NOT_FOUND if it was deleted.
+---@return tidetable.ConsumerLag|nil, tidetable.error|nil err, tidetable.code|nil code
+function Consumer:lag()
+  local lag, err, code = lags.of(self.database, self.name)
+  if not lag then
+    return nil, err, code
+  end
+  return lag
+end
+
+--- Waits until the consumer has passed a change: handled it, left it out, or none of its sources
+--- contains it. Returns true; false if it has not in time. Errors: CONSUMER_PAUSED, CONSUMER_GONE,
+--- the error that ended its last run, AHEAD (no such change). Raises an error in the consumer's own
+--- handler.
+---@param sequence integer|nil  sequence number; nil: db:last_change()
+---@param seconds number|nil    maximum time to wait; nil, math.huge: no limit
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+function Consumer:wait_for(sequence, seconds)
+  local passed, err, code = waits.wait_for(self, sequence, seconds)
+  if passed == nil then
+    return nil, err, code
+  end
+  return passed
 end
 
 -- Commands -------------------------------------------------------------------
@@ -284,6 +328,7 @@ function Consumer:run(handler)
   while not self.is_stopping do
     local count, err, code = worker:handle(handler, math.huge)
     if not count then
+      endings.note(worker, err, code)
       return nil, err, code
     end
   end

@@ -50,13 +50,19 @@ local settings = {}
 ---                                out; true: its own; default false
 ---@field backoff number|nil       seconds before the second attempt; doubled for each further one,
 ---                                at most 60 s; default 0.1
+---@field hold boolean|nil         true: keeps the records after its position longer than the
+---                                retention of their streams, up to the caps of these; default
+---                                false
+---@field hold_limit number|nil    seconds without progress, while records wait, after which the
+---                                hold is released; default 86400
 
 local MIB = 1024 * 1024
 
 local defaults = {
   batch_size = 100, batch_bytes = 6 * MIB, window = 0, mode = "optimistic", handler_limit = 60,
   lease = 10, on_gap = "stop", backoff = 0.1, ignore_origin = false, on_failure = "stop",
-  max_parked = 10000, max_parked_bytes = 256 * MIB, on_trimmed = "error",
+  max_parked = 10000, max_parked_bytes = 256 * MIB, on_trimmed = "error", hold = false,
+  hold_limit = 86400,
 }
 
 --- Longest origin, as in csrc/codec/annotation.h.
@@ -112,6 +118,7 @@ local known = {
   max_parked_bytes = options.integer_from(1),
   bisect = "boolean", lease = finite_seconds(1), backoff = finite_seconds(0),
   origin = annotations.origin, ignore_origin = ignored_origins,
+  hold = "boolean", hold_limit = finite_seconds(1),
 }
 
 --- Names of the settings, in the order in which messages list them.
@@ -228,6 +235,17 @@ function settings.complete(stored)
     end
   end
   return complete
+end
+
+--- Maximum limit of a hold, in seconds; a longer one has the same effect.
+local HOLD_LIMIT_MAX = 1e12
+
+--- Returns the limit of the hold, in ms; 0: the consumer holds nothing.
+---@param stored table
+---@return integer ms
+function settings.hold_ms(stored)
+  local seconds = math.min(stored.hold_limit or defaults.hold_limit, HOLD_LIMIT_MAX)
+  return stored.hold and math.ceil(seconds * 1000) or 0
 end
 
 --- Compares the stored settings with those of a program. Returns true; or nil, err,

@@ -40,6 +40,7 @@ local may_be_answered = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field slot integer|nil        its slot in the shared page
 ---@field id integer              id of the consumer
 ---@field epoch integer|nil       nil: it does not own the consumer
+---@field joined_epoch integer|nil  of its last joining, also after it has left
 ---@field position integer        position of the consumer
 ---@field settings tidetable.ConsumerSettings
 ---@field ignored table<string, true>|nil  origins whose records are left out
@@ -263,8 +264,8 @@ function Worker:join()
     end
     return nil, err, code
   end
-  self.epoch, self.position = progress.epoch, progress.position
-  self.attempts = progress.attempts
+  self.epoch, self.joined_epoch = progress.epoch, progress.epoch
+  self.position, self.attempts = progress.position, progress.attempts
   self.largest, self.limit_until = progress.largest_batch, progress.limit_until
   parking.note(self, progress)
   ok, err, code = self:open_reader()

@@ -40,6 +40,7 @@ local views = { KEYS_ONLY = 1, NEW_IMAGE = 2, OLD_IMAGE = 3, NEW_AND_OLD_IMAGES 
 local settings_options = {
   view_type = options.one_of { "NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY" },
   retention = { "string", "number", "table" },
+  hold = "table",
 }
 
 --- How long records are kept. Each limit applies by itself.
@@ -48,18 +49,27 @@ local settings_options = {
 ---@field bytes string|integer|nil  bytes, or a string with B, KiB, MiB, GiB or TiB; nil: no limit
 ---@field count integer|nil         number of records; nil: no limit
 
+--- How long records that a consumer holds are kept at most.
+---@class tidetable.HoldLimits
+---@field age string|number|nil     as in tidetable.RetentionLimits; default "7d"
+---@field bytes string|integer|nil  as in tidetable.RetentionLimits; default "1GiB"
+
 ---@class tidetable.StreamSettings
 ---@field view_type tidetable.view_type|nil  default "NEW_AND_OLD_IMAGES"
 ---@field retention string|number|tidetable.RetentionLimits|nil  an age, or limits; default "24h"
+---@field hold tidetable.HoldLimits|nil  caps of the holds of consumers
 
 --- Checks the options of create_table and enable_stream that define a stream, and returns them as
 --- arguments for the core.
 ---@param opts tidetable.StreamSettings|nil
 ---@param subject string  name of the called function, for messages
----@return integer view, integer age_ms, integer bytes, integer count
+---@return integer view, integer age_ms, integer bytes, integer count, integer hold_age_ms
+---@return integer hold_bytes  0: not given
 function streams.settings(opts, subject)
   opts = options.check(opts, settings_options, subject)
-  return views[opts.view_type or "NEW_AND_OLD_IMAGES"], options.retention(opts.retention, subject)
+  local age, bytes, count = options.retention(opts.retention, subject)
+  return views[opts.view_type or "NEW_AND_OLD_IMAGES"], age, bytes, count,
+    options.hold(opts.hold, subject)
 end
 
 -- Records --------------------------------------------------------------------
@@ -286,16 +296,18 @@ end
 
 --- Sets how long records are kept. Raises an error for db:stream().
 ---@param retention string|number|tidetable.RetentionLimits
+---@param hold tidetable.HoldLimits|nil  caps of the holds of consumers; nil: unchanged
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
-function Stream:set_retention(retention)
+function Stream:set_retention(retention, hold)
   if not self.id then
     misuse("set_retention: db:stream() has no retention; set the retention of a table's stream")
   end
   if retention == nil then
     misuse("set_retention: retention is missing")
   end
-  return wait.try(self.database, core.set_retention, self.database.core, self.id,
-    options.retention(retention, "set_retention"))
+  local age, bytes, count = options.retention(retention, "set_retention")
+  return wait.try(self.database, core.set_retention, self.database.core, self.id, age, bytes, count,
+    options.hold(hold, "set_retention"))
 end
 
 --- Returns an object that event loops can wait on for commits, as db:wakeup() does.

@@ -10,7 +10,8 @@ end
 
 local full = {
   name = "orders", partition_key = { "customer", "S" }, sort_key = { "placed_at", "N" },
-  stream = { view_type = "NEW_IMAGE", retention = { age = 3600.5, bytes = 4096, count = 7 } },
+  stream = { view_type = "NEW_IMAGE", retention = { age = 3600.5, bytes = 4096, count = 7 },
+    hold = { age = 7200, bytes = 8192 } },
 }
 
 it("is a CreateTable request", function()
@@ -18,7 +19,8 @@ it("is a CreateTable request", function()
     .. '{"AttributeName":"placed_at","AttributeType":"N"}],'
     .. '"KeySchema":[{"AttributeName":"customer","KeyType":"HASH"},'
     .. '{"AttributeName":"placed_at","KeyType":"RANGE"}],'
-    .. '"StreamSpecification":{"Retention":{"age":3600.5,"bytes":4096,"count":7},'
+    .. '"StreamSpecification":{"Hold":{"age":7200,"bytes":8192},'
+    .. '"Retention":{"age":3600.5,"bytes":4096,"count":7},'
     .. '"StreamEnabled":true,"StreamViewType":"NEW_IMAGE"},"TableName":"orders"}',
     json_text.encode(table_definition.tree(described(full))))
   assert.equal('{"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"B"}],'
@@ -81,7 +83,10 @@ it("is refused with the place of the defect", function()
   refuses("StreamSpecification: invalid StreamViewType",
     ',"StreamViewType":"NEW_AND_OLD_IMAGES"', "")
   refuses("StreamSpecification: wrong type of StreamEnabled", ":true", ':"true"')
-  refuses("Retention: unknown name days", '"age"', '"days":1,"age"')
+  refuses("Retention: unknown name days", '"age":3600.5', '"days":1,"age":3600.5')
+  refuses("Hold: unknown name count", '"age":7200', '"age":7200,"count":1')
+  refuses("Hold: age must be a number from 0.001 to 1e+12", "7200", "0")
+  refuses("Hold: bytes must be an integer from 1 to 1e+12", "8192", "0.5")
   refuses("Retention: age must be a number from 0.001 to 1e+12", "3600.5", "0")
   refuses("Retention: age must be a number from 0.001 to 1e+12", "3600.5", "1e100")
   refuses("Retention: count must be an integer from 1 to 1e+12", '"count":7', '"count":7.5')

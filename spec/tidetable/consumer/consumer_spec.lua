@@ -68,10 +68,13 @@ describe("a consumer", function()
     assert.equal("optimistic", about.settings.mode)
     assert.is_false(about.settings.bisect)
     about.settings, about.created_at = nil, nil
+    local lag = assert(consumer:lag())
+    about.lag.seconds = lag.seconds
     assert.same({ name = "c", source = "orders", position = 4, last_sequence_number = 10,
       is_paused = false, is_copying = false, has_owner = true, attempts = 0, records = 4,
       batches = 1, failures = 0, gaps = 0, shards = 64, parked = 0, parked_bytes = 0, replays = 0,
-      dead_letters = 0 }, about)
+      dead_letters = 0, lag = { records = 6, bytes = lag.bytes, seconds = lag.seconds,
+        held_bytes = 0, hold = "none", hold_used = 0 } }, about)
     consumer:close()
     assert.is_false(consumer:describe().has_owner)
   end)

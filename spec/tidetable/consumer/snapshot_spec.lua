@@ -455,7 +455,7 @@ describe("a consumer whose records have expired", function()
   before_each(function()
     db = helper.open()
     orders = assert(db:create_table { name = "orders", partition_key = "id",
-      stream = { retention = { count = 2 } } })
+      stream = { retention = { count = 2 }, hold = { bytes = 1 } } })
     events = {}
   end)
 
@@ -570,6 +570,26 @@ describe("a consumer whose records have expired", function()
     for i = 1, 4 do assert(orders:update({ id = "001" }, "SET n = ?", { i })) end
     helper.refused("TRIMMED", consumer:run(error))
     assert.is_true(consumer:describe().is_copying)
+  end)
+
+  it("holds the records of its tables while a copy lasts", function()
+    assert(orders:stream():set_retention({ count = 2 }, { bytes = 1000000 }))
+    fill(1, 6)
+    local consumer = open("error", "SNAPSHOT")
+    local restore = readers.of_consumer
+    readers.of_consumer = function(...)
+      local reader, err, code = restore(...)
+      if reader then core.limit_page(reader.core, 1) end
+      return reader, err, code
+    end
+    assert.equal(1, consumer:step(function() end))
+    assert.equal("holds", consumer:lag().hold)
+    for i = 1, 9 do assert(orders:update({ id = "001" }, "SET n = ?", { i })) end
+    drain(consumer)
+    readers.of_consumer = restore
+    assert.same({ false, "none", 0 },
+      { consumer:describe().is_copying, consumer:lag().hold, consumer:describe().gaps })
+    assert.same({}, assert(db:check()).problems)
   end)
 
   it("misses nothing before the first item", function()

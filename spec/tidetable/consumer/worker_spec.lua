@@ -27,6 +27,22 @@ describe("a worker", function()
     helper.refused("CONSUMER_GONE", consumer:run(error))
   end)
 
+  it("reports records of a stream that expired and was removed before they were handled", function()
+    local clock = helper.clock(1e9)
+    db = helper.memory()
+    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    local brief = assert(db:create_table { name = "brief", partition_key = "id",
+      stream = { retention = 60 } })
+    assert(brief:put { id = "1" })
+    assert(orders:put { id = "1" })
+    consumer = assert(db:consumer("c", { source = "*" }))
+    assert(brief:disable_stream())
+    clock:advance(60)
+    assert(db:sweep())
+    local err = helper.refused("TRIMMED", consumer:step(error))
+    assert.same({ 1, 1 }, { err.first, err.last })
+  end)
+
   it("is released when the program drops it", function()
     for _ = 1, 600 do
       assert.equal(0, assert(db:consumer "c"):step(error))

@@ -316,6 +316,7 @@ describe("describe", function()
     assert.are.same({
       table_name = "orders", label = stream.label, view_type = "NEW_AND_OLD_IMAGES",
       status = "ENABLED", created_at = 1e9, retention = { age = 86400 },
+      hold = { age = 604800, bytes = 1 << 30 },
       first_sequence_number = 1, last_sequence_number = 3, count = 3, bytes = bytes,
       trimmed_through = 0, retention_clock_lead = 0,
     }, description)

@@ -25,6 +25,8 @@ a new one enabled. The records of a disabled stream can be read until they expir
     stream_options.RETENTION,
     stream_options.RETENTION_SIZE,
     stream_options.RETENTION_COUNT,
+    stream_options.HOLD,
+    stream_options.HOLD_SIZE,
     { "--ttl", "Attribute that gives the time at which an item expires, in seconds since 1970.",
       value = "ATTRIBUTE", exclusive = "ttl" },
     { "--no-ttl", "Let no item expire.", exclusive = "ttl" },

@@ -32,6 +32,8 @@ A key attribute is NAME, for a text, or NAME:TYPE, where TYPE is S (text), N (nu
     stream_options.RETENTION,
     stream_options.RETENTION_SIZE,
     stream_options.RETENTION_COUNT,
+    stream_options.HOLD,
+    stream_options.HOLD_SIZE,
     { "--ttl", "Attribute that gives the time at which an item expires, in seconds since 1970.",
       value = "ATTRIBUTE" },
     { "--if-not-exists", "Succeed if there is a table with the same definition." },

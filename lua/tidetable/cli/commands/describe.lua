@@ -88,6 +88,7 @@ local function show_stream(out, stream)
     { "created", time_text(stream.created_at) },
     { "view type", stream.view_type },
     { "retention", describe.retention(stream.retention) },
+    { "held", "at most " .. describe.retention(stream.hold) .. " for consumers" },
     { "clock", describe.clock(stream.retention_clock_lead) },
     { "records", records_text(stream) },
     { "trimmed", stream.trimmed_through > 0

@@ -15,12 +15,15 @@ describe("create", function()
     assert.equal("", command.must { "create", path, "customers", "id" })
     assert.same({ name = "customers", partition_key = { "id", "S" } }, definition "customers")
     assert.equal("", command.must { "create", path, "visits", "pa:ge:B", "at:N", "--stream",
-      "NEW_IMAGE", "--retention", "7d", "--retention-size", "1 MiB", "--retention-count", "9" })
+      "NEW_IMAGE", "--retention", "7d", "--retention-size", "1 MiB", "--retention-count", "9",
+      "--hold", "14d" })
     assert.same({ name = "visits", partition_key = { "pa:ge", "B" }, sort_key = { "at", "N" },
       stream = { view_type = "NEW_IMAGE",
-        retention = { age = 604800, bytes = 1048576, count = 9 } } }, definition "visits")
+        retention = { age = 604800, bytes = 1048576, count = 9 },
+        hold = { age = 1209600, bytes = 1 << 30 } } }, definition "visits")
     assert.equal("", command.must { "create", path, "streamed", "id", "--stream", "KEYS_ONLY" })
-    assert.same({ view_type = "KEYS_ONLY", retention = { age = 86400 } },
+    assert.same({ view_type = "KEYS_ONLY", retention = { age = 86400 },
+      hold = { age = 604800, bytes = 1 << 30 } },
       definition "streamed".stream)
   end)
 

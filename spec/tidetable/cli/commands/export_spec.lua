@@ -46,7 +46,8 @@ describe("export", function()
     assert.same({ hash = { B = "AAE=" }, size = { N = "12345678901234567890.5" } }, found[2].Item)
     assert.equal("orders", found[3].Table.TableName)
     assert.same({ StreamEnabled = true, StreamViewType = "KEYS_ONLY",
-      Retention = { age = 604800 } }, found[3].Table.StreamSpecification)
+      Retention = { age = 604800 }, Hold = { age = 604800, bytes = 1 << 30 } },
+      found[3].Table.StreamSpecification)
     for i = 1, 6 do assert.is_not_nil(found[3 + i].Item) end
     assert.same({ Items = 7, Tables = 2 }, found[10].End)
     assert.is_nil(found[11])

@@ -1,0 +1,143 @@
+/* consumer_lag.c - the functions of tide.h that say how far consumers are, and wait for them. */
+#include "api/database.h"
+#include "os/commit_notifier.h"
+#include "stream/consumer.h"
+#include "stream/lag.h"
+#include "tide_consumer.h"
+
+static int fail_name(struct failure *failure, int err, struct slice name)
+{
+	int len = name.len > CONSUMER_NAME_MAX ? CONSUMER_NAME_MAX : (int)name.len;
+
+	if (err == END)
+		return fail_as(failure, ERR_NOT_FOUND, "Requested resource not found: Consumer:"
+			" %.*s not found", len, (const char *)name.data);
+	return fail_about(failure, err, "consumer %.*s", len, (const char *)name.data);
+}
+
+/* A consumer, and the snapshot in which it was read. */
+struct found {
+	struct view_of_streams view;
+	struct consumer_row row;
+	struct progress_row progress;
+};
+
+/* Reads a consumer. Returns END if there is none. */
+static int find(struct found *found, struct slice name)
+{
+	int err = consumer_read(&found->row, found->view.txn, name);
+
+	if (err)
+		return err;
+	err = progress_read(&found->progress, found->view.txn, found->row.id, 0);
+	return err == END ? ERR_CORRUPT : err;
+}
+
+/* --- lag --- */
+
+int tide_consumer_lag(struct tide *tide, struct slice name, struct lag *lag,
+	struct failure *failure)
+{
+	struct read_view snapshot;
+	struct found found;
+	int err = tide_read_committed_begin(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	tide_view_streams(tide, &snapshot, &found.view);
+	err = find(&found, name);
+	if (!err)
+		err = lag_of(lag, &found.view, &found.row, &found.progress);
+	return tide_read_end(tide, &snapshot, err ? fail_name(failure, err, name) : 0, failure);
+}
+
+static int put_lag(struct buffer *lags, struct found *found, struct slice name)
+{
+	struct lag lag;
+	int err = find(found, name);
+
+	if (!err)
+		err = lag_of(&lag, &found->view, &found->row, &found->progress);
+	if (err)
+		return err == END ? ERR_CORRUPT : err;
+	buffer_put_counted(lags, name);
+	buffer_put(lags, &lag, sizeof lag);
+	return 0;
+}
+
+static int put_lags(struct buffer *lags, struct found *found, struct buffer *names,
+	struct failure *failure)
+{
+	int err = consumer_names(names, found->view.txn);
+	struct source source = source_of(buffer_slice(names));
+
+	if (err)
+		return fail(failure, err);
+	while (source_left(&source)) {
+		struct slice name = source_counted(&source);
+
+		err = put_lag(lags, found, name);
+		if (err)
+			return fail_name(failure, err, name);
+	}
+	return buffer_error(lags) ? fail(failure, buffer_error(lags)) : 0;
+}
+
+int tide_consumer_lags(struct tide *tide, struct buffer *lags, struct failure *failure)
+{
+	struct buffer names = { 0 };
+	struct read_view snapshot;
+	struct found found;
+	int err = tide_read_committed_begin(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	tide_view_streams(tide, &snapshot, &found.view);
+	buffer_clear(lags);
+	err = put_lags(lags, &found, &names, failure);
+	buffer_release(&names);
+	return tide_read_end(tide, &snapshot, err, failure);
+}
+
+/* --- waiting --- */
+
+static int test_passed(struct found *found, struct slice name, uint64_t id, uint64_t sequence,
+	bool *passed, struct failure *failure)
+{
+	int err = find(found, name);
+
+	if (!err && found->row.id != id)
+		err = END;
+	if (!err && sequence > found->view.state->sequence)
+		return fail_with(failure, ERR_AHEAD,
+			"sequence number %llu, but the last change has %llu",
+			(unsigned long long)sequence,
+			(unsigned long long)found->view.state->sequence);
+	if (!err)
+		err = lag_passed(passed, &found->view, &found->row, &found->progress, sequence);
+	return err ? fail_name(failure, err, name) : 0;
+}
+
+int tide_consumer_passed(struct tide *tide, struct slice name, uint64_t id, uint64_t sequence,
+	bool *passed, struct failure *failure)
+{
+	struct read_view snapshot;
+	struct found found;
+	int err = tide_read_committed_begin(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	tide_view_streams(tide, &snapshot, &found.view);
+	err = test_passed(&found, name, id, sequence, passed, failure);
+	return tide_read_end(tide, &snapshot, err, failure);
+}
+
+uint32_t tide_progress_count(const struct tide *tide)
+{
+	return progress_count(store_shared_page(tide->store));
+}
+
+int tide_progress_wait(struct tide *tide, uint32_t seen, uint32_t ms)
+{
+	return progress_wait(store_shared_page(tide->store), seen, store_wait_ms(tide->store, ms));
+}

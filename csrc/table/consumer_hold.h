@@ -1,0 +1,29 @@
+/* consumer_hold.h - holds of consumers in a write transaction.
+ *
+ * A record that has expired must stay invisible. So before anything can make a hold cover records
+ * that it did not cover (a new hold, a position that is set by a command, a longer limit, progress
+ * after a hold was released), the expired records of its streams are hidden in the same
+ * transaction. All functions can return CORRUPT, NO_MEMORY and STORE.
+ */
+#ifndef TABLE_CONSUMER_HOLD_H
+#define TABLE_CONSUMER_HOLD_H
+
+#include "codec/consumer.h"
+#include "table/transaction.h"
+
+/* Hides the expired records of these streams (ids; empty: all streams). */
+int consumer_hold_hide(struct transaction *transaction, struct slice streams);
+
+/* Writes the hold rows of a consumer whose position was just set, and makes all handles forget what
+ * they know about holds. The expired records must have been hidden. */
+int consumer_hold_begin(struct transaction *transaction, uint64_t consumer, struct slice streams);
+
+/* Removes the hold rows of a consumer. */
+int consumer_hold_end(struct transaction *transaction, uint64_t consumer, struct slice streams);
+
+/* Must be called before the position of a consumer with this progress is moved by a batch. If its
+ * hold may have been released, hides the expired records of its streams and sets *has_written. */
+int consumer_hold_revive(struct transaction *transaction, uint64_t consumer,
+	const struct progress_row *progress, bool *has_written);
+
+#endif

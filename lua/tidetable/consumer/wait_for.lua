@@ -1,0 +1,156 @@
+-- wait_for.lua - waits until a consumer has passed a change.
+
+local core = require "tidetable.core"
+local endings = require "tidetable.consumer.ending"
+local options = require "tidetable.options"
+local wait = require "tidetable.wait"
+
+local waits = {}
+
+--- Seconds between two looks at a clock that replaces the process's.
+local CLOCK_INTERVAL = 0.01
+
+--- Maximum number of seconds of one wait.
+local WAIT_MAX = 1
+
+-- Handlers -------------------------------------------------------------------
+
+--- For each coroutine that runs handlers of consumers, the ids of these, the innermost last.
+---@type table<thread, integer[]>
+local handled = setmetatable({}, { __mode = "k" })
+
+--- Notes that this coroutine enters a handler of the consumer. The returned value is closed when it
+--- leaves it.
+---@param id integer
+---@return any
+function waits.enter_handler(id)
+  local thread = coroutine.running()
+  local ids = handled[thread] or {}
+  handled[thread] = ids
+  ids[#ids + 1] = id
+  return setmetatable({}, { __close = function() table.remove(ids) end })
+end
+
+--- Returns true if this coroutine, or one that has resumed it, runs a handler of the consumer.
+local function is_in_handler(id)
+  for thread, ids in next, handled do
+    local status = coroutine.status(thread)
+    if status == "running" or status == "normal" then
+      for _, other in ipairs(ids) do
+        if other == id then
+          return true
+        end
+      end
+    end
+  end
+  return false
+end
+
+-- Waiting --------------------------------------------------------------------
+
+--- Returns nil, err, code if the consumer can't pass the change without an intervention; true
+--- otherwise.
+local function check_running(consumer)
+  local row, err, code = core.consumer_describe(consumer.database.core, consumer.name)
+  if not row and code ~= "NOT_FOUND" then
+    return nil, err, code
+  elseif not row or row.id ~= consumer.id then
+    return core.consumer_failure("CONSUMER_GONE", ("consumer %s was deleted"):format(
+      consumer.name))
+  elseif row.is_paused then
+    return core.consumer_failure("CONSUMER_PAUSED", ("consumer %s is paused; resume() ends that")
+      :format(consumer.name))
+  end
+  local ended = endings.of(row)
+  if ended then
+    return core.consumer_failure(ended.code, ("consumer %s: its last run has ended: %s"):format(
+      consumer.name, ended.message))
+  end
+  return true
+end
+
+--- Returns true if the consumer has passed the change, false if it will; nil, err, code otherwise.
+local function has_passed(consumer, sequence)
+  local passed, err, code = core.consumer_passed(consumer.database.core, consumer.name,
+    consumer.id, sequence)
+  if passed then
+    return true
+  elseif passed == nil and code ~= "NOT_FOUND" then
+    return nil, err, code
+  end
+  local ok
+  ok, err, code = check_running(consumer)
+  if not ok then
+    return nil, err, code
+  end
+  return false
+end
+
+--- Waits in the event loop. The wakeup is cleared before the test, so that no commit is missed.
+local function wait_in_loop(loop, wakeup, database, seen, seconds)
+  if core.is_clock_replaced() then
+    seconds = math.min(seconds, CLOCK_INTERVAL)
+  end
+  wakeup:clear()
+  if core.progress_count(database.core) == seen then
+    loop(wakeup, math.min(seconds, WAIT_MAX))
+  end
+end
+
+--- Sleeps in this thread. If a test has replaced the clock, nothing else in this thread can advance
+--- it.
+local function sleep(database, seen, seconds)
+  if seconds < math.huge and core.is_clock_replaced() then
+    if core.progress_count(database.core) == seen then
+      core.pass_time(seconds)
+    end
+  else
+    core.progress_wait(database.core, seen, math.min(seconds, WAIT_MAX))
+  end
+end
+
+local function wait_until(consumer, sequence, deadline)
+  local database = consumer.database
+  local loop, wakeup = wait.loop(consumer.wait or database.wait), nil
+  if loop then
+    local err, code
+    wakeup, err, code = wait.wakeup(database, "progress")
+    if not wakeup then
+      return nil, err, code
+    end
+  end
+  local _ <close> = wakeup
+  while true do
+    local seen = core.progress_count(database.core)
+    local passed, err, code = has_passed(consumer, sequence)
+    local left = deadline - core.process_elapsed()
+    if passed ~= false or left <= 0 then
+      return passed, err, code
+    elseif wakeup then
+      wait_in_loop(loop, wakeup, database, seen, left)
+    else
+      sleep(database, seen, left)
+    end
+  end
+end
+
+--- Implements Consumer:wait_for.
+---@param consumer tidetable.Consumer
+---@param sequence integer|nil
+---@param seconds number|nil
+---@return boolean|nil passed, tidetable.error|nil err, tidetable.code|nil code
+function waits.wait_for(consumer, sequence, seconds)
+  options.argument("wait_for", "sequence number", options.integer_from(0), sequence or 0)
+  options.argument("wait_for", "seconds", options.seconds, seconds or 0)
+  if is_in_handler(consumer.id) then
+    options.misuse("wait_for: this is the consumer's own handler, which would wait for itself")
+  end
+  sequence = sequence or consumer.database:last_change()
+  local passed, err, code = has_passed(consumer, sequence)
+  if passed ~= false or seconds == 0 then
+    return passed, err, code
+  end
+  return wait_until(consumer, sequence, core.process_elapsed() + (seconds or math.huge))
+end
+
+return waits
