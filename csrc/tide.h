@@ -379,9 +379,13 @@ int tide_snapshot_open(struct tide_snapshot **snapshot, struct tide *tide,
 /* Accepts NULL. */
 void tide_snapshot_close(struct tide_snapshot *snapshot);
 
-/* Sets a time limit: the first tide_ready after deadline_ms (of the process's clock) releases the
- * snapshot, and reading from it returns TIMEOUT. */
+/* Sets a time limit, or another one: the first tide_ready after deadline_ms (of the process's
+ * clock) releases the snapshot, and reading from it returns TIMEOUT. */
 void tide_snapshot_limit(struct tide_snapshot *snapshot, uint64_t deadline_ms);
+
+/* Makes a thread of this process release snapshots soon after their time limits, also while the
+ * process calls nothing. */
+void tide_release_in_time(struct tide *tide);
 
 /* Returns the number of the commit that the snapshot shows. */
 uint64_t tide_snapshot_commit(const struct tide_snapshot *snapshot);
