@@ -518,6 +518,9 @@ bool tide_query_has(const struct tide_query *query, struct slice item);
  * but a new snapshot for each page. */
 void tide_query_rewind(struct tide_query *query);
 
+/* Makes a query with spec->snapshot read the rest of its range from another snapshot. */
+void tide_query_move(struct tide_query *query, const struct tide_snapshot *snapshot);
+
 /* Makes the query read all its pages from one snapshot, taken now; or, unless spec->committed,
  * from the open transaction. At most once for each query. The snapshot is released by a fill
  * that fails or reaches the end with an empty page, at deadline_ms (like tide_snapshot_limit; 0:

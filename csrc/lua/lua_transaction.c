@@ -51,6 +51,14 @@ static int raise_timeout(lua_State *L)
 	return raise_failure(L, &failure);
 }
 
+int raise_handler_timeout(lua_State *L)
+{
+	struct failure failure;
+
+	fail_as(&failure, ERR_TIMEOUT, "the handler took longer than handler_limit");
+	return raise_failure(L, &failure);
+}
+
 void check_deadline(lua_State *L, const struct database *database)
 {
 	/* A single put is a transaction, too, and a finalizer may run in it. */

@@ -105,11 +105,6 @@ local function handler_code(failure)
   end
 end
 
---- Returns true for the error by which the Lua command ends a program at Ctrl-C.
-local function is_interrupt(failure)
-  return type(failure) == "string" and failure:find("interrupted!$") ~= nil
-end
-
 --- Returns the handler with a partial response turned into a refusal. Notes in `outcome` whether it
 --- raised or refused, since failures of the commit are others.
 local function watched(handler, records, outcome)
@@ -140,7 +135,7 @@ function attempts.run(worker, handler, records)
   local ok, result, err, code = pcall(attempts.commit, worker, records,
     watched(handler, records, outcome))
   worker:mark_handling(false)
-  if not ok and is_interrupt(result) then
+  if not ok and optimistic.is_interrupt(result) then
     error(result, 0)
   elseif not ok and outcome.is_running then
     return false, result, handler_code(result)
