@@ -114,7 +114,7 @@ void check_usable(lua_State *L, const struct database *database)
 		raise_error(L, ERR_CLOSED);
 	if (tide_ready(database->tide, &failure))
 		raise_failure(L, &failure);
-	if (database->running->innermost)
+	if (database->running->innermost || database->running->handlers)
 		watch_coroutine(L, database->running);
 }
 

@@ -54,6 +54,7 @@ struct database;
 /* The transactions of db:transact that are running in a Lua state. One for each state. */
 struct running {
 	struct database *innermost;  /* database of the innermost transaction; NULL: none */
+	uint32_t handlers;           /* calls of call_handler that have not ended */
 	bool watches;                /* watch_coroutine has set hooks */
 };
 
@@ -212,8 +213,8 @@ void check_deadline(lua_State *L, const struct database *database);
 /* Returns the running transactions of the Lua state. */
 struct running *running_transactions(lua_State *L);
 
-/* Applies the time limit of the running transaction to the running coroutine, which has no hook if
- * it was created before the transaction. Raises an error if memory runs out. */
+/* Applies the time limit of the running transaction or handler to the running coroutine, which has
+ * no hook if it was created before. Raises an error if memory runs out. */
 void watch_coroutine(lua_State *L, struct running *running);
 
 /* Returns the encoded item or key at index, as key_at returns it. The bytes are checked, because a

@@ -683,6 +683,14 @@ function optimistic.is_interrupt(failure)
   return type(failure) == "string" and failure:find("interrupted!$") ~= nil
 end
 
+--- Calls the function in protected mode. A handler's time limit is enforced by a hook.
+local function call(transaction, fn, is_handler)
+  if is_handler then
+    return core.call_handler(transaction.snapshot, fn, transaction)
+  end
+  return pcall(fn, transaction)
+end
+
 --- Runs the function once. Returns true and its results; false if something has changed; nil, err,
 --- code on failure. The snapshot is released before the wait for the write lock. Whatever the
 --- function did after a conflict does not count, since it could not read any more.
@@ -691,7 +699,7 @@ local function attempt(database, fn, limit, complete)
   if not transaction then
     return nil, err, code
   end
-  local results = table.pack(pcall(fn, transaction))
+  local results = table.pack(call(transaction, fn, complete ~= nil))
   local cancelled = transaction.cancelled
   if cancelled and (results[1] or rawequal(results[2], cancelled)) then
     return nil, cancelled, "CANCELLED"

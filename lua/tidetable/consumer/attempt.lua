@@ -44,25 +44,27 @@ local function locked(fn, advance)
   end
 end
 
---- Counts the handlers that a coroutine is in.
-local function count_handlers(database, thread, change)
-  local handlers = database.handlers or setmetatable({}, { __mode = "k" })
-  database.handlers = handlers
-  local count = (handlers[thread] or 0) + change
-  handlers[thread] = count > 0 and count or nil
+--- Returns the number of handlers that each coroutine is in.
+local function handler_counts(database)
+  database.handlers = database.handlers or setmetatable({}, { __mode = "k" })
+  return database.handlers
 end
 
---- Returns a function that calls fn. While it runs, plain writes raise NESTED (wait.lua).
+--- Returns a function that calls fn, and a function that ends what it began. While fn runs, plain
+--- writes raise NESTED (wait.lua). After an error the caller calls the second function: an error of
+--- the time limit is raised again in whatever a handler closes.
 local function as_handler(database, slot, fn)
-  return function(tx)
-    local thread = coroutine.running()
-    core.worker_handles(database.core, slot, true)    -- each run has the whole limit
-    count_handlers(database, thread, 1)
-    local _ <close> = setmetatable({}, { __close = function()
-      count_handlers(database, thread, -1)
-    end })
-    return fn(tx)
+  local counts, thread = handler_counts(database), coroutine.running()
+  local before = counts[thread]
+  local function finish(...)
+    counts[thread] = before
+    return ...
   end
+  return function(tx)
+    core.worker_handles(database.core, slot, true)    -- each run has the whole limit
+    counts[thread] = (before or 0) + 1
+    return finish(fn(tx))
+  end, finish
 end
 
 --- Runs fn(tx), and moves the position in the same transaction. If fn returns nil or false and a
@@ -74,13 +76,16 @@ end
 function attempts.commit(worker, records, fn)
   local database, limit = worker.database, worker.settings.handler_limit
   local from, to = worker.position, records[#records].sequence_number
-  fn = as_handler(database, worker.slot, fn)
+  local finish
+  fn, finish = as_handler(database, worker.slot, fn)
+  local _ <close> = setmetatable({}, { __close = finish })
   local function advance()
     return core.consumer_advance(database.core, worker.id, worker.epoch, from, to, #records)
   end
   local results
   if worker.settings.mode == "optimistic" then
     results = table.pack(optimistic.transact(database, fn, OPTIMISTIC_RUNS, limit, advance))
+    finish()
   end
   if not results or results[1] == nil and results[3] == "CONFLICT" then
     results = table.pack(transactions.transact(database, locked(fn, advance), limit))
