@@ -158,6 +158,16 @@ describe("a handler that takes long", function()
     end)))
   end)
 
+  it("leaves its transaction to the first cycle of the collector", function()
+    local kept = setmetatable({}, { __mode = "k" })
+    handle(function(tx)
+      tx:table "totals":put { id = "a" }
+      kept[tx] = true
+    end)
+    collectgarbage()
+    assert.is_nil((next(kept)))
+  end)
+
   it("is not verified before its end if it only writes", function()
     assert.equal(1, (handle(function(tx)
       local totals = tx:table "totals"
