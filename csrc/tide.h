@@ -383,9 +383,13 @@ int tide_snapshot_open(struct tide_snapshot **snapshot, struct tide *tide,
 /* Accepts NULL. */
 void tide_snapshot_close(struct tide_snapshot *snapshot);
 
-/* Sets a time limit: the first tide_ready after deadline_ms (of the process's clock) releases the
- * snapshot, and reading from it returns TIMEOUT. */
+/* Sets a time limit, or another one: the first tide_ready after deadline_ms (of the process's
+ * clock) releases the snapshot, and reading from it returns TIMEOUT. */
 void tide_snapshot_limit(struct tide_snapshot *snapshot, uint64_t deadline_ms);
+
+/* Makes a thread of this process release snapshots soon after their time limits, also while the
+ * process calls nothing. */
+void tide_release_in_time(struct tide *tide);
 
 /* Returns the number of the commit that the snapshot shows. */
 uint64_t tide_snapshot_commit(const struct tide_snapshot *snapshot);
@@ -518,6 +522,9 @@ bool tide_query_has(const struct tide_query *query, struct slice item);
  * but a new snapshot for each page. */
 void tide_query_rewind(struct tide_query *query);
 
+/* Makes a query with spec->snapshot read the rest of its range from another snapshot. */
+void tide_query_move(struct tide_query *query, const struct tide_snapshot *snapshot);
+
 /* Makes the query read all its pages from one snapshot, taken now; or, unless spec->committed,
  * from the open transaction. At most once for each query. The snapshot is released by a fill
  * that fails or reaches the end with an empty page, at deadline_ms (like tide_snapshot_limit; 0:
@@ -563,10 +570,6 @@ int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_
  * records are damaged. Returns NOT_FOUND. */
 int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row **row,
 	struct failure *failure);
-
-/* Sets *row as tide_stream_row does, and *has_table to true if the stream's table still exists. */
-int tide_stream_table(struct tide *tide, uint32_t stream, const struct stream_row **row,
-	bool *has_table, struct failure *failure);
 
 /* Position at which a feed starts. */
 enum tide_from {

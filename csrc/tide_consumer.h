@@ -100,6 +100,10 @@ int tide_consumer_names(struct tide *tide, struct buffer *names, struct failure 
 int tide_consumer_feed(struct tide_feed **feed, struct tide *tide, uint64_t consumer,
 	struct slice streams, struct failure *failure);
 
+/* Sets *row as tide_stream_row does, and *has_table to true if the stream's table still exists. */
+int tide_stream_table(struct tide *tide, uint32_t stream, const struct stream_row **row,
+	bool *has_table, struct failure *failure);
+
 /* Returns the random id of this opening of the file, WORKER_OPENING_BYTES long, which is the first
  * part of an owner. It is valid until tide_close. */
 const uint8_t *tide_opening(const struct tide *tide);

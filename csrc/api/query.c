@@ -379,6 +379,11 @@ void tide_query_rewind(struct tide_query *query)
 	page_release(&query->page);
 }
 
+void tide_query_move(struct tide_query *query, const struct tide_snapshot *snapshot)
+{
+	query->snapshot = snapshot;
+}
+
 int tide_query_pin(struct tide_query *query, struct tide *tide, uint64_t deadline_ms,
 	struct failure *failure)
 {

@@ -58,6 +58,11 @@ void tide_snapshot_limit(struct tide_snapshot *snapshot, uint64_t deadline_ms)
 	reader_limit(snapshot->reader, deadline_ms);
 }
 
+void tide_release_in_time(struct tide *tide)
+{
+	store_release_in_time(tide->store);
+}
+
 int snapshot_enter(const struct tide_snapshot *snapshot, struct failure *failure)
 {
 	return reader_enter(snapshot->reader) ? 0 : fail_as(failure, ERR_TIMEOUT,

@@ -1,5 +1,6 @@
 /* streams.c - the functions of tide.h that find, describe, enable and disable streams. */
 #include "api/database.h"
+#include "tide_consumer.h"
 
 /* --- finding and describing --- */
 

@@ -135,6 +135,11 @@ struct store {
 	pthread_mutex_t limiting;        /* guards the readers with a time limit */
 	struct txn *limited;
 	_Atomic uint64_t next_deadline_ms;       /* earliest deadline; 0 if there is none */
+	/* The thread that releases readers at their deadlines; guarded by limiting. */
+	bool releases;           /* the thread runs */
+	uint64_t release_ms;     /* time until which it waits, by the process's clock */
+	pthread_cond_t release;  /* signalled for an earlier deadline, and to end it */
+	pthread_t releaser;
 
 	struct txn writer;
 	uint64_t commits;        /* number of commits since the last reader check */
@@ -322,6 +327,9 @@ uint32_t readers_clear_former(struct store *store);
 
 /* Removes the reader from the list of those with a time limit. */
 void reader_unlimit(struct txn *txn);
+
+/* Ends the thread of store_release_in_time, if it runs. */
+void store_end_releases(struct store *store);
 
 /* --- raw_txn.c --- */
 

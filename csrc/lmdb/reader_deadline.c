@@ -8,8 +8,23 @@
  *     IDLE -> RELEASED          by any thread that holds store->limiting
  *
  * A reader that is in use is not released until a later call.
+ *
+ * A program can wait for long without a call. store_release_in_time starts a thread that waits for
+ * the earliest deadline and releases the readers then.
  */
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
 #include "lmdb/internal.h"
+
+/* Milliseconds that the thread waits at least, because a reader that is in use is not released; and
+ * that it waits at first when no reader has a deadline, because a program that runs one
+ * transaction after the other should not have to wake it each time. */
+#define WAIT_MIN_MS 10
+#define LINGER_MS 1000
+
+#define STACK_BYTES (128 << 10)
 
 enum { IDLE, USED, RELEASED };
 
@@ -38,19 +53,30 @@ static void unlist(struct txn *txn)
 	txn->is_limited = false;
 }
 
-void reader_limit(struct txn *txn, uint64_t deadline_ms)
+/* Adds the reader to the list of readers with a deadline. store->limiting must be held. */
+static void list(struct txn *txn)
 {
 	struct store *store = txn->store;
 
-	pthread_mutex_lock(&store->limiting);
-	txn->deadline_ms = deadline_ms;
 	txn->is_limited = true;
 	txn->limited_previous = NULL;
 	txn->limited_next = store->limited;
 	if (txn->limited_next)
 		txn->limited_next->limited_previous = txn;
 	store->limited = txn;
+}
+
+void reader_limit(struct txn *txn, uint64_t deadline_ms)
+{
+	struct store *store = txn->store;
+
+	pthread_mutex_lock(&store->limiting);
+	if (!txn->deadline_ms)
+		list(txn);
+	txn->deadline_ms = deadline_ms;
 	set_next_deadline(store);
+	if (store->releases && deadline_ms < store->release_ms)
+		pthread_cond_signal(&store->release);
 	pthread_mutex_unlock(&store->limiting);
 }
 
@@ -79,11 +105,11 @@ void reader_leave(struct txn *txn)
 	atomic_store(&txn->use, IDLE);
 }
 
+/* store->limiting must be held. */
 static void release_late(struct store *store, uint64_t now_ms)
 {
 	struct txn *next;
 
-	pthread_mutex_lock(&store->limiting);
 	for (struct txn *txn = store->limited; txn; txn = next) {
 		int idle = IDLE;
 
@@ -95,7 +121,6 @@ static void release_late(struct store *store, uint64_t now_ms)
 		reader_end(txn);
 	}
 	set_next_deadline(store);
-	pthread_mutex_unlock(&store->limiting);
 }
 
 void store_release_late(struct store *store)
@@ -106,6 +131,108 @@ void store_release_late(struct store *store)
 	if (!next)
 		return;
 	now_ms = clock_elapsed_ms(clock_process());
-	if (now_ms > next)
-		release_late(store, now_ms);
+	if (now_ms <= next)
+		return;
+	pthread_mutex_lock(&store->limiting);
+	release_late(store, now_ms);
+	pthread_mutex_unlock(&store->limiting);
+}
+
+/* --- the thread --- */
+
+/* Waits for ms milliseconds of the machine's clock, or for a signal. store->limiting must be
+ * held. */
+static void wait_for_deadline(struct store *store, uint64_t ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(ms / 1000);
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_cond_timedwait(&store->release, &store->limiting, &until);
+}
+
+/* Releases late readers and waits once. Returns true if there are no readers with a deadline. */
+static bool release_and_wait(struct store *store, bool was_idle)
+{
+	uint64_t now_ms = clock_elapsed_ms(clock_process()), next, wait_ms = LINGER_MS;
+
+	release_late(store, now_ms);
+	next = atomic_load(&store->next_deadline_ms);
+	if (next) {
+		wait_ms = next >= now_ms ? next - now_ms + 1 : 0;
+		wait_ms = wait_ms < WAIT_MIN_MS ? WAIT_MIN_MS : wait_ms;
+	}
+	if (!next && was_idle) {
+		store->release_ms = UINT64_MAX;
+		pthread_cond_wait(&store->release, &store->limiting);
+	} else {
+		store->release_ms = now_ms + wait_ms;
+		wait_for_deadline(store, wait_ms);
+	}
+	return !next;
+}
+
+static void *run_releases(void *context)
+{
+	struct store *store = context;
+	bool is_idle = false;
+
+	pthread_mutex_lock(&store->limiting);
+	while (store->releases)
+		is_idle = release_and_wait(store, is_idle);
+	pthread_mutex_unlock(&store->limiting);
+	return NULL;
+}
+
+/* Starts the thread with all signals blocked, so that the program's own threads receive them. */
+static bool start_thread(struct store *store)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	int system;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	system = pthread_create(&store->releaser, &attributes, run_releases, store);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return system == 0;
+}
+
+void store_release_in_time(struct store *store)
+{
+	pthread_condattr_t attributes;
+
+	pthread_mutex_lock(&store->limiting);
+	if (!store->releases) {
+		pthread_condattr_init(&attributes);
+		pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+		pthread_cond_init(&store->release, &attributes);
+		pthread_condattr_destroy(&attributes);
+		store->releases = start_thread(store);
+	}
+	pthread_mutex_unlock(&store->limiting);
+}
+
+void store_end_releases(struct store *store)
+{
+	bool runs;
+
+	pthread_mutex_lock(&store->limiting);
+	runs = store->releases;
+	store->releases = false;
+	if (runs)
+		pthread_cond_signal(&store->release);
+	pthread_mutex_unlock(&store->limiting);
+	if (!runs)
+		return;
+	pthread_join(store->releaser, NULL);
+	pthread_cond_destroy(&store->release);
 }

@@ -442,6 +442,7 @@ static void flush_at_end(struct store *store)
  * closes its files, the lock of lock_file_hold prevents LMDB from assuming that it is alone. */
 static void close_files(struct store *store)
 {
+	store_end_releases(store);
 	assert(!atomic_load(&store->readers) && !store->writer.live);
 	flush_at_end(store);
 	env_close(store);

@@ -174,7 +174,8 @@ void reader_close(struct txn *txn);
 /* --- readers with a time limit --- */
 
 /* Limits the time for which a renewed reader may hold its snapshot, until deadline_ms on the
- * process's clock_elapsed_ms. After the deadline any thread may release it. The reader may be
+ * process's clock_elapsed_ms; a later call sets another time, unless the reader was released.
+ * After the deadline any thread may release it. The reader may be
  * used only between reader_enter and reader_leave; it may be closed at any time. */
 void reader_limit(struct txn *txn, uint64_t deadline_ms);
 
@@ -186,6 +187,11 @@ void reader_leave(struct txn *txn);
 /* Releases the store's readers whose deadline has passed, except those in use. Takes one load and
  * a comparison while no reader has a deadline. */
 void store_release_late(struct store *store);
+
+/* Starts a thread that releases readers soon after their deadlines, also while this process calls
+ * nothing, until the store is closed. Does nothing if it runs. If it can't be started, the readers
+ * are released by store_release_late only. */
+void store_release_in_time(struct store *store);
 
 /* --- reading files that may be damaged --- */
 

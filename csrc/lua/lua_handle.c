@@ -114,7 +114,7 @@ void check_usable(lua_State *L, const struct database *database)
 		raise_error(L, ERR_CLOSED);
 	if (tide_ready(database->tide, &failure))
 		raise_failure(L, &failure);
-	if (database->running->innermost)
+	if (database->running->innermost || database->running->handlers)
 		watch_coroutine(L, database->running);
 }
 
@@ -257,6 +257,14 @@ void finish_children(struct database *database)
 		finish_object(database->children);
 }
 
+/* Drops the function of the snapshot at 1, which refers to the transaction. Otherwise the
+ * collector would keep the whole transaction until it has called the finalizer of the snapshot. */
+static void drop_verification(lua_State *L)
+{
+	lua_pushnil(L);
+	lua_setiuservalue(L, 1, 2);
+}
+
 int finish_child(lua_State *L)
 {
 	for (size_t i = 0; i < sizeof child_types / sizeof *child_types; i++) {
@@ -264,6 +272,8 @@ int finish_child(lua_State *L)
 
 		if (child) {
 			finish_object(child);
+			if (child_types[i] == SNAPSHOT_TYPE)
+				drop_verification(L);
 			return 0;
 		}
 	}

@@ -54,6 +54,7 @@ struct database;
 /* The transactions of db:transact that are running in a Lua state. One for each state. */
 struct running {
 	struct database *innermost;  /* database of the innermost transaction; NULL: none */
+	uint32_t handlers;           /* calls of call_handler that have not ended */
 	bool watches;                /* watch_coroutine has set hooks */
 };
 
@@ -92,11 +93,17 @@ struct table_handle {
 	struct tide_table table;
 };
 
+/* Times are clock_elapsed_ms of the process's clock. */
 struct snapshot_handle {
 	struct child child;
 	struct tide_snapshot *snapshot;      /* NULL: released at its time limit */
-	uint64_t deadline_ms;                /* clock_elapsed_ms of the process's clock at the time
-	                                      * limit */
+	uint64_t deadline_ms;        /* time until which the snapshot may be read */
+	uint64_t end_ms;             /* time after which every call raises TIMEOUT */
+	uint64_t hold_ms;            /* time for which one snapshot is held, before the function in
+	                              * user value 2 verifies the reads on a newer one; 0: there is
+	                              * one snapshot until end_ms */
+	uint64_t refreshes;          /* number of later snapshots */
+	bool refreshing;             /* the reads are being verified on a newer snapshot */
 };
 
 /* Raises CLOSED or FORKED unless the database can be used. */
@@ -216,21 +223,30 @@ void check_deadline(lua_State *L, const struct database *database);
 /* Returns the running transactions of the Lua state. */
 struct running *running_transactions(lua_State *L);
 
-/* Applies the time limit of the running transaction to the running coroutine, which has no hook if
- * it was created before the transaction. Raises an error if memory runs out. */
+/* Applies the time limit of the running transaction or handler to the running coroutine, which has
+ * no hook if it was created before. Raises an error if memory runs out. */
 void watch_coroutine(lua_State *L, struct running *running);
 
 /* Returns the encoded item or key at index, as key_at returns it. The bytes are checked, because a
  * script can pass any string. */
 struct slice check_item_bytes(lua_State *L, int index);
 
-/* Returns the snapshot of a handle. Raises CLOSED; raises TIMEOUT, and releases the snapshot, if
- * its time limit has passed. */
-const struct tide_snapshot *check_held(lua_State *L, struct snapshot_handle *handle);
+/* Returns the snapshot of a handle; at index is the handle, or a query that reads from it. If the
+ * snapshot was held for hold_ms, calls the function that verifies the reads on a newer one, which
+ * uses the buffers of the database. Raises CLOSED, the errors of this function, and TIMEOUT, after
+ * releasing the snapshot, if end_ms has passed. */
+const struct tide_snapshot *check_held(lua_State *L, struct snapshot_handle *handle, int index);
 
-/* Raises CLOSED or TIMEOUT if the snapshot at index, which check_held has returned, was released
- * meanwhile by a finalizer that Lua's collector has run. Does not look at the clock. */
-void check_still_held(lua_State *L, int index);
+/* Raises TIMEOUT after the time limit of the handle, without looking at its snapshot. */
+void check_not_late(lua_State *L, const struct snapshot_handle *handle);
+
+/* Raises TIMEOUT: a handler of a consumer has exceeded its limit. */
+int raise_handler_timeout(lua_State *L);
+
+/* Returns the snapshot at index again, after Lua has allocated: a finalizer that Lua's collector
+ * has run may have released it, or replaced it by a newer one. Raises CLOSED or TIMEOUT in the
+ * first case. Does not look at the clock. */
+const struct tide_snapshot *check_still_held(lua_State *L, int index);
 
 /* Returns the snapshot at 1 and sets *database and *table, which is at 2. Raises the errors of
  * check_child and check_held, and an argument error for a table of another database. */

@@ -139,6 +139,7 @@ static int project_given_item(lua_State *L)
 	struct database *database;
 	struct table_handle *table = check_table(L, 1, &database);
 	struct snapshot_handle *held = check_type(L, 4, SNAPSHOT_TYPE);
+	const struct tide_snapshot *snapshot;
 	struct table_row row;
 	struct positions positions = { 0 };
 	struct buffer *out;
@@ -150,12 +151,13 @@ static int project_given_item(lua_State *L)
 	lua_settop(L, 4);
 	out = &new_lua_buffer(L)->bytes;
 	check_table(L, 1, &database);
+	snapshot = check_held(L, held, 4);
 	err = bind_projection(L, database, &positions, &failure);
 	if (!err && positions.is_wrong)
 		return push_positions(L, &positions);
 	if (!err)
-		err = tide_describe_table_at(database->tide, check_held(L, held), &table->table,
-			&row, &failure);
+		err = tide_describe_table_at(database->tide, snapshot, &table->table, &row,
+			&failure);
 	if (!err)
 		err = tide_expressions_check_projection(database->expressions, &row.schema,
 			&failure);

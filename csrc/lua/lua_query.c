@@ -103,7 +103,8 @@ static void choose_source(lua_State *L, struct query_handle *handle,
 {
 	spec->committed = !inside && !handle->held;
 	if (handle->held) {
-		spec->snapshot = check_held(L, handle->held);
+		spec->snapshot = check_held(L, handle->held, 9);
+		handle->refreshes = handle->held->refreshes;
 		luaL_argcheck(L, handle->held->child.database == database, 9,
 			"expected a snapshot of the table's database");
 	} else if (inside) {
@@ -262,7 +263,7 @@ static int fill_query_page(lua_State *L, struct query_handle *handle, struct dat
 
 	check_inside(L, handle, database);
 	if (handle->held)
-		check_held(L, handle->held);
+		check_reads_snapshot(L, handle);
 	if (handle->deadline_ms && !tide_query_ended(handle->query) &&
 			clock_elapsed_ms(clock_process()) > handle->deadline_ms)
 		return unpin_and_raise(L, handle,

@@ -13,6 +13,8 @@ struct query_handle {
 	struct tide_query *query;
 	struct tide_expressions *expressions;        /* NULL after the query was started */
 	struct snapshot_handle *held;        /* snapshot to read from, user value 2; NULL: none */
+	uint64_t refreshes;          /* number of refreshes of `held` when the query began to read
+	                              * from its snapshot */
 	bool pinned;                 /* reads its own snapshot */
 	bool rewound;                /* no longer reads from `held` */
 	uint64_t left;               /* items left until the limit; with `held`: maximum number
@@ -37,8 +39,8 @@ bool query_own_next(lua_State *L, struct query_handle *handle, struct owned_item
  * collector does not see. */
 void query_push_owned(lua_State *L, const struct owned_item *owned, bool encoded);
 
-/* check_reads_snapshot raises an error if the query no longer reads from its snapshot, check_inside
- * if the transaction that the query reads has ended. */
+/* check_reads_snapshot, for the query at 1, raises an error if it no longer reads from its
+ * snapshot, check_inside if the transaction that the query reads has ended. */
 void check_reads_snapshot(lua_State *L, const struct query_handle *handle);
 void check_inside(lua_State *L, struct query_handle *handle,
 	const struct database *database);

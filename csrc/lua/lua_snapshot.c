@@ -13,6 +13,13 @@
 #include "lua/lua_value.h"
 #include "os/clock.h"
 
+/* Milliseconds between the time at which a handler's snapshot is refreshed and the time at which
+ * other threads may release it. */
+#define RELEASE_AFTER_MS 100
+
+/* A snapshot is held for at least this number of times that its verification took. */
+#define VERIFY_SHARE 4
+
 /* --- snapshots --- */
 
 static void finish_snapshot(struct child *child)
@@ -23,57 +30,160 @@ static void finish_snapshot(struct child *child)
 	handle->snapshot = NULL;
 }
 
-const struct tide_snapshot *check_held(lua_State *L, struct snapshot_handle *handle)
+static void release(struct snapshot_handle *handle)
+{
+	tide_snapshot_close(handle->snapshot);
+	handle->snapshot = NULL;
+}
+
+static int raise_late(lua_State *L, const struct snapshot_handle *handle)
 {
 	struct failure failure;
 
-	check_open(L, &handle->child);
-	if (handle->snapshot && clock_elapsed_ms(clock_process()) <= handle->deadline_ms)
-		return handle->snapshot;
-	tide_snapshot_close(handle->snapshot);
-	handle->snapshot = NULL;
+	if (handle->hold_ms)
+		return raise_handler_timeout(L);
 	fail_as(&failure, ERR_TIMEOUT, "the transaction held its snapshot for longer than its"
 		" time limit");
-	raise_failure(L, &failure);
-	return NULL;
+	return raise_failure(L, &failure);
 }
 
-void check_still_held(lua_State *L, int index)
+/* Opens the snapshot of a handle that has none. Finalizers may run in this function and may finish
+ * the handle, or open its snapshot. */
+static int open_snapshot(lua_State *L, struct snapshot_handle *handle, struct database *database,
+	struct failure *failure)
+{
+	int err = tide_snapshot_open(&handle->snapshot, database->tide, failure);
+
+	if (err && collect_forgotten(L, failure)) {
+		check_usable(L, database);
+		release(handle);
+		err = tide_snapshot_open(&handle->snapshot, database->tide, failure);
+	}
+	return err;
+}
+
+/* Limits the time of the snapshot. It is released a little later than it is refreshed, so that no
+ * other thread releases it between check_held and the read. */
+static void limit_snapshot(struct snapshot_handle *handle, uint64_t deadline_ms)
+{
+	bool is_last = deadline_ms >= handle->end_ms;
+
+	handle->deadline_ms = is_last ? handle->end_ms : deadline_ms;
+	tide_snapshot_limit(handle->snapshot,
+		is_last ? handle->end_ms : deadline_ms + RELEASE_AFTER_MS);
+}
+
+/* Calls the function at the top of the stack, which verifies the reads, with the number of the
+ * snapshot's commit. If it raises an error, the snapshot is released, and the next call begins
+ * with another one. */
+static void verify_reads(lua_State *L, struct snapshot_handle *handle)
+{
+	uint64_t began_ms = clock_elapsed_ms(clock_process()), ended_ms, hold_ms;
+	int status;
+
+	handle->refreshes++;
+	handle->refreshing = true;
+	limit_snapshot(handle, handle->end_ms);
+	lua_pushinteger(L, (lua_Integer)tide_snapshot_commit(handle->snapshot));
+	status = lua_pcall(L, 1, 0, 0);
+	handle->refreshing = false;
+	if (status != LUA_OK) {
+		release(handle);
+		lua_error(L);
+	}
+	check_open(L, &handle->child);
+	if (!handle->snapshot)
+		raise_late(L, handle);
+	/* The verification takes at most a small part of the time, however much was read. */
+	ended_ms = clock_elapsed_ms(clock_process());
+	hold_ms = VERIFY_SHARE * (ended_ms - began_ms);
+	limit_snapshot(handle, ended_ms + (hold_ms > handle->hold_ms ? hold_ms : handle->hold_ms));
+}
+
+/* Replaces the snapshot by a newer one on which the reads are verified. */
+static void refresh(lua_State *L, struct snapshot_handle *handle, int index)
+{
+	struct failure failure;
+
+	luaL_checkstack(L, LUA_MINSTACK, NULL);
+	lua_pushvalue(L, index);
+	if (!test_type(L, -1, SNAPSHOT_TYPE)) {
+		lua_getiuservalue(L, -1, 2);     /* a query */
+		lua_remove(L, -2);
+	}
+	lua_getiuservalue(L, -1, 2);
+	release(handle);
+	if (open_snapshot(L, handle, handle->child.database, &failure))
+		raise_failure(L, &failure);
+	if (!handle->child.database)
+		release(handle);
+	check_open(L, &handle->child);
+	verify_reads(L, handle);
+	lua_pop(L, 1);
+}
+
+const struct tide_snapshot *check_held(lua_State *L, struct snapshot_handle *handle, int index)
+{
+	uint64_t now_ms = clock_elapsed_ms(clock_process());
+
+	check_open(L, &handle->child);
+	if (handle->snapshot && now_ms <= handle->deadline_ms)
+		return handle->snapshot;
+	if (!handle->hold_ms || handle->refreshing || now_ms > handle->end_ms) {
+		release(handle);
+		raise_late(L, handle);
+	}
+	refresh(L, handle, index);
+	return handle->snapshot;
+}
+
+void check_not_late(lua_State *L, const struct snapshot_handle *handle)
+{
+	check_open(L, &handle->child);
+	if (clock_elapsed_ms(clock_process()) > handle->end_ms)
+		raise_late(L, handle);
+}
+
+const struct tide_snapshot *check_still_held(lua_State *L, int index)
 {
 	struct snapshot_handle *handle = lua_touserdata(L, index);
 
 	check_open(L, &handle->child);
-	if (!handle->snapshot)
-		check_held(L, handle);
+	return handle->snapshot ? handle->snapshot : check_held(L, handle, index);
 }
 
 static const struct tide_snapshot *check_snapshot(lua_State *L, int index,
 	struct database **database)
 {
-	return check_held(L, check_child(L, index, SNAPSHOT_TYPE, database));
+	return check_held(L, check_child(L, index, SNAPSHOT_TYPE, database), index);
 }
 
-/* snapshot(db, seconds) -> snapshot, number of its commit, version of its catalog; or nil, err,
- * code. Two snapshots with the same catalog version have the same tables and streams. */
+/* snapshot(db, seconds [, hold, verify]) -> snapshot, number of its commit, version of its catalog;
+ * or nil, err, code. Two snapshots with the same catalog version have the same tables and streams.
+ * With a function `verify` the handle is a handler's: after each `hold` seconds it gets a newer
+ * snapshot, and verify(number of its commit) is called, until `seconds` have passed. */
 static int take_snapshot(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	uint64_t limit_ms = check_time_limit(L, 2);
-	struct snapshot_handle *handle =
-		new_child(L, 1, sizeof *handle, SNAPSHOT_TYPE, 1, finish_snapshot);
+	uint64_t hold_ms = lua_isnoneornil(L, 4) ? 0 : check_time_limit(L, 3);
+	struct snapshot_handle *handle;
 	struct failure failure;
-	int err;
+	uint64_t now_ms;
 
+	lua_settop(L, 4);
+	handle = new_child(L, 1, sizeof *handle, SNAPSHOT_TYPE, 2, finish_snapshot);
+	lua_pushvalue(L, 4);
+	lua_setiuservalue(L, -2, 2);
 	database = check_database(L, 1);
-	handle->deadline_ms = clock_elapsed_ms(clock_process()) + limit_ms;
-	err = tide_snapshot_open(&handle->snapshot, database->tide, &failure);
-	if (err && collect_forgotten(L, &failure)) {
-		check_database(L, 1);
-		err = tide_snapshot_open(&handle->snapshot, database->tide, &failure);
-	}
-	if (err)
+	now_ms = clock_elapsed_ms(clock_process());
+	handle->end_ms = now_ms + limit_ms;
+	handle->hold_ms = hold_ms;
+	if (open_snapshot(L, handle, database, &failure))
 		return return_failure(L, &failure);
-	tide_snapshot_limit(handle->snapshot, handle->deadline_ms);
+	limit_snapshot(handle, hold_ms ? now_ms + hold_ms : handle->end_ms);
+	if (hold_ms)
+		tide_release_in_time(database->tide);
 	adopt(&handle->child, database);
 	lua_pushinteger(L, (lua_Integer)tide_snapshot_commit(handle->snapshot));
 	lua_pushinteger(L, (lua_Integer)tide_snapshot_catalog(handle->snapshot));
@@ -97,6 +207,15 @@ static int check_snapshot_time(lua_State *L)
 	struct database *database;
 
 	check_snapshot(L, 1, &database);
+	return 0;
+}
+
+/* check_not_late(snapshot): raises CLOSED, or TIMEOUT if its last time limit has passed */
+static int check_snapshot_end(lua_State *L)
+{
+	struct database *database;
+
+	check_not_late(L, check_child(L, 1, SNAPSHOT_TYPE, &database));
 	return 0;
 }
 
@@ -276,6 +395,7 @@ void open_snapshots(lua_State *L)
 	static const luaL_Reg functions[] = {
 		{ "snapshot", take_snapshot },
 		{ "hold", check_snapshot_time },
+		{ "check_not_late", check_snapshot_end },
 		{ "table_at", table_at },
 		{ "expired_at", expired_at },
 		{ "key_at", key_at },

@@ -5,6 +5,7 @@
 #include "lua/lua_failure.h"
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
+#include "tide_consumer.h"
 
 /* --- enabling and disabling --- */
 

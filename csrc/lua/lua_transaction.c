@@ -1,4 +1,5 @@
-/* lua_transaction.c - db:transact: runs a Lua function while the write lock is held.
+/* lua_transaction.c - db:transact: runs a Lua function while the write lock is held; and the time
+ * limit of consumers' handlers that run without it.
  *
  * The function runs in a protected call without continuation. A yield in it is
  * therefore an error, and the lock is always released. Its results are on the
@@ -21,9 +22,10 @@
 #define PASS_ON_SLOTS 100
 
 /* Registry keys of the struct running; of a table whose weak keys are the coroutines with a hook of
- * watch_coroutine; and of a table that maps the errors created by cancel, as weak keys, to their
- * databases. */
-static const char running_key, watched_key, cancels_key;
+ * watch_coroutine; of a table that maps the errors created by cancel, as weak keys, to their
+ * databases; and of a table that maps the coroutines that call_handler runs in, as weak keys, to
+ * the snapshots of the innermost handlers. */
+static const char running_key, watched_key, cancels_key, handlers_key;
 
 struct running *running_transactions(lua_State *L)
 {
@@ -60,24 +62,76 @@ void check_deadline(lua_State *L, const struct database *database)
 		raise_timeout(L);
 }
 
-/* The count hook. A coroutine that was created in a transaction inherits the hook, which removes
- * itself when it is called after the transaction. */
+int raise_handler_timeout(lua_State *L)
+{
+	struct failure failure;
+
+	fail_as(&failure, ERR_TIMEOUT, "the handler took longer than handler_limit");
+	return raise_failure(L, &failure);
+}
+
+/* Returns true if the coroutine runs, or waits for a coroutine that it has resumed and that runs,
+ * directly or indirectly. */
+static bool is_active(lua_State *L, lua_State *coroutine)
+{
+	lua_Debug debug;
+
+	return coroutine == L || (lua_status(coroutine) == LUA_OK &&
+		lua_getstack(coroutine, 0, &debug));
+}
+
+/* Returns true if a handler that L runs in has exceeded its limit. Also releases the snapshots
+ * whose time has passed, since a handler that computes calls nothing else that does. */
+static bool is_handler_late(lua_State *L, struct running *running, uint64_t now_ms)
+{
+	bool late = false, found = false;
+	struct failure failure;
+
+	if (running->handlers == 0)
+		return false;
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &handlers_key);
+	lua_pushnil(L);
+	while (lua_next(L, -2)) {
+		const struct snapshot_handle *handle = lua_touserdata(L, -1);
+
+		if (handle->child.database) {
+			found = true;
+			tide_ready(handle->child.database->tide, &failure);
+			late = late || (now_ms > handle->end_ms &&
+				is_active(L, lua_tothread(L, -2)));
+		}
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	if (!found)              /* the coroutines of the handlers were dropped */
+		running->handlers = 0;
+	return late;
+}
+
+/* The count hook. A coroutine that was created in a transaction or a handler inherits the hook,
+ * which removes itself when it is called after them. */
 static void check_time(lua_State *L, lua_Debug *debug)
 {
-	const struct database *database = running_transactions(L)->innermost;
+	struct running *running = running_transactions(L);
+	const struct database *database = running->innermost;
 	uint64_t now_ms = clock_elapsed_ms(clock_process());
+	bool is_late = is_handler_late(L, running, now_ms), breaks = false;
 
 	(void)debug;
-	if (!database)
-		lua_sethook(L, NULL, 0, 0);
-	for (; database; database = database->outer) {
-		if (database->deadline_ms && now_ms > database->deadline_ms) {
-			/* The hook is called at every instruction from now on, so that a pcall does
-			 * not stop the error. */
-			lua_sethook(L, check_time, LUA_MASKCOUNT, 1);
+	for (; database && !breaks; database = database->outer)
+		breaks = database->deadline_ms && now_ms > database->deadline_ms;
+	if (breaks || is_late) {
+		/* The hook is called at every instruction from now on, so that a pcall does
+		 * not stop the error. */
+		lua_sethook(L, check_time, LUA_MASKCOUNT, 1);
+		if (breaks)
 			raise_timeout(L);
-		}
+		raise_handler_timeout(L);
 	}
+	if (!running->innermost && !running->handlers)
+		lua_sethook(L, NULL, 0, 0);
+	else if (lua_gethookcount(L) != CHECK_EVERY)
+		lua_sethook(L, check_time, LUA_MASKCOUNT, CHECK_EVERY);
 }
 
 void watch_coroutine(lua_State *L, struct running *running)
@@ -98,7 +152,8 @@ void watch_coroutine(lua_State *L, struct running *running)
  * hook removes itself when it is called. */
 static void unwatch_coroutines(lua_State *L, struct running *running)
 {
-	if (!running->watches || running->innermost || !lua_checkstack(L, 4))
+	if (!running->watches || running->innermost || running->handlers ||
+			!lua_checkstack(L, 4))
 		return;
 	running->watches = false;
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &watched_key);
@@ -128,6 +183,69 @@ static int call_with_time_limit(lua_State *L, int arguments)
 	if (hooked && lua_gethook(L) == check_time)
 		lua_sethook(L, NULL, 0, 0);
 	return status;
+}
+
+/* Sets the handler of the running coroutine: the snapshot at index, or nil. */
+static void set_handler(lua_State *L, int index)
+{
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &handlers_key);
+	lua_pushthread(L);
+	lua_pushvalue(L, index);
+	lua_rawset(L, -3);
+	lua_pop(L, 1);
+}
+
+/* Ends call_handler. At 1 is the handler that was set before. */
+static int finish_handler(lua_State *L, int status, lua_KContext hooked)
+{
+	struct running *running = running_transactions(L);
+
+	if (hooked && lua_gethook(L) == check_time)
+		lua_sethook(L, NULL, 0, 0);
+	if (lua_checkstack(L, 4))
+		set_handler(L, 1);
+	if (running->handlers > 0)
+		running->handlers--;
+	unwatch_coroutines(L, running);
+	lua_pushboolean(L, status == LUA_OK || status == LUA_YIELD);
+	lua_replace(L, 1);
+	return lua_gettop(L);
+}
+
+/* Returns the handler that is set for the running coroutine at the top of the stack, or nil. A time
+ * limit of the other one ends the new one too. */
+static void push_outer_handler(lua_State *L, struct snapshot_handle *handle)
+{
+	const struct snapshot_handle *outer;
+
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &handlers_key);
+	lua_pushthread(L);
+	lua_rawget(L, -2);
+	lua_remove(L, -2);
+	outer = lua_touserdata(L, -1);
+	if (outer && outer->child.database && outer->end_ms < handle->end_ms)
+		handle->end_ms = outer->end_ms;
+}
+
+/* call_handler(snapshot, fn, ...) -> true, results of fn(...); or false, error. While fn runs, also
+ * in coroutines that it resumes, a hook raises TIMEOUT after the time limit of the snapshot, unless
+ * the program has set a hook. fn may yield. */
+static int call_handler(lua_State *L)
+{
+	struct database *database;
+	struct snapshot_handle *handle = check_child(L, 1, SNAPSHOT_TYPE, &database);
+	lua_KContext hooked = lua_gethook(L) == NULL;
+
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	luaL_checkstack(L, 8, NULL);
+	push_outer_handler(L, handle);
+	set_handler(L, 1);
+	lua_replace(L, 1);
+	running_transactions(L)->handlers++;
+	if (hooked)
+		lua_sethook(L, check_time, LUA_MASKCOUNT, CHECK_EVERY);
+	return finish_handler(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, hooked,
+		finish_handler), hooked);
 }
 
 /* Raises the error that aborted a transaction whose function raised none: its time limit has
@@ -239,6 +357,17 @@ static int transact(lua_State *L)
 	return lua_gettop(L) - 1;
 }
 
+/* Sets the registry's value for the key to a new table with weak keys. */
+static void new_weak_table(lua_State *L, const char *key)
+{
+	lua_newtable(L);
+	lua_createtable(L, 0, 1);
+	lua_pushliteral(L, "k");
+	lua_setfield(L, -2, "__mode");
+	lua_setmetatable(L, -2);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
 /* Creates the struct running. An existing one is kept when the module is loaded again, because a
  * transaction may be running. */
 static void open_running(lua_State *L)
@@ -246,18 +375,9 @@ static void open_running(lua_State *L)
 	struct running *running;
 
 	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &running_key) == LUA_TNIL) {
-		lua_newtable(L);
-		lua_createtable(L, 0, 1);
-		lua_pushliteral(L, "k");
-		lua_setfield(L, -2, "__mode");
-		lua_setmetatable(L, -2);
-		lua_rawsetp(L, LUA_REGISTRYINDEX, &watched_key);
-		lua_newtable(L);
-		lua_createtable(L, 0, 1);
-		lua_pushliteral(L, "k");
-		lua_setfield(L, -2, "__mode");
-		lua_setmetatable(L, -2);
-		lua_rawsetp(L, LUA_REGISTRYINDEX, &cancels_key);
+		new_weak_table(L, &watched_key);
+		new_weak_table(L, &cancels_key);
+		new_weak_table(L, &handlers_key);
 		running = lua_newuserdatauv(L, sizeof *running, 0);
 		*running = (struct running){ 0 };
 		lua_rawsetp(L, LUA_REGISTRYINDEX, &running_key);
@@ -269,6 +389,7 @@ void open_transactions(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "transact", transact },
+		{ "call_handler", call_handler },
 		{ "cancel", cancel },
 		{ "raise_ended", raise_ended },
 		{ NULL, NULL },

@@ -291,7 +291,7 @@ static int defer_update(lua_State *L)
 	err = push_key(L, &call, &failure);
 	if (!err) {
 		push_own(L);
-		check_still_held(L, SNAPSHOT);
+		call.held = check_still_held(L, SNAPSHOT);
 		err = evaluate(L, &call, &positions, &failure);
 	}
 	if (err)

@@ -261,7 +261,7 @@ static int evaluate_write(lua_State *L)
 	lua_settop(L, 9);
 	copy = push_copy(L);
 	call.table = check_table(L, 1, &call.database);
-	snapshot = check_held(L, check_type(L, 8, SNAPSHOT_TYPE));
+	snapshot = check_held(L, check_type(L, 8, SNAPSHOT_TYPE), 8);
 	old = lua_isnil(L, 9) ? slice_of(NULL, 0) : check_item_bytes(L, 9);
 	err = prepare_request(L, &call, &positions, &failure);
 	if (!err && positions.is_wrong)

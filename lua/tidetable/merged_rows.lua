@@ -95,6 +95,7 @@ end
 --- validation.
 ---@class tidetable.Rows
 ---@field transaction tidetable.OptimisticTransaction
+---@field table tidetable.OptimisticTable
 ---@field query userdata       the core's query of the snapshot
 ---@field left number          number of items that may still be returned
 ---@field versions any[]       versions of the snapshot's rows read so far
@@ -244,7 +245,8 @@ function merged_rows.open(self, partition, opts, limit, page, subject)
       request.reads(opts), opts.segment, opts.total_segments)))
   end
   local rows = setmetatable({
-    transaction = transaction, query = open(opts.start_key), open = open, names = self.keys,
+    transaction = transaction, table = self, query = open(opts.start_key), open = open,
+    names = self.keys,
     left = limit or math.huge, versions = {}, count = 0, ended = false, covered = false,
     run_count = 0, scanned = 0,
     selects = (opts.filter or opts.projection) ~= nil, has_segment = opts.segment ~= nil,

@@ -5,6 +5,10 @@
 -- and its own reads see them. At the end a short transaction under the write lock reads again: if
 -- no version has changed, the writes are applied, so the transaction is serializable. Otherwise the
 -- function runs again.
+--
+-- A handler of a consumer may take long. Its snapshot is held for about a second; at the next read
+-- after that, what it has read is verified in the same way on a newer snapshot, and it continues
+-- there, or runs again.
 
 local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
@@ -42,12 +46,24 @@ end
 ---@field package versions table<string, any>  versions of the items read, by sortable key
 ---@field package key_bytes table<string, string>  the encoded keys of these items
 ---@field package writes tidetable.Writes
+---@field package stale table<string, true>|false  sortable keys with an update that was evaluated
+---                                  on an item which a newer snapshot has in another version
 local Table = {}
 Table.__index = Table
+Table.stale = false
 Table.__name = "tidetable.transaction_table"
 
 function Table:__tostring()
   return ("%s: %s"):format(Table.__name, self.name)
+end
+
+--- Ends the attempt: what the transaction has read has changed.
+local function raise_conflict(transaction)
+  if not transaction.conflict then
+    local _, err = core.conflict()
+    transaction.conflict = err
+  end
+  error(transaction.conflict, 0)
 end
 
 --- Returns the encoded item with a key as the transaction sees it, nil if there is none. Records
@@ -57,6 +73,9 @@ local function read_bytes(self, key, bytes)
   local own = self.writes.last[key]
   if own then
     if own.version then
+      if self.stale and self.stale[key] then
+        raise_conflict(self.transaction)
+      end
       self.key_bytes[key] = bytes
       self.versions[key] = own.version
     end
@@ -247,10 +266,27 @@ local function check_limit(opts, subject)
   return opts
 end
 
+--- Raises CONFLICT if the range of a query has an item that the transaction would see as it was
+--- evaluated on an older snapshot.
+local function check_not_stale(self, query)
+  for key in pairs(self.stale or {}) do
+    if core.place(query, key) == 0 then
+      raise_conflict(self.transaction)
+    end
+  end
+end
+
+--- Begins a query or a scan (merged_rows.open).
+local function open_rows(self, ...)
+  local rows = merged_rows.open(self, ...)
+  check_not_stale(self, rows.query)
+  return rows
+end
+
 --- Returns the four values of a generic for over the items of a query or a scan; with the option
 --- count the number of items, and of those evaluated.
 local function iterate(self, partition, opts, subject)
-  local rows = merged_rows.open(self, partition, opts, opts.limit,
+  local rows = open_rows(self, partition, opts, opts.limit,
     not opts.filter and opts.limit or nil, subject)
   if opts.count then
     local count = 0
@@ -304,7 +340,7 @@ end
 --- and the number of items evaluated.
 local function read_page(self, partition, opts, subject)
   local max_items = math.min(opts.limit or PAGE_ITEMS, PAGE_ITEMS)
-  local rows <close> = merged_rows.open(self, partition, opts, nil, max_items + 1, subject)
+  local rows <close> = open_rows(self, partition, opts, nil, max_items + 1, subject)
   local items, more = take_page(rows, max_items)
   local result = opts.count and #items or items
   if not more then
@@ -366,7 +402,10 @@ end
 --- The argument of the function that db:transact runs in optimistic mode.
 ---@class tidetable.OptimisticTransaction : tidetable.Transaction
 ---@field package snapshot userdata
----@field package commit integer     number of the snapshot's commit
+---@field package commit integer|false  number of the snapshot's commit; false: the reads are not
+---                                  verified on it yet
+---@field package conflict tidetable.error|false  what was read has changed: the attempt has failed
+---@field package is_refreshed boolean  the snapshot is not the first one, and may differ from it
 ---@field package reads_time boolean  what it reads can change without a commit: items expire
 ---@field package queries tidetable.Rows[]  queries and scans, for the validation
 ---@field package log tidetable.PendingWrite[]  writes in their order
@@ -384,19 +423,102 @@ Transaction.ended, Transaction.cancelled, Transaction.delivery = false, false, f
 -- The class contains each field that may be absent: members.guard searches for similar names when
 -- another one is read.
 Transaction.reads_time, Transaction.complete = false, false
+Transaction.conflict, Transaction.is_refreshed = false, false
+
+-- Newer snapshots ----------------------------------------------------------------
+
+--- Seconds for which a handler holds a snapshot.
+local HOLD = 1
+
+--- Returns the keys of updates whose items have another version in the present snapshot than when
+--- they were evaluated; false if there are none. Writes of a key after its first one depend on the
+--- same version, or on none.
+local function find_stale(self)
+  local stale = false
+  for key, write in pairs(self.writes.last) do
+    local first = write.older and write.older[1] or write
+    if first.version and or_raise(core.get_at(self.transaction.snapshot, self.core, first.key,
+        true)) ~= first.version then
+      stale = stale or {}
+      stale[key] = true
+    end
+  end
+  return stale
+end
+
+--- Raises CONFLICT if something that was read from the table by key has changed.
+local function verify_table(transaction, self)
+  local id, has_ttl, code = core.table_at(transaction.snapshot, self.core)
+  if not id and code ~= "NOT_FOUND" then
+    error(has_ttl, 0)
+  elseif (id or 0) ~= self.id then
+    raise_conflict(transaction)
+  end
+  if id then
+    self.has_ttl = has_ttl
+    transaction.reads_time = transaction.reads_time or has_ttl
+  end
+  for key, version in pairs(self.versions) do
+    if or_raise(core.get_at(transaction.snapshot, self.core, self.key_bytes[key], true)) ~= version
+    then
+      raise_conflict(transaction)
+    end
+  end
+  self.stale = find_stale(self)
+end
+
+--- Verifies what the transaction has read on its present snapshot, of this commit. Queries that
+--- have not ended continue there. Raises CONFLICT.
+local function verify(transaction, commit)
+  if transaction.conflict then
+    error(transaction.conflict, 0)
+  elseif commit == transaction.commit and not transaction.reads_time then
+    for _, rows in ipairs(transaction.queries) do
+      core.move(rows.query)
+    end
+    return
+  end
+  transaction.commit, transaction.is_refreshed = false, true
+  for _, handle in pairs(transaction.tables) do
+    verify_table(transaction, handle)
+  end
+  for _, rows in ipairs(transaction.queries) do
+    if not or_raise(core.continues(rows.query, rows.versions, rows.count, rows.ended)) then
+      raise_conflict(transaction)
+    elseif rows.left and rows.left > 0 then
+      check_not_stale(rows.table, rows.query)
+    end
+  end
+  transaction.commit = commit
+end
+
+-- Its beginning and its end --------------------------------------------------------
+
+--- Takes the snapshot of a handler's transaction.
+local function take_handlers_snapshot(database, limit, transaction)
+  return core.snapshot(database, limit, HOLD, function(commit)
+    verify(transaction, commit)
+  end)
+end
 
 --- Begins a transaction on a new snapshot.
 ---@param database tidetable.Database
 ---@param limit number  seconds until TIMEOUT is raised
-local function begin(database, limit)
-  local snapshot, commit, code = wait.read(database, core.snapshot, database.core, limit)
+---@param is_handler boolean  newer snapshots may follow
+local function begin(database, limit, is_handler)
+  local transaction = { database = database, tables = {}, queries = {}, log = {}, unfinished = 0 }
+  local snapshot, commit, code
+  if is_handler then
+    snapshot, commit, code = wait.read(database, take_handlers_snapshot, database.core, limit,
+      transaction)
+  else
+    snapshot, commit, code = wait.read(database, core.snapshot, database.core, limit)
+  end
   if not snapshot then
     return nil, commit, code
   end
-  return setmetatable({
-    database = database, snapshot = snapshot, commit = commit,
-    tables = {}, queries = {}, log = {}, unfinished = 0,
-  }, Transaction)
+  transaction.snapshot, transaction.commit = snapshot, commit
+  return setmetatable(transaction, Transaction)
 end
 
 --- Raises CLOSED if the transaction has ended, TIMEOUT after its time limit.
@@ -503,8 +625,8 @@ local function raise_refused(transaction, refused, err)
   error(err, 0)
 end
 
---- Applies the writes in their order. If anything may have changed since the snapshot, deferred
---- updates are evaluated again, on the stored items.
+--- Applies the writes in their order. If anything may have changed since the first snapshot,
+--- deferred updates are evaluated again, on the stored items.
 local function apply(transaction, unchanged)
   for _, each in ipairs(transaction.log) do
     local ok, err, code
@@ -537,7 +659,7 @@ local function validate_and_apply(transaction)
       if transaction.annotation ~= "" then
         core.annotate(transaction.database.core, transaction.annotation)
       end
-      applied, err = apply(transaction, unchanged)
+      applied, err = apply(transaction, unchanged and not transaction.is_refreshed)
     end
   end
   if applied and transaction.complete then
@@ -571,23 +693,42 @@ local function commit(transaction, limit)
     limit, validate_and_apply, transaction))
 end
 
+--- Returns true for the error by which the Lua command ends a program at Ctrl-C.
+---@param failure any
+---@return boolean
+function optimistic.is_interrupt(failure)
+  return type(failure) == "string" and failure:find("interrupted!$") ~= nil
+end
+
+--- Calls the function in protected mode. A handler's time limit is enforced by a hook.
+local function call(transaction, fn, is_handler)
+  if is_handler then
+    return core.call_handler(transaction.snapshot, fn, transaction)
+  end
+  return pcall(fn, transaction)
+end
+
 --- Runs the function once. Returns true and its results; false if something has changed; nil, err,
---- code on failure. The snapshot is released before the wait for the write lock.
+--- code on failure. The snapshot is released before the wait for the write lock. Whatever the
+--- function did after a conflict does not count, since it could not read any more.
 local function attempt(database, fn, limit, complete, annotation)
-  local transaction <close>, err, code = begin(database, limit)
+  local transaction <close>, err, code = begin(database, limit, complete ~= nil)
   if not transaction then
     return nil, err, code
   end
-  local results = table.pack(pcall(fn, transaction))
+  local results = table.pack(call(transaction, fn, complete ~= nil))
   local cancelled = transaction.cancelled
   if cancelled and (results[1] or rawequal(results[2], cancelled)) then
     return nil, cancelled, "CANCELLED"
+  elseif transaction.conflict and not (optimistic.is_interrupt(results[2]) and not results[1]) then
+    core.check_not_late(transaction.snapshot)
+    return false
   elseif not results[1] then
     error(results[2], 0)
   elseif not results[2] and results[3] ~= nil then
     return table.unpack(results, 1, results.n)
   end
-  core.hold(transaction.snapshot)
+  core.check_not_late(transaction.snapshot)
   if transaction.unfinished > 0 then
     error("not enough memory", 0)
   end
@@ -617,8 +758,8 @@ end
 ---@param fn fun(tx: tidetable.OptimisticTransaction): ...
 ---@param max_attempts integer
 ---@param limit number  seconds for each attempt
----@param complete (fun(): true|nil, tidetable.error|nil)|nil  called in the transaction that
----  applies the writes, also if there are none; an error of it undoes them
+---@param complete (fun(): true|nil, tidetable.error|nil)|nil  for a handler: called in the
+---  transaction that applies the writes, also if there are none; an error of it undoes them
 ---@param annotation string|nil  as annotations.encode returns it
 ---@return true|nil ok, any ...  results of fn; or err, code
 function optimistic.transact(database, fn, max_attempts, limit, complete, annotation)

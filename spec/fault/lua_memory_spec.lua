@@ -7,6 +7,8 @@
 -- have changed, the write lock must be free, and no reader slot may be left. With EVERY=50 only
 -- every 50th request fails, starting at a random one.
 local failalloc = require "fault.failalloc"
+local optimistic = require "tidetable.optimistic"
+local testing = require "tidetable.testing"
 local tidetable = require "tidetable"
 
 local EVERY = math.tointeger(tonumber(os.getenv("EVERY"))) or 1
@@ -212,6 +214,22 @@ call("transact, optimistic", function(world)
     one:update({ id = 52 }, "REMOVE n")
     return count(two:query("a")) + count(one:scan()) + #two:query_page("a") + #one:scan_page()
   end, { mode = "optimistic" })
+  assert(n > 0)
+end)
+call("transact, as a handler", function(world)
+  local clock <close> = testing.clock()
+  local _, n = assert(optimistic.transact(world.db, function(tx)
+    local one, two = tx:table "one", tx:table "two"
+    local next_item, rows = two:query "a"
+    local read = next_item(rows) and 1
+    one:get { id = 1 }
+    one:update({ id = 53 }, "ADD n ?", { 1 })
+    assert(world.mark:put { p = "mark", n = -1 })
+    clock:advance(1.2)
+    for _ in next_item, rows do read = read + 1 end
+    clock:advance(1.2)
+    return read + count(one:scan())
+  end, 1, 600, function() return true end))
   assert(n > 0)
 end)
 call("transact, optimistic, rolled back", function(world)

@@ -3,6 +3,7 @@
 --
 --   make model STEPS=100000 SEED=n
 local helper = require "spec.tidetable.helper"
+local optimistic = require "tidetable.optimistic"
 local tidetable = require "tidetable"
 
 local STEPS = math.min(math.tointeger(tonumber(os.getenv("STEPS"))) or 1000, 50000)
@@ -239,20 +240,18 @@ function operations.query(inside, run)
   local partition, options = random_query(PARTITIONS, SORTS)
   local stop = chance(40) and math.random(4) or math.huge
   local seen = {}
-  local entry = { "query", inside.name, { partition, options }, seen, true }
+  local entry = { "query", inside.name, { partition, options }, seen, false }
   note(run, entry)
   for item in ask(inside, partition, options) do
     seen[#seen + 1] = frozen(item)
-    if #seen == stop then
-      entry[5] = false
-      break
-    end
+    if #seen == stop then return end
     if chance(30) then
       operations[one_of(run.writes and { "put", "update", "delete", "get", "page" } or { "get" })](
         inside, run)
     end
     coroutine.yield()
   end
+  entry[5] = true
 end
 
 function operations.page(inside, run)
@@ -270,6 +269,7 @@ local function program(runs, world, writes)
   local id = new_value()
   return function(tx)
     local run = { begun = world.commits, id = id, writes = writes }
+    if #runs > 0 then runs[#runs].ended = world.commits end
     runs[#runs + 1] = run
     for _ = 1, math.random(6) do
       coroutine.yield()
@@ -283,6 +283,16 @@ local function program(runs, world, writes)
   end
 end
 
+--- Runs fn as db:transact does.
+local function transact(db, fn)
+  return db:transact(fn, { mode = "optimistic", attempts = math.random(3) })
+end
+
+--- Runs fn as the handler of a consumer: on newer and newer snapshots.
+local function run_as_handler(db, fn)
+  return optimistic.transact(db, fn, math.random(3), 100000, function() return true end)
+end
+
 --- Runs transactions on its own handle until the test ends.
 local function worker(world, db)
   while true do
@@ -293,9 +303,8 @@ local function worker(world, db)
       world.commits = world.commits + 1
     else
       local runs, writes = {}, kind > 3
-      local ok, err, code = db:transact(program(runs, world, writes), {
-        mode = "optimistic", attempts = math.random(3),
-      })
+      local ok, err, code = world.run(db, program(runs, world, writes))
+      if #runs > 0 then runs[#runs].ended = world.commits end
       if writes and code == nil then
         world.commits = world.commits + 1
         world.committed[runs[#runs].id] = runs[#runs]
@@ -396,8 +405,8 @@ local function make_tables(db)
 end
 
 --- Runs workers for this number of steps, one of which is resumed at a time.
-local function work(db, steps)
-  local world = { commits = 0, conflicts = 0, committed = {}, runs = {} }
+local function work(db, steps, run, clock)
+  local world = { commits = 0, conflicts = 0, committed = {}, runs = {}, run = run }
   local workers = {}
   for i = 1, 4 do
     local handle = helper.open()
@@ -405,6 +414,7 @@ local function work(db, steps)
   end
   for _ = 1, steps do
     local thread = one_of(workers)
+    if clock and chance(20) then clock:advance(0.4) end
     local ok, err = coroutine.resume(thread)
     if not ok then error(debug.traceback(thread, tostring(err)), 0) end
   end
@@ -429,7 +439,7 @@ describe("optimistic transactions", function()
     seeded("serializable", function()
       local db = helper.open()
       make_tables(db)
-      local world = work(db, STEPS * 5)
+      local world = work(db, STEPS * 5, transact)
       local states, marks = history(db)
       assert.equal(world.commits, #states)
       for n = 1, #states do
@@ -438,6 +448,34 @@ describe("optimistic transactions", function()
       end
       -- Every run, also one that was repeated, must have seen the state at its beginning.
       for _, run in ipairs(world.runs) do replay(run, states[run.begun]) end
+      assert.is_true(world.conflicts > 0 and world.commits > world.conflicts // 10)
+      assert.is_true(db:check().ok)
+    end)
+  end)
+
+  it("are serializable if they continue on newer snapshots", function()
+    seeded("newer snapshots", function()
+      local clock = helper.clock()
+      local db = helper.open()
+      make_tables(db)
+      local world = work(db, STEPS * 5, run_as_handler, clock)
+      local states, marks = history(db)
+      assert.equal(world.commits, #states)
+      for n = 1, #states do
+        local run = world.committed[marks[n]]
+        if run then same_state(states[n], replay(run, states[n - 1])) end
+      end
+      -- Every run must have seen one state, which is at least as new as its beginning.
+      local newer = 0
+      for _, run in ipairs(world.runs) do
+        local ok, err = pcall(replay, run, states[run.begun])
+        if not ok then newer = newer + 1 end
+        for n = run.begun + 1, ok and run.begun or run.ended do
+          ok = ok or pcall(replay, run, states[n])
+        end
+        assert.is_true(ok, tostring(err))
+      end
+      assert.is_true(newer > STEPS // 100, newer .. " runs continued on a newer snapshot")
       assert.is_true(world.conflicts > 0 and world.commits > world.conflicts // 10)
       assert.is_true(db:check().ok)
     end)

@@ -266,6 +266,7 @@ int main(void)
 	struct tide_table table;
 
 	spec.retention.max_count = 1;
+	spec.retention.hold_bytes = 1;
 	MUST(tide_create_table(tide, &spec, &failure), failure);
 	table = table_named("orders");
 	rows_decode();

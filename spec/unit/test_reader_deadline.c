@@ -135,6 +135,92 @@ static void threads_release_each_others(void)
 	store_close(store);
 }
 
+static void a_limit_can_be_changed(void)
+{
+	struct store *store = open_small(store_path("changed.tide"));
+	struct txn *reader = limited(store, PASSED), *other = limited(store, LATER);
+
+	reader_limit(reader, LATER + 1);
+	CHECK_EQUAL_UINT(store->next_deadline_ms, other->deadline_ms);
+	store_release_late(store);
+	CHECK(reader_enter(reader));
+	reader_leave(reader);
+	reader_limit(reader, PASSED);
+	store_release_late(store);
+	CHECK(!reader_enter(reader));
+	reader_limit(reader, LATER);     /* it remains released */
+	CHECK(!reader_enter(reader));
+	CHECK_EQUAL_UINT(store->next_deadline_ms, other->deadline_ms);
+	CHECK_EQUAL_INT(store->readers, 1);
+	reader_close(reader);
+	reader_close(other);
+	CHECK(!store->limited && store->next_deadline_ms == 0);
+	store_close(store);
+}
+
+/* Waits until the thread has released readers, for at most ten seconds. */
+static void wait_for_readers(const struct store *store, int64_t count)
+{
+	uint64_t ends_ms = now_ms() + 10000;
+
+	while (store->readers != count && now_ms() < ends_ms)
+		clock_sleep_us(1000);
+	CHECK_EQUAL_INT(store->readers, count);
+}
+
+static void a_thread_releases_in_time(void)
+{
+	struct store *store = open_small(store_path("thread.tide"));
+	struct txn *later = limited(store, LATER), *early, *used;
+
+	store_release_in_time(store);
+	store_release_in_time(store);
+	clock_sleep_us(20000);           /* it waits for the later one */
+	early = limited(store, now_ms() + 20);
+	wait_for_readers(store, 1);
+	CHECK(!reader_enter(early));
+	used = limited(store, LATER);
+	CHECK(reader_enter(used));
+	reader_limit(used, now_ms());
+	clock_sleep_us(50000);
+	CHECK_EQUAL_INT(store->readers, 2);
+	reader_leave(used);
+	wait_for_readers(store, 1);
+	reader_close(later);
+	CHECK_EQUAL_INT(store->readers, 0);
+	clock_sleep_us(2500000);         /* it waits for any */
+	reader_close(early);
+	early = limited(store, now_ms() + 20);
+	wait_for_readers(store, 0);
+	reader_close(early);
+	reader_close(used);
+	store_close(store);
+}
+
+/* A forked process does not have the thread. */
+static void close_without_thread(struct child *parent, void *context)
+{
+	struct store *store = context;
+
+	(void)parent;
+	store_close(store);
+}
+
+static void a_child_does_not_wait_for_the_thread(void)
+{
+	struct store *store = open_small(store_path("forked.tide"));
+	struct txn *reader;
+	struct child child;
+
+	store_release_in_time(store);
+	child = child_start(close_without_thread, store);
+	child_end(&child);
+	reader = limited(store, now_ms() + 20);
+	wait_for_readers(store, 0);
+	reader_close(reader);
+	store_close(store);
+}
+
 /* A forked process frees the reader; the parent's is unaffected. */
 static void close_inherited(struct child *parent, void *reader)
 {
@@ -161,6 +247,9 @@ int main(void)
 	a_late_reader_holds_nothing();
 	one_in_use_is_released_later();
 	threads_release_each_others();
+	a_limit_can_be_changed();
+	a_thread_releases_in_time();
+	a_child_does_not_wait_for_the_thread();
 	a_child_leaves_it_alone();
 	return 0;
 }

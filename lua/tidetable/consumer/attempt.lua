@@ -50,29 +50,34 @@ local function locked(fn, advance)
   end
 end
 
---- Counts the handlers that a coroutine is in.
-local function count_handlers(database, thread, change)
-  local handlers = database.handlers or setmetatable({}, { __mode = "k" })
-  database.handlers = handlers
-  local count = (handlers[thread] or 0) + change
-  handlers[thread] = count > 0 and count or nil
+--- Returns the number of handlers that each coroutine is in.
+local function handler_counts(database)
+  database.handlers = database.handlers or setmetatable({}, { __mode = "k" })
+  return database.handlers
 end
 
---- Returns a function that calls fn. While it runs, plain writes raise NESTED (wait.lua).
+--- Returns a function that calls fn, and a function that ends what it began. While fn runs, plain
+--- writes raise NESTED (wait.lua). After an error the caller calls the second function: an error of
+--- the time limit is raised again in whatever a handler closes.
 local function as_handler(worker, delivery, fn)
-  local database = worker.database
+  local counts, thread = handler_counts(worker.database), coroutine.running()
+  local before, leave = counts[thread], nil
+  local function finish(...)
+    counts[thread] = before
+    if leave then
+      leave()
+      leave = nil
+    end
+    return ...
+  end
   return function(tx)
-    local thread = coroutine.running()
     worker:mark_handling(delivery)               -- each run has the whole limit
     deliveries.reset(delivery)
     tx.delivery = delivery
-    count_handlers(database, thread, 1)
-    local _ <close> = waits.enter_handler(worker.id)
-    local _ <close> = setmetatable({}, { __close = function()
-      count_handlers(database, thread, -1)
-    end })
-    return fn(tx)
-  end
+    counts[thread] = (before or 0) + 1
+    leave = leave or waits.enter_handler(worker.id)
+    return finish(fn(tx))
+  end, finish
 end
 
 --- Returns the annotation of what the handler writes: its origin, and a depth that is one more than
@@ -110,7 +115,9 @@ function attempts.commit(worker, delivery, fn)
   if not annotation then
     return nil, err, err_code
   end
-  fn = as_handler(worker, delivery, fn)
+  local finish
+  fn, finish = as_handler(worker, delivery, fn)
+  local _ <close> = setmetatable({}, { __close = finish })
   local function advance()
     return parking.commit(worker, delivery)
   end
@@ -118,6 +125,7 @@ function attempts.commit(worker, delivery, fn)
   if worker.settings.mode == "optimistic" then
     results = table.pack(optimistic.transact(database, fn, OPTIMISTIC_RUNS, limit, advance,
       annotation))
+    finish()
   end
   if not results or results[1] == nil and results[3] == "CONFLICT" then
     results = table.pack(transactions.transact(database, locked(fn, advance), limit, annotation))
@@ -171,11 +179,6 @@ local function handler_code(failure)
   end
 end
 
---- Returns true for the error by which the Lua command ends a program at Ctrl-C.
-local function is_interrupt(failure)
-  return type(failure) == "string" and failure:find("interrupted!$") ~= nil
-end
-
 --- Returns the handler with a partial response turned into a refusal. Notes in `outcome` whether it
 --- raised or refused, since failures of the commit are others.
 local function watched(handler, delivery, outcome)
@@ -206,7 +209,7 @@ function attempts.run(worker, handler, delivery)
   local ok, result, err, code = pcall(attempts.commit, worker, delivery,
     watched(handler, delivery, outcome))
   worker:mark_handling(nil)
-  if not ok and is_interrupt(result) then
+  if not ok and optimistic.is_interrupt(result) then
     error(result, 0)
   elseif not ok and outcome.is_running then
     return false, result, handler_code(result)

@@ -19,16 +19,16 @@ local WAIT_MAX = 1
 ---@type table<thread, integer[]>
 local handled = setmetatable({}, { __mode = "k" })
 
---- Notes that this coroutine enters a handler of the consumer. The returned value is closed when it
---- leaves it.
+--- Notes that this coroutine enters a handler of the consumer. Returns a function that is called
+--- when it leaves it.
 ---@param id integer
----@return any
+---@return fun()
 function waits.enter_handler(id)
   local thread = coroutine.running()
   local ids = handled[thread] or {}
   handled[thread] = ids
   ids[#ids + 1] = id
-  return setmetatable({}, { __close = function() table.remove(ids) end })
+  return function() table.remove(ids) end
 end
 
 --- Returns true if this coroutine, or one that has resumed it, runs a handler of the consumer.
