@@ -640,13 +640,11 @@ bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide)
 
 /* Accepts NULL. */
 void tide_feed_finish(struct tide_feed *feed);
-
 /* Returns the memory that the feed occupies, in bytes. */
 size_t tide_feed_bytes(const struct tide_feed *feed);
 
-/* Returns STREAM_ENDED if all records were returned and one of the feed's streams will get no more.
- * The message names it and says whether it was disabled or its table deleted. Feeds of all
- * streams never end. */
+/* Returns STREAM_ENDED if all records were returned and one of the feed's streams will get no more,
+ * with the reason in the message. Feeds of all streams never end. */
 int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
 	struct failure *failure);
 

@@ -153,6 +153,7 @@ end
 ---@field is_copying boolean     a snapshot is being delivered
 ---@field copied integer|nil     number of its items that were delivered; nil: no snapshot is
 ---@field has_owner boolean      a worker has joined and not left; it may have died
+---@field is_running boolean     that worker is alive
 ---@field attempts integer       failed attempts of the batch after the position
 ---@field records integer        number of records handled
 ---@field batches integer        number of batches committed
@@ -168,6 +169,13 @@ end
 ---@field warning string|nil     its hold is released, or 80 % of a limit of the hold is used
 ---@field ended tidetable.ConsumerEnd|nil  error that ended its last run; nil: none, or it has been
 ---                              run or moved since
+
+--- Returns true if the consumer has an owner that is alive.
+local function is_running(database, row)
+  local complete = settings.complete(row.settings)
+  return row.opening ~= nil and (core.worker_is_alive(database.core, row.opening, row.worker,
+    row.id, complete.lease, complete.handler_limit))
+end
 
 --- Describes the consumer. Returns NOT_FOUND if it was deleted.
 ---@return tidetable.ConsumerDescription|nil, tidetable.error|nil err, tidetable.code|nil code
@@ -186,7 +194,8 @@ function Consumer:describe()
     settings = settings.complete(row.settings), position = row.position,
     last_sequence_number = row.last_sequence, is_paused = row.is_paused,
     is_copying = row.is_copying, copied = row.copied,
-    has_owner = row.opening ~= nil, attempts = row.attempts, records = row.records,
+    has_owner = row.opening ~= nil, is_running = is_running(self.database, row),
+    attempts = row.attempts, records = row.records,
     batches = row.batches, failures = row.failures, gaps = row.gaps, shards = row.shards,
     created_at = row.created_at, parked = row.parked, parked_bytes = row.parked_bytes,
     replays = row.replays, dead_letters = row.dead_letters, lag = lag, warning = text,
@@ -205,18 +214,14 @@ function Consumer:lag()
 end
 
 --- Waits until the consumer has passed a change: handled it, left it out, or none of its sources
---- contains it. Returns true; false if it has not in time. Errors: CONSUMER_PAUSED, CONSUMER_GONE,
---- the error that ended its last run, AHEAD (no such change). Raises an error in the consumer's own
---- handler.
+--- contains it. Returns true and, if the record is parked, "parked"; false if it has not in time.
+--- Errors: CONSUMER_PAUSED, CONSUMER_GONE, the error that ended its last run, AHEAD (no such
+--- change). Raises an error in the consumer's own handler.
 ---@param sequence integer|nil  sequence number; nil: db:last_change()
 ---@param seconds number|nil    maximum time to wait; nil, math.huge: no limit
----@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+---@return boolean|nil, tidetable.error|"parked"|nil err, tidetable.code|nil code
 function Consumer:wait_for(sequence, seconds)
-  local passed, err, code = waits.wait_for(self, sequence, seconds)
-  if passed == nil then
-    return nil, err, code
-  end
-  return passed
+  return waits.wait_for(self, sequence, seconds)
 end
 
 -- Commands -------------------------------------------------------------------

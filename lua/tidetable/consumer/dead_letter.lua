@@ -3,7 +3,7 @@
 -- An item has at most 400 KB, and a record has two images of that size. So the images are binaries
 -- that continue in the items of the next parts:
 --
---     partition key (S)   consumer/database id/incarnation/sequence number
+--     partition key (S)   name of the consumer, a slash and the record's id
 --     sort key (N)        part, from 1
 --     parts               number of parts
 --     old_image           piece of the old image's bytes (codec/value.h); none: no piece
@@ -95,9 +95,7 @@ local function put(worker, each)
   if not about then
     error(err, 0)
   end
-  local info = assert(core.info(database))
-  local id = ("%s/%s/%s/%d"):format(worker.consumer.name, info.database_id, info.incarnation,
-    each.record.sequence_number)
+  local id = worker.consumer.name .. "/" .. each.record.id
   local parts = divide(each.record)
   describe(parts[1], worker, each)
   local written = core.set_written_bytes(database, 0)

@@ -3,6 +3,7 @@
 local core = require "tidetable.core"
 local endings = require "tidetable.consumer.ending"
 local options = require "tidetable.options"
+local parked = require "tidetable.consumer.parked"
 local wait = require "tidetable.wait"
 
 local waits = {}
@@ -109,6 +110,20 @@ local function sleep(database, seen, seconds)
   end
 end
 
+--- Returns true and, if the change is a parked record, "parked".
+local function passed_how(consumer, sequence)
+  local row = core.consumer_describe(consumer.database.core, consumer.name)
+  if not row or row.parked == 0 then
+    return true
+  end
+  for copy in parked.iterate(consumer) do
+    if copy.record.sequence_number == sequence then
+      return true, "parked"
+    end
+  end
+  return true
+end
+
 local function wait_until(consumer, sequence, deadline)
   local database = consumer.database
   local loop, wakeup = wait.loop(consumer.wait or database.wait), nil
@@ -138,7 +153,7 @@ end
 ---@param consumer tidetable.Consumer
 ---@param sequence integer|nil
 ---@param seconds number|nil
----@return boolean|nil passed, tidetable.error|nil err, tidetable.code|nil code
+---@return boolean|nil passed, tidetable.error|"parked"|nil err, tidetable.code|nil code
 function waits.wait_for(consumer, sequence, seconds)
   options.argument("wait_for", "sequence number", options.integer_from(0), sequence or 0)
   options.argument("wait_for", "seconds", options.seconds, seconds or 0)
@@ -147,10 +162,14 @@ function waits.wait_for(consumer, sequence, seconds)
   end
   sequence = sequence or consumer.database:last_change()
   local passed, err, code = has_passed(consumer, sequence)
-  if passed ~= false or seconds == 0 then
-    return passed, err, code
+  if passed == false and seconds ~= 0 then
+    passed, err, code = wait_until(consumer, sequence, core.process_elapsed()
+      + (seconds or math.huge))
   end
-  return wait_until(consumer, sequence, core.process_elapsed() + (seconds or math.huge))
+  if passed then
+    return passed_how(consumer, sequence)
+  end
+  return passed, err, code
 end
 
 return waits

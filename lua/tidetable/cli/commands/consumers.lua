@@ -1,0 +1,391 @@
+-- consumers.lua - `tidetable consumers`: lists consumers, and pauses, moves and deletes them.
+
+local arguments = require "tidetable.cli.arguments"
+local console = require "tidetable.cli.console"
+local core = require "tidetable.core"
+local display = require "tidetable.cli.display"
+local item_argument = require "tidetable.cli.item_argument"
+local item_writer = require "tidetable.cli.item_writer"
+local library_error = require "tidetable.cli.library_error"
+local open = require "tidetable.cli.open_database"
+local time_argument = require "tidetable.cli.time_argument"
+
+local INTERVAL = 1 -- seconds
+
+local consumers = {
+  name = "consumers",
+  summary = "List the consumers of a database, and change them.",
+  description = [[
+Without a consumer the command lists all of them: how many records wait, how old the oldest of
+these is, and how many are parked. With a consumer it shows its state, or does one of the
+following.
+
+'pause' stops the delivery of records, for all programs, until 'resume'. 'seek' sets the position
+(--from, --after, --at, --time). 'delete' removes the consumer. 'parked' shows its parked records.
+'replay' has them delivered again by the consumer's program, oldest first for each key, and
+'discard' removes them; both take all parked records, or those of one key, or at most --limit of
+them.
+
+'seek', 'delete', 'replay' and 'discard' ask first on a terminal; elsewhere they require --yes.
+They show the number of parked records concerned.]],
+  examples = {
+    { "tidetable consumers shop.tide", "list the consumers and their lag" },
+    { "tidetable consumers shop.tide --watch", "update the list every second" },
+    { "tidetable consumers shop.tide mail", "show everything about one" },
+    { "tidetable consumers shop.tide mail pause", "stop the delivery of records" },
+    { "tidetable consumers shop.tide mail seek --time 1h --yes", "handle the last hour again" },
+    { "tidetable consumers shop.tide mail parked", "show the records that could not be handled" },
+    { "tidetable consumers shop.tide mail replay --key customer=ann --yes",
+      "deliver those of one key again" },
+  },
+  arguments = {
+    arguments.DATABASE,
+    { "consumer", "Name of the consumer; none: list all.", args = "?" },
+    { "action", "What to do with it; none: show it.", args = "?", choices = {
+      "pause", "resume", "seek", "delete", "parked", "replay", "discard" } },
+  },
+  options = {
+    { "-w --watch", "Repeat the list until Ctrl-C." },
+    {
+      "--interval", "Seconds between two updates. Requires '--watch'.",
+      value = "SECONDS", convert = arguments.seconds, shown_default = INTERVAL,
+    },
+    {
+      "--from", "'seek' to the oldest record, after the last change, or deliver a snapshot of the "
+        .. "tables first.",
+      value = "POSITION", choices = { "TRIM_HORIZON", "LATEST", "SNAPSHOT" },
+      exclusive = "position",
+    },
+    {
+      "--after", "'seek' to the record after this sequence number.",
+      value = "NUMBER", convert = arguments.sequence_number, exclusive = "position",
+    },
+    {
+      "--at", "'seek' to this sequence number, or to the next one that exists.",
+      value = "NUMBER", convert = arguments.sequence_number, exclusive = "position",
+    },
+    {
+      "--time", "'seek' to a time: '10m' (ago), '11:30', '2026-01-31 11:30', with 'Z' in UTC, or "
+        .. "seconds since 1970.",
+      value = "TIME", convert = time_argument.parse, exclusive = "position",
+    },
+    { "--table", "Table of the parked records. Needed with '--key' if the consumer reads several.",
+      value = "TABLE" },
+    { "--key", "Only parked records of this partition key: NAME=VALUE.", value = "KEY" },
+    { "--limit", "At most N parked records.", value = "N", convert = arguments.integer_from(1) },
+    { "--discard", "'seek' and 'delete' also remove the parked records." },
+    { "--yes", "Do it without a question." },
+    { "--json", "Show JSON objects, one per line." },
+    arguments.FORMAT,
+    arguments.BUSY_TIMEOUT,
+    arguments.MAX_SIZE,
+  },
+}
+
+-- Showing ----------------------------------------------------------------------
+
+--- Returns the state of a consumer in a word, and its style.
+local function state_of(about)
+  if about.is_paused then
+    return "paused", "yellow"
+  elseif about.ended then
+    return about.ended.code, "red"
+  elseif about.is_copying then
+    return "snapshot", "cyan"
+  elseif not about.is_running then
+    return "no worker", "dim"
+  elseif about.attempts > 0 then
+    return "retrying", "yellow"
+  end
+  return "running", "green"
+end
+
+local function source_text(source)
+  return display.safe(type(source) == "table" and table.concat(source, ", ") or source)
+end
+
+local function age_text(seconds)
+  return seconds and display.duration(seconds) or "-"
+end
+
+local TITLES = { "CONSUMER", "SOURCE", "STATE", "WAITING", "SIZE", "OLDEST", "HANDLED", "PARKED" }
+local AT_THE_RIGHT = { [4] = true, [5] = true, [6] = true, [7] = true, [8] = true }
+
+local function row_of(out, about)
+  local state, style = state_of(about)
+  local lag = about.lag
+  return {
+    out:paint("bold", display.safe(about.name)), source_text(about.source),
+    out:paint(style, state), display.count(lag.records), display.bytes(lag.bytes),
+    age_text(lag.records > 0 and lag.seconds or nil), display.count(about.records),
+    out:paint(about.parked > 0 and "yellow" or "", display.count(about.parked)),
+  }
+end
+
+---@return string[]
+local function lines_of(out, list)
+  if #list == 0 then
+    return { out:paint("dim", "no consumers") }
+  end
+  local rows = { {} }
+  for i, title in ipairs(TITLES) do
+    rows[1][i] = out:paint("dim", title)
+  end
+  for i, about in ipairs(list) do
+    rows[i + 1] = row_of(out, about)
+  end
+  local lines = display.grid(rows, AT_THE_RIGHT)
+  for _, about in ipairs(list) do
+    if about.warning then
+      lines[#lines + 1] = out:paint("yellow", ("%s: %s"):format(display.safe(about.name),
+        display.safe(about.warning)))
+    end
+  end
+  return lines
+end
+
+--- Returns the descriptions of all consumers. One that is deleted during the call is left out.
+local function read_all(db, path)
+  local list = {}
+  for _, name in ipairs(library_error.check(path, db:list_consumers())) do
+    local consumer, err, code = db:consumer(name)
+    local about
+    if consumer then
+      about, err, code = consumer:describe()
+    end
+    if not about and code ~= "NOT_FOUND" then
+      library_error.fail(path, err)
+    end
+    list[#list + 1] = about
+  end
+  return list
+end
+
+--- Fields of a description in the order of the JSON output.
+local ORDER = {
+  "name", "source", "position", "last_sequence_number", "lag", "is_paused", "has_owner", "ended",
+  "attempts", "records", "batches", "failures", "gaps", "parked", "settings",
+}
+
+local function show_list(db, args, out)
+  local list = read_all(db, args.database)
+  if args.json or not out.is_terminal and not args.watch then
+    for _, about in ipairs(list) do
+      if args.json then
+        out:json(about, ORDER)
+      else
+        out:write(about.name, "\n")
+      end
+    end
+    return
+  end
+  out:lines(lines_of(out, list))
+end
+
+local function watch(db, args, out)
+  local is_first = true
+  while true do
+    if args.json or not out.can_move then
+      show_list(db, args, out)
+    else
+      local title = out:paint("bold", display.safe(args.database))
+        .. out:paint("dim", "  " .. display.time(os.time()))
+      local lines = lines_of(out, read_all(db, args.database))
+      out:redraw({ title, "", table.unpack(lines) }, is_first)
+    end
+    is_first = false
+    out.flush()
+    out.pause(args.interval or INTERVAL)
+    library_error.check(args.database, core.check_name(db.core))
+  end
+end
+
+local function setting_text(value)
+  return type(value) == "table" and table.concat(value, ", ") or tostring(value)
+end
+
+local function fact_rows(out, about)
+  local state, style = state_of(about)
+  local lag = about.lag
+  local waiting = lag.records == 0 and "nothing" or ("%s (%s), the oldest for %s"):format(
+    display.counted(lag.records, "record"), display.bytes(lag.bytes), age_text(lag.seconds))
+  local rows = {
+    { "source", source_text(about.source) },
+    { "state", out:paint(style, state) },
+    { "position", ("%d of %d"):format(about.position, about.last_sequence_number) },
+    { "waiting", waiting },
+    { "handled", ("%s in %s; %s"):format(display.counted(about.records, "record"),
+      about.batches == 1 and "1 batch" or display.count(about.batches) .. " batches",
+      display.counted(about.failures, "failed attempt")) },
+    { "parked", ("%s (%s)"):format(display.counted(about.parked, "record"),
+      display.bytes(about.parked_bytes)) },
+    { "gaps", display.count(about.gaps) },
+  }
+  if about.ended then
+    rows[#rows + 1] = { "ended", display.safe(about.ended.message) }
+  end
+  if about.warning then
+    rows[#rows + 1] = { "warning", out:paint("yellow", display.safe(about.warning)) }
+  end
+  local names = {}
+  for name in pairs(about.settings) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    rows[#rows + 1] = { name, display.safe(setting_text(about.settings[name])) }
+  end
+  return rows
+end
+
+local function show_one(out, about)
+  out:line(("%s %s"):format(out:paint("bold", "consumer"), display.safe(about.name)))
+  local rows = {}
+  for i, fact in ipairs(fact_rows(out, about)) do
+    rows[i] = { "  " .. out:paint("dim", fact[1]), fact[2] }
+  end
+  out:lines(display.grid(rows))
+end
+
+-- Actions ----------------------------------------------------------------------
+
+--- Returns the options that select parked records.
+local function selection(db, args, consumer)
+  if not args.key then
+    return { table = args.table, limit = args.limit }
+  end
+  local source = library_error.check(args.database, consumer:describe()).source
+  local name = args.table or type(source) == "string" and source ~= "*" and source
+  if not name then
+    console.misused "--key: the consumer reads several tables; name one with --table"
+  end
+  local _, description = open.described(db, name)
+  local partition = item_argument.partition({ args.key }, description,
+    item_writer.form(args.format))
+  return { table = name, key = { [description.partition_key[1]] = partition },
+    limit = args.limit }
+end
+
+--- Ends the command unless --yes is given or the user agrees.
+local function confirm(args, out, question)
+  if args.yes then
+    return
+  end
+  local agrees = out:ask(question .. "?")
+  if agrees == nil then
+    console.misused(("--yes: required to %s"):format(question))
+  elseif not agrees then
+    console.fail "nothing was changed"
+  end
+end
+
+local function report(out, count, what)
+  if out.is_terminal then
+    out:line(("%s %s"):format(display.counted(count, "record"), what))
+  else
+    out:write(("%d\n"):format(count))
+  end
+end
+
+local actions = {}
+
+function actions.pause(_, args, _, consumer)
+  library_error.check(args.consumer, consumer:pause())
+end
+
+function actions.resume(_, args, _, consumer)
+  library_error.check(args.consumer, consumer:resume())
+end
+
+function actions.delete(_, args, out, consumer)
+  confirm(args, out, ("delete consumer %s"):format(args.consumer))
+  library_error.check(args.consumer, consumer:delete { discard = args.discard })
+end
+
+function actions.seek(_, args, out, consumer)
+  local position = { from = args.from, after = args.after, at = args.at, time = args.time }
+  if not next(position) then
+    console.misused "seek: one of --from, --after, --at and --time is required"
+  end
+  position.discard = args.discard
+  confirm(args, out, ("set the position of consumer %s"):format(args.consumer))
+  library_error.check(args.consumer, consumer:seek(position))
+end
+
+function actions.parked(db, args, out, consumer)
+  local is_text = not args.json and arguments.format_of(args, out) == "text"
+  local found = 0
+  for copy in consumer:parked(selection(db, args, consumer)) do
+    local record = copy.record
+    found = found + 1
+    if is_text then
+      out:line(("%d  %s  %s %s  %s  %s"):format(record.sequence_number,
+        display.time(copy.parked_at), out:paint("bold", display.safe(record.table_name)),
+        display.attributes(record.keys), display.counted(copy.attempts, "attempt"),
+        out:paint("red", display.safe(copy.error or ""))))
+    else
+      out:json({ sequence_number = record.sequence_number, table_name = record.table_name,
+        event_name = record.event_name, keys = record.keys, attempts = copy.attempts,
+        parked_at = copy.parked_at, error = copy.error,
+        is_to_be_replayed = copy.is_to_be_replayed }, { "sequence_number", "table_name",
+        "event_name", "keys", "attempts", "parked_at", "error" })
+    end
+  end
+  if found == 0 and out.is_terminal then
+    out.note "no parked records"
+  end
+end
+
+function actions.replay(db, args, out, consumer)
+  local chosen = selection(db, args, consumer)
+  confirm(args, out, ("deliver parked records of consumer %s again"):format(args.consumer))
+  local count = library_error.check(args.consumer, consumer:replay(chosen))
+  report(out, count, "will be delivered again")
+end
+
+function actions.discard(db, args, out, consumer)
+  local chosen = selection(db, args, consumer)
+  confirm(args, out, ("remove parked records of consumer %s for good"):format(args.consumer))
+  local count = library_error.check(args.consumer, consumer:discard(chosen))
+  report(out, count, "removed")
+end
+
+--- Actions that only read.
+local reads = { parked = true }
+
+local function open_consumer(db, args)
+  local consumer, err, code = db:consumer(args.consumer)
+  if consumer then
+    return consumer
+  elseif code ~= "NOT_FOUND" then
+    library_error.fail(args.database, err)
+  end
+  console.fail(("%s: no consumer %s"):format(args.database, args.consumer),
+    ("to list them: tidetable consumers %s"):format(display.word(args.database)))
+end
+
+function consumers.run(args, out)
+  if args.interval and not args.watch then
+    console.misused "--interval requires --watch"
+  elseif args.watch and args.consumer then
+    console.misused "--watch shows the list of all consumers"
+  end
+  local writes = args.action and not reads[args.action]
+  local db <close> = open.database(args, writes and { busy_timeout = args.busy_timeout } or nil)
+  if args.watch then
+    watch(db, args, out)
+  elseif not args.consumer then
+    show_list(db, args, out)
+  else
+    local consumer = open_consumer(db, args)
+    if args.action then
+      actions[args.action](db, args, out, consumer)
+    elseif args.json then
+      out:json(library_error.check(args.consumer, consumer:describe()), ORDER)
+    else
+      show_one(out, library_error.check(args.consumer, consumer:describe()))
+    end
+  end
+end
+
+return consumers

@@ -1,0 +1,133 @@
+-- consumers_spec.lua - `tidetable consumers`, as doc/tools.md describes it.
+local command = require "spec.tidetable.cli.command"
+local helper = require "spec.tidetable.helper"
+
+helper.setup(before_each, after_each)
+
+describe("consumers", function()
+  local path
+
+  before_each(function()
+    local db = helper.open()
+    path = helper.path()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    for i = 1, 5 do assert(orders:put { id = "o" .. i, n = i }) end
+    local mail <close> = assert(db:consumer("mail", { source = "orders", batch_size = 2,
+      on_failure = "park", max_attempts = 1 }))
+    assert.equal(2, mail:step(function() end))
+    local park = function(records, tx)
+      for _, record in ipairs(records) do tx:park(record, "no\27address") end
+    end
+    assert.equal(2, mail:step(park))
+    assert(db:consumer("audit", { source = "*" }))
+    db:close()
+  end)
+
+  local function consumers(...)
+    return { "consumers", path, ... }
+  end
+
+  --- Calls f with the consumer.
+  local function look(f)
+    local db = helper.open()
+    local mail = assert(db:consumer "mail")
+    local result = f(mail, db)
+    db:close()
+    return result
+  end
+
+  it("lists names in a pipe, descriptions as JSON", function()
+    assert.equal("audit\nmail\n", command.must(consumers()))
+    local out = command.must(consumers "--json")
+    local lines = {}
+    for line in out:gmatch "[^\n]+" do lines[#lines + 1] = line end
+    assert.equal(2, #lines)
+    assert.matches('^{"name":"audit","source":"%*","position":0,', lines[1])
+    assert.matches('^{"name":"mail","source":"orders","position":4,', lines[2])
+    assert.matches('"lag":{"records":1,', lines[2], 1, true)
+    local function without_age(line) return (line:gsub('"seconds":[%d.]+', "")) end
+    assert.equal(without_age(command.must(consumers("mail", "--json"))),
+      without_age(lines[2] .. "\n"))
+  end)
+
+  command.on_terminal(it, pending)("shows a table on a terminal, and one consumer", function()
+    local function shown(...) return (command.terminal(...):gsub("\27%[[%d;]*m", "")) end
+    local screen = shown(consumers())
+    assert.matches("CONSUMER +SOURCE +STATE +WAITING", screen)
+    assert.matches("mail +orders +no worker +1 ", screen)
+    assert.matches("audit +%* +no worker +5 ", screen)
+    screen = shown(consumers "mail")
+    assert.matches("position +4 of 5", screen)
+    assert.matches("parked +2 records", screen)
+    assert.matches("on_failure +park", screen)
+    screen = shown(consumers("--watch", "--interval", "0.1"),
+      { enough = "audit" })
+    assert.matches("audit", screen)
+  end)
+
+  it("pauses, resumes and moves a consumer", function()
+    command.must(consumers("mail", "pause"))
+    assert.is_true(look(function(mail) return mail:describe().is_paused end))
+    command.must(consumers("mail", "resume"))
+    assert.is_false(look(function(mail) return mail:describe().is_paused end))
+    command.must(consumers("mail", "seek", "--from", "LATEST", "--yes"))
+    assert.equal(5, look(function(mail) return mail:describe().position end))
+    command.refuses(1, "2", consumers("mail", "seek", "--at", "1", "--yes"))
+    command.must(consumers("mail", "seek", "--at", "1", "--discard", "--yes"))
+    assert.same({ 0, 0 }, look(function(mail)
+      return { mail:describe().position, mail:describe().parked }
+    end))
+  end)
+
+  it("shows parked records, has them delivered again, and removes them", function()
+    assert.equal(2, select(2, command.must(consumers("mail", "parked")):gsub("\n", "")))
+    local out = command.must(consumers("mail", "parked", "--key", "id=o3"))
+    assert.matches('^{"sequence_number":3,"table_name":"orders","event_name":"INSERT",'
+      .. '"keys":{"id":"o3"},"attempts":1,', out)
+    assert.equal(1, select(2, out:gsub("\n", "")))
+    local text = command.must(consumers("mail", "parked", "--format", "text", "--key", "id=o4"))
+    assert.matches("^4 .* orders id: \"o4\" +1 attempt +no\\eaddress\n$", text)
+    assert.equal("1\n", command.must(consumers("mail", "replay", "--key", "id=o3", "--yes")))
+    assert.equal(1, look(function(mail)
+      local count = mail:step(function(records) assert.equal("o3", records[1].keys.id) end)
+      mail:close()
+      return count
+    end))
+    assert.equal("1\n", command.must(consumers("mail", "discard", "--limit", "7", "--yes")))
+    assert.equal("0\n", command.must(consumers("mail", "discard", "--yes")))
+  end)
+
+  it("deletes a consumer, with its parked records only if told to", function()
+    command.refuses(1, "parked", consumers("mail", "delete", "--yes"))
+    command.must(consumers("mail", "delete", "--discard", "--yes"))
+    assert.equal("audit\n", command.must(consumers()))
+    command.refuses(1, "no consumer mail", consumers("mail", "pause"))
+  end)
+
+  it("refuses what makes no sense", function()
+    command.refuses(2, "--yes", consumers("mail", "delete"))
+    command.refuses(2, "--yes", consumers("mail", "replay"))
+    command.refuses(2, "seek: one of", consumers("mail", "seek", "--yes"))
+    command.refuses(2, "must be one of", consumers("mail", "dance"))
+    command.refuses(2, "--interval requires --watch", consumers("--interval", "1"))
+    command.refuses(2, "--watch", consumers("mail", "--watch"))
+    command.refuses(2, "--key: the consumer reads several tables",
+      consumers("audit", "parked", "--key", "id=o1"))
+    command.refuses(1, "no consumer none", consumers "none")
+    command.refuses(2, "not a key attribute", consumers("mail", "parked", "--key", "nom=o1"))
+  end)
+
+  command.on_terminal(it, pending)("asks on a terminal", function()
+    local function answer(text)
+      local script = helper.path "ask.sh"
+      assert(command.shell(("cat > %s <<'END'\n$TIDETABLE consumers %s mail discard\nEND\ntrue")
+        :format(script, path)).status == 0)
+      return command.shell(("printf '%s\\n' | script -qec 'sh %s' /dev/null"):format(text, script))
+    end
+    local ran = answer "n"
+    assert.matches("remove parked records of consumer mail for good? [y/N]", ran.out, 1, true)
+    assert.matches("nothing was changed", ran.out)
+    assert.equal(1, ran.status)
+    assert.matches("2 records removed", answer "yes".out)
+  end)
+end)
