@@ -10,7 +10,7 @@ for _, name in ipairs { "audit", "spent" } do
   assert(db:ensure_table { name = name, partition_key = "id" })
 end
 
-local customers, first = { "ann", "bob", "eve" }, db:last_change()
+local customers, first = { "ann", "bob", "eve" }, db:info().sequence_number
 for i = 1, 9 do
   local id = tostring(first + i)
   local customer = customers[i % #customers + 1]

@@ -168,8 +168,10 @@ function waits.wait_for(consumer, sequence, seconds)
   end
   if passed then
     return passed_how(consumer, sequence)
+  elseif passed == nil then
+    return nil, err, code
   end
-  return passed, err, code
+  return false
 end
 
 return waits
