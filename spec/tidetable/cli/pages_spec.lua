@@ -180,6 +180,7 @@ local function examples_directory()
     end
   end))
   assert(orders:put { customer = "ann", placed_at = 2, status = "open", total = 7 })
+  assert(db:consumer("mail", { source = "orders" }))
   shop.file("pages/orders.csv", "customer,placed_at,total\neve,1,2.50\n")
   return path
 end
