@@ -1,4 +1,4 @@
-/* consumers.c - checks consumers and the progress of their shards: invariants 40, 46 and 50.
+/* consumers.c - checks consumers and the progress of their shards: invariants 40, 48 and 50.
  *
  * The rows of all consumers precede those of their progress. The first pass notes the consumers and
  * counts the shards that have progress, and the holds; the second finds consumers of which shards
@@ -111,10 +111,10 @@ static int check_hold(struct check *check, struct slice key)
 
 	if (stream && !streams_cached(&check->catalog.streams, stream) &&
 			!check->is_damaged[TREE_CATALOG])
-		problem(check, 46, "is on a stream that does not exist");
+		problem(check, 48, "is on a stream that does not exist");
 	if (!u64_map_find(&check->consumers, consumer)) {
 		if (!check->is_damaged[TREE_CONSUMERS])
-			problem(check, 46, "belongs to no consumer");
+			problem(check, 48, "belongs to no consumer");
 		return 0;
 	}
 	entry = u64_map_make(&check->holds, consumer);
@@ -218,7 +218,7 @@ static int check_holds(struct check *check, const struct consumer_row *row)
 		expected = 0;
 	/* A consumer of all streams can also have rows for some of them. */
 	if (found != expected || all < found || (all > found && (row->streams.len || !found)))
-		problem(check, 46, "has holds on %llu streams, of which %llu are in its source;"
+		problem(check, 48, "has holds on %llu streams, of which %llu are in its source;"
 			" it should have %llu", (unsigned long long)all,
 			(unsigned long long)found, (unsigned long long)expected);
 	return 0;

@@ -420,7 +420,7 @@ static void check_finds_holds(void)
 		MUST(tide_check(tide, &report, &failure), failure);
 		CHECK_EQUAL_UINT(report.problems, i == 2 ? 2 : 1);
 		buffer_put_u8(&report.text, 0);
-		CHECK(strstr((const char *)report.text.data, "46"));
+		CHECK(strstr((const char *)report.text.data, "48"));
 		tide_close(tide);
 	}
 	buffer_release(&report.text);
