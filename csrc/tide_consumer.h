@@ -33,8 +33,9 @@ struct tide_consumer {
 
 /* These functions create, change and delete consumers, each in a transaction of its own. They
  * return BUSY, NESTED (in a transaction), READ_ONLY, FULL, DISK_FULL, UNKNOWN_OUTCOME and the
- * errors of table/consume.h. tide_move_consumer sets the position and takes the consumer from its
- * owner. If *is_done is false, a step was committed, and the caller calls it again. */
+ * errors of table/consume.h. tide_move_consumer sets the position and increases the epoch, so the
+ * batch of the owner can't be committed. If *is_done is false, a step was committed, and the caller
+ * calls it again. */
 int tide_create_consumer(struct tide *tide, const struct tide_consumer_spec *spec,
 	struct failure *failure);
 int tide_delete_consumer(struct tide *tide, struct slice name, bool discards, bool *is_done,
@@ -54,9 +55,9 @@ int tide_renew_consumer(struct tide *tide, struct slice name, uint64_t id, uint6
 int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_consumer *consumer,
 	struct failure *failure);
 
-/* Returns the state at which a feed of a consumer that was copying started, without the key; NULL:
- * it was not copying. Such a feed returns items as records, and after the last one no records:
- * tide_feed_is_behind is then false, and the copy can end at tide_feed_position. */
+/* Returns the state of the copy at which the feed of a consumer started, without the key; NULL if
+ * the consumer was not copying. The feed of a copy returns items as records, and nothing after the
+ * last item: tide_feed_is_behind is then false, and the copy can end at tide_feed_position. */
 const struct copy_row *tide_feed_copy(const struct tide_feed *feed);
 
 /* Sets *key to the item key of a record, given its table and key attributes. Returns the errors of
@@ -68,6 +69,7 @@ int tide_item_key(const struct tide *tide, uint32_t table, const struct key_sche
  * incarnation, and the incarnations that have ended. Returns no bytes if these are damaged. They
  * are lent until tide_close. */
 struct slice tide_identity(const struct tide *tide);
+
 /* Computes the lag of a consumer. Returns NOT_FOUND. */
 int tide_consumer_lag(struct tide *tide, struct slice name, struct lag *lag,
 	struct failure *failure);
@@ -108,7 +110,7 @@ int tide_stream_table(struct tide *tide, uint32_t stream, const struct stream_ro
  * part of an owner. It is valid until tide_close. */
 const uint8_t *tide_opening(const struct tide *tide);
 
-/* A batch in a handler. */
+/* The batch that a worker's handler has got. */
 struct tide_batch_in_hand {
 	uint32_t records;            /* 0: none */
 	uint64_t last;               /* sequence number of its last record */
@@ -133,8 +135,8 @@ bool tide_worker_is_alive(const struct tide *tide, const struct shard_owner *own
 	struct tide_batch_in_hand *batch);
 
 /* Makes a worker the owner if the epoch is still `seen`, in a transaction of its own, and sets
- * *progress. death: the batch in whose handler the former owner ended. tide_leave_consumer makes
- * the consumer have no owner. Both return CONSUMER_GONE, LEASE_LOST, and the errors of a
+ * *progress. death: the batch in whose handler the former owner ended. tide_leave_consumer
+ * removes the owner of the consumer. Both return CONSUMER_GONE, LEASE_LOST, and the errors of a
  * transaction. */
 int tide_join_consumer(struct tide *tide, uint64_t id, uint64_t seen,
 	const struct shard_owner *owner, const struct tide_batch_in_hand *death,
@@ -163,8 +165,8 @@ int tide_fail_consumer(struct tide *tide, const struct consume_batch *batch,
 
 /* --- parked records (table/park.h) --- */
 
-/* Writes table id and hash of the partition key of a record, which is in memory. Returns CORRUPT.
- * */
+/* Sets item to the table id and the hash of the partition key of a record in memory. Returns
+ * CORRUPT. */
 int tide_parked_item(const struct tide *tide, uint32_t table, const struct key_schema *schema,
 	const struct record *record, uint8_t item[PARKED_ITEM_BYTES]);
 

@@ -1,4 +1,4 @@
-/* consumer_lag.c - the functions of tide.h that say how far consumers are, and wait for them. */
+/* consumer_lag.c - the functions of tide_consumer.h for lag, and for waiting for consumers. */
 #include "api/database.h"
 #include "os/commit_notifier.h"
 #include "stream/consumer.h"

@@ -1,4 +1,4 @@
-/* consumers.c - the consumer functions of tide.h. */
+/* consumers.c - the functions of tide_consumer.h for consumers and their workers. */
 #include <string.h>
 
 #include "api/database.h"

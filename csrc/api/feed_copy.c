@@ -34,7 +34,7 @@ int feed_copy_start(struct feed_copy *copy, struct feed *feed, const struct tide
 	copy->secret = tide->header.secret;
 	copy->filter = (struct record_filter){ .test = is_of_earlier_page, .context = copy };
 	feed->filter = &copy->filter;
-	/* No record is of an item before the first one: those that have expired are not missed. */
+	/* No item was delivered, so no record up to here passes the filter, and none is lost. */
 	if (copy->row.items == 0)
 		feed->position = feed->filled_to = view->state->sequence;
 	buffer_put_slice(&copy->streams, streams);

@@ -1,9 +1,9 @@
-/* feed_copy.h - the feed of a consumer that is copying: pages of items, and the records that follow
- * from one to the next.
+/* feed_copy.h - the feed of a consumer that is copying: pages of items, and the records between two
+ * pages.
  *
- * A page is read from a snapshot, whose last sequence number is the page's position. Before its
- * items the feed returns the records up to this position of the items of the pages before it. So
- * every item is returned once, and every later change of it.
+ * A page is read in one read transaction. The last sequence number of that is the page's position.
+ * Before the items of a page the feed returns the records up to the page's position whose items were
+ * in earlier pages. So every item is returned once, and then every later change of it.
  */
 #ifndef API_FEED_COPY_H
 #define API_FEED_COPY_H

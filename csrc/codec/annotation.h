@@ -5,9 +5,9 @@
  *     2       origin: printable ASCII
  *             context: a map body (codec/value.h); no bytes: none
  *
- * The writer of a transaction says in its context who made it and why. The origin names the
- * program, so that a consumer can leave its own records out. The depth counts the consumers that
- * lead from the first change to this one, so that an endless loop of consumers is found.
+ * The context describes who made the transaction and why. The origin is the name of the program, by
+ * which a consumer can leave its own records out. The depth is the number of consumers between the
+ * first change and this one, by which an endless loop of consumers is detected.
  */
 #ifndef CODEC_ANNOTATION_H
 #define CODEC_ANNOTATION_H
@@ -27,7 +27,7 @@ struct annotation {
 	struct slice context;        /* a map body; empty: none */
 };
 
-/* Returns true if the annotation says nothing. Such an annotation is not stored. */
+/* Returns true if the annotation has no depth, origin or context. It is not stored then. */
 static inline bool annotation_is_empty(const struct annotation *annotation)
 {
 	return annotation->depth == 0 && annotation->origin.len == 0 &&
@@ -47,8 +47,8 @@ void annotation_put(struct buffer *out, const struct annotation *annotation);
 int annotation_encode(struct buffer *out, const struct annotation *annotation,
 	struct failure *failure);
 
-/* Decodes an annotation. Its slices point into bytes. Returns CORRUPT if the bytes are not one;
- * does not verify the context. */
+/* Decodes an annotation. Its slices point into bytes. Returns 0 or CORRUPT. The context is not
+ * verified. */
 int annotation_get(struct annotation *annotation, struct slice bytes);
 
 /* Verifies an annotation, including its context and the limit of its size. Returns 0 or

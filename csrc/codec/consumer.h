@@ -53,19 +53,19 @@ struct progress_row {
 	uint64_t moved_ms;           /* retention clock when the position or the hold was last
 	                              * set */
 	uint32_t attempts;           /* failed attempts of the batch after the position */
-	uint32_t largest_batch;      /* records of a batch at most; 0: no limit */
+	uint32_t largest_batch;      /* maximum number of records of a batch; 0: no limit */
 	uint64_t limit_until;        /* position at which largest_batch ends */
 	uint64_t parked;             /* number of parked records */
-	uint64_t parked_bytes;       /* of these records */
+	uint64_t parked_bytes;       /* size of these records */
 	uint64_t parked_version;     /* increased whenever parked records change */
-	uint64_t replays;            /* parked records that are to be delivered again */
+	uint64_t replays;            /* number of marked ones: to be delivered again */
 	bool is_copying;             /* a snapshot is being delivered */
 	uint64_t hold_ms;            /* the setting hold_limit; 0: the consumer holds no records */
 	uint64_t records;            /* statistics: records handled */
 	uint64_t batches;            /* batches committed */
 	uint64_t failures;           /* failed attempts */
 	uint64_t gaps;               /* number of times that records were lost */
-	uint64_t dead_letters;       /* records given up */
+	uint64_t dead_letters;       /* records put into the table of dead letters */
 	struct slice end;            /* code and message of the error that ended its last run,
 	                              * at most CONSUMER_END_MAX bytes; empty: none */
 };
@@ -73,15 +73,16 @@ struct progress_row {
 /* State of a copy: a consumer that is copying has passed all records up to its position whose item
  * keys are at most `key`, and nothing of the keys after it. */
 struct copy_row {
-	bool has_begun;              /* the mark of its beginning was committed */
+	bool has_begun;              /* its beginning was committed (MARK_BEGIN) */
 	uint8_t rounds;              /* copies begun since the last one that ended, 1 to
 	                              * CONSUMER_ROUNDS_MAX */
 	uint64_t items;              /* number of items delivered */
 	struct slice key;            /* item key (codec/key.h) of the last of them; empty: none */
 };
 
-/* A change of a copy's state that a commit without records makes. */
+/* Beginning or end of a copy, each a commit without records. */
 enum consume_mark { MARK_NONE, MARK_BEGIN, MARK_END };
+
 /* Hold of a consumer on a stream, or on all streams. */
 struct hold_row {
 	uint64_t position;           /* position for which waiting_ms was set */
@@ -111,7 +112,7 @@ struct consume_batch {
 	uint64_t from;               /* position before its first record */
 	uint64_t to;                 /* position after its last record */
 	uint64_t records;
-	uint64_t parked_version;     /* that the worker knows */
+	uint64_t parked_version;     /* with which the worker read the parked keys */
 	bool is_left_out;            /* its records were left out: it is no batch of the handler */
 	enum consume_mark mark;      /* the other fields are for a consumer that is copying */
 	uint64_t copied;             /* number of items delivered before the batch */

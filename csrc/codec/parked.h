@@ -7,9 +7,10 @@
  *               stream id (u32), the stream's row (codec/schema.h, counted)
  *               the record as a feed delivers it (codec/record.h, "in memory")
  *
- * The row of a record that is to be delivered again has the kind CONSUMER_REPLAY, the same key
- * without part, and no payload. The hash is SipHash-2-4-128 of the value of the partition key,
- * under the file's secret. So the records of one key are adjacent, in the order of their changes.
+ * The mark of a record that is to be delivered again is a row with the kind CONSUMER_REPLAY, the
+ * same key without part, and no payload. The hash is SipHash-2-4-128 of the value of the partition
+ * key, under the file's secret. So the records of one key are adjacent, in the order of their
+ * changes.
  */
 #ifndef CODEC_PARKED_H
 #define CODEC_PARKED_H

@@ -18,9 +18,9 @@
 
 #include "lmdb/internal.h"
 
-/* Milliseconds that the thread waits at least, because a reader that is in use is not released; and
- * that it waits at first when no reader has a deadline, because a program that runs one
- * transaction after the other should not have to wake it each time. */
+/* WAIT_MIN_MS: minimum wait of the thread, after which it tries again to release a reader that was
+ * in use. LINGER_MS: first wait after the last reader with a deadline has ended, so that a program
+ * that runs one transaction after the other need not wake the thread for each. */
 #define WAIT_MIN_MS 10
 #define LINGER_MS 1000
 

@@ -49,8 +49,8 @@ static int read_context(lua_State *L, struct database *database, struct slice *c
 	return refuse_context(failure);
 }
 
-/* annotation(db, context | nil, origin | nil, depth) -> annotation as bytes ("": it says nothing);
- * or nil, err, code */
+/* annotation(db, context | nil, origin | nil, depth) -> annotation as bytes ("": none of them is
+ * given); or nil, err, code */
 static int encode_annotation(lua_State *L)
 {
 	struct database *database = check_database(L, 1);

@@ -1,4 +1,4 @@
-/* lua_parked.c - parked records for Lua. Records that were parked have the type of all records. */
+/* lua_parked.c - parked records for Lua. They have the same type as other records. */
 #include <string.h>
 
 #include <lauxlib.h>

@@ -73,8 +73,8 @@ void worker_enter_handler(struct shared_page *shared, uint64_t slot,
 void worker_leave_handler(struct shared_page *shared, uint64_t slot);
 
 /* These functions note that a worker, or all workers of a process, are asked to stop. They are
- * called by the process that asks, before the first signal. A batch in hand at a SIGKILL after
- * that is no failed attempt. */
+ * called by the process that asks, before the first signal. If SIGKILL then ends the
+ * process in a handler, no failed attempt is counted. */
 void worker_note_stop(struct shared_page *shared, uint64_t slot);
 void worker_note_process_stop(struct shared_page *shared, int64_t pid);
 

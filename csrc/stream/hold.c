@@ -68,8 +68,8 @@ static int read_row(struct txn *txn, uint32_t stream, uint64_t consumer, struct 
 	return err ? err : hold_get(row, payload);
 }
 
-/* Reads what is known of the records of a stream that wait for a consumer: nothing if the consumer
- * has only a row for all streams, or if its row is damaged. */
+/* Reads since when records of a stream wait for a consumer, as its hold row for the stream has it.
+ * Sets *row to zeros if there is no such row, or if it is damaged. */
 static int read_waiting(struct txn *txn, uint32_t stream, uint64_t consumer, struct hold_row *row)
 {
 	int err = read_row(txn, stream, consumer, row);
@@ -162,8 +162,8 @@ static uint64_t waits_after(const struct progress_row *progress, const struct bo
 }
 
 /* Sets *ms to the retention clock since which records of the stream wait for the consumer, 0 if
- * none do. It never decreases while the position is unchanged, and it never increases, because
- * hold_note_lost keeps it when the first of them is lost. A damaged record does not wait. */
+ * none do. It does not increase while the position is unchanged, because hold_note_lost stores it
+ * when the first of these records is lost. Damaged records are ignored. */
 static int find_waiting(struct txn *txn, uint32_t stream, const struct progress_row *progress,
 	const struct hold_row *row, const struct bounds *bounds, uint64_t *ms)
 {
@@ -233,7 +233,8 @@ int hold_find(struct held *held, struct txn *txn, uint32_t stream, const struct 
 	return err ? err : find_holds(held, txn, stream, stream, bounds, clock_ms);
 }
 
-/* Stores since when records wait for one consumer, if records up to `hidden` are lost for it. */
+/* Stores since when records have waited for one consumer, if records up to `hidden` are lost for
+ * it. */
 static int note_one(struct txn *txn, uint32_t stream, uint64_t consumer,
 	const struct bounds *bounds, uint64_t hidden)
 {

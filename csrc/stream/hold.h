@@ -26,8 +26,8 @@ struct held {
 int hold_find(struct held *held, struct txn *txn, uint32_t stream, const struct bounds *bounds,
 	uint64_t clock_ms);
 
-/* Stores since when records wait, in the hold rows of the consumers for which records up to
- * `hidden` are lost. Must be called before these records are hidden; bounds are those of that
+/* Stores since when records have waited, in the hold rows of the consumers for which records up to
+ * `hidden` are lost. Must be called before these records are hidden, with the bounds of that
  * time. */
 int hold_note_lost(struct txn *txn, uint32_t stream, const struct bounds *bounds, uint64_t hidden);
 

@@ -5,7 +5,7 @@
 #include "stream/consumer.h"
 #include "stream/hold.h"
 
-/* A consumer and the snapshot in which it is looked at. */
+/* A consumer, and the snapshot from which it is read. */
 struct subject {
 	const struct view_of_streams *view;
 	const struct consumer_row *row;
@@ -59,7 +59,7 @@ static int step_source(struct subject *subject, stream_step *step)
 
 /* --- lag --- */
 
-/* Keeps the limit of which the largest part is used. */
+/* Stores a limit if a greater part of it is used than of the stored one. */
 static void note_limit(struct lag *lag, uint32_t stream, enum lag_limit limit, uint64_t used,
 	uint64_t most)
 {
@@ -89,7 +89,8 @@ static uint64_t bytes_from(const struct bounds *bounds, const struct record *rec
 	return bounds->head.stream_bytes - record->stream_bytes + record_bytes(record);
 }
 
-/* Adds what the hold on a stream keeps, whose oldest waiting record is `first`, and the caps. */
+/* Adds the bytes that only the hold on a stream keeps, and notes the caps of the stream. first: the
+ * oldest record that waits. */
 static int add_held(struct subject *subject, const struct stream_row *row,
 	const struct bounds *bounds, const struct record *first)
 {

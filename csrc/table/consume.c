@@ -31,7 +31,7 @@ static int written(struct transaction *transaction, int err, struct failure *fai
 	return err ? fail(failure, transaction_break(transaction, err)) : 0;
 }
 
-/* The same for a write of which all workers of the consumer are told. */
+/* The same for a write after which all workers of the consumer are notified. */
 static int announced(struct transaction *transaction, int err, struct failure *failure)
 {
 	transaction->notifies = true;
@@ -238,8 +238,8 @@ static int read_progress(struct transaction *transaction, struct slice name, uin
 		(const char *)name.data) : 0;
 }
 
-/* Sets the limit of the hold of a consumer, which begins, continues or ends. Records that wait have
- * waited since now. */
+/* Sets the hold limit of a consumer: its hold begins, continues or ends. The time for which records
+ * have waited is measured from now on. */
 static int set_hold(struct transaction *transaction, struct slice name,
 	const struct consumer_row *row, uint64_t hold_ms, struct failure *failure)
 {
@@ -296,7 +296,7 @@ static int hold(struct transaction *transaction, uint64_t id, uint64_t epoch,
 		(unsigned long long)id) : 0;
 }
 
-/* Makes the holds of a consumer be those on other streams. */
+/* Replaces the holds of a consumer by holds on other streams. */
 static int replace_holds(struct transaction *transaction, uint64_t id, struct slice before,
 	struct slice now, const struct progress_row *progress)
 {
@@ -429,8 +429,8 @@ int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_
 		row->position, 0, row, failure);
 }
 
-/* Limits the next batches to half the batch in which a worker died. A batch of one record has had a
- * failed attempt. */
+/* Limits the next batches to half the batch in which a worker died. For a batch of one record,
+ * counts a failed attempt. */
 static void halve(struct progress_row *row, const struct consume_death *death, bool is_replay)
 {
 	row->largest_batch = death->records > 1 ? death->records / 2 : 1;
@@ -441,9 +441,9 @@ static void halve(struct progress_row *row, const struct consume_death *death, b
 	}
 }
 
-/* Sets *is_replay to true if the worker died with parked records that were delivered again. If it
- * was one record, that has had a failed attempt. Outside of a copy these records precede the
- * position. */
+/* Sets *is_replay to true if the batch in which the worker died was one of a replay. If it had one
+ * record, counts a failed attempt of that. Unless the consumer is copying, the records of a replay
+ * do not follow the position. */
 static int count_death_in_replay(struct transaction *transaction, uint64_t id,
 	struct progress_row *row, const struct consume_death *death, bool *is_replay,
 	struct failure *failure)

@@ -2,9 +2,8 @@
  *
  * A consumer has a position in the records of a stream or of all streams. Only its owner moves it,
  * with a batch: consume_advance verifies in the transaction of the batch's effects that the worker
- * still is the owner and that the batch begins at the position. So of two workers that both believe
- * to be the owner, one commits, and the other gets LEASE_LOST. Whether an owner is alive is for the
- * caller to decide.
+ * still is the owner and that the batch begins at the position. So if two workers run as the owner,
+ * one commits, and the other gets LEASE_LOST. The caller decides whether an owner is alive.
  *
  * Functions that take a name return NOT_FOUND if no consumer has it. All functions can return
  * CORRUPT, NO_MEMORY and STORE.
@@ -46,7 +45,7 @@ int consume_set(struct transaction *transaction, struct slice name, struct slice
 	uint64_t hold_ms, struct failure *failure);
 
 /* Makes the consumer with this name and id read other streams (ids, u32, ascending), and counts a
- * gap. If it is copying, the copy begins anew. Returns CONSUMER_GONE, LEASE_LOST. */
+ * gap. If it is copying, the copy starts again. Returns CONSUMER_GONE, LEASE_LOST. */
 int consume_renew(struct transaction *transaction, struct slice name, uint64_t id, uint64_t epoch,
 	struct slice streams, struct failure *failure);
 
@@ -57,7 +56,8 @@ struct consume_target {
 	bool copies;                 /* start with a snapshot; the position is the last change */
 };
 
-/* Sets the position and increases the epoch: a batch in hand can't commit. Returns AHEAD, PARKED.
+/* Sets the position and increases the epoch, so the current batch can't be committed. Returns
+ * AHEAD, PARKED.
  * *is_done is as for consume_delete. */
 int consume_move(struct transaction *transaction, struct slice name,
 	const struct consume_target *to, bool *is_done, struct failure *failure);
@@ -84,14 +84,14 @@ int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
 	const struct shard_owner *owner, const struct consume_death *death,
 	struct progress_row *row, struct failure *failure);
 
-/* Makes the consumer have no owner. Returns CONSUMER_GONE or LEASE_LOST. */
+/* Removes the owner of the consumer. Returns CONSUMER_GONE or LEASE_LOST. */
 int consume_leave(struct transaction *transaction, uint64_t id, uint64_t epoch,
 	struct failure *failure);
 
 /* Moves the position after a batch, and the copy of a consumer that is copying. If its records were
  * left out, counts no batch, and keeps the failed attempts of the next one. Returns CONSUMER_GONE;
- * LEASE_LOST if the epoch, the position or the state of the copy is another one; PARKED_CHANGED if
- * the parked version is and the records were not left out. */
+ * LEASE_LOST if the epoch, the position or the state of the copy has changed; PARKED_CHANGED if the
+ * parked version has changed and the records were not left out. */
 int consume_advance(struct transaction *transaction, const struct consume_batch *batch,
 	struct failure *failure);
 

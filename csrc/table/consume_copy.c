@@ -31,7 +31,7 @@ int consume_copy_rounds(struct transaction *transaction, uint64_t id,
 	return err;
 }
 
-/* Returns true if the mark may follow this state, and items only after the beginning. */
+/* Returns true if a batch may follow this state: MARK_BEGIN is first, and the keys ascend. */
 static bool is_in_order(const struct copy_row *copy, const struct consume_batch *batch)
 {
 	return (batch->mark == MARK_BEGIN) != copy->has_begun &&
@@ -72,7 +72,8 @@ int consume_copy_advance(struct transaction *transaction, const struct consume_b
 	return err ? fail(failure, transaction_break(transaction, err)) : 0;
 }
 
-/* Returns true if the consumer is copying and has delivered no item: no record is missed. */
+/* Sets *has_none to whether the consumer is copying and has delivered no item. Then it can't have
+ * lost a record. */
 static int has_nothing(struct transaction *transaction, uint64_t id,
 	const struct progress_row *progress, bool *has_none)
 {

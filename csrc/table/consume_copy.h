@@ -15,7 +15,7 @@
 #include "stream/consumer.h"
 #include "table/transaction.h"
 
-/* Makes a consumer copy from the first key on in this round, or not copy any more (0). Sets
+/* Starts a copy at the first key with this number of rounds, or ends the copy (0). Sets
  * progress->is_copying; the caller writes the row of progress. */
 int consume_set_copy(struct transaction *transaction, uint64_t id, unsigned rounds,
 	struct progress_row *progress);
@@ -30,7 +30,7 @@ int consume_copy_rounds(struct transaction *transaction, uint64_t id,
 int consume_copy_advance(struct transaction *transaction, const struct consume_batch *batch,
 	struct progress_row *progress, struct failure *failure);
 
-/* Sets *is_lost if records after the position of a consumer have expired, which it has to deliver.
+/* Sets *is_lost to whether records that a consumer would deliver after its position have expired.
  * streams: as in consumer_row. */
 int consume_find_gap(struct transaction *transaction, uint64_t id, struct slice streams,
 	const struct progress_row *progress, bool *is_lost);

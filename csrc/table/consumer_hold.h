@@ -14,8 +14,9 @@
 /* Hides the expired records of these streams (ids; empty: all streams). */
 int consumer_hold_hide(struct transaction *transaction, struct slice streams);
 
-/* Writes the hold rows of a consumer whose position was just set, and makes all handles forget what
- * they know about holds. The expired records must have been hidden. */
+/* Writes the hold rows of a consumer whose position was just set, and changes the catalog version,
+ * so that all handles discard what they have cached about holds. The expired records must have been
+ * hidden. */
 int consumer_hold_begin(struct transaction *transaction, uint64_t consumer, struct slice streams);
 
 /* Removes the hold rows of a consumer. */

@@ -47,7 +47,7 @@ static int count_change(struct transaction *transaction, uint64_t id, const stru
 	return broken(transaction, progress_write(transaction->txn, id, &row), failure);
 }
 
-/* Tells the workers of a change that a command has made. */
+/* Notifies the workers after a commit that changes parked records by a command. */
 static void announce(struct transaction *transaction)
 {
 	transaction->notifies = true;
@@ -56,7 +56,7 @@ static void announce(struct transaction *transaction)
 
 /* --- parking --- */
 
-/* Adds the mark that the newest parked record of the key has. */
+/* Marks the record if the newest parked record of its key is marked. */
 static int inherit_mark(struct transaction *transaction, const struct parked_place *place,
 	const struct parked_place *newest, struct change *change)
 {

@@ -1,9 +1,10 @@
 /* park.h - parked records of consumers in a write transaction.
  *
- * A record that its consumer gave up is copied to the consumer's rows, and the later records of its
- * key are parked behind it when they come up. A command marks records to be delivered again, or
- * removes them. Each of these increases the consumer's parked version, which the commit of a batch
- * compares (consume_advance): a worker with an older version does not know which keys are parked.
+ * A record that its consumer gave up is copied to the consumer's rows, and so is each later record
+ * of its key when it is read. A command marks records, so that they are delivered again, or removes
+ * them. Each of these increases the consumer's parked version, which the commit of a batch compares
+ * (consume_advance): the set of parked keys that a worker has cached may be stale if its version is
+ * older.
  *
  * All functions can return CORRUPT, NO_MEMORY, STORE and, if they take an id, CONSUMER_GONE.
  */
@@ -23,14 +24,14 @@ struct park_limits {
 	uint64_t bytes;
 };
 
-/* Parks a record. copy->parked_ms is set. If the newest parked record of its key is to be delivered
- * again, this one is, too. Returns FULL; or PARKED_FULL, and nothing was changed, if the consumer
+/* Parks a record, and sets copy->parked_ms. If the newest parked record of its key is marked, this
+ * one is marked, too. Returns FULL; or PARKED_FULL, and nothing was changed, if the consumer
  * has reached a limit. */
 int park_record(struct transaction *transaction, const struct parked_place *place,
 	struct parked_copy *copy, const struct park_limits *limits, struct failure *failure);
 
-/* Verifies, in the transaction of a batch of parked records, that the worker is the owner and knows
- * the version of the parked records. Returns LEASE_LOST, PARKED_CHANGED. */
+/* Verifies, in the transaction of a batch of parked records, that the worker is the owner and that
+ * the parked version is the one with which it read them. Returns LEASE_LOST, PARKED_CHANGED. */
 int park_verify(struct transaction *transaction, uint64_t id, uint64_t epoch, uint64_t version,
 	struct failure *failure);
 
@@ -62,7 +63,7 @@ struct park_command {
 };
 
 /* These functions do a step of a command: they mark records that are not marked yet, or remove
- * records. Both tell the workers. */
+ * records. Both notify the workers. */
 int park_replay(struct transaction *transaction, struct park_command *command,
 	struct failure *failure);
 int park_discard(struct transaction *transaction, struct park_command *command,

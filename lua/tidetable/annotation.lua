@@ -42,7 +42,7 @@ function annotations.refuse(given, subject)
   end
 end
 
---- Returns the encoded annotation of checked options; "" if it says nothing. Returns VALIDATION if
+--- Returns the encoded annotation of checked options; "" if nothing is given. Returns VALIDATION if
 --- the context can't be stored or is too large.
 ---@param database { core: userdata }
 ---@param given tidetable.AnnotationOptions

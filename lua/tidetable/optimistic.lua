@@ -578,7 +578,7 @@ function Transaction:table(name)
 end
 
 --- Parks a record of the batch, in the handler of a consumer: it is kept in the consumer, and the
---- later records of its key are parked behind it. Those in the batch are removed from the handler's
+--- later records of its key are parked, too. Those in the batch are removed from the handler's
 --- array.
 ---@param record tidetable.Record
 ---@param reason any  stored as text

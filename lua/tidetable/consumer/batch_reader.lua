@@ -11,8 +11,8 @@ local batch_reader = {}
 local BEATS = 3
 --- Maximum number of seconds of one wait, after which the worker beats.
 local WAIT_MAX = 1
---- Depth from which on records are in batches of their own. What a handler writes is one deeper
---- than the deepest record of its batch, so shallow records in the batch would be deepened.
+--- Least depth of records that are in batches of their own. What a handler writes gets the greatest
+--- depth of its batch plus one, also the effects of records of a smaller depth in that batch.
 local DEEP = 8
 --- Maximum depth of a record that is handled.
 local DEPTH_MAX = 16
@@ -146,7 +146,7 @@ local function check_end(worker)
   return after_end(worker)
 end
 
---- Answers the error at which reading ended. Returns true if the worker can read again; false or
+--- Handles the error at which reading ended. Returns true if the worker can read again; false or
 --- nil if it was lost; nil, err, code on failure. A snapshot of a table without a stream waits for
 --- the next one. NOT_FOUND is a stream that was removed.
 local function answered(worker, deadline, err, code)
@@ -175,8 +175,8 @@ local function read_on(worker)
   return worker:verify()
 end
 
---- Does what is due while the worker holds no record: moves the position over records left out, and
---- looks whether its streams have ended. Returns false if the consumer was lost.
+--- For a worker that has read no record: moves the position over records left out if that is due,
+--- and tests whether its streams have ended. Returns false if the consumer was lost.
 local function check_idle(worker, is_at_end)
   if worker.copy then
     return true                  -- the next item moves the position

@@ -152,7 +152,7 @@ end
 ---@field is_paused boolean
 ---@field is_copying boolean     a snapshot is being delivered
 ---@field copied integer|nil     number of its items that were delivered; nil: no snapshot is
----@field has_owner boolean      a worker has joined and not left; it may have died
+---@field has_owner boolean      a worker has joined and not left; its process may have ended
 ---@field is_running boolean     that worker is alive
 ---@field attempts integer       failed attempts of the batch after the position
 ---@field records integer        number of records handled
@@ -213,8 +213,9 @@ function Consumer:lag()
   return lag
 end
 
---- Waits until the consumer has passed a change: handled it, left it out, or none of its sources
---- contains it. Returns true and, if the record is parked, "parked"; false if it has not in time.
+--- Waits until the consumer has passed a change: its record was handled, parked or left out, or its
+--- source has no record of it. Returns true and, if the record is parked, "parked"; false if the
+--- change was not passed in time.
 --- Errors: CONSUMER_PAUSED, CONSUMER_GONE, the error that ended its last run, AHEAD (no such
 --- change). Raises an error in the consumer's own handler.
 ---@param sequence integer|nil  sequence number; nil: db:last_change()
@@ -226,8 +227,8 @@ end
 
 -- Commands -------------------------------------------------------------------
 
---- Stops the delivery of records until `resume`, also for other programs and after a restart. A
---- batch in hand is finished. Returns NOT_FOUND, BUSY, NESTED, READ_ONLY.
+--- Stops the delivery of records until `resume`, also for other programs and after a restart.
+--- A batch that is being handled is finished. Returns NOT_FOUND, BUSY, NESTED, READ_ONLY.
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:pause()
   return wait.write(self.database, function()
@@ -243,7 +244,7 @@ function Consumer:resume()
   end)
 end
 
---- Sets the position, also of a consumer that is running: a batch in hand can't commit any more.
+--- Sets the position, also of a consumer that is running.
 local function move(self, opts, subject)
   local known = positions.with_options { discard = "boolean" }
   known.from = positions.check_consumer_from
@@ -255,10 +256,10 @@ local function move(self, opts, subject)
   return parked.finish(self, core.consumer_move, kind, value, opts.discard or false)
 end
 
---- Sets the position, to an earlier or a later one. A batch in hand can't commit any more, and
---- delivery continues at the new position. Returns PARKED if records after that position are
---- parked; the option `discard = true` removes these. Other errors: NOT_FOUND, AHEAD, BUSY, NESTED,
---- READ_ONLY.
+--- Sets the position, to an earlier or a later one. A batch that is being handled can't be
+--- committed any more, and delivery continues at the new position. Returns PARKED if records after
+--- that position are parked; the option `discard = true` removes these. Other errors: NOT_FOUND,
+--- AHEAD, BUSY, NESTED, READ_ONLY.
 ---@param opts tidetable.PositionOptions
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:seek(opts)
@@ -283,8 +284,8 @@ function Consumer:parked(opts)
   return parked.iterate(self, opts)
 end
 
---- Makes parked records be delivered again, before further ones of their keys. Of each key the
---- oldest ones are taken first. Returns the number of records that this call has marked. Errors:
+--- Marks parked records, so that they are delivered again. Of each key the oldest ones are marked
+--- first. Returns the number of records that this call has marked. Errors:
 --- NOT_FOUND, VALIDATION (the key), BUSY, NESTED, READ_ONLY.
 ---@param opts tidetable.ParkedOptions|nil
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
@@ -322,8 +323,8 @@ end
 --- Gives the records to the handler, batch by batch, until `stop` is called. What the handler
 --- writes through tx and the new position are one commit: effects in this file happen exactly once.
 --- If another worker handles the consumer, waits until that one ends. Returns true after stop.
---- Errors: CONSUMER_GONE, SOURCE_GONE, STREAM_GAP, TRIMMED, BATCH_FAILED, PARKED_FULL, CORRUPT, and
---- those of a wait.
+--- Errors: CONSUMER_GONE, SOURCE_GONE, STREAM_GAP, TRIMMED, BATCH_FAILED, LOOP, PARKED_FULL,
+--- CORRUPT, and those of a wait.
 ---@param handler tidetable.Handler
 ---@return true|nil, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:run(handler)
@@ -371,8 +372,8 @@ function Consumer:batches()
   end)
 end
 
---- Ends run and batches after the batch in hand, and waits at once. May be called in a handler,
---- from another coroutine, and before run.
+--- Ends run and batches after the current batch, and ends their waits immediately. May be called in
+--- a handler, from another coroutine, and before run.
 function Consumer:stop()
   self.is_stopping = true
   if self.worker then
@@ -380,8 +381,8 @@ function Consumer:stop()
   end
 end
 
---- Leaves the consumer after calls of step, or after a loop over batches that ended early, so that
---- another worker can join at once.
+--- Gives up the ownership after calls of step, or after a loop over batches that ended early, so
+--- that another worker need not wait for the lease.
 function Consumer:close()
   if self.is_running then
     misuse("close: this consumer is running; call stop")

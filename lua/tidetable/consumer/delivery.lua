@@ -1,8 +1,8 @@
 -- delivery.lua - what a worker gives to its handler in one call, and tx:park.
 --
--- A batch of live records is delivered without those whose key has parked records: they are parked
--- behind them in the commit of the batch. Parked records that are to be delivered again are
--- delivered as batches of their own.
+-- A batch of records from the streams is delivered without those whose key has parked records.
+-- These are parked, too, in the commit of the batch. Marked parked records are delivered in batches
+-- of their own.
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
@@ -18,7 +18,7 @@ local TEXT_MAX = 1024
 ---@field database tidetable.Database
 ---@field records tidetable.Record[]  array that the handler gets; tx:park removes records from it
 ---@field all tidetable.Record[]      its contents before
----@field queued tidetable.Record[]   live records that are parked because of their key
+---@field queued tidetable.Record[]   records of the streams that are parked because of their key
 ---@field mark "begin"|"end"|nil     of a snapshot: the delivery has no records
 ---@field to integer                  position after the batch
 ---@field limit integer               place up to which a limit of its size holds
@@ -93,8 +93,8 @@ local function add(delivery, record, reason, attempts)
   delivery.is_parked[record] = true
 end
 
---- Parks a record of the batch in the handler's transaction, and the later ones of its key behind
---- it: they are removed from the array. Parking it twice is allowed.
+--- Parks a record of the batch in the handler's transaction, and the later ones of its key, which
+--- are removed from the array. Parking it twice is allowed.
 ---@param tx tidetable.Transaction
 ---@param record tidetable.Record
 ---@param reason any  stored as text

@@ -1,8 +1,8 @@
 -- left_out.lua - records that a consumer leaves out: its position moves over them.
 --
 -- A batch moves the position over the records that were left out before it. If no batch follows,
--- the worker moves it with a commit of its own, but only while it holds no record: the position
--- never passes a record that was not handled.
+-- the worker moves it with a commit of its own, but only while it has read no record that is
+-- to be handled: the position never passes such a record.
 
 local attempts = require "tidetable.consumer.attempt"
 local core = require "tidetable.core"
@@ -45,9 +45,9 @@ function left_out.seconds(worker)
   return math.max(noted.since + SECONDS_MAX - core.process_elapsed(), 0)
 end
 
---- Moves the position over the records left out, if it is time. The worker must hold no record.
---- Returns true; false if the consumer was lost; nil, err, code on failure. A temporary failure is
---- none: the position is moved later.
+--- Moves the position over the records left out, if it is time. The worker must not have read a
+--- record that is to be handled. Returns true; false if the consumer was lost; nil, err, code on
+--- failure. A temporary failure is none: the position is moved later.
 ---@param worker tidetable.Worker
 ---@return boolean|nil owns, tidetable.error|nil err, tidetable.code|nil code
 function left_out.pass(worker)

@@ -11,7 +11,7 @@ local snapshots = require "tidetable.consumer.snapshot"
 
 local parking = {}
 
---- Notes what the file says of parked records.
+--- Stores the numbers of parked records that the progress has.
 ---@param worker tidetable.Worker
 ---@param row table  progress
 function parking.note(worker, row)
@@ -42,7 +42,7 @@ local function is_parked(worker, keys, record)
   return keys[core.record_hash(record, database)] and keys[core.record_item(record, database)]
 end
 
---- Returns the delivery of a batch of live records; or nil, err, code.
+--- Returns the delivery of a batch of records from the streams; or nil, err, code.
 ---@param worker tidetable.Worker
 ---@param batch tidetable.Record[]
 ---@return tidetable.Delivery|nil, tidetable.error|nil err, tidetable.code|nil code

@@ -8,7 +8,7 @@ local responses = {}
 
 local FIELD = "batch_item_failures"
 
---- A response that says that records failed.
+--- A response by which records of the batch, or the whole batch, failed.
 ---@class tidetable.PartialResponse
 ---@field index integer|nil   of the first record in the batch that failed; nil: the whole batch
 ---@field problem string|nil  why it is the whole batch
@@ -31,7 +31,7 @@ function responses.is_partial(value)
 end
 
 --- Returns the name of a field that was probably meant to be batch_item_failures: in Lambda's
---- spelling, or with a typing error. It must not pass for success.
+--- spelling, or with a typing error. It must not be taken for success.
 local function misspelled(response)
   for name in next, response do
     local is_other = type(name) == "string" and name ~= FIELD
@@ -41,7 +41,7 @@ local function misspelled(response)
   end
 end
 
---- Returns the partial response in a handler's result; nil if it says that no record failed.
+--- Returns the partial response in a handler's result; nil if no record failed.
 ---@param result any
 ---@param records tidetable.Record[]  the batch
 ---@return tidetable.PartialResponse|nil

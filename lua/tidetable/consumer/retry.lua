@@ -44,8 +44,8 @@ local function batch_failed(worker, delivery, failure)
   return nil, err, "BATCH_FAILED"
 end
 
---- Makes the records of the batch in hand up to the first `count` of the delivery the batch, and
---- the others those that follow.
+--- Cuts the current batch after the first `count` records of the delivery. The other records are
+--- the first ones of the next batch.
 local function divide(worker, delivery, count)
   local first, rest = { bytes = 0, depth = 0 }, { bytes = 0, depth = 0 }
   local boundary, part = delivery.all[count + 1], first
@@ -97,8 +97,8 @@ local function is_spent(worker, delivery, count)
     and core.wall_clock(worker.database.core) - oldest.created_at >= (limits.max_age or math.huge)
 end
 
---- Returns true if the delivery is to be given up without a further attempt: its attempts were
---- used up by workers that died in the handler, or by one that died before it gave up the records.
+--- Returns true if the delivery is to be given up without a further attempt, because workers that
+--- died, in the handler or before they gave up the records, have made the last attempt.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 ---@return boolean

@@ -28,8 +28,8 @@ local settings = {}
 ---                                no limit; with another on_failure than "stop" and without max_age
 ---                                the default is 10
 ---@field on_failure "stop"|"park"|"dead_letter"|nil  what follows the last attempt of a record: the
----                                consumer stops (the default); or the record is parked, and the
----                                later ones of its key behind it; or it is put into a table
+---                                consumer stops (the default); or the record is parked, and so
+---                                are the later ones of its key; or it is put into a table
 ---@field dead_letter string|nil   name of the table for "dead_letter"; for "park", of the table for
 ---                                records that exceed max_parked or max_parked_bytes
 ---@field max_age number|nil       seconds since the change after which a failed attempt is the last

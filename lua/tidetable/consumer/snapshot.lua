@@ -1,5 +1,5 @@
--- snapshot.lua - consumers that start with a snapshot: where a batch of items ends, the marks, and
--- what follows after records have expired.
+-- snapshot.lua - consumers that start with a snapshot: where a batch of items ends, the commits
+-- that begin and end the copy (marks), and what follows after records have expired.
 --
 -- A consumer that is copying gets the items of its tables as records, and between them the changes
 -- of the items that it has already got (csrc/api/feed_copy.h). Its state in the file is the
@@ -30,8 +30,8 @@ local MARKS = { none = 0, begin = 1, ["end"] = 2 }
 ---@field items integer    number of its records that are items of a snapshot
 ---@field key string|nil   item key of the last of these; nil: none
 
---- Returns how far a worker has come: the number of items that its copy has delivered, or its
---- position. The size of batches is limited up to such a place.
+--- Returns the place that a worker has reached: the number of items that its copy has delivered, or
+--- its position. A limit of the size of batches ends at such a place.
 ---@param worker tidetable.Worker
 ---@return integer
 function snapshots.reached(worker)
@@ -128,9 +128,9 @@ end
 
 -- Records that have expired ----------------------------------------------------
 
---- Answers TRIMMED as the settings say. Returns true if the worker can read again; nil if it has
---- lost the consumer; nil, err, code on failure. A copy begins anew, because the items that it has
---- delivered are no longer those of a known position.
+--- Handles TRIMMED as the settings say. Returns true if the worker can read again; nil if it has
+--- lost the consumer; nil, err, code on failure. A copy starts again, because changes of the items
+--- that it has delivered are missing.
 ---@param worker tidetable.Worker
 ---@param err tidetable.error  the TRIMMED error
 ---@return true|nil ok, tidetable.error|nil err, tidetable.code|nil code

@@ -8,7 +8,7 @@ local wait = require "tidetable.wait"
 
 local waits = {}
 
---- Seconds between two looks at a clock that replaces the process's.
+--- Seconds between two readings of a clock that replaces the process's.
 local CLOCK_INTERVAL = 0.01
 
 --- Maximum number of seconds of one wait.

@@ -26,7 +26,7 @@ local BEATS = 3
 local WAIT_MAX = 1
 --- Seconds after a failure of the library that is no attempt.
 local TEMPORARY_PAUSE = 0.1
---- Seconds between two looks at a clock that replaces the process's.
+--- Seconds between two readings of a clock that replaces the process's.
 local CLOCK_INTERVAL = 0.01
 
 --- Errors of the stream that may be out of date: a command may have set the position, or parked
@@ -48,13 +48,13 @@ local may_be_answered = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field streams integer[]     ids of its streams; empty: all
 ---@field reader tidetable.Reader|nil
 ---@field copy tidetable.Copy|nil  state of the copy, if the consumer is copying
----@field records tidetable.Record[]|nil  batch in hand
+---@field records tidetable.Record[]|nil  current batch
 ---@field delivery tidetable.Delivery|nil  what the handler gets next, or has got
 ---@field gathered table|nil      records read for the next batch, while its window lasts
----@field attempts integer        failed attempts of the batch in hand
+---@field attempts integer        failed attempts of the current batch
 ---@field largest integer         maximum number of records of a batch, because of failures; 0: none
 ---@field limit_until integer     sequence number at which that limit ends
----@field failure_text string|nil  of the last failed attempt of the batch in hand
+---@field failure_text string|nil  of the last failed attempt of the current batch
 ---@field parked integer          parked records of the consumer
 ---@field replays integer         those that are to be delivered again
 ---@field replay_limit integer|nil  maximum number of records in the next batch of these
@@ -160,21 +160,21 @@ function Worker:open_reader()
   return true
 end
 
---- Forgets what was read, and the attempts at it.
+--- Discards what was read, and its attempts.
 function Worker:forget_batch()
   self.records, self.gathered, self.delivery, self.left_out = nil, nil, nil, nil
   self.attempts, self.largest, self.limit_until = 0, 0, 0
   self.failure_text, self.replay_limit = nil, nil
 end
 
---- Forgets everything that belongs to an epoch.
+--- Discards everything that belongs to an epoch.
 function Worker:lose()
   self:close_reader()
   self:forget_batch()
   self.epoch, self.copy, self.parked_keys = nil, nil, nil
 end
 
---- Forgets the delivery and what is known of parked records, which have changed.
+--- Discards the delivery and the set of parked keys, because parked records have changed.
 function Worker:lose_delivery()
   self.delivery, self.parked_keys, self.verified_at = nil, nil, 0
 end
@@ -226,7 +226,7 @@ function Worker:has_rival(row)
     self.settings.lease, self.settings.handler_limit)
 end
 
---- Takes a slot in the shared page, which shows others that this worker is alive.
+--- Takes a slot in the shared page, by which other workers detect that this one is alive.
 function Worker:take_slot(id)
   if self.slot then
     return true
@@ -302,7 +302,7 @@ function Worker:leave()
   self:lose()
 end
 
---- Leaves the consumer for good.
+--- Gives up the ownership and the slot.
 function Worker:close()
   self:leave()
   if self.slot and not core.is_closed(self.database.core) then
@@ -320,7 +320,7 @@ end
 
 Worker.__close = Worker.close
 
---- A worker that was dropped gives its slot back.
+--- Releases the slot of a worker that is no longer referenced.
 function Worker:__gc()
   if self.slot and not core.is_closed(self.database.core) then
     core.worker_leave(self.database.core, self.slot)
@@ -355,9 +355,8 @@ function Worker:own()
   return owns, err, code
 end
 
---- Makes self.delivery the next one: parked records that are to be delivered again, or the batch in
---- hand, or the next one. Leaves it nil if there is none until the deadline; returns err, code on
---- failure.
+--- Sets self.delivery to the next one: marked parked records, or the current batch, or the next
+--- one. Leaves it nil if there is none until the deadline; returns err, code on failure.
 function Worker:deliver(deadline)
   local err, code
   if self.delivery and self.delivery.version ~= self.parked_version then
@@ -377,7 +376,7 @@ function Worker:deliver(deadline)
   return err, code
 end
 
---- Returns the next delivery, or the one in hand; nil if there is none in time or after `stop`;
+--- Returns the current delivery, or the next one; nil if there is none in time or after `stop`;
 --- nil, err, code on failure.
 ---@param seconds number  maximum time to wait
 ---@return tidetable.Delivery|nil, tidetable.error|nil err, tidetable.code|nil code
