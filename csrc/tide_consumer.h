@@ -55,6 +55,10 @@ int tide_renew_consumer(struct tide *tide, struct slice name, uint64_t id, uint6
 int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_consumer *consumer,
 	struct failure *failure);
 
+/* Copies the bytes of a consumer's slices to a buffer, whose contents they replace, and makes the
+ * slices borrow from it. Returns 0 or NO_MEMORY. */
+int tide_keep_consumer(struct tide_consumer *consumer, struct buffer *kept);
+
 /* Returns the state of the copy at which the feed of a consumer started, without the key; NULL if
  * the consumer was not copying. The feed of a copy returns items as records, and nothing after the
  * last item: tide_feed_is_behind is then false, and the copy can end at tide_feed_position. */

@@ -5,16 +5,6 @@
 #include "stream/lag.h"
 #include "tide_consumer.h"
 
-static int fail_name(struct failure *failure, int err, struct slice name)
-{
-	int len = name.len > CONSUMER_NAME_MAX ? CONSUMER_NAME_MAX : (int)name.len;
-
-	if (err == END)
-		return fail_as(failure, ERR_NOT_FOUND, "Requested resource not found: Consumer:"
-			" %.*s not found", len, (const char *)name.data);
-	return fail_about(failure, err, "consumer %.*s", len, (const char *)name.data);
-}
-
 /* A consumer, and the snapshot in which it was read. */
 struct found {
 	struct view_of_streams view;
@@ -48,7 +38,7 @@ int tide_consumer_lag(struct tide *tide, struct slice name, struct lag *lag,
 	err = find(&found, name);
 	if (!err)
 		err = lag_of(lag, &found.view, &found.row, &found.progress);
-	return tide_read_end(tide, &snapshot, err ? fail_name(failure, err, name) : 0, failure);
+	return tide_read_end(tide, &snapshot, consumer_failed(failure, err, name), failure);
 }
 
 static int put_lag(struct buffer *lags, struct found *found, struct slice name)
@@ -78,7 +68,7 @@ static int put_lags(struct buffer *lags, struct found *found, struct buffer *nam
 
 		err = put_lag(lags, found, name);
 		if (err)
-			return fail_name(failure, err, name);
+			return consumer_failed(failure, err, name);
 	}
 	return buffer_error(lags) ? fail(failure, buffer_error(lags)) : 0;
 }
@@ -115,7 +105,7 @@ static int test_passed(struct found *found, struct slice name, uint64_t id, uint
 			(unsigned long long)found->view.state->sequence);
 	if (!err)
 		err = lag_passed(passed, &found->view, &found->row, &found->progress, sequence);
-	return err ? fail_name(failure, err, name) : 0;
+	return consumer_failed(failure, err, name);
 }
 
 int tide_consumer_passed(struct tide *tide, struct slice name, uint64_t id, uint64_t sequence,

@@ -198,12 +198,10 @@ bool tide_worker_is_alive(const struct tide *tide, const struct shard_owner *own
 
 /* --- reading --- */
 
-/* Copies the slices of the rows out of the snapshot. */
-static int keep_slices(struct tide *tide, struct tide_consumer *consumer)
+int tide_keep_consumer(struct tide_consumer *consumer, struct buffer *kept)
 {
 	struct slice *const slices[] = { &consumer->row.streams, &consumer->row.settings,
 		&consumer->progress.end };
-	struct buffer *kept = &tide->scratch;
 	size_t at = 0;
 
 	buffer_clear(kept);
@@ -251,15 +249,8 @@ int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_con
 	if (!err)
 		err = read_copy(consumer, snapshot.txn);
 	if (!err)
-		err = keep_slices(tide, consumer);
-	if (err == END)
-		err = fail_as(failure, ERR_NOT_FOUND,
-			"Requested resource not found: Consumer: %.*s not found",
-			name.len > CONSUMER_NAME_MAX ? CONSUMER_NAME_MAX : (int)name.len,
-			(const char *)name.data);
-	else if (err)
-		fail_about(failure, err, "consumer %.*s", (int)name.len, (const char *)name.data);
-	return tide_read_end(tide, &snapshot, err, failure);
+		err = tide_keep_consumer(consumer, &tide->scratch);
+	return tide_read_end(tide, &snapshot, consumer_failed(failure, err, name), failure);
 }
 
 int tide_item_key(const struct tide *tide, uint32_t table, const struct key_schema *schema,

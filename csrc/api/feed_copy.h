@@ -2,8 +2,8 @@
  * pages.
  *
  * A page is read in one read transaction. The last sequence number of that is the page's position.
- * Before the items of a page the feed returns the records up to the page's position whose items were
- * in earlier pages. So every item is returned once, and then every later change of it.
+ * Before the items of a page the feed returns the records up to the page's position whose items
+ * were in earlier pages. So every item is returned once, and then every later change of it.
  */
 #ifndef API_FEED_COPY_H
 #define API_FEED_COPY_H

@@ -98,12 +98,7 @@ static int find_consumer(uint64_t *id, struct txn *txn, struct slice name,
 
 	if (!err)
 		*id = row.id;
-	if (err == END)
-		return fail_as(failure, ERR_NOT_FOUND,
-			"Requested resource not found: Consumer: %.*s not found",
-			name.len > CONSUMER_NAME_MAX ? CONSUMER_NAME_MAX : (int)name.len,
-			(const char *)name.data);
-	return err ? fail(failure, err) : 0;
+	return consumer_failed(failure, err, name);
 }
 
 int tide_change_parked(struct tide *tide, struct slice name, enum tide_parked_command command,

@@ -32,6 +32,12 @@ static inline lua_Integer check_choice(lua_State *L, int index, lua_Integer leas
 	return choice;
 }
 
+/* Returns the integer at index. Raises an argument error if it is negative. */
+static inline uint64_t check_unsigned(lua_State *L, int index)
+{
+	return (uint64_t)check_choice(L, index, 0, INT64_MAX);
+}
+
 /* Returns the seconds at index as whole milliseconds, rounded up: 0 if the number is not positive,
  * and at most `most`. */
 static inline uint64_t check_ms(lua_State *L, int index, uint64_t most)

@@ -13,20 +13,6 @@
 #include "lua/lua_value.h"
 #include "tide_consumer.h"
 
-/* Returns true, or nil, err, code. */
-static int return_done(lua_State *L, int err, const struct failure *failure)
-{
-	if (err)
-		return return_failure(L, failure);
-	lua_pushboolean(L, 1);
-	return 1;
-}
-
-static uint64_t check_number(lua_State *L, int index)
-{
-	return (uint64_t)check_choice(L, index, 0, INT64_MAX);
-}
-
 /* --- definition --- */
 
 /* consumer_create(db, name, ids of its streams | {}: all, from, at, shards, settings, limit of its
@@ -39,7 +25,7 @@ static int consumer_create(lua_State *L)
 		.from = (enum tide_from)check_choice(L, 4, TIDE_TRIM_HORIZON, TIDE_SNAPSHOT),
 		.at = (uint64_t)luaL_checkinteger(L, 5),
 		.shards = (uint16_t)check_choice(L, 6, 0, UINT16_MAX),
-		.hold_ms = check_number(L, 8),
+		.hold_ms = check_unsigned(L, 8),
 	};
 	struct failure failure;
 	int err;
@@ -50,7 +36,7 @@ static int consumer_create(lua_State *L)
 	err = read_item(L, 7, &database->builder, &spec.settings, "settings", &failure);
 	if (!err)
 		err = tide_create_consumer(database->tide, &spec, &failure);
-	return return_done(L, err, &failure);
+	return return_true(L, err, &failure);
 }
 
 /* Returns the result of a step of a command: true if it was the last, false if not; or nil, err,
@@ -81,7 +67,7 @@ static int consumer_pause(lua_State *L)
 	struct database *database = check_database(L, 1);
 	struct failure failure;
 
-	return return_done(L, tide_pause_consumer(database->tide, check_slice(L, 2),
+	return return_true(L, tide_pause_consumer(database->tide, check_slice(L, 2),
 		lua_toboolean(L, 3), &failure), &failure);
 }
 
@@ -91,13 +77,13 @@ static int consumer_set(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct slice name = check_slice(L, 2), settings;
-	uint64_t hold_ms = check_number(L, 4);
+	uint64_t hold_ms = check_unsigned(L, 4);
 	struct failure failure;
 	int err = read_item(L, 3, &database->builder, &settings, "settings", &failure);
 
 	if (!err)
 		err = tide_set_consumer(database->tide, name, settings, hold_ms, &failure);
-	return return_done(L, err, &failure);
+	return return_true(L, err, &failure);
 }
 
 /* consumer_move(db, name, from, at, true to remove the parked records after the position) -> the
@@ -121,8 +107,8 @@ static int consumer_renew(lua_State *L)
 	struct database *database = check_database(L, 1);
 	struct failure failure;
 
-	return return_done(L, tide_renew_consumer(database->tide, check_slice(L, 2),
-		check_number(L, 3), check_number(L, 4), streams, &failure), &failure);
+	return return_true(L, tide_renew_consumer(database->tide, check_slice(L, 2),
+		check_unsigned(L, 3), check_unsigned(L, 4), streams, &failure), &failure);
 }
 
 /* --- reading --- */
@@ -165,24 +151,6 @@ static void set_ids(lua_State *L, const char *name, struct slice ids)
 	lua_setfield(L, -2, name);
 }
 
-/* Copies the lent slices of a consumer to memory that Lua owns. Returns 0 or NO_MEMORY. */
-static int keep_slices(struct tide_consumer *consumer, struct buffer *kept)
-{
-	struct slice *const slices[] = { &consumer->row.streams, &consumer->row.settings,
-		&consumer->progress.end };
-	size_t at = 0;
-
-	for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
-		buffer_put_slice(kept, *slices[i]);
-	if (buffer_error(kept))
-		return buffer_error(kept);
-	for (size_t i = 0; i < sizeof slices / sizeof *slices; i++) {
-		*slices[i] = slice_of(kept->data + at, slices[i]->len);
-		at += slices[i]->len;
-	}
-	return 0;
-}
-
 /* consumer_describe(db, name) -> table with the fields of the consumer and of its progress; or nil,
  * err, code. streams is an array of ids, empty for all streams. opening and worker name its owner;
  * nil: none. ended is the error that ended its last run: its code, a blank, its message; nil:
@@ -200,7 +168,7 @@ static int consumer_describe(lua_State *L)
 	if (tide_describe_consumer(database->tide, name, &consumer, &failure))
 		return return_failure(L, &failure);
 	memcpy(opening, tide_opening(database->tide), WORKER_OPENING_BYTES);
-	if (keep_slices(&consumer, kept)) {
+	if (tide_keep_consumer(&consumer, kept)) {
 		fail(&failure, ERR_NO_MEMORY);
 		return return_failure(L, &failure);
 	}
@@ -311,7 +279,7 @@ static int consumer_passed(lua_State *L)
 	struct failure failure;
 	bool passed;
 
-	if (tide_consumer_passed(database->tide, name, check_number(L, 3), check_number(L, 4),
+	if (tide_consumer_passed(database->tide, name, check_unsigned(L, 3), check_unsigned(L, 4),
 			&passed, &failure))
 		return return_failure(L, &failure);
 	lua_pushboolean(L, passed);
@@ -345,10 +313,10 @@ static int wait_for_progress(lua_State *L)
 static int consumer_join(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	uint64_t id = check_number(L, 2), seen = check_number(L, 3);
+	uint64_t id = check_unsigned(L, 2), seen = check_unsigned(L, 3);
 	struct shard_owner owner = { .worker = (uint32_t)check_choice(L, 4, 1, UINT32_MAX) };
 	struct tide_batch_in_hand death = {
-		.records = (uint32_t)check_choice(L, 5, 0, UINT32_MAX), .last = check_number(L, 6),
+		.records = (uint32_t)check_choice(L, 5, 0, UINT32_MAX), .last = check_unsigned(L, 6),
 	};
 	struct progress_row progress;
 	struct failure failure;
@@ -368,8 +336,8 @@ static int consumer_leave(lua_State *L)
 	struct database *database = check_database(L, 1);
 	struct failure failure;
 
-	return return_done(L, tide_leave_consumer(database->tide, check_number(L, 2),
-		check_number(L, 3), &failure), &failure);
+	return return_true(L, tide_leave_consumer(database->tide, check_unsigned(L, 2),
+		check_unsigned(L, 3), &failure), &failure);
 }
 
 /* consumer_skip_gap(db, name, epoch, true to begin a copy) -> true; or nil, err, code */
@@ -379,7 +347,7 @@ static int consumer_skip_gap(lua_State *L)
 	struct progress_row progress;
 	struct failure failure;
 
-	return return_done(L, tide_skip_gap(database->tide, check_slice(L, 2), check_number(L, 3),
+	return return_true(L, tide_skip_gap(database->tide, check_slice(L, 2), check_unsigned(L, 3),
 		lua_toboolean(L, 4), &progress, &failure), &failure);
 }
 
@@ -390,17 +358,19 @@ static int consumer_end(lua_State *L)
 	struct database *database = check_database(L, 1);
 	struct failure failure;
 
-	return return_done(L, tide_end_consumer(database->tide, check_number(L, 2),
-		check_number(L, 3), check_slice(L, 4), &failure), &failure);
+	return return_true(L, tide_end_consumer(database->tide, check_unsigned(L, 2),
+		check_unsigned(L, 3), check_slice(L, 4), &failure), &failure);
 }
 
 /* Returns the batch of the arguments 2 to 7: id, epoch, position before it, position after it,
  * number of records, parked version. */
 static struct consume_batch check_batch(lua_State *L)
 {
-	return (struct consume_batch){ .consumer = check_number(L, 2), .epoch = check_number(L, 3),
-		.from = check_number(L, 4), .to = check_number(L, 5),
-		.records = check_number(L, 6), .parked_version = check_number(L, 7) };
+	return (struct consume_batch){
+		.consumer = check_unsigned(L, 2), .epoch = check_unsigned(L, 3),
+		.from = check_unsigned(L, 4), .to = check_unsigned(L, 5),
+		.records = check_unsigned(L, 6), .parked_version = check_unsigned(L, 7),
+	};
 }
 
 /* consumer_advance(db, id, epoch, from, to, records, parked version, mark, copied, items,
@@ -413,13 +383,13 @@ static int consumer_advance(lua_State *L)
 	struct failure failure;
 
 	batch.mark = (enum consume_mark)check_choice(L, 8, MARK_NONE, MARK_END);
-	batch.copied = check_number(L, 9);
-	batch.items = check_number(L, 10);
+	batch.copied = check_unsigned(L, 9);
+	batch.items = check_unsigned(L, 10);
 	if (!lua_isnoneornil(L, 11))
 		batch.key = check_slice(L, 11);
 	luaL_argcheck(L, batch.key.len <= KEY_HEAD_MAX + SORT_KEY_MAX, 11, "not an item key");
 	check_deadline(L, database);
-	return return_done(L, tide_advance_consumer(database->tide, &batch, &failure), &failure);
+	return return_true(L, tide_advance_consumer(database->tide, &batch, &failure), &failure);
 }
 
 /* consumer_pass(db, id, epoch, from, to) -> true; or nil, err, code. For records left out. */
@@ -427,12 +397,12 @@ static int consumer_pass(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct consume_batch batch = {
-		.consumer = check_number(L, 2), .epoch = check_number(L, 3),
-		.from = check_number(L, 4), .to = check_number(L, 5),
+		.consumer = check_unsigned(L, 2), .epoch = check_unsigned(L, 3),
+		.from = check_unsigned(L, 4), .to = check_unsigned(L, 5),
 	};
 	struct failure failure;
 
-	return return_done(L, tide_pass_consumer(database->tide, &batch, &failure), &failure);
+	return return_true(L, tide_pass_consumer(database->tide, &batch, &failure), &failure);
 }
 
 /* consumer_fail(db, id, epoch, from, to, records, parked version, size of the largest batch from
@@ -444,7 +414,7 @@ static int consumer_fail(lua_State *L)
 	uint32_t largest = (uint32_t)check_choice(L, 8, 0, UINT32_MAX);
 	struct failure failure;
 
-	return return_done(L, tide_fail_consumer(database->tide, &batch, largest, &failure),
+	return return_true(L, tide_fail_consumer(database->tide, &batch, largest, &failure),
 		&failure);
 }
 
@@ -458,7 +428,7 @@ static int join_worker(lua_State *L)
 	struct failure failure;
 	uint64_t slot;
 
-	if (tide_worker_join(database->tide, number, check_number(L, 3), &slot, &failure))
+	if (tide_worker_join(database->tide, number, check_unsigned(L, 3), &slot, &failure))
 		return return_failure(L, &failure);
 	lua_pushinteger(L, (lua_Integer)slot);
 	return 1;
@@ -508,7 +478,7 @@ static int worker_is_alive(lua_State *L)
 
 	luaL_argcheck(L, opening.len == WORKER_OPENING_BYTES, 2, "expected an opening");
 	memcpy(owner.opening, opening.data, WORKER_OPENING_BYTES);
-	lua_pushboolean(L, tide_worker_is_alive(database->tide, &owner, check_number(L, 4),
+	lua_pushboolean(L, tide_worker_is_alive(database->tide, &owner, check_unsigned(L, 4),
 		check_time_limit(L, 5), check_time_limit(L, 6), &batch));
 	lua_pushinteger(L, batch.records);
 	lua_pushinteger(L, (lua_Integer)batch.last);

@@ -12,20 +12,6 @@
 #include "lua/lua_value.h"
 #include "tide_consumer.h"
 
-/* Returns true, or nil, err, code. */
-static int return_done(lua_State *L, int err, const struct failure *failure)
-{
-	if (err)
-		return return_failure(L, failure);
-	lua_pushboolean(L, 1);
-	return 1;
-}
-
-static uint64_t check_number(lua_State *L, int index)
-{
-	return (uint64_t)check_choice(L, index, 0, INT64_MAX);
-}
-
 /* --- records --- */
 
 /* Pushes the stream of the record at 1 (RECORD_INFO_STREAM) and returns it. Sets *schema to the key
@@ -64,16 +50,24 @@ static struct slice find_place(lua_State *L, const struct database *database,
 	return stream;
 }
 
-/* record_item(record, db) -> the record's table id and hash of the partition key, a string */
-static int record_item(lua_State *L)
+/* Sets bytes to the place of the record at 1 in the database at 2, which begins with table id and
+ * hash of the partition key. */
+static void find_item(lua_State *L, uint8_t bytes[PARKED_PLACE_BYTES])
 {
 	const struct database *database = check_database(L, 2);
-	uint8_t bytes[PARKED_PLACE_BYTES];
 	struct parked_place place;
 
 	check_record_handle(L);
 	find_place(L, database, &place);
 	parked_set_place(bytes, &place);
+}
+
+/* record_item(record, db) -> the record's table id and hash of the partition key, a string */
+static int record_item(lua_State *L)
+{
+	uint8_t bytes[PARKED_PLACE_BYTES];
+
+	find_item(L, bytes);
 	lua_pushlstring(L, (const char *)bytes, PARKED_ITEM_BYTES);
 	return 1;
 }
@@ -87,13 +81,9 @@ static void push_hash(lua_State *L, const uint8_t item[PARKED_ITEM_BYTES])
 /* record_hash(record, db) -> 64 bits of record_item, an integer */
 static int record_hash(lua_State *L)
 {
-	const struct database *database = check_database(L, 2);
 	uint8_t bytes[PARKED_PLACE_BYTES];
-	struct parked_place place;
 
-	check_record_handle(L);
-	find_place(L, database, &place);
-	parked_set_place(bytes, &place);
+	find_item(L, bytes);
 	push_hash(L, bytes);
 	return 1;
 }
@@ -130,27 +120,27 @@ static int park(lua_State *L)
 {
 	struct record_handle *handle = check_record_handle(L);
 	struct database *database = check_database(L, 2);
-	struct parked_place place = { .consumer = check_number(L, 3) };
+	struct parked_place place = { .consumer = check_unsigned(L, 3) };
 	struct parked_copy copy = {
 		.attempts = (uint32_t)check_choice(L, 4, 0, UINT32_MAX),
 		.error = check_slice(L, 5),
 		.record = slice_of(handle->bytes, handle->len),
 	};
-	uint64_t records = check_number(L, 6), bytes = check_number(L, 7);
+	uint64_t records = check_unsigned(L, 6), bytes = check_unsigned(L, 7);
 	struct slice stream = find_place(L, database, &place);
 	struct failure failure;
 
 	check_deadline(L, database);
 	copy.stream = get_u32(stream.data);
 	copy.stream_row = slice_of(stream.data + 4, stream.len - 4);
-	return return_done(L, tide_park(database->tide, &place, &copy, records, bytes, &failure),
+	return return_true(L, tide_park(database->tide, &place, &copy, records, bytes, &failure),
 		&failure);
 }
 
 /* Returns the place in the string at index, of the consumer at 2. */
 static struct parked_place check_place(lua_State *L, int index)
 {
-	struct parked_place place = { .consumer = check_number(L, 2) };
+	struct parked_place place = { .consumer = check_unsigned(L, 2) };
 	struct slice bytes = check_slice(L, index);
 
 	luaL_argcheck(L, bytes.len == PARKED_PLACE_BYTES, index, "expected a place");
@@ -165,8 +155,8 @@ static int parked_verify(lua_State *L)
 	struct failure failure;
 
 	check_deadline(L, database);
-	return return_done(L, tide_verify_parked(database->tide, check_number(L, 2),
-		check_number(L, 3), check_number(L, 4), &failure), &failure);
+	return return_true(L, tide_verify_parked(database->tide, check_unsigned(L, 2),
+		check_unsigned(L, 3), check_unsigned(L, 4), &failure), &failure);
 }
 
 /* parked_handled(db, consumer id, place) -> true; or nil, err, code */
@@ -177,7 +167,7 @@ static int parked_handled(lua_State *L)
 	struct failure failure;
 
 	check_deadline(L, database);
-	return return_done(L, tide_parked_handled(database->tide, &place, &failure), &failure);
+	return return_true(L, tide_parked_handled(database->tide, &place, &failure), &failure);
 }
 
 /* parked_failed(db, consumer id, place, error) -> true; or nil, err, code */
@@ -188,7 +178,7 @@ static int parked_failed(lua_State *L)
 	struct failure failure;
 
 	check_deadline(L, database);
-	return return_done(L, tide_parked_failed(database->tide, &place, check_slice(L, 4),
+	return return_true(L, tide_parked_failed(database->tide, &place, check_slice(L, 4),
 		&failure), &failure);
 }
 
@@ -199,8 +189,8 @@ static int count_dead_letter(lua_State *L)
 	struct failure failure;
 
 	check_deadline(L, database);
-	return return_done(L, tide_count_dead_letter(database->tide, check_number(L, 2), &failure),
-		&failure);
+	return return_true(L, tide_count_dead_letter(database->tide, check_unsigned(L, 2),
+		&failure), &failure);
 }
 
 /* set_written_bytes(db, bytes) -> former number of bytes that the transaction has written */
@@ -210,7 +200,7 @@ static int set_written_bytes(lua_State *L)
 
 	check_deadline(L, database);
 	lua_pushinteger(L, (lua_Integer)tide_set_written_bytes(database->tide,
-		check_number(L, 2)));
+		check_unsigned(L, 2)));
 	return 1;
 }
 
@@ -255,7 +245,7 @@ static int change_parked(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct slice name = check_slice(L, 2);
-	uint64_t limit = check_number(L, 6), count = check_number(L, 8);
+	uint64_t limit = check_unsigned(L, 6), count = check_unsigned(L, 8);
 	struct tide_parked_scope scope;
 	struct parked_place place;
 	struct failure failure;
@@ -379,7 +369,7 @@ static int parked_page(lua_State *L)
 static int parked_replays(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	uint64_t consumer = check_number(L, 2);
+	uint64_t consumer = check_unsigned(L, 2);
 	uint32_t limit = (uint32_t)check_choice(L, 3, 1, UINT32_MAX);
 	struct buffer *page = &new_lua_buffer(L)->bytes;
 	struct failure failure;
@@ -396,7 +386,7 @@ static int parked_replays(lua_State *L)
 static int parked_items(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	uint64_t consumer = check_number(L, 2), version;
+	uint64_t consumer = check_unsigned(L, 2), version;
 	struct buffer *items = &new_lua_buffer(L)->bytes;
 	struct failure failure;
 

@@ -82,6 +82,17 @@ int consumer_read(struct consumer_row *row, struct txn *txn, struct slice name)
 	return err ? err : consumer_get(row, payload);
 }
 
+int consumer_failed(struct failure *failure, int err, struct slice name)
+{
+	int len = name.len > CONSUMER_NAME_MAX ? CONSUMER_NAME_MAX : (int)name.len;
+
+	if (err == END)
+		return fail_as(failure, ERR_NOT_FOUND,
+			"Requested resource not found: Consumer: %.*s not found", len,
+			(const char *)name.data);
+	return err ? fail_about(failure, err, "consumer %.*s", len, (const char *)name.data) : 0;
+}
+
 int consumer_write(struct txn *txn, struct slice name, const struct consumer_row *row)
 {
 	struct buffer value = { 0 };

@@ -16,6 +16,10 @@
  * Returns END if there is none, or CORRUPT. */
 int consumer_read(struct consumer_row *row, struct txn *txn, struct slice name);
 
+/* Describes an error of reading the consumer with this name: NOT_FOUND for END. Returns 0 if err is
+ * 0. */
+int consumer_failed(struct failure *failure, int err, struct slice name);
+
 /* Stores the row of a consumer. Returns TOO_BIG if its settings do not fit in a row. */
 int consumer_write(struct txn *txn, struct slice name, const struct consumer_row *row);
 

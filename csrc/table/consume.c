@@ -9,15 +9,7 @@
 static int find(struct consumer_row *row, struct transaction *transaction, struct slice name,
 	struct failure *failure)
 {
-	int err = consumer_read(row, transaction->txn, name);
-
-	if (err == END)
-		return fail_as(failure, ERR_NOT_FOUND,
-			"Requested resource not found: Consumer: %.*s not found",
-			name.len > CONSUMER_NAME_MAX ? CONSUMER_NAME_MAX : (int)name.len,
-			(const char *)name.data);
-	return err ? fail_about(failure, err, "consumer %.*s", (int)name.len,
-		(const char *)name.data) : 0;
+	return consumer_failed(failure, consumer_read(row, transaction->txn, name), name);
 }
 
 /* Reports the result of a write: after a failure the transaction can only be aborted. */
