@@ -1,29 +1,21 @@
 -- attempt_spec.lua - handlers of consumers and their transactions.
+local consumers = require "spec.tidetable.consumers"
 local helper = require "spec.tidetable.helper"
+
+local add = consumers.add
 
 for _, mode in ipairs { "optimistic", "locked" } do
   describe("a handler in mode " .. mode, function()
     helper.setup(before_each, after_each)
 
-    local db, orders, totals
+    local db, totals
 
-    before_each(function()
-      db = helper.open()
-      orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-      totals = assert(db:create_table { name = "totals", partition_key = "id" })
-      for i = 1, 10 do assert(orders:put { id = tostring(i), amount = i }) end
-    end)
+    before_each(function() db, totals = consumers.totals() end)
 
     local function open(opts)
-      local given = { source = "orders", mode = mode, backoff = 0.001 }
-      for name, value in pairs(opts or {}) do given[name] = value end
-      return assert(db:consumer("c", given))
-    end
-
-    local function add(records, tx)
-      for _, record in ipairs(records) do
-        tx:table "totals":update({ id = "all" }, "ADD amount ?", { record.new_image.amount })
-      end
+      opts = opts or {}
+      opts.mode = opts.mode or mode
+      return consumers.open(db, "c", opts)
     end
 
     it("commits its effects with the position", function()

@@ -1,4 +1,5 @@
 -- left_out_spec.lua - origins that a consumer leaves out, and its position after them.
+local consumers = require "spec.tidetable.consumers"
 local helper = require "spec.tidetable.helper"
 local left_out = require "tidetable.consumer.left_out"
 
@@ -7,17 +8,9 @@ describe("a consumer that ignores origins", function()
 
   local db, orders, other
 
-  before_each(function()
-    db = helper.open()
-    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    other = assert(db:create_table { name = "other", partition_key = "id", stream = true })
-  end)
+  before_each(function() db, orders, other = consumers.two_tables() end)
 
-  local function open(name, opts)
-    local given = { source = "orders", backoff = 0.001 }
-    for option, value in pairs(opts or {}) do given[option] = value end
-    return assert(db:consumer(name, given))
-  end
+  local function open(name, opts) return consumers.open(db, name, opts) end
 
   --- Puts items in a transaction each, with the origins in order; false: none.
   local function put(...)

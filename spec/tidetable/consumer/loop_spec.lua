@@ -1,4 +1,5 @@
 -- loop_spec.lua - loops of consumers are found by the depth of records.
+local consumers = require "spec.tidetable.consumers"
 local helper = require "spec.tidetable.helper"
 
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
@@ -9,17 +10,9 @@ describe("a loop of consumers", function()
 
   local db, orders, other
 
-  before_each(function()
-    db = helper.open()
-    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    other = assert(db:create_table { name = "other", partition_key = "id", stream = true })
-  end)
+  before_each(function() db, orders, other = consumers.two_tables() end)
 
-  local function open(name, opts)
-    local given = { source = "orders", backoff = 0.001 }
-    for option, value in pairs(opts or {}) do given[option] = value end
-    return assert(db:consumer(name, given))
-  end
+  local function open(name, opts) return consumers.open(db, name, opts) end
 
   --- Returns a handler that writes an item for each record.
   local function writes_to(name)
