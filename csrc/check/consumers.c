@@ -87,7 +87,7 @@ static int check_copy(struct check *check, struct slice key)
 	struct u64_map_entry *entry = u64_map_find(&check->copies, get_u64(key.data + 1));
 
 	if (get_u16(key.data + 9) != 0)
-		problem(check, 50, "is the copy of shards that have none of their own");
+		problem(check, 50, "is a copy of shards other than the first ones");
 	else if (entry)
 		entry->a = 1;
 	else if (!check->is_damaged[TREE_CONSUMERS])

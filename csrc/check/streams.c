@@ -114,8 +114,8 @@ static void check_annotation(struct stream_walk *walk)
 		begin_annotation(walk);
 	if (record->is_annotated != walk->annotation.is_marked)
 		record_problem(walk, 46, record->is_annotated ?
-			"is marked as annotated, but others of its transaction are not" :
-			"is not marked as annotated, but others of its transaction are");
+			"is annotated, but others of its transaction are not" :
+			"is not annotated, but others of its transaction are");
 	else if (has && walk->annotation.is_found)
 		record_problem(walk, 46, "has an annotation, but is not the first of its"
 			" transaction");
@@ -123,7 +123,7 @@ static void check_annotation(struct stream_walk *walk)
 			record->sequence <= walk->horizon.hidden)
 		walk->annotation.is_found = true;
 	if (walk->annotation.is_marked && !has && !walk->annotation.is_found)
-		record_problem(walk, 46, "is marked as annotated, but no record of its transaction"
+		record_problem(walk, 46, "is annotated, but no record of its transaction"
 			" has the annotation");
 	walk->annotation.is_found = true;
 }

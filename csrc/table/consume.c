@@ -413,7 +413,7 @@ int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_
 		return err ? fail(failure, err) : 0;
 	if (rounds >= CONSUMER_ROUNDS_MAX)
 		return fail_as(failure, ERR_TRIMMED, "consumer %.*s: records expired in each of"
-			" %u copies", (int)name.len, (const char *)name.data, rounds);
+			" %u snapshots", (int)name.len, (const char *)name.data, rounds);
 	if (copies || rounds)
 		return relocate(transaction, &consumer, (struct position){ POSITION_LATEST, 0 },
 			0, rounds + 1, row, failure);

@@ -479,20 +479,20 @@ static const struct wrong wrongs[] = {
 	} },
 	{ "an annotation", forge_valid_annotation, { NULL } },
 	{ "a mark", forge_mark, {
-		"46\tlog\t*record 9 is marked as annotated, but no record of its transaction has"
+		"46\tlog\t*record 9 is annotated, but no record of its transaction has"
 			" the annotation",
 	} },
 	{ "the marks of a transaction", forge_marks, {
-		"46\tlog\t*record 4 is marked as annotated, but no record of its transaction has"
+		"46\tlog\t*record 4 is annotated, but no record of its transaction has"
 			" the annotation",
 	} },
 	{ "one mark", forge_one_mark, {
-		"46\tlog\t*record 5 is marked as annotated, but others of its transaction are not",
+		"46\tlog\t*record 5 is annotated, but others of its transaction are not",
 	} },
 	{ "one record without a mark", forge_one_without_mark, {
-		"46\tlog\t*record 4 is marked as annotated, but no record of its transaction has"
+		"46\tlog\t*record 4 is annotated, but no record of its transaction has"
 			" the annotation",
-		"46\tlog\t*record 7 is not marked as annotated, but others of its transaction are",
+		"46\tlog\t*record 7 is not annotated, but others of its transaction are",
 	} },
 	{ "a second annotation", forge_second_annotation, {
 		"46\tlog\t*record 5 has an annotation, but is not the first of its transaction",

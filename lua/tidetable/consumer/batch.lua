@@ -20,7 +20,7 @@ local Batch = {}
 Batch.__index = Batch
 Batch.__name = "tidetable.batch"
 
---- A worker that has lost its consumer joins again when the next batch is asked for.
+--- A worker that has lost its consumer joins again before it reads the next batch.
 local function finish(worker, delivery, ok, err, code, ...)
   worker:mark_handling(ok ~= true and delivery or nil)
   if ok == nil and code == "LEASE_LOST" then
@@ -42,7 +42,7 @@ function Batch:commit(fn)
   if fn ~= nil and type(fn) ~= "function" then
     misuse("commit: expected a function, got " .. type(fn))
   elseif not self.worker.delivery or self.worker.delivery.records ~= self then
-    misuse("commit: this batch was committed or lost, or another one was asked for")
+    misuse("commit: this batch was committed or lost, or the loop has read the next one")
   end
   local worker, delivery = self.worker, self.worker.delivery
   return finish(worker, delivery, attempts.commit(worker, delivery, fn or function() end))

@@ -35,8 +35,8 @@ local function loop(worker, record)
     return nil, err, code
   end
   worker.verified_at = 0         -- a command may move the position before the next call
-  return core.consumer_failure("LOOP", ("consumer %s: record %d of table %s has depth %d, at most"
-    .. " %d: what its handler writes leads to it again (see option ignore_origin)"):format(
+  return core.consumer_failure("LOOP", ("consumer %s: record %d of table %s has depth %d, at"
+    .. " most %d: its handler's writes cause records for it again (option ignore_origin)"):format(
     worker.consumer.name, record.sequence_number, record.table_name, record.depth, DEPTH_MAX))
 end
 

@@ -357,7 +357,7 @@ function Consumer:step(handler)
 end
 
 --- Returns an iterator over batches, until `stop` is called. Each is committed by
---- batch:commit(function(tx) ... end) before the next is asked for. Raises the errors of run.
+--- batch:commit(function(tx) ... end) before the loop reads the next one. Raises the errors of run.
 ---@return fun(): tidetable.Batch|nil
 function Consumer:batches()
   local iteration = {}

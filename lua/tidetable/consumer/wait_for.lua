@@ -59,7 +59,7 @@ local function check_running(consumer)
     return core.consumer_failure("CONSUMER_GONE", ("consumer %s was deleted"):format(
       consumer.name))
   elseif row.is_paused then
-    return core.consumer_failure("CONSUMER_PAUSED", ("consumer %s is paused; resume() ends that")
+    return core.consumer_failure("CONSUMER_PAUSED", ("consumer %s is paused: call resume")
       :format(consumer.name))
   end
   local ended = endings.of(row)
@@ -158,7 +158,7 @@ function waits.wait_for(consumer, sequence, seconds)
   options.argument("wait_for", "sequence number", options.integer_from(0), sequence or 0)
   options.argument("wait_for", "seconds", options.seconds, seconds or 0)
   if is_in_handler(consumer.id) then
-    options.misuse("wait_for: this is the consumer's own handler, which would wait for itself")
+    options.misuse("wait_for: called in the consumer's own handler, it would wait for ever")
   end
   sequence = sequence or consumer.database:last_change()
   local passed, err, code = has_passed(consumer, sequence)

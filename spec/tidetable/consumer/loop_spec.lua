@@ -28,8 +28,8 @@ describe("a loop of consumers", function()
       assert(orders:put { id = "x" })
       local consumer = open("echo", { mode = mode })
       local err = helper.refused("LOOP", consumer:run(writes_to "orders"))
-      assert.equal("consumer echo: record 18 of table orders has depth 17, at most 16: what its"
-        .. " handler writes leads to it again (see option ignore_origin)", err.message)
+      assert.equal("consumer echo: record 18 of table orders has depth 17, at most 16: its"
+        .. " handler's writes cause records for it again (option ignore_origin)", err.message)
       -- It names the record again at each start.
       helper.refused("LOOP", consumer:run(error))
       helper.refused("LOOP", consumer:step(error))
