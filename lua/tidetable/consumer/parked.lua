@@ -6,7 +6,7 @@ local wait = require "tidetable.wait"
 
 local parked = {}
 
---- Records that are read at once.
+--- Maximum number of records that are read in one call of the core.
 local PAGE = 100
 
 local known = { table = "string", key = "table", limit = options.integer_from(0) }
@@ -18,8 +18,8 @@ local known = { table = "string", key = "table", limit = options.integer_from(0)
 
 ---@class tidetable.ParkedRecord
 ---@field record tidetable.Record     as it was delivered first
----@field error string|nil            text of its last failure; nil: parked behind another record of
----                                   its key
+---@field error string|nil            text of its last failure; nil: parked because of an earlier
+---                                   record of its key
 ---@field attempts integer            number of failed attempts
 ---@field parked_at number
 ---@field is_to_be_replayed boolean

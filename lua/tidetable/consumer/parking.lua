@@ -206,7 +206,7 @@ function parking.committed(worker, delivery)
   worker.verified_at = 0         -- the counts are read before the next batch
   worker.parked = math.max(worker.parked, 1)
   if delivery.places then
-    worker.parked_keys = nil     -- read again for the next live batch, after all replays
+    worker.parked_keys = nil     -- read again for the next batch of the streams, after all replays
     return
   end
   worker.parked_keys = worker.parked_keys or {}

@@ -64,7 +64,8 @@ local function divide(worker, delivery, count)
 end
 
 --- Divides a batch that failed, if that is no failed attempt: before the first record that the
---- handler named; in halves if the batch was too big for a transaction, or the settings say so.
+--- handler named; in halves if the batch was too big for a transaction, or if the setting `bisect`
+--- is true.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 ---@param failure any
@@ -97,8 +98,8 @@ local function is_spent(worker, delivery, count)
     and core.wall_clock(worker.database.core) - oldest.created_at >= (limits.max_age or math.huge)
 end
 
---- Returns true if the delivery is to be given up without a further attempt, because workers that
---- died, in the handler or before they gave up the records, have made the last attempt.
+--- Returns true if the delivery is to be given up without a further attempt. This is so if a worker
+--- died in the last attempt, or after it, before it gave up the records.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 ---@return boolean
@@ -192,7 +193,7 @@ function retries.after_attempt(worker, delivery, failure, seconds)
   elseif spent or seconds == 0 then
     return batch_failed(worker, delivery, failure)
   end
-  worker.delivery = nil          -- records that are to be delivered again come first
+  worker.delivery = nil          -- marked parked records are delivered first
   return retries.back_off(worker, count)
 end
 

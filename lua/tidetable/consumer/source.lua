@@ -119,9 +119,9 @@ local function status_after_removal(database, row, name)
   return nil, err, code
 end
 
---- Looks at all tables of a consumer. Returns the ids of their enabled streams in ascending order,
---- the name of the first table whose stream was disabled, and the number of tables that exist; nil,
---- err, code on failure.
+--- Reads the state of all tables of a consumer. Returns the ids of their enabled streams in
+--- ascending order, the name of the first table whose stream was disabled, and the number of tables
+--- that exist; nil, err, code on failure.
 local function look(database, row)
   local found, err, code = statuses(database, row.streams)
   if not found then

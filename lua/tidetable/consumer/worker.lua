@@ -293,8 +293,8 @@ function Worker:verify()
   return false
 end
 
---- Lets another worker join, if this one is the owner. A failure is ignored: the other one then
---- joins after the lease.
+--- Gives up the ownership, if this worker has it. A failure is ignored: another worker then joins
+--- after the lease.
 function Worker:leave()
   if self.epoch then
     pcall(wait.try, self.database, core.consumer_leave, self.database.core, self.id, self.epoch)
