@@ -12,6 +12,14 @@ describe("a consumer that ignores origins", function()
 
   local function open(name, opts) return consumers.open(db, name, opts) end
 
+  --- Opens another database, with the table `orders`, on a clock that the test advances.
+  local function open_with_clock()
+    local clock = helper.clock()
+    db = helper.open(nil, helper.path "clock.tide")
+    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    return clock
+  end
+
   --- Puts items in a transaction each, with the origins in order; false: none.
   local function put(...)
     for _, origin in ipairs { ... } do
@@ -121,9 +129,7 @@ describe("a consumer that ignores origins", function()
   end)
 
   it("moves it after 10 seconds if no batch follows", function()
-    local clock = helper.clock()
-    db = helper.open(nil, helper.path "clock.tide")
-    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    local clock = open_with_clock()
     local consumer = open("c", { ignore_origin = "a", lease = 100 })
     put("a", "a")
     assert.equal(0, consumer:step(error))
@@ -145,9 +151,7 @@ describe("a consumer that ignores origins", function()
   end)
 
   it("moves it by itself while it waits", function()
-    local clock = helper.clock()
-    db = helper.open(nil, helper.path "clock.tide")
-    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    local clock = open_with_clock()
     local consumer = open("c", { ignore_origin = "a", lease = 100 })
     put("a")
     local began, position = clock:elapsed(), nil
@@ -181,9 +185,7 @@ describe("a consumer that ignores origins", function()
   end)
 
   it("never moves it past a record in hand, or one that waits for its window", function()
-    local clock = helper.clock()
-    db = helper.open(nil, helper.path "clock.tide")
-    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    local clock = open_with_clock()
     local window = open("window", { ignore_origin = "a", window = 60, lease = 100 })
     local failing = open("failing", { ignore_origin = "a", lease = 100 })
     put(false, "a")
@@ -207,9 +209,7 @@ describe("a consumer that ignores origins", function()
   end)
 
   it("keeps the failed attempts of the batch that follows left-out records", function()
-    local clock = helper.clock()
-    db = helper.open(nil, helper.path "clock.tide")
-    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    local clock = open_with_clock()
     local items = {}
     for i = 1, 12000 do items[i] = { id = "i" .. i } end
     assert(orders:load(items, { origin = "a" }))
@@ -224,9 +224,7 @@ describe("a consumer that ignores origins", function()
   end)
 
   it("loses nothing when a commit of its own finds another owner", function()
-    local clock = helper.clock()
-    db = helper.open(nil, helper.path "clock.tide")
-    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    local clock = open_with_clock()
     local consumer = open("c", { ignore_origin = "a", lease = 100 })
     put("a", "a")
     assert.equal(0, consumer:step(error))
