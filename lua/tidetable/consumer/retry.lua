@@ -164,7 +164,7 @@ end
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function retries.back_off(worker, count)
   local seconds = worker.settings.backoff * 2 ^ math.min(count - 1, 20)
-  seconds = math.min(seconds, BACKOFF_MAX) * (0.75 + math.random() / 2)
+  seconds = math.min(seconds * (0.75 + math.random() / 2), BACKOFF_MAX)
   local ok, err, code = worker:sleep_until(core.process_elapsed() + seconds)
   return ok and 0, err, code
 end
