@@ -340,7 +340,8 @@ int consume_renew(struct transaction *transaction, struct slice name, uint64_t i
 	return err ? err : rewrite(transaction, name, &row, failure);
 }
 
-/* Clears the parked records after a start position (clear_parked). */
+/* Clears the parked records after a start position, and all of them if a copy starts there
+ * (clear_parked). */
 static int clear_after(struct transaction *transaction, struct slice name,
 	const struct consumer_row *row, const struct consume_target *to, bool *is_done,
 	struct failure *failure)
@@ -349,8 +350,8 @@ static int clear_after(struct transaction *transaction, struct slice name,
 	int err = start(&feed, transaction, row->streams, to->position, failure);
 
 	if (!err)
-		err = clear_parked(transaction, name, row->id, feed.position, to->discards,
-			is_done, failure);
+		err = clear_parked(transaction, name, row->id, to->copies ? 0 : feed.position,
+			to->discards, is_done, failure);
 	feed_release(&feed);
 	return err;
 }

@@ -50,7 +50,8 @@ int consume_set(struct transaction *transaction, struct slice name, struct slice
 int consume_renew(struct transaction *transaction, struct slice name, uint64_t id, uint64_t epoch,
 	struct slice streams, struct failure *failure);
 
-/* A new position. Parked records after it make consume_move return PARKED, or are removed. */
+/* A new position. Parked records after it make consume_move return PARKED, or are removed; before a
+ * snapshot all of them do, because its items contain their changes. */
 struct consume_target {
 	struct position position;
 	bool discards;

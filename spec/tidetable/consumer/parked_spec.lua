@@ -115,6 +115,55 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
     assert.same({}, assert(p.db:check()).problems)
   end)
 
+  it("refuses a snapshot while records are parked, because its items contain them", function()
+    p:put("a1", "b2")
+    p.failing.a1 = true
+    local consumer = p:open()
+    p:drain(consumer)
+    local err = helper.refused("PARKED", consumer:seek { from = "SNAPSHOT" })
+    assert.is_truthy(err.message:find("1 parked records;", 1, true), err.message)
+    p.failing.a1 = nil
+    assert.is_true(consumer:seek { from = "SNAPSHOT", discard = true })
+    assert.equal(2, #p:drain(consumer):gsub(" ", ""):gsub("%a", ""))
+    assert.equal(0, consumer:describe().parked)
+    assert.same({}, assert(p.db:check()).problems)
+  end)
+
+  it("does not park an item behind the record of the same change", function()
+    assert(p.orders:stream():set_retention({ count = 2 }, { bytes = 1 }))
+    p:put("a1", "a2")
+    p.failing.a1 = true
+    local consumer = p:open { on_trimmed = "snapshot" }
+    p:drain(consumer)
+    assert.equal("a1 a2", p:parked(consumer))
+    local bytes = consumer:describe().parked_bytes
+    p:put("b3", "b4", "b5", "b6")
+    p.failing.a1 = nil
+    local order = {}
+    for name in p:drain(consumer):gmatch "%S+" do order[#order + 1] = name end
+    table.sort(order)
+    assert.equal("b3 b4 b5 b6", table.concat(order, " "))
+    assert.is_false(consumer:describe().is_copying)
+    assert.same({ 2, bytes }, { consumer:describe().parked, consumer:describe().parked_bytes })
+    for each in consumer:parked() do assert.is_nil(each.record.is_snapshot) end
+    assert.same({}, assert(p.db:check()).problems)
+    assert.equal(2, consumer:replay())
+    assert.equal("a1 a2", p:drain(consumer))
+    assert.same({ 0, 0 }, { consumer:describe().parked, consumer:describe().parked_bytes })
+  end)
+
+  it("delivers records again in batches of at most batch_bytes", function()
+    p:put("a1", "b2", "c3")
+    local consumer = p:open { batch_bytes = 1, max_attempts = 1 }
+    p.failing.a1, p.failing.b2, p.failing.c3 = true, true, true
+    p:drain(consumer)
+    p.failing = {}
+    assert.equal(3, consumer:replay())
+    local sizes = {}
+    p:drain(consumer, p:handler(sizes))
+    assert.same({ 1, 1, 1 }, sizes)
+  end)
+
   it("finds records by key, table and number", function()
     local others = assert(p.db:create_table { name = "others", partition_key = "id",
       sort_key = { "n", "N" }, stream = true })
