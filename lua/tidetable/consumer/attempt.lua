@@ -142,25 +142,32 @@ end
 --- then.
 ---@param worker tidetable.Worker
 ---@param fn fun(): true|nil, tidetable.error|nil, tidetable.code|nil
+---@param annotation string|nil  of what fn writes
 ---@return true|nil ok, tidetable.error|nil err, tidetable.code|nil code
-function attempts.transact(worker, fn)
+function attempts.transact(worker, fn, annotation)
   local ok, result, err, code = transactions.transact(worker.database, fn,
-    worker.settings.handler_limit)
+    worker.settings.handler_limit, annotation)
   if ok then
     return result, err, code
   end
   return nil, result, err
 end
 
---- Commits a delivery without calling a handler: all of its records are parked.
+--- Commits a delivery without calling a handler: all of its records are parked, or become dead
+--- letters, which have the annotation of what the handler writes.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 ---@param gives_up boolean|nil  its records are given up; otherwise it has only queued ones
 ---@return true|nil ok, tidetable.error|nil err, tidetable.code|nil code
 function attempts.pass(worker, delivery, gives_up)
-  local ok, err, code = attempts.transact(worker, function()
+  local annotation, ok, err, code
+  annotation, err, code = annotation_of(worker, delivery)
+  if not annotation then
+    return nil, err, code
+  end
+  ok, err, code = attempts.transact(worker, function()
     return parking.commit(worker, delivery, gives_up)
-  end)
+  end, annotation)
   if ok then
     committed(worker, delivery)
   end

@@ -1,6 +1,7 @@
 -- batch_reader.lua - reads the batches of a worker from its stream.
 
 local core = require "tidetable.core"
+local deliveries = require "tidetable.consumer.delivery"
 local left_out = require "tidetable.consumer.left_out"
 local snapshots = require "tidetable.consumer.snapshot"
 local sources = require "tidetable.consumer.source"
@@ -11,9 +12,6 @@ local batch_reader = {}
 local BEATS = 3
 --- Maximum number of seconds of one wait, after which the worker beats.
 local WAIT_MAX = 1
---- Depth from which on records are in batches of their own. What a handler writes is one deeper
---- than the deepest record of its batch, so shallow records in the batch would be deepened.
-local DEEP = 8
 --- Maximum depth of a record that is handled.
 local DEPTH_MAX = 16
 --- Number of records left out after which other coroutines run, and the consumer is verified.
@@ -89,7 +87,7 @@ local function fill(worker, records)
     local bytes, depth = core.measure_record(record)
     bytes = bytes + records.bytes
     if count > 0 and (bytes > most_bytes or depth > DEPTH_MAX
-        or (depth >= DEEP) ~= (records.depth >= DEEP)) then
+        or not deliveries.may_share_batch(depth, records.depth)) then
       reader.pending = record
       return true
     elseif depth > DEPTH_MAX then
