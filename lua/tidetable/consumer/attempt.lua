@@ -89,6 +89,7 @@ end
 
 --- Notes that a delivery was committed.
 local function committed(worker, delivery)
+  worker:note_commit()
   if not delivery.places then
     worker.position, worker.records, worker.attempts = delivery.to, nil, 0
     worker.failure_text = nil

@@ -94,6 +94,23 @@ describe("a worker", function()
     end
   end)
 
+  it("is paused, and has other settings, from its next batch on", function()
+    for i = 1, 9 do assert(orders:put { id = tostring(i) }) end
+    local given, sizes = { source = "orders", lease = 1, batch_size = 4, update = true }, {}
+    local function handler(records)
+      sizes[#sizes + 1] = #records
+      if #sizes == 1 then
+        given.batch_size = 1
+        assert(helper.open():consumer("c", given))
+      elseif #sizes == 3 then
+        assert(helper.open():consumer "c":pause())
+      end
+    end
+    assert(db:consumer("c", given))
+    for _ = 1, 9 do assert(consumer:step(handler)) end
+    assert.same({ 4, 1, 1 }, sizes)
+  end)
+
   it("is the only one of its consumer until it leaves", function()
     assert(orders:put { id = "1" })
     local other = assert(db:consumer "c")
