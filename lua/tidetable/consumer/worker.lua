@@ -61,8 +61,8 @@ local may_be_answered = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field parked_version integer
 ---@field parked_keys table<string|integer, true>|nil  keys that have parked records; nil: unknown
 ---@field verified_at number      time of the last test of the consumer
----@field progress_seen integer   number of commits that had changed consumers then, without those of
----                                this worker
+---@field progress_seen integer   number of commits that had changed consumers then, with those of
+---                                this worker after it
 ---@field is_verified boolean     it was tested since the last call of next
 ---@field wakeup tidetable.Wakeup|nil  for waits that are not for records
 local Worker = {}
@@ -415,6 +415,8 @@ function Worker:next(seconds)
       end
     elseif self.delivery then
       return self.delivery
+    elseif owns and not self.epoch then
+      self.verified_at = 0       -- it was lost while reading; joins again if it may
     elseif core.process_elapsed() >= deadline then
       if not owns or self.is_verified then
         return nil
