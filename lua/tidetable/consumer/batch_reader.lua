@@ -5,6 +5,7 @@ local deliveries = require "tidetable.consumer.delivery"
 local left_out = require "tidetable.consumer.left_out"
 local snapshots = require "tidetable.consumer.snapshot"
 local sources = require "tidetable.consumer.source"
+local wait = require "tidetable.wait"
 
 local batch_reader = {}
 
@@ -113,7 +114,10 @@ local function wait_for_records(worker, records, deadline)
   else
     seconds = math.min(seconds, left_out.seconds(worker) or seconds)
   end
-  -- Without a limit the reader waits for at most a second.
+  if wait.loop(worker.consumer.wait or worker.database.wait) and not core.is_clock_replaced() then
+    seconds = math.min(seconds, WAIT_MAX)
+  end
+  -- Without an event loop and a limit the reader waits for at most a second.
   local limit = seconds < math.huge and math.max(seconds, 0) or nil
   local touched, err, code = worker.reader:pause(limit)
   if touched == nil then

@@ -111,6 +111,17 @@ describe("a worker", function()
     assert.same({ 4, 1, 1 }, sizes)
   end)
 
+  it("beats while it waits in an event loop, where nothing else ends the wait", function()
+    local longest, waiting = 0, nil
+    local loop_db = helper.open({ wait = function(_, seconds)
+      longest = math.max(longest, seconds or math.huge)
+      waiting:stop()
+    end })
+    waiting = assert(loop_db:consumer("patient", { source = "orders" }))
+    assert.is_true(waiting:run(error))
+    assert.is_true(longest > 0 and longest <= 1)
+  end)
+
   it("is the only one of its consumer until it leaves", function()
     assert(orders:put { id = "1" })
     local other = assert(db:consumer "c")
