@@ -1,4 +1,5 @@
 -- parked_spec.lua - commands for parked records.
+local core = require "tidetable.core"
 local for_each_mode = require "spec.tidetable.parking"
 local helper = require "spec.tidetable.helper"
 
@@ -162,6 +163,30 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
     local sizes = {}
     p:drain(consumer, p:handler(sizes))
     assert.same({ 1, 1, 1 }, sizes)
+  end)
+
+  it("waits while the failure of a record that is delivered again can't be stored", function()
+    p:put("a1")
+    local consumer = p:open { mode = "optimistic", max_attempts = 1, backoff = 0.2 }
+    p.failing.a1 = true
+    p:drain(consumer)
+    assert.equal(1, consumer:replay())
+    consumer:close()
+    local impatient, began, child = helper.open { busy_timeout = 0 }, nil, nil
+    local worker = assert(impatient:consumer "c")
+    assert(worker:run(function()
+      if not began then
+        child = helper.child [[ db:transact(pause) ]]
+        child:paused()
+        began = core.process_elapsed()
+      else
+        worker:stop()
+      end
+      error("bad", 0)
+    end))
+    assert.is_true(core.process_elapsed() - began >= 0.15)
+    child:go()
+    child:close()
   end)
 
   it("finds records by key, table and number", function()
