@@ -189,6 +189,28 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
     child:close()
   end)
 
+  it("are delivered again at once, also by a worker that has just handled others", function()
+    p:put("a1")
+    p.failing.a1 = true
+    local consumer = p:open()
+    p:drain(consumer)
+    consumer:close()
+    local child = helper.child [[
+      local consumer = assert(db:consumer "c")
+      print "running"
+      consumer:run(function(records) print(records[1].keys.id) end)
+    ]]
+    assert.equal("running", child:line())
+    p:put("b2")
+    assert.equal("b", child:line())
+    local began = core.process_elapsed()
+    repeat until core.process_elapsed() - began > 0.01     -- the worker commits and waits
+    assert.equal(1, consumer:replay())
+    assert.equal("a", child:line())
+    assert.is_true(core.process_elapsed() - began < 0.5)
+    child:kill()
+  end)
+
   it("finds records by key, table and number", function()
     local others = assert(p.db:create_table { name = "others", partition_key = "id",
       sort_key = { "n", "N" }, stream = true })
