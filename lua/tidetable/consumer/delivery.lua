@@ -83,6 +83,8 @@ function deliveries.text_of(failure)
   local ok, text = pcall(tostring, failure)
   if not ok then
     return ("a %s without text"):format(type(failure))
+  elseif text == "" then
+    return "an empty text"       -- "" is that of a record parked because of its key
   end
   text = text:sub(1, TEXT_MAX)
   if not utf8.len(text) then

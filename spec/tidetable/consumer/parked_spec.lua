@@ -211,6 +211,25 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
     child:kill()
   end)
 
+  it("have a text, also if the handler gave an empty one", function()
+    p:put("a1", "b2")
+    local consumer, calls = p:open { max_attempts = 1, bisect = true }, 0
+    local function handler(records, tx)
+      calls = calls + 1
+      for _, record in ipairs(records) do
+        if record.keys.id == "a" then tx:park(record, "") else error("", 0) end
+      end
+    end
+    p:drain(consumer, handler)
+    for each in consumer:parked() do assert.equal("an empty text", each.error) end
+    assert.equal(2, consumer:replay())
+    p:drain(consumer, handler)
+    assert.same({ 2, 0, 0, 2 }, p.counts(consumer))
+    for each in consumer:parked() do
+      assert.same({ "an empty text", 2 }, { each.error, each.attempts })
+    end
+  end)
+
   it("finds records by key, table and number", function()
     local others = assert(p.db:create_table { name = "others", partition_key = "id",
       sort_key = { "n", "N" }, stream = true })
