@@ -372,7 +372,7 @@ static int consumer_leave(lua_State *L)
 		check_number(L, 3), &failure), &failure);
 }
 
-/* consumer_skip_gap(db, name, epoch, true to begin a copy) -> true; or nil, err, code */
+/* consumer_skip_gap(db, name, id, epoch, true to begin a copy) -> true; or nil, err, code */
 static int consumer_skip_gap(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -380,7 +380,7 @@ static int consumer_skip_gap(lua_State *L)
 	struct failure failure;
 
 	return return_done(L, tide_skip_gap(database->tide, check_slice(L, 2), check_number(L, 3),
-		lua_toboolean(L, 4), &progress, &failure), &failure);
+		check_number(L, 4), lua_toboolean(L, 5), &progress, &failure), &failure);
 }
 
 /* consumer_end(db, id, epoch, code, a blank and the message of the error that ended its run)

@@ -403,18 +403,20 @@ int consume_move(struct transaction *transaction, struct slice name,
 		failure);
 }
 
-int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_t epoch,
-	bool copies, struct progress_row *row, struct failure *failure)
+int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_t id,
+	uint64_t epoch, bool copies, struct progress_row *row, struct failure *failure)
 {
 	struct consumer_row consumer;
 	unsigned rounds;
 	bool is_lost;
 	int err = find(&consumer, transaction, name, failure);
 
+	if (err == ERR_NOT_FOUND || (!err && consumer.id != id))
+		return fail(failure, ERR_CONSUMER_GONE);
 	if (!err)
-		err = hold(transaction, consumer.id, epoch, row, failure);
+		err = hold(transaction, id, epoch, row, failure);
 	if (err)
-		return err == ERR_NOT_FOUND ? fail(failure, ERR_CONSUMER_GONE) : err;
+		return err;
 	err = consume_find_gap(transaction, consumer.id, consumer.streams, row, &is_lost);
 	if (!err)
 		err = consume_copy_rounds(transaction, consumer.id, row, &rounds);
