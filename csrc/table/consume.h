@@ -64,9 +64,10 @@ int consume_move(struct transaction *transaction, struct slice name,
 	const struct consume_target *to, bool *is_done, struct failure *failure);
 
 /* The consumer with this name and id continues after records that expired before its worker read
- * them, and counts the gap: at the oldest record of each stream or, if `copies` or the consumer is copying, with a new snapshot.
- * Does nothing if no records are lost. Sets *row to the new progress. Returns CONSUMER_GONE,
- * LEASE_LOST; TRIMMED if CONSUMER_ROUNDS_MAX copies have begun and none has ended. */
+ * them, and counts the gap: at the oldest record of each stream or, if `copies` or the consumer is
+ * copying, with a new snapshot. Does nothing if no records are lost. Sets *row to the new progress.
+ * Returns CONSUMER_GONE, LEASE_LOST; TRIMMED if CONSUMER_ROUNDS_MAX copies have begun and none has
+ * ended. */
 int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_t id,
 	uint64_t epoch, bool copies, struct progress_row *row, struct failure *failure);
 
