@@ -206,8 +206,8 @@ local function watched(handler, delivery, outcome)
   end
 end
 
---- Runs the handler. Returns true; or false, the failure and its code. An interrupt is raised,
---- because it is no failed attempt.
+--- Runs the handler. Returns true; or false, the failure and its code. An interrupt, and CLOSED if
+--- the handler has closed the database, are raised, because they are no failed attempts.
 ---@param worker tidetable.Worker
 ---@param handler tidetable.Handler
 ---@param delivery tidetable.Delivery
@@ -217,7 +217,7 @@ function attempts.run(worker, handler, delivery)
   local ok, result, err, code = pcall(attempts.commit, worker, delivery,
     watched(handler, delivery, outcome))
   worker:mark_handling(nil)
-  if not ok and optimistic.is_interrupt(result) then
+  if not ok and (optimistic.is_interrupt(result) or core.is_closed(worker.database.core)) then
     error(result, 0)
   elseif not ok and outcome.is_running then
     return false, result, handler_code(result)
