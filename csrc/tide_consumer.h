@@ -150,7 +150,7 @@ int tide_leave_consumer(struct tide *tide, uint64_t id, uint64_t epoch,
 
 /* Continues after records that expired before they were read (consume_skip_gap), in a transaction
  * of its own, and sets *progress. */
-int tide_skip_gap(struct tide *tide, struct slice name, uint64_t epoch, bool copies,
+int tide_skip_gap(struct tide *tide, struct slice name, uint64_t id, uint64_t epoch, bool copies,
 	struct progress_row *progress, struct failure *failure);
 
 /* Stores the error that ended a worker's run (table/consume.h), in a transaction of its own. */

@@ -59,13 +59,13 @@ int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from
 		failure), failure);
 }
 
-int tide_skip_gap(struct tide *tide, struct slice name, uint64_t epoch, bool copies,
+int tide_skip_gap(struct tide *tide, struct slice name, uint64_t id, uint64_t epoch, bool copies,
 	struct progress_row *progress, struct failure *failure)
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : tide_end(tide, consume_skip_gap(&tide->transaction, name, epoch, copies,
-		progress, failure), failure);
+	return err ? err : tide_end(tide, consume_skip_gap(&tide->transaction, name, id, epoch,
+		copies, progress, failure), failure);
 }
 
 int tide_renew_consumer(struct tide *tide, struct slice name, uint64_t id, uint64_t epoch,

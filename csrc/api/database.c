@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "os/file.h"
+#include "os/worker_slots.h"
 #include "tide_consumer.h"
 
 /* --- a new file --- */
@@ -311,6 +312,8 @@ void tide_close(struct tide *tide)
 		tide->transaction.txn = NULL;
 	tide_abort(tide);
 	reader_close(tide->reader);
+	if (tide->store)
+		worker_leave_opening(store_shared_page(tide->store), tide->opening);
 	transaction_release(&tide->transaction);
 	catalog_release(&tide->catalog);
 	buffer_release(&tide->scratch);

@@ -478,10 +478,11 @@ int writer_commit(struct txn **txn, struct failure *failure)
 		return fail_for_test(store, fault, failure);
 	if (store_last_commit(store) == number) {   /* otherwise nothing was written */
 		store->dirty = store->options.durability != DURABILITY_FULL;
-		if (!ending->is_quiet)
-			commit_notify(store->shared, ending->touched);
+		/* First: a worker that the commit wakes looks at the number of these. */
 		if (ending->has_progressed)
 			progress_notify(store->shared);
+		if (!ending->is_quiet)
+			commit_notify(store->shared, ending->touched);
 	}
 	return 0;
 }

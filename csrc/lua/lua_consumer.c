@@ -340,7 +340,7 @@ static int consumer_leave(lua_State *L)
 		check_unsigned(L, 3), &failure), &failure);
 }
 
-/* consumer_skip_gap(db, name, epoch, true to begin a copy) -> true; or nil, err, code */
+/* consumer_skip_gap(db, name, id, epoch, true to begin a copy) -> true; or nil, err, code */
 static int consumer_skip_gap(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -348,7 +348,7 @@ static int consumer_skip_gap(lua_State *L)
 	struct failure failure;
 
 	return return_true(L, tide_skip_gap(database->tide, check_slice(L, 2), check_unsigned(L, 3),
-		lua_toboolean(L, 4), &progress, &failure), &failure);
+		check_unsigned(L, 4), lua_toboolean(L, 5), &progress, &failure), &failure);
 }
 
 /* consumer_end(db, id, epoch, code, a blank and the message of the error that ended its run)
@@ -498,10 +498,12 @@ static int consumer_failure(lua_State *L)
 {
 	static const char *const names[] = { "CONSUMER_DIFFERS", "CONSUMER_GONE",
 		"SOURCE_GONE", "STREAM_GAP", "BATCH_FAILED", "LOOP", "NESTED", "VALIDATION",
-		"LEASE_LOST", "CONSUMER_PAUSED", "TRIMMED", "CORRUPT", "PARKED_FULL", NULL };
+		"LEASE_LOST", "CONSUMER_PAUSED", "TRIMMED", "CORRUPT", "PARKED_FULL", "NOT_FOUND",
+		NULL };
 	static const int errors[] = { ERR_CONSUMER_DIFFERS, ERR_CONSUMER_GONE, ERR_SOURCE_GONE,
 		ERR_STREAM_GAP, ERR_BATCH_FAILED, ERR_LOOP, ERR_NESTED, ERR_VALIDATION,
-		ERR_LEASE_LOST, ERR_CONSUMER_PAUSED, ERR_TRIMMED, ERR_CORRUPT, ERR_PARKED_FULL };
+		ERR_LEASE_LOST, ERR_CONSUMER_PAUSED, ERR_TRIMMED, ERR_CORRUPT, ERR_PARKED_FULL,
+		ERR_NOT_FOUND };
 	int which = luaL_checkoption(L, 1, NULL, names);
 	struct failure failure;
 

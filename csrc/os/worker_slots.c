@@ -288,6 +288,17 @@ static uint64_t age_ms(const struct shared_page *shared, uint64_t time_us)
 	return (now > time_us ? now - time_us : time_us - now) / 1000;
 }
 
+void worker_leave_opening(struct shared_page *shared, const uint8_t opening[WORKER_OPENING_BYTES])
+{
+	for (uint32_t i = 0; i < WORKER_SLOTS; i++) {
+		struct reading reading;
+
+		if (read_worker(&reading, &shared->page->workers[i]) &&
+				memcmp(reading.id.opening, opening, WORKER_OPENING_BYTES) == 0)
+			worker_leave(shared, reading.owner);
+	}
+}
+
 /* --- stopped processes --- */
 
 /* Returns true if the processes in /proc have the pids of this process's namespace. */

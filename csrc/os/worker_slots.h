@@ -72,6 +72,10 @@ void worker_enter_handler(struct shared_page *shared, uint64_t slot,
 	const struct worker_batch *batch);
 void worker_leave_handler(struct shared_page *shared, uint64_t slot);
 
+/* Releases the slots of all workers of an opening, which ends: other openings in this process may
+ * still use the shared page. */
+void worker_leave_opening(struct shared_page *shared, const uint8_t opening[WORKER_OPENING_BYTES]);
+
 /* These functions note that a worker, or all workers of a process, are asked to stop. They are
  * called by the process that asks, before the first signal. If SIGKILL then ends the
  * process in a handler, no failed attempt is counted. */

@@ -205,8 +205,12 @@ int lag_passed(bool *passed, const struct view_of_streams *view, const struct co
 {
 	struct subject subject = { .view = view, .row = row, .progress = progress,
 		.sequence = sequence, .passed = true };
-	int err = progress->position >= sequence ? 0 : step_source(&subject, test_stream);
+	int err = 0;
 
+	if (progress->is_copying)
+		subject.passed = sequence == 0;
+	else if (progress->position < sequence)
+		err = step_source(&subject, test_stream);
 	*passed = subject.passed;
 	return err;
 }

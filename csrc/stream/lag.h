@@ -15,7 +15,8 @@ int lag_of(struct lag *lag, const struct view_of_streams *view, const struct con
 	const struct progress_row *progress);
 
 /* Sets *passed to whether no record of the consumer's source with a sequence number up to this one
- * waits for it or was lost. Returns 0 or an error. */
+ * waits for it or was lost. A consumer that is copying has passed no change, because its item may
+ * still wait. Returns 0 or an error. */
 int lag_passed(bool *passed, const struct view_of_streams *view, const struct consumer_row *row,
 	const struct progress_row *progress, uint64_t sequence);
 

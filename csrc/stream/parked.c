@@ -85,6 +85,15 @@ int parked_read(struct buffer *bytes, struct txn *txn, const struct parked_place
 	return buffer_error(bytes);
 }
 
+int parked_find(struct txn *txn, const struct parked_place *place)
+{
+	struct slice payload;
+	struct cursor *cursor;
+	int err = txn_cursor(txn, TREE_CONSUMERS, &cursor);
+
+	return err ? err : find_part(cursor, place, 0, &payload);
+}
+
 int parked_remove(struct txn *txn, const struct parked_place *place, uint64_t *bytes)
 {
 	struct slice payload;

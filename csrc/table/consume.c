@@ -332,7 +332,8 @@ int consume_renew(struct transaction *transaction, struct slice name, uint64_t i
 	return err ? err : rewrite(transaction, name, &row, failure);
 }
 
-/* Clears the parked records after a start position (clear_parked). */
+/* Clears the parked records after a start position, and all of them if a copy starts there
+ * (clear_parked). */
 static int clear_after(struct transaction *transaction, struct slice name,
 	const struct consumer_row *row, const struct consume_target *to, bool *is_done,
 	struct failure *failure)
@@ -341,8 +342,8 @@ static int clear_after(struct transaction *transaction, struct slice name,
 	int err = start(&feed, transaction, row->streams, to->position, failure);
 
 	if (!err)
-		err = clear_parked(transaction, name, row->id, feed.position, to->discards,
-			is_done, failure);
+		err = clear_parked(transaction, name, row->id, to->copies ? 0 : feed.position,
+			to->discards, is_done, failure);
 	feed_release(&feed);
 	return err;
 }
@@ -394,18 +395,20 @@ int consume_move(struct transaction *transaction, struct slice name,
 		failure);
 }
 
-int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_t epoch,
-	bool copies, struct progress_row *row, struct failure *failure)
+int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_t id,
+	uint64_t epoch, bool copies, struct progress_row *row, struct failure *failure)
 {
 	struct consumer_row consumer;
 	unsigned rounds;
 	bool is_lost;
 	int err = find(&consumer, transaction, name, failure);
 
+	if (err == ERR_NOT_FOUND || (!err && consumer.id != id))
+		return fail(failure, ERR_CONSUMER_GONE);
 	if (!err)
-		err = hold(transaction, consumer.id, epoch, row, failure);
+		err = hold(transaction, id, epoch, row, failure);
 	if (err)
-		return err == ERR_NOT_FOUND ? fail(failure, ERR_CONSUMER_GONE) : err;
+		return err;
 	err = consume_find_gap(transaction, consumer.id, consumer.streams, row, &is_lost);
 	if (!err)
 		err = consume_copy_rounds(transaction, consumer.id, row, &rounds);

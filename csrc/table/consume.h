@@ -49,7 +49,8 @@ int consume_set(struct transaction *transaction, struct slice name, struct slice
 int consume_renew(struct transaction *transaction, struct slice name, uint64_t id, uint64_t epoch,
 	struct slice streams, struct failure *failure);
 
-/* A new position. Parked records after it make consume_move return PARKED, or are removed. */
+/* A new position. Parked records after it make consume_move return PARKED, or are removed; before a
+ * snapshot all of them do, because its items contain their changes. */
 struct consume_target {
 	struct position position;
 	bool discards;
@@ -62,12 +63,13 @@ struct consume_target {
 int consume_move(struct transaction *transaction, struct slice name,
 	const struct consume_target *to, bool *is_done, struct failure *failure);
 
-/* Continues after records that expired before its worker read them, and counts the gap: at the
- * oldest record of each stream or, if `copies` or the consumer is copying, with a new snapshot.
- * Does nothing if no records are lost. Sets *row to the new progress. Returns CONSUMER_GONE,
- * LEASE_LOST; TRIMMED if CONSUMER_ROUNDS_MAX copies have begun and none has ended. */
-int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_t epoch,
-	bool copies, struct progress_row *row, struct failure *failure);
+/* The consumer with this name and id continues after records that expired before its worker read
+ * them, and counts the gap: at the oldest record of each stream or, if `copies` or the consumer is
+ * copying, with a new snapshot. Does nothing if no records are lost. Sets *row to the new progress.
+ * Returns CONSUMER_GONE, LEASE_LOST; TRIMMED if CONSUMER_ROUNDS_MAX copies have begun and none has
+ * ended. */
+int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_t id,
+	uint64_t epoch, bool copies, struct progress_row *row, struct failure *failure);
 
 /* The batch in which the owner died. */
 struct consume_death {

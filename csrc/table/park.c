@@ -8,6 +8,7 @@
 struct change {
 	int64_t parked, bytes, replays;
 	uint64_t records, failures, dead_letters;
+	bool is_repeated;            /* a record that is to be parked is parked already */
 };
 
 static int broken(struct transaction *transaction, int err, struct failure *failure)
@@ -41,7 +42,7 @@ static int count_change(struct transaction *transaction, uint64_t id, const stru
 	row.records += change->records;
 	row.failures += change->failures;
 	row.dead_letters += change->dead_letters;
-	if (change->parked || change->replays || change->failures)
+	if (change->parked || change->replays || change->failures || change->is_repeated)
 		row.parked_version++;
 	transaction->has_progressed = true;
 	return broken(transaction, progress_write(transaction->txn, id, &row), failure);
@@ -51,6 +52,7 @@ static int count_change(struct transaction *transaction, uint64_t id, const stru
 static void announce(struct transaction *transaction)
 {
 	transaction->notifies = true;
+	txn_progressed(transaction->txn);
 	txn_touch(transaction->txn, COMMIT_ALL_GROUPS);
 }
 
@@ -82,6 +84,10 @@ int park_record(struct transaction *transaction, const struct parked_place *plac
 		err = writer_check_space(transaction->txn, failure);
 	if (err)
 		return err;
+	err = parked_find(transaction->txn, place);
+	if (err != END)
+		return err ? fail(failure, err) : count_change(transaction, place->consumer,
+			&(struct change){ .is_repeated = true }, failure);
 	if (row.parked >= limits->records || row.parked_bytes >= limits->bytes)
 		return fail_as(failure, ERR_PARKED_FULL, "the consumer has %llu parked records"
 			" of %llu bytes; it may have %llu of %llu bytes",

@@ -25,8 +25,9 @@ struct park_limits {
 };
 
 /* Parks a record, and sets copy->parked_ms. If the newest parked record of its key is marked, this
- * one is marked, too. Returns FULL; or PARKED_FULL, and nothing was changed, if the consumer
- * has reached a limit. */
+ * one is marked, too. A record that is parked already stays as it is: the item of a snapshot has
+ * the sequence number of its last change, which may be parked. Returns FULL; or PARKED_FULL, and
+ * nothing was changed, if the consumer has reached a limit. */
 int park_record(struct transaction *transaction, const struct parked_place *place,
 	struct parked_copy *copy, const struct park_limits *limits, struct failure *failure);
 

@@ -143,7 +143,8 @@ static void gaps_are_counted(struct tide *tide, struct tide_table *table)
 	struct progress_row row;
 
 	lose_records(tide, table);
-	MUST(tide_skip_gap(tide, name, batch.epoch, false, &row, &failure), failure);
+	MUST(tide_skip_gap(tide, name, batch.consumer, batch.epoch, false, &row, &failure),
+		failure);
 	CHECK(row.is_copying && row.gaps == 0);          /* no item was delivered */
 	for (unsigned round = 1; round <= CONSUMER_ROUNDS_MAX; round++) {
 		batch.from = batch.to = described(tide, "trimmed").progress.position;
@@ -155,10 +156,10 @@ static void gaps_are_counted(struct tide *tide, struct tide_table *table)
 		CHECK_EQUAL_INT(advance(tide, &batch), 0);
 		CHECK_EQUAL_UINT(described(tide, "trimmed").copy.rounds, round);
 		lose_records(tide, table);
-		CHECK_EQUAL_INT(tide_skip_gap(tide, name, batch.epoch + 1, false, &row, &failure),
-			ERR_LEASE_LOST);
-		CHECK_EQUAL_INT(tide_skip_gap(tide, name, batch.epoch, false, &row, &failure),
-			round < CONSUMER_ROUNDS_MAX ? 0 : ERR_TRIMMED);
+		CHECK_EQUAL_INT(tide_skip_gap(tide, name, batch.consumer, batch.epoch + 1, false,
+			&row, &failure), ERR_LEASE_LOST);
+		CHECK_EQUAL_INT(tide_skip_gap(tide, name, batch.consumer, batch.epoch, false, &row,
+			&failure), round < CONSUMER_ROUNDS_MAX ? 0 : ERR_TRIMMED);
 	}
 	row = described(tide, "trimmed").progress;
 	CHECK_EQUAL_UINT(row.gaps, CONSUMER_ROUNDS_MAX - 1);
@@ -167,13 +168,16 @@ static void gaps_are_counted(struct tide *tide, struct tide_table *table)
 	CHECK_EQUAL_UINT(row.gaps, CONSUMER_ROUNDS_MAX);
 	CHECK(!row.is_copying && row.position == described(tide, "trimmed").last_sequence - 1);
 	lose_records(tide, table);
-	MUST(tide_skip_gap(tide, name, row.epoch, false, &row, &failure), failure);
+	MUST(tide_skip_gap(tide, name, batch.consumer, row.epoch, false, &row, &failure), failure);
 	CHECK_EQUAL_UINT(row.gaps, CONSUMER_ROUNDS_MAX + 1);
 	CHECK_EQUAL_UINT(row.position, described(tide, "trimmed").last_sequence - 1);
-	MUST(tide_skip_gap(tide, name, row.epoch, true, &row, &failure), failure);
+	MUST(tide_skip_gap(tide, name, batch.consumer, row.epoch, true, &row, &failure), failure);
 	CHECK(!row.is_copying && row.gaps == CONSUMER_ROUNDS_MAX + 1);   /* nothing is lost now */
-	CHECK_EQUAL_INT(tide_skip_gap(tide, slice_of_text("none"), 1, false, &row, &failure),
-		ERR_CONSUMER_GONE);
+	CHECK_EQUAL_INT(tide_skip_gap(tide, slice_of_text("none"), batch.consumer, 1, false, &row,
+		&failure), ERR_CONSUMER_GONE);
+	/* A later consumer of the same name is another one. */
+	CHECK_EQUAL_INT(tide_skip_gap(tide, name, batch.consumer + 1, row.epoch, false, &row,
+		&failure), ERR_CONSUMER_GONE);
 }
 
 /* --- rows --- */

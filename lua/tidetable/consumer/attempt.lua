@@ -89,6 +89,7 @@ end
 
 --- Notes that a delivery was committed.
 local function committed(worker, delivery)
+  worker:note_commit()
   if not delivery.places then
     worker.position, worker.records, worker.attempts = delivery.to, nil, 0
     worker.failure_text = nil
@@ -142,25 +143,32 @@ end
 --- then.
 ---@param worker tidetable.Worker
 ---@param fn fun(): true|nil, tidetable.error|nil, tidetable.code|nil
+---@param annotation string|nil  of what fn writes
 ---@return true|nil ok, tidetable.error|nil err, tidetable.code|nil code
-function attempts.transact(worker, fn)
+function attempts.transact(worker, fn, annotation)
   local ok, result, err, code = transactions.transact(worker.database, fn,
-    worker.settings.handler_limit)
+    worker.settings.handler_limit, annotation)
   if ok then
     return result, err, code
   end
   return nil, result, err
 end
 
---- Commits a delivery without calling a handler: all of its records are parked.
+--- Commits a delivery without calling a handler: all of its records are parked, or become dead
+--- letters, which have the annotation of what the handler writes.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 ---@param gives_up boolean|nil  its records are given up; otherwise it has only queued ones
 ---@return true|nil ok, tidetable.error|nil err, tidetable.code|nil code
 function attempts.pass(worker, delivery, gives_up)
-  local ok, err, code = attempts.transact(worker, function()
+  local annotation, ok, err, code
+  annotation, err, code = annotation_of(worker, delivery)
+  if not annotation then
+    return nil, err, code
+  end
+  ok, err, code = attempts.transact(worker, function()
     return parking.commit(worker, delivery, gives_up)
-  end)
+  end, annotation)
   if ok then
     committed(worker, delivery)
   end
@@ -198,8 +206,8 @@ local function watched(handler, delivery, outcome)
   end
 end
 
---- Runs the handler. Returns true; or false, the failure and its code. An interrupt is raised,
---- because it is no failed attempt.
+--- Runs the handler. Returns true; or false, the failure and its code. An interrupt, and CLOSED if
+--- the handler has closed the database, are raised, because they are no failed attempts.
 ---@param worker tidetable.Worker
 ---@param handler tidetable.Handler
 ---@param delivery tidetable.Delivery
@@ -209,7 +217,7 @@ function attempts.run(worker, handler, delivery)
   local ok, result, err, code = pcall(attempts.commit, worker, delivery,
     watched(handler, delivery, outcome))
   worker:mark_handling(nil)
-  if not ok and optimistic.is_interrupt(result) then
+  if not ok and (optimistic.is_interrupt(result) or core.is_closed(worker.database.core)) then
     error(result, 0)
   elseif not ok and outcome.is_running then
     return false, result, handler_code(result)

@@ -13,6 +13,9 @@ local misuse = options.misuse
 
 local batches = {}
 
+--- Seconds after a failure of the library that is no failure of the program.
+local TEMPORARY_PAUSE = 0.1
+
 --- Records that were delivered and are not committed yet. An array of records.
 ---@class tidetable.Batch
 ---@field package worker tidetable.Worker
@@ -74,16 +77,20 @@ end
 local closes_loops = has_sound_break()
 
 --- Commits a mark: calls on_snapshot, whose error is raised. Returns true; false if the consumer
---- was lost; nil, err, code on failure.
+--- was lost, or after a temporary failure of the library; nil, err, code on failure.
 local function commit_mark(worker, delivery)
-  worker:mark_handling(delivery)
+  local _ <close> = setmetatable({}, { __close = function() worker:mark_handling(nil) end })
   local call = snapshots.handler_of(worker, error, delivery)
   local ok, err, code = attempts.commit(worker, delivery, function(tx)
     return call(delivery.records, tx)
   end)
-  worker:mark_handling(nil)
   if not ok and worker:has_recovered(code) then
     return false
+  elseif not ok and attempts.temporary[code] then
+    ok, err, code = worker:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
+    if ok then
+      return false
+    end
   end
   return ok, err, code
 end

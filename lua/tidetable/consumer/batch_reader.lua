@@ -1,9 +1,11 @@
 -- batch_reader.lua - reads the batches of a worker from its stream.
 
 local core = require "tidetable.core"
+local deliveries = require "tidetable.consumer.delivery"
 local left_out = require "tidetable.consumer.left_out"
 local snapshots = require "tidetable.consumer.snapshot"
 local sources = require "tidetable.consumer.source"
+local wait = require "tidetable.wait"
 
 local batch_reader = {}
 
@@ -11,9 +13,6 @@ local batch_reader = {}
 local BEATS = 3
 --- Maximum number of seconds of one wait, after which the worker beats.
 local WAIT_MAX = 1
---- Least depth of records that are in batches of their own. What a handler writes gets the greatest
---- depth of its batch plus one, also the effects of records of a smaller depth in that batch.
-local DEEP = 8
 --- Maximum depth of a record that is handled.
 local DEPTH_MAX = 16
 --- Number of records left out after which other coroutines run, and the consumer is verified.
@@ -89,7 +88,7 @@ local function fill(worker, records)
     local bytes, depth = core.measure_record(record)
     bytes = bytes + records.bytes
     if count > 0 and (bytes > most_bytes or depth > DEPTH_MAX
-        or (depth >= DEEP) ~= (records.depth >= DEEP)) then
+        or not deliveries.may_share_batch(depth, records.depth)) then
       reader.pending = record
       return true
     elseif depth > DEPTH_MAX then
@@ -115,7 +114,10 @@ local function wait_for_records(worker, records, deadline)
   else
     seconds = math.min(seconds, left_out.seconds(worker) or seconds)
   end
-  -- Without a limit the reader waits for at most a second.
+  if wait.loop(worker.consumer.wait or worker.database.wait) and not core.is_clock_replaced() then
+    seconds = math.min(seconds, WAIT_MAX)
+  end
+  -- Without an event loop and a limit the reader waits for at most a second.
   local limit = seconds < math.huge and math.max(seconds, 0) or nil
   local touched, err, code = worker.reader:pause(limit)
   if touched == nil then

@@ -14,6 +14,10 @@ local deliveries = {}
 --- Maximum length of an error text in the file.
 local TEXT_MAX = 1024
 
+--- Depth from which on records are in batches of their own. What a handler writes is one deeper
+--- than the deepest record of its batch, so shallow records in the batch would be deepened.
+local DEEP = 8
+
 ---@class tidetable.Delivery
 ---@field database tidetable.Database
 ---@field records tidetable.Record[]  array that the handler gets; tx:park removes records from it
@@ -54,6 +58,14 @@ function deliveries.new(database, all, ending, version, depth)
   }
 end
 
+--- Returns true if records of these depths may be in one batch.
+---@param a integer
+---@param b integer
+---@return boolean
+function deliveries.may_share_batch(a, b)
+  return (a >= DEEP) == (b >= DEEP)
+end
+
 --- Undoes what tx:park did to the delivery in an earlier run.
 ---@param delivery tidetable.Delivery
 function deliveries.reset(delivery)
@@ -71,6 +83,8 @@ function deliveries.text_of(failure)
   local ok, text = pcall(tostring, failure)
   if not ok then
     return ("a %s without text"):format(type(failure))
+  elseif text == "" then
+    return "an empty text"       -- "" is that of a record parked because of its key
   end
   text = text:sub(1, TEXT_MAX)
   if not utf8.len(text) then

@@ -11,7 +11,7 @@ local TEXT_MAX = 255
 --- Errors that are kept. CONSUMER_GONE is none of them, because nothing is left to keep it.
 local kept = {
   SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true, CORRUPT = true, BATCH_FAILED = true,
-  PARKED_FULL = true, LOOP = true,
+  PARKED_FULL = true, LOOP = true, NOT_FOUND = true, VALIDATION = true,
 }
 
 --- Returns the text, shortened to TEXT_MAX bytes between two characters.

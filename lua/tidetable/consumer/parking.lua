@@ -85,12 +85,21 @@ function parking.next_replays(worker)
     worker.replays = 0
     return nil
   end
-  local all, places, attempts, depth = {}, {}, {}, 0
+  local all, places, attempts, depth, bytes = {}, {}, {}, 0, 0
   for i, copy in ipairs(copies) do
+    local more, deep = core.measure_record(copy.record)
+    bytes = bytes + more
+    if i > 1 and (bytes > worker.settings.batch_bytes
+        or not deliveries.may_share_batch(deep, depth)) then
+      break
+    end
     all[i], places[i], attempts[i] = copy.record, copy.place, copy.attempts
-    depth = math.max(depth, copy.record.depth)
+    depth = math.max(depth, deep)
   end
-  local ending = { to = worker.position, limit = all[#all].sequence_number, items = 0 }
+  -- One record is found by its sequence number if the worker dies; a limit of the size of several
+  -- must not outlast them.
+  local limit = #all == 1 and all[1].sequence_number or math.max(snapshots.reached(worker), 1)
+  local ending = { to = worker.position, limit = limit, items = 0 }
   local delivery = deliveries.new(worker.database, all, ending, version, depth)
   delivery.places, delivery.attempts = places, attempts
   return delivery

@@ -154,6 +154,8 @@ function retries.keep_parked(worker, delivery, failure, may_wait)
     return nil, err, code
   elseif not may_wait then
     return batch_failed(worker, delivery, failure)
+  elseif attempts.temporary[code] then
+    return retries.back_off(worker, 1)
   end
   return 0
 end

@@ -140,7 +140,7 @@ function snapshots.skip_gap(worker, err)
     return nil, err, "TRIMMED"
   end
   local ok, failure, code = wait.try(worker.database, core.consumer_skip_gap, worker.database.core,
-    worker.consumer.name, worker.epoch, answer == "snapshot")
+    worker.consumer.name, worker.id, worker.epoch, answer == "snapshot")
   if not ok and code == "LEASE_LOST" then
     worker:lose()
     return nil

@@ -89,18 +89,21 @@ function sources.streams(database, stored)
   return ids
 end
 
---- Returns the status of each table of which the consumer reads a stream that still exists.
+--- Returns the status of each table of which the consumer reads a stream that still exists, and the
+--- ids of the streams that do not.
 local function statuses(database, streams)
-  local found = {}
+  local found, removed = {}, {}
   for _, id in ipairs(streams) do
     local name, status, code = core.stream_table(database.core, id)
     if name then
       found[name] = status
-    elseif code ~= "NOT_FOUND" then
+    elseif code == "NOT_FOUND" then
+      removed[#removed + 1] = id
+    else
       return nil, status, code
     end
   end
-  return found
+  return found, removed
 end
 
 --- Returns the status of a table whose stream was removed, at least a day after it had been
@@ -119,13 +122,15 @@ local function status_after_removal(database, row, name)
   return nil, err, code
 end
 
---- Reads the state of all tables of a consumer. Returns the ids of their enabled streams in
---- ascending order, the name of the first table whose stream was disabled, and the number of tables
---- that exist; nil, err, code on failure.
+--- Reads the state of all tables of a consumer. Returns the ids of their newest streams in
+--- ascending order, the name of the first table whose stream was disabled, and the number of tables that
+--- exist; nil, err, code on failure. A table without a stream keeps its place by the streams that
+--- were removed: the consumer waits for its next one.
 local function look(database, row)
-  local found, err, code = statuses(database, row.streams)
+  local found, removed, code = statuses(database, row.streams)
+  local err
   if not found then
-    return nil, err, code
+    return nil, removed, code
   end
   local streams, cut, count = {}, nil, 0
   for _, name in ipairs(sources.names(row.settings.source)) do
@@ -138,8 +143,12 @@ local function look(database, row)
     elseif status ~= "DELETED" then
       count = count + 1
       local id = core.stream_of(database.core, name, "")
-      local _, now = core.stream_table(database.core, id or 0)
-      streams[#streams + 1] = now == "ENABLED" and id or nil
+      if id then
+        streams[#streams + 1] = id
+      else
+        table.move(removed, 1, #removed, #streams + 1, streams)
+        removed = {}
+      end
       cut = cut or status == "DISABLED" and name or nil
     end
   end

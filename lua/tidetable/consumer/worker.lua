@@ -18,7 +18,7 @@ local workers = {}
 
 --- Seconds between two tests whether the owner of the consumer is alive.
 local STANDBY = 0.05
---- Seconds between two tests, while records are handled, whether the consumer is paused.
+--- Maximum number of seconds between two tests of the consumer while records are handled.
 local VERIFY_EVERY = 0.05
 --- Number of beats in a lease.
 local BEATS = 3
@@ -61,6 +61,8 @@ local may_be_answered = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field parked_version integer
 ---@field parked_keys table<string|integer, true>|nil  keys that have parked records; nil: unknown
 ---@field verified_at number      time of the last test of the consumer
+---@field progress_seen integer   number of commits that had changed consumers then, with those of
+---                                this worker after it
 ---@field is_verified boolean     it was tested since the last call of next
 ---@field wakeup tidetable.Wakeup|nil  for waits that are not for records
 local Worker = {}
@@ -75,7 +77,7 @@ function workers.new(consumer)
   return setmetatable({
     consumer = consumer, id = consumer.id, database = database, number = database.worker_count,
     position = 0, attempts = 0, largest = 0, limit_until = 0, verified_at = 0,
-    parked = 0, replays = 0, parked_version = 0, is_verified = false,
+    parked = 0, replays = 0, parked_version = 0, is_verified = false, progress_seen = 0,
   }, Worker)
 end
 
@@ -202,13 +204,14 @@ end
 
 --- Reads the consumer. Returns CONSUMER_GONE if it was deleted after this worker had found it.
 function Worker:describe()
+  local seen = core.progress_count(self.database.core)
   local row, err, code = core.consumer_describe(self.database.core, self.consumer.name)
   if not row and code ~= "NOT_FOUND" then
     return nil, err, code
   elseif not row or row.id ~= self.id then
     return gone(self)
   end
-  self.verified_at, self.is_verified = core.elapsed(), true
+  self.verified_at, self.is_verified, self.progress_seen = core.elapsed(), true, seen
   self.settings, self.streams = settings.complete(row.settings), row.streams
   self.ignored = settings.ignored(self.settings, self.consumer.name)
   parking.note(self, row)
@@ -335,9 +338,20 @@ function Worker:mark_handling(delivery)
   end
 end
 
---- Returns true if the consumer was tested so recently that a test can be left out.
+--- Notes a commit of this worker. If it is the only one that has changed a consumer since the last
+--- test, no other test is necessary.
+function Worker:note_commit()
+  local next_count = self.progress_seen + 1 & 0xffffffff
+  if core.progress_count(self.database.core) == next_count then
+    self.progress_seen = next_count
+  end
+end
+
+--- Returns true if a test of the consumer can be left out: the last one was recently, and no other
+--- commit has changed a consumer since. So a pause and other settings hold from the next batch on.
 function Worker:was_verified()
   return core.elapsed() - self.verified_at < VERIFY_EVERY
+    and core.progress_count(self.database.core) == self.progress_seen
 end
 
 --- Makes this worker the owner, or verifies that it is. Returns false if it is not.
@@ -400,6 +414,8 @@ function Worker:next(seconds)
       end
     elseif self.delivery then
       return self.delivery
+    elseif owns and not self.epoch then
+      self.verified_at = 0       -- it was lost while reading; joins again if it may
     elseif core.process_elapsed() >= deadline then
       if not owns or self.is_verified then
         return nil

@@ -67,6 +67,15 @@ for_each_mode(describe, before_each, after_each, "dead letters", function(p)
     assert(p.db:consumer("y", { source = "orders", on_failure = "park", bisect = true }))
   end)
 
+  it("tells who waits that the table of dead letters was deleted", function()
+    p:put("a1")
+    local consumer = p:open { on_failure = "dead_letter", dead_letter = "dead", max_attempts = 1 }
+    assert(p.db:delete_table "dead")
+    helper.refused("NOT_FOUND", consumer:run(function() error("bad", 0) end))
+    assert.equal("NOT_FOUND", consumer:describe().ended.code)
+    helper.refused("NOT_FOUND", consumer:wait_for())
+  end)
+
   it("ends the run if the table of dead letters was deleted", function()
     p:put("a1")
     p.failing.a1 = true

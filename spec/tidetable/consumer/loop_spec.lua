@@ -189,6 +189,45 @@ describe("a loop of consumers", function()
     assert.same({ 6, 6, 1, 1 }, depths)
   end)
 
+  it("does not deepen shallow records that are parked and delivered again", function()
+    assert(orders:put { id = "x" })
+    local echo = open "echo"
+    for _ = 1, DEEP do assert.equal(1, echo:step(writes_to "orders")) end
+    echo:close()
+    assert(orders:put { id = "y" })
+    local consumer = open("parker", { on_failure = "park", max_attempts = 1, at = DEEP + 1 })
+    local sizes, fails = {}, true
+    local function handler(records, tx)
+      if fails then error("bad", 0) end
+      sizes[#sizes + 1] = #records
+      for _, record in ipairs(records) do tx:table "other":put { id = record.keys.id } end
+    end
+    while (consumer:step(handler) or 1) > 0 do end
+    fails = false
+    assert.equal(2, consumer:describe().parked)
+    assert.equal(2, consumer:replay())
+    while assert(consumer:step(handler)) > 0 do end
+    assert.same({ 1, 1 }, sizes)
+    local depths = {}
+    for record in other:stream():records() do depths[record.keys.id] = record.depth end
+    assert.same({ x = DEEP + 1, y = 1 }, depths)
+  end)
+
+  it("of a consumer that reads its own dead letters ends with LOOP", function()
+    local dead = assert(db:create_table { name = "dead", partition_key = "id",
+      sort_key = { "part", "N" }, stream = true })
+    assert(orders:put { id = "x" })
+    local consumer = open("c", { source = { "orders", "dead" }, on_failure = "dead_letter",
+      dead_letter = "dead", max_attempts = 1 })
+    helper.refused("LOOP", consumer:run(function() error("bad", 0) end))
+    local count = 0
+    for record in dead:stream():records() do
+      count = count + 1
+      assert.same({ count, "c" }, { record.depth, record.origin })
+    end
+    assert.equal(DEPTH_MAX + 1, count)
+  end)
+
   it("is not continued by removals of time to live", function()
     local clock = helper.clock(1700000000)
     db = helper.open(nil, helper.path "clock.tide")

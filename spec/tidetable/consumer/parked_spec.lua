@@ -1,4 +1,5 @@
 -- parked_spec.lua - commands for parked records.
+local core = require "tidetable.core"
 local for_each_mode = require "spec.tidetable.parking"
 local helper = require "spec.tidetable.helper"
 
@@ -113,6 +114,120 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
     helper.refused("NOT_FOUND", consumer:discard())
     helper.raises("NOT_FOUND", consumer:parked())
     assert.same({}, assert(p.db:check()).problems)
+  end)
+
+  it("refuses a snapshot while records are parked, because its items contain them", function()
+    p:put("a1", "b2")
+    p.failing.a1 = true
+    local consumer = p:open()
+    p:drain(consumer)
+    local err = helper.refused("PARKED", consumer:seek { from = "SNAPSHOT" })
+    assert.is_truthy(err.message:find("1 parked records;", 1, true), err.message)
+    p.failing.a1 = nil
+    assert.is_true(consumer:seek { from = "SNAPSHOT", discard = true })
+    assert.equal(2, #p:drain(consumer):gsub(" ", ""):gsub("%a", ""))
+    assert.equal(0, consumer:describe().parked)
+    assert.same({}, assert(p.db:check()).problems)
+  end)
+
+  it("does not park an item behind the record of the same change", function()
+    assert(p.orders:stream():set_retention({ count = 2 }, { bytes = 1 }))
+    p:put("a1", "a2")
+    p.failing.a1 = true
+    local consumer = p:open { on_trimmed = "snapshot" }
+    p:drain(consumer)
+    assert.equal("a1 a2", p:parked(consumer))
+    local bytes = consumer:describe().parked_bytes
+    p:put("b3", "b4", "b5", "b6")
+    p.failing.a1 = nil
+    local order = {}
+    for name in p:drain(consumer):gmatch "%S+" do order[#order + 1] = name end
+    table.sort(order)
+    assert.equal("b3 b4 b5 b6", table.concat(order, " "))
+    assert.is_false(consumer:describe().is_copying)
+    assert.same({ 2, bytes }, { consumer:describe().parked, consumer:describe().parked_bytes })
+    for each in consumer:parked() do assert.is_nil(each.record.is_snapshot) end
+    assert.same({}, assert(p.db:check()).problems)
+    assert.equal(2, consumer:replay())
+    assert.equal("a1 a2", p:drain(consumer))
+    assert.same({ 0, 0 }, { consumer:describe().parked, consumer:describe().parked_bytes })
+  end)
+
+  it("delivers records again in batches of at most batch_bytes", function()
+    p:put("a1", "b2", "c3")
+    local consumer = p:open { batch_bytes = 1, max_attempts = 1 }
+    p.failing.a1, p.failing.b2, p.failing.c3 = true, true, true
+    p:drain(consumer)
+    p.failing = {}
+    assert.equal(3, consumer:replay())
+    local sizes = {}
+    p:drain(consumer, p:handler(sizes))
+    assert.same({ 1, 1, 1 }, sizes)
+  end)
+
+  it("waits while the failure of a record that is delivered again can't be stored", function()
+    p:put("a1")
+    local consumer = p:open { mode = "optimistic", max_attempts = 1, backoff = 0.2 }
+    p.failing.a1 = true
+    p:drain(consumer)
+    assert.equal(1, consumer:replay())
+    consumer:close()
+    local impatient, began, child = helper.open { busy_timeout = 0 }, nil, nil
+    local worker = assert(impatient:consumer "c")
+    assert(worker:run(function()
+      if not began then
+        child = helper.child [[ db:transact(pause) ]]
+        child:paused()
+        began = core.process_elapsed()
+      else
+        worker:stop()
+      end
+      error("bad", 0)
+    end))
+    assert.is_true(core.process_elapsed() - began >= 0.15)
+    child:go()
+    child:close()
+  end)
+
+  it("are delivered again at once, also by a worker that has just handled others", function()
+    p:put("a1")
+    p.failing.a1 = true
+    local consumer = p:open()
+    p:drain(consumer)
+    consumer:close()
+    local child = helper.child [[
+      local consumer = assert(db:consumer "c")
+      print "running"
+      consumer:run(function(records) print(records[1].keys.id) end)
+    ]]
+    assert.equal("running", child:line())
+    p:put("b2")
+    assert.equal("b", child:line())
+    local began = core.process_elapsed()
+    repeat until core.process_elapsed() - began > 0.01     -- the worker commits and waits
+    assert.equal(1, consumer:replay())
+    assert.equal("a", child:line())
+    assert.is_true(core.process_elapsed() - began < 0.5)
+    child:kill()
+  end)
+
+  it("have a text, also if the handler gave an empty one", function()
+    p:put("a1", "b2")
+    local consumer, calls = p:open { max_attempts = 1, bisect = true }, 0
+    local function handler(records, tx)
+      calls = calls + 1
+      for _, record in ipairs(records) do
+        if record.keys.id == "a" then tx:park(record, "") else error("", 0) end
+      end
+    end
+    p:drain(consumer, handler)
+    for each in consumer:parked() do assert.equal("an empty text", each.error) end
+    assert.equal(2, consumer:replay())
+    p:drain(consumer, handler)
+    assert.same({ 2, 0, 0, 2 }, p.counts(consumer))
+    for each in consumer:parked() do
+      assert.same({ "an empty text", 2 }, { each.error, each.attempts })
+    end
   end)
 
   it("finds records by key, table and number", function()

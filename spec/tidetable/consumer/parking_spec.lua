@@ -259,6 +259,21 @@ describe("a record that kills its worker", function()
     assert.same({}, assert(db:check()).problems)
   end)
 
+  it("limits the batches of a snapshot only until what it was given is passed", function()
+    local db = helper.open()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    for i = 1, 100 do assert(orders:put { id = tostring(i % 20) }) end
+    local consumer = assert(db:consumer("c", { source = "orders", from = "SNAPSHOT",
+      batch_size = 4, on_failure = "park", max_attempts = 1, bisect = false, backoff = 0 }))
+    assert.equal(4, consumer:step(function() error("bad", 0) end))
+    assert.equal(4, consumer:replay())
+    consumer:close()
+    helper.child [[ assert(db:consumer "c"):step(function() os.exit(0, false) end) ]]:close()
+    local sizes = {}
+    while assert(consumer:step(function(records) sizes[#sizes + 1] = #records end)) > 0 do end
+    assert.same({ 2, 2, 4, 4, 4, 4 }, sizes)
+  end)
+
   it("costs no attempt if the worker was outside its handler or has closed the file", function()
     local db = helper.open()
     local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
@@ -274,6 +289,16 @@ describe("a record that kills its worker", function()
       pcall(consumer.step, consumer, function() error "interrupted!" end)
       os.exit(0, false)
     ]]:close()
+    assert(db:consumer("copier", { source = "orders", from = "SNAPSHOT" }))
+    helper.child [[
+      local copier = assert(db:consumer("copier", { source = "orders", from = "SNAPSHOT",
+        on_snapshot = error }))
+      assert(not pcall(copier:batches()))
+      os.exit(0, false)
+    ]]:close()
+    local copier = assert(db:consumer "copier")
+    assert.equal(1, copier:step(function() end))
+    assert.equal(0, copier:describe().failures)
     local about = consumer:describe()
     assert.same({ 0, 0, 0 }, { about.attempts, about.failures, about.parked })
     assert.equal(1, consumer:step(function() end))

@@ -106,6 +106,30 @@ describe("the sources of a consumer", function()
     end)
   end
 
+  it("continue with each table's next stream, in whatever order they are enabled", function()
+    local consumer = assert(db:consumer("c", { source = { "payments", "orders" },
+      on_gap = "continue", hold = true }))
+    assert(db:table "orders":disable_stream())
+    assert(db:table "payments":disable_stream())
+    assert.equal(0, consumer:step(error))
+    assert(db:table "orders":enable_stream())
+    put("orders", "1")
+    assert.same({ "orders1" }, drain(consumer))
+    assert(db:table "payments":enable_stream())
+    put("payments", "2")
+    -- The next one was enabled and disabled again before the consumer looks.
+    assert(db:table "payments":disable_stream())
+    assert.same({ "payments2" }, drain(consumer))
+    put("orders", "3")
+    assert.same({ "orders3" }, drain(consumer))
+    assert(db:table "payments":enable_stream())
+    put("payments", "4")
+    assert.same({ "payments4" }, drain(consumer))
+    assert.equal(3, consumer:describe().gaps)
+    assert.equal("holds", consumer:lag().hold)
+    assert.same({}, assert(db:check()).problems)
+  end)
+
   it("give every record once and in order, with any tables and pages (SEED)", function()
     math.randomseed(SEED)
     for round = 1, 20 do

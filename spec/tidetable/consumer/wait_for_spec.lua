@@ -62,6 +62,22 @@ describe("wait_for", function()
     assert.is_true(all:wait_for(nil, 0))
   end)
 
+  it("has passed no change until its snapshot ends", function()
+    local first = assert(orders:put { id = "1" })
+    assert(orders:put { id = "2" })
+    local copier = assert(db:consumer("copier", { source = "orders", from = "SNAPSHOT",
+      batch_size = 1 }))
+    assert.is_true(copier:wait_for(0))
+    for _ = 1, 2 do
+      assert.is_false(copier:wait_for(first, 0))
+      assert.is_false(copier:wait_for(nil, 0))
+      assert.equal(1, copier:step(function() end))
+    end
+    assert.is_false(copier:wait_for(first, 0))       -- its end is a commit of its own
+    assert.equal(0, copier:step(error))
+    assert.is_true(copier:wait_for(nil, 0))
+  end)
+
   it("returns an error at once for a consumer that can't pass the change", function()
     assert(orders:put { id = "1" })
     assert(consumer:pause())

@@ -94,6 +94,43 @@ describe("a worker", function()
     end
   end)
 
+  it("is paused, and has other settings, from its next batch on", function()
+    for i = 1, 9 do assert(orders:put { id = tostring(i) }) end
+    local given, sizes = { source = "orders", lease = 1, batch_size = 4, update = true }, {}
+    local function handler(records)
+      sizes[#sizes + 1] = #records
+      if #sizes == 1 then
+        given.batch_size = 1
+        assert(helper.open():consumer("c", given))
+      elseif #sizes == 3 then
+        assert(helper.open():consumer "c":pause())
+      end
+    end
+    assert(db:consumer("c", given))
+    for _ = 1, 9 do assert(consumer:step(handler)) end
+    assert.same({ 4, 1, 1 }, sizes)
+  end)
+
+  it("beats while it waits in an event loop, where nothing else ends the wait", function()
+    local longest, waiting = 0, nil
+    local loop_db = helper.open({ wait = function(_, seconds)
+      longest = math.max(longest, seconds or math.huge)
+      waiting:stop()
+    end })
+    waiting = assert(loop_db:consumer("patient", { source = "orders" }))
+    assert.is_true(waiting:run(error))
+    assert.is_true(longest > 0 and longest <= 1)
+  end)
+
+  it("raises CLOSED if its handler closes the database", function()
+    assert(orders:put { id = "1" })
+    local brief = helper.open()
+    local closing = assert(brief:consumer "c")
+    helper.raises("CLOSED", closing.run, closing, function() brief:close() end)
+    assert.equal(0, consumer:describe().failures)
+    assert.equal(1, consumer:step(function() end))
+  end)
+
   it("is the only one of its consumer until it leaves", function()
     assert(orders:put { id = "1" })
     local other = assert(db:consumer "c")
