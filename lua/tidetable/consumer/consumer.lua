@@ -74,6 +74,9 @@ local function ensure(self, opts)
   end
   if not existing then
     return nil, err, code
+  elseif opts.shards and opts.shards ~= existing.shards then
+    return core.consumer_failure("CONSUMER_DIFFERS", ("consumer %s exists with another shards")
+      :format(self.name))
   elseif opts.update and sources.are_equal(existing.settings.source, source) then
     return wait.try(database, core.consumer_set, database.core, self.name, wanted,
       settings.hold_ms(wanted))
@@ -84,7 +87,7 @@ end
 ---@class tidetable.ConsumerOptions : tidetable.ConsumerSettings, tidetable.PositionOptions
 ---@field source string|tidetable.Table|(string|tidetable.Table)[]|nil  the table whose stream is
 ---                                  read, or several; "*": all tables; nil: the consumer must exist
----@field shards integer|nil         number of virtual shards; default 64. Counts at creation only
+---@field shards integer|nil         number of virtual shards; default 64
 ---@field update boolean|nil         true: store these settings if the consumer has others
 ---@field on_snapshot (fun(event: "begin"|"end", tx: tidetable.Transaction): any)|nil  called in the
 ---                                  commits with which a snapshot begins and ends; not stored

@@ -104,6 +104,12 @@ describe("a consumer", function()
       batch_size = 7 }))
     assert.is_truthy(err.message:find("source, mode", 1, true), err.message)
     assert(db:consumer("c", { source = "orders", batch_size = 7, from = "LATEST" }))
+    assert(db:consumer("c", { source = "orders", batch_size = 7, shards = 64 }))
+    for _, update in ipairs { true, false } do
+      err = helper.refused("CONSUMER_DIFFERS", db:consumer("c", { source = "orders", batch_size = 7,
+        shards = 8, update = update }))
+      assert.is_truthy(err.message:find("shards", 1, true), err.message)
+    end
     assert(db:consumer("c", { source = "orders", batch_size = 100 , update = true }))
     assert(db:consumer("c", { source = "orders" }))
     helper.refused("CONSUMER_DIFFERS", db:consumer("c", { source = "*", update = true }))
