@@ -123,9 +123,9 @@ local function status_after_removal(database, row, name)
 end
 
 --- Reads the state of all tables of a consumer. Returns the ids of their newest streams in
---- ascending order, the name of the first table whose stream was disabled, and the number of tables that
---- exist; nil, err, code on failure. A table without a stream keeps its place by the streams that
---- were removed: the consumer waits for its next one.
+--- ascending order, the name of the first table whose stream was disabled, and the number of tables
+--- that exist; nil, err, code on failure. A table without a stream keeps its place by the streams
+--- that were removed: the consumer waits for its next one.
 local function look(database, row)
   local found, removed, code = statuses(database, row.streams)
   local err
