@@ -97,6 +97,7 @@ local function new_commits(world)
   while true do
     local row = world.db:table "log":get { n = world.log_size + 1 }
     if not row then return commits end
+    assert(not row.fails, "a batch was committed whose handler has failed")
     commits[#commits + 1], world.log_size = row.records, row.n
   end
 end
@@ -191,8 +192,9 @@ local failures = {
 --- Of a batch that the program commits a response is no failure.
 local FAILURES_OF_COMMIT = 5
 
---- Handles a batch: parks some of its records, and stores which ones it has handled.
-local function handle(world, records, tx)
+--- Handles a batch: parks some of its records, and stores which ones it has handled. fails: the
+--- handler will fail.
+local function handle(world, records, tx, fails)
   local handled, log = {}, tx:table "log"
   for _, record in ipairs(records) do
     if chance(world.failing // 4) then
@@ -205,7 +207,7 @@ local function handle(world, records, tx)
   end
   local n = world.log_size + 1
   while log:get { n = n } do n = n + 1 end
-  log:put { n = n, records = handled }
+  log:put { n = n, records = handled, fails = fails }
 end
 
 function World:handler(worker, failure_count)
@@ -217,8 +219,9 @@ function World:handler(worker, failure_count)
         and coroutine.isyieldable() and not self.is_finishing then
       coroutine.yield()
     end
-    handle(self, records, tx)
-    if chance(self.failing) then
+    local fails = chance(self.failing)
+    handle(self, records, tx, fails)
+    if fails then
       return failures[math.random(failure_count)](records, tx, worker.db)
     end
     if chance(20) then worker.consumer:stop() end
