@@ -53,6 +53,15 @@ int parked_write(struct txn *txn, const struct parked_place *place,
 	return err;
 }
 
+int parked_find(struct txn *txn, const struct parked_place *place)
+{
+	uint8_t bytes[PARKED_KEY];
+	size_t len = parked_set_key(bytes, CONSUMER_PARKED, place, 0);
+	struct slice value;
+
+	return txn_get(txn, TREE_CONSUMERS, slice_of(bytes, len), &value);
+}
+
 /* Moves the cursor to a part of a copy. Returns END if the copy has no such part. */
 static int find_part(struct cursor *cursor, const struct parked_place *place, uint16_t part,
 	struct slice *payload)

@@ -11,6 +11,9 @@
 int parked_write(struct txn *txn, const struct parked_place *place,
 	const struct parked_copy *copy, uint64_t *bytes);
 
+/* Returns 0 if a copy has this place, otherwise END. */
+int parked_find(struct txn *txn, const struct parked_place *place);
+
 /* Appends the bytes of a copy to the buffer. Returns END if there is none. */
 int parked_read(struct buffer *bytes, struct txn *txn, const struct parked_place *place);
 

@@ -8,6 +8,7 @@
 struct change {
 	int64_t parked, bytes, replays;
 	uint64_t records, failures, dead_letters;
+	bool is_new_version;         /* also if no number changes */
 };
 
 static int broken(struct transaction *transaction, int err, struct failure *failure)
@@ -41,7 +42,7 @@ static int count_change(struct transaction *transaction, uint64_t id, const stru
 	row.records += change->records;
 	row.failures += change->failures;
 	row.dead_letters += change->dead_letters;
-	if (change->parked || change->replays || change->failures)
+	if (change->parked || change->replays || change->failures || change->is_new_version)
 		row.parked_version++;
 	transaction->has_progressed = true;
 	return broken(transaction, progress_write(transaction->txn, id, &row), failure);
@@ -68,18 +69,13 @@ static int inherit_mark(struct transaction *transaction, const struct parked_pla
 	return parked_mark(transaction->txn, place);
 }
 
-int park_record(struct transaction *transaction, const struct parked_place *place,
-	struct parked_copy *copy, const struct park_limits *limits, struct failure *failure)
+/* Returns PARKED_FULL if the consumer has reached a limit. */
+static int check_limits(struct transaction *transaction, uint64_t id,
+	const struct park_limits *limits, struct failure *failure)
 {
-	struct change change = { .parked = 1 };
-	struct parked_place newest = *place;
 	struct progress_row row;
-	uint64_t bytes;
-	bool has_others;
-	int err = read_progress(&row, transaction, place->consumer, failure);
+	int err = read_progress(&row, transaction, id, failure);
 
-	if (!err)
-		err = writer_check_space(transaction->txn, failure);
 	if (err)
 		return err;
 	if (row.parked >= limits->records || row.parked_bytes >= limits->bytes)
@@ -87,6 +83,19 @@ int park_record(struct transaction *transaction, const struct parked_place *plac
 			" of %llu bytes; it may have %llu of %llu bytes",
 			(unsigned long long)row.parked, (unsigned long long)row.parked_bytes,
 			(unsigned long long)limits->records, (unsigned long long)limits->bytes);
+	return 0;
+}
+
+/* Stores a copy at a place that has none. */
+static int add_copy(struct transaction *transaction, const struct parked_place *place,
+	struct parked_copy *copy, struct failure *failure)
+{
+	struct change change = { .parked = 1 };
+	struct parked_place newest = *place;
+	uint64_t bytes;
+	bool has_others;
+	int err;
+
 	copy->parked_ms = transaction->now_ms;
 	err = parked_newest(transaction->txn, &newest);
 	has_others = err == 0;
@@ -97,6 +106,24 @@ int park_record(struct transaction *transaction, const struct parked_place *plac
 		err = inherit_mark(transaction, place, &newest, &change);
 	err = broken(transaction, err, failure);
 	return err ? err : count_change(transaction, place->consumer, &change, failure);
+}
+
+int park_record(struct transaction *transaction, const struct parked_place *place,
+	struct parked_copy *copy, const struct park_limits *limits, struct failure *failure)
+{
+	static const struct change none = { .is_new_version = true };
+	int err = writer_check_space(transaction->txn, failure);
+
+	if (err)
+		return err;
+	err = parked_find(transaction->txn, place);
+	if (err == 0)
+		return count_change(transaction, place->consumer, &none, failure);
+	if (err == END)
+		err = check_limits(transaction, place->consumer, limits, failure);
+	else
+		err = fail(failure, err);
+	return err ? err : add_copy(transaction, place, copy, failure);
 }
 
 int park_dead_letter(struct transaction *transaction, uint64_t id, struct failure *failure)

@@ -115,6 +115,27 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
     assert.same({}, assert(p.db:check()).problems)
   end)
 
+  it("keeps a record that a snapshot delivers again, once", function()
+    p:put("a1", "b2", "a3")
+    p.failing.a1 = true
+    local consumer = p:open { max_parked = 2 }
+    p:drain(consumer)
+    assert.same({ 2, 0, 0, 3 }, p.counts(consumer))
+    local bytes = consumer:describe().parked_bytes
+    assert.is_true(consumer:seek { from = "SNAPSHOT" })
+    assert.equal("b2", p:drain(consumer))
+    assert.equal("a1 a3", p:parked(consumer))
+    assert.equal(bytes, consumer:describe().parked_bytes)
+    for each in consumer:parked() do assert.is_false(each.record.is_snapshot or false) end
+    p:put("a4", "b5")
+    p.failing.a1 = nil
+    assert.equal(2, consumer:replay())
+    assert(p:open { max_parked = 3, update = true })
+    assert.equal("a1 a3 a4 b5", p:drain(consumer))
+    assert.same({ 0, 0 }, { consumer:describe().parked, consumer:describe().parked_bytes })
+    assert.same({}, assert(p.db:check()).problems)
+  end)
+
   it("finds records by key, table and number", function()
     local others = assert(p.db:create_table { name = "others", partition_key = "id",
       sort_key = { "n", "N" }, stream = true })
