@@ -174,34 +174,50 @@ static void find_missing_copy(struct check *check, struct slice key, uint64_t id
 	problem(check, 50, "is copying, and its copy has no row");
 }
 
-/* Returns the number of streams of the consumer's source on which it should have a hold, and adds
- * the number of those on which it has one to *found. */
-static uint64_t count_holds(struct check *check, const struct consumer_row *row, uint64_t *found)
+/* Adds 1 to *found if the consumer has a hold on the stream. A damaged row has been reported. */
+static int find_hold(struct check *check, uint32_t stream, uint64_t consumer, uint64_t *found)
 {
-	uint64_t expected = row->streams.len ? 0 : 1;
+	int err = hold_find_row(check->txn, stream, consumer);
 
+	*found += err == 0;
+	return err == END || err == ERR_CORRUPT ? 0 : err;
+}
+
+/* Sets *expected to the number of streams of the consumer's source on which it should have a hold,
+ * and *found to the number of those on which it has one. */
+static int count_holds(struct check *check, const struct consumer_row *row, uint64_t *expected,
+	uint64_t *found)
+{
+	int err = 0;
+
+	*expected = row->streams.len ? 0 : 1;
+	*found = 0;
 	if (!row->streams.len)
-		*found = hold_exists(check->txn, 0, row->id);
-	for (size_t i = 0; i < row->streams.len; i += 4) {
+		return find_hold(check, 0, row->id, found);
+	for (size_t i = 0; !err && i < row->streams.len; i += 4) {
 		uint32_t stream = get_u32(row->streams.data + i);
 
 		if (streams_cached(&check->catalog.streams, stream))
-			expected++;
-		*found += hold_exists(check->txn, stream, row->id);
+			(*expected)++;
+		err = find_hold(check, stream, row->id, found);
 	}
-	return expected;
+	return err;
 }
 
 /* Verifies that a consumer has the holds that its progress requires, and no others. */
-static void check_holds(struct check *check, const struct consumer_row *row)
+static int check_holds(struct check *check, const struct consumer_row *row)
 {
 	const struct u64_map_entry *entry = u64_map_find(&check->holds, row->id);
-	uint64_t all = entry ? entry->a : 0, found = 0, expected;
+	uint64_t all = entry ? entry->a : 0, found, expected;
 	struct progress_row progress;
+	int err = progress_read(&progress, check->txn, row->id, 0);
 
-	if (progress_read(&progress, check->txn, row->id, 0))
-		return;                          /* reported as missing or damaged */
-	expected = count_holds(check, row, &found);
+	if (err == END || err == ERR_CORRUPT)
+		return 0;                        /* reported as missing or damaged */
+	if (!err)
+		err = count_holds(check, row, &expected, &found);
+	if (err)
+		return err;
 	if (!progress_hold_ms(&progress))
 		expected = 0;
 	/* A consumer of all streams can also have rows for some of them. */
@@ -209,6 +225,7 @@ static void check_holds(struct check *check, const struct consumer_row *row)
 		problem(check, 46, "has holds on %llu streams, of which %llu are in its source;"
 			" it should have %llu", (unsigned long long)all,
 			(unsigned long long)found, (unsigned long long)expected);
+	return 0;
 }
 
 static int find_missing(struct check *check, enum tree tree, struct slice key, struct slice value)
@@ -216,6 +233,7 @@ static int find_missing(struct check *check, enum tree tree, struct slice key, s
 	const struct u64_map_entry *entry;
 	struct consumer_row row;
 	struct slice payload;
+	int err;
 
 	(void)tree;
 	if (key.data[0] > CONSUMER_ROW)
@@ -229,12 +247,11 @@ static int find_missing(struct check *check, enum tree tree, struct slice key, s
 	entry = u64_map_find(&check->consumers, row.id);
 	if (!entry || check->is_damaged[TREE_CONSUMERS])
 		return 0;
-	if (!check->is_damaged[TREE_CATALOG])
-		check_holds(check, &row);
+	err = check->is_damaged[TREE_CATALOG] ? 0 : check_holds(check, &row);
 	if (entry->b != entry->a)
 		problem(check, 40, "has %llu shards, and progress of %llu",
 			(unsigned long long)entry->a, (unsigned long long)entry->b);
-	return 0;
+	return err;
 }
 
 int check_consumers(struct check *check)

@@ -103,12 +103,12 @@ int hold_remove(struct txn *txn, uint32_t stream, uint64_t consumer)
 	return err < 0 ? err : 0;
 }
 
-bool hold_exists(struct txn *txn, uint32_t stream, uint64_t consumer)
+int hold_find_row(struct txn *txn, uint32_t stream, uint64_t consumer)
 {
 	uint8_t bytes[HOLD_KEY];
 	struct slice value;
 
-	return txn_get(txn, TREE_CONSUMERS, hold_key(bytes, stream, consumer), &value) == 0;
+	return txn_get(txn, TREE_CONSUMERS, hold_key(bytes, stream, consumer), &value);
 }
 
 int hold_remove_stream(struct txn *txn, uint32_t stream)
@@ -293,9 +293,9 @@ int hold_read_state(struct hold_state *state, struct txn *txn, uint32_t stream, 
 	if (!progress_hold_ms(progress))
 		return 0;
 	err = read_row(txn, stream, consumer, &row);
-	if (err == END && hold_exists(txn, 0, consumer)) {
+	if (err == END) {
 		row = (struct hold_row){ 0 };
-		err = 0;
+		err = hold_find_row(txn, 0, consumer);
 	}
 	if (!err)
 		err = find_waiting(txn, stream, progress, &row, bounds, &since_ms);

@@ -47,8 +47,8 @@ int hold_read_state(struct hold_state *state, struct txn *txn, uint32_t stream, 
 int hold_write(struct txn *txn, uint32_t stream, uint64_t consumer);
 int hold_remove(struct txn *txn, uint32_t stream, uint64_t consumer);
 
-/* Returns true if a consumer has a row of a hold on this stream. */
-bool hold_exists(struct txn *txn, uint32_t stream, uint64_t consumer);
+/* Returns 0 if a consumer has a row of a hold on this stream, otherwise END, CORRUPT or STORE. */
+int hold_find_row(struct txn *txn, uint32_t stream, uint64_t consumer);
 
 /* Removes the rows of all holds on a stream that is being removed, or of a consumer. */
 int hold_remove_stream(struct txn *txn, uint32_t stream);

@@ -90,7 +90,7 @@ describe("killed workers", function()
     end
     assert(db:create_table { name = "dead", partition_key = "id", sort_key = { "part", "N" } })
     local opts = { source = "items", batch_size = 10, backoff = 0,
-      max_attempts = changes.attempts.parks, on_failure = "park" }
+      max_attempts = changes.attempts.parks, on_failure = "park", max_parked = 1000000 }
     local parks = assert(db:consumer("parks", opts))
     opts.on_failure, opts.dead_letter = "dead_letter", "dead"
     opts.max_attempts = changes.attempts.buries

@@ -298,8 +298,8 @@ static void holds_on_all_streams(void)
 	sweep();
 	check_clean(tide);
 	begin(tide);
-	CHECK(hold_exists(tide->transaction.txn, 0, described("all").row.id));
-	CHECK(!hold_exists(tide->transaction.txn, 1, described("c").row.id));
+	CHECK_EQUAL_INT(hold_find_row(tide->transaction.txn, 0, described("all").row.id), 0);
+	CHECK_EQUAL_INT(hold_find_row(tide->transaction.txn, 1, described("c").row.id), END);
 	tide_abort(tide);
 	MUST(tide_set_consumer(tide, NAME, no_settings, 0, &failure), failure);
 	MUST(tide_set_consumer(tide, NAME, no_settings, HOUR, &failure), failure);
