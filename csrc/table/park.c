@@ -52,6 +52,7 @@ static int count_change(struct transaction *transaction, uint64_t id, const stru
 static void announce(struct transaction *transaction)
 {
 	transaction->notifies = true;
+	txn_progressed(transaction->txn);
 	txn_touch(transaction->txn, COMMIT_ALL_GROUPS);
 }
 

@@ -92,6 +92,7 @@ local function committed(worker, delivery)
   if not delivery.places then
     worker.position, worker.records, worker.attempts = delivery.to, nil, 0
     worker.failure_text = nil
+    worker:note_own_change()
     snapshots.note_commit(worker, delivery)
   else
     worker.replay_limit = nil

@@ -106,6 +106,9 @@ end
 
 --- Waits for records, at most until the deadline. Returns false if the consumer was lost.
 local function wait_for_records(worker, records, deadline)
+  if worker:may_have_changed() then
+    return worker:verify()
+  end
   local seconds = deadline - core.process_elapsed()
   if worker.settings.lease / BEATS < WAIT_MAX then
     seconds = math.min(seconds, worker.settings.lease / BEATS)

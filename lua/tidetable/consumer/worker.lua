@@ -62,6 +62,7 @@ local may_be_answered = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field parked_keys table<string|integer, true>|nil  keys that have parked records; nil: unknown
 ---@field verified_at number      time of the last test of the consumer
 ---@field is_verified boolean     it was tested since the last call of next
+---@field changes_seen integer    number of changes of consumers before that test
 ---@field wakeup tidetable.Wakeup|nil  for waits that are not for records
 local Worker = {}
 Worker.__index = Worker
@@ -75,7 +76,7 @@ function workers.new(consumer)
   return setmetatable({
     consumer = consumer, id = consumer.id, database = database, number = database.worker_count,
     position = 0, attempts = 0, largest = 0, limit_until = 0, verified_at = 0,
-    parked = 0, replays = 0, parked_version = 0, is_verified = false,
+    parked = 0, replays = 0, parked_version = 0, is_verified = false, changes_seen = 0,
   }, Worker)
 end
 
@@ -202,6 +203,7 @@ end
 
 --- Reads the consumer. Returns CONSUMER_GONE if it was deleted after this worker had found it.
 function Worker:describe()
+  self.changes_seen = core.progress_count(self.database.core)
   local row, err, code = core.consumer_describe(self.database.core, self.consumer.name)
   if not row and code ~= "NOT_FOUND" then
     return nil, err, code
@@ -338,6 +340,21 @@ end
 --- Returns true if the consumer was tested so recently that a test can be left out.
 function Worker:was_verified()
   return core.elapsed() - self.verified_at < VERIFY_EVERY
+end
+
+--- Returns true if a consumer has changed since the last test. A worker does not test its consumer
+--- after each read, and a read takes the notification of a command that precedes it.
+function Worker:may_have_changed()
+  return core.progress_count(self.database.core) ~= self.changes_seen
+end
+
+--- Notes that this worker has moved the position. If no other consumer and no command has committed
+--- since the last test, nothing else has changed.
+function Worker:note_own_change()
+  local count = core.progress_count(self.database.core)
+  if count == self.changes_seen + 1 then
+    self.changes_seen = count
+  end
 end
 
 --- Makes this worker the owner, or verifies that it is. Returns false if it is not.
