@@ -25,8 +25,8 @@ struct park_limits {
 
 /* Parks a record. copy->parked_ms is set. If the newest parked record of its key is to be delivered
  * again, this one is, too. A record that is parked already, because a snapshot delivers it again,
- * keeps its copy, and only the parked version increases. Returns FULL; or PARKED_FULL, and nothing was changed, if the consumer
- * has reached a limit. */
+ * keeps its copy, and only the parked version increases. Returns FULL; or PARKED_FULL, and nothing
+ * was changed, if the consumer has reached a limit. */
 int park_record(struct transaction *transaction, const struct parked_place *place,
 	struct parked_copy *copy, const struct park_limits *limits, struct failure *failure);
 
