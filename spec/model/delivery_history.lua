@@ -19,6 +19,7 @@ local histories = {}
 ---@field position integer|nil   observe, seek
 ---@field commits integer[][]|nil  observe: batches committed since, in their order
 ---@field parked table<integer, boolean>|nil  observe: true if it is to be delivered again
+---@field queued table<integer, true>|nil  observe: those that are parked because of their key
 ---@field dead integer[]|nil     observe: records in the table of dead letters since
 ---@field paused boolean|nil     observe
 --
@@ -138,14 +139,25 @@ function events.discard(self, event)
   end
 end
 
+--- Returns true if an earlier record of the key is parked.
+function Checker:is_behind_parked(sequence, parked)
+  local previous = self.before[sequence]
+  while previous and parked[previous] == nil do
+    previous = self.before[previous]
+  end
+  return previous ~= nil
+end
+
 --- Notes the records that are parked, and those that no longer are: they must be settled.
-function Checker:note_parked(parked)
+function Checker:note_parked(parked, queued)
   for sequence in pairs(parked) do
     local status = self.status[sequence]
     if not self.sources[sequence] or self.sources[sequence].is_left_out then
       fail("%d is parked, which is no record of the consumer", sequence)
     elseif status and status ~= "parked" then
       fail("%d is parked, but it is %s", sequence, status)
+    elseif not status and queued[sequence] and not self:is_behind_parked(sequence, parked) then
+      fail("%d is parked because of its key, of which no earlier record is", sequence)
     elseif not status then
       self.status[sequence] = "parked"
     end
@@ -188,7 +200,7 @@ function events.observe(self, event)
     end
     self.status[sequence] = "dead"
   end
-  self:note_parked(event.parked)
+  self:note_parked(event.parked, event.queued)
   self:check_position(event.position)
   self.is_paused = event.paused
 end

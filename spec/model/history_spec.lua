@@ -118,9 +118,11 @@ end
 --- Notes the state of the file, which the worker has changed.
 function World:observe(worker)
   local about, parked, count, replays = assert(self.watch:describe()), {}, 0, 0
+  local queued = {}
   for each in self.watch:parked() do
     local is_marked = each.is_to_be_replayed or false
     parked[each.record.sequence_number] = is_marked
+    queued[each.record.sequence_number] = not each.error or nil
     count, replays = count + 1, replays + (is_marked and 1 or 0)
   end
   assert.same({ count, replays }, { about.parked, about.replays })
@@ -130,8 +132,8 @@ function World:observe(worker)
     self:change(worker)
   end
   self.state = state
-  self:note("observe", { position = about.position, parked = parked, dead = new_dead(self),
-    commits = new_commits(self), paused = about.is_paused })
+  self:note("observe", { position = about.position, parked = parked, queued = queued,
+    dead = new_dead(self), commits = new_commits(self), paused = about.is_paused })
   return about
 end
 
@@ -570,9 +572,9 @@ local sources = {
   { sequence = 4, key = "b", is_left_out = true },
 }
 
-local function observed(position, commits, parked, dead, paused)
+local function observed(position, commits, parked, dead, paused, queued)
   return { kind = "observe", position = position, commits = commits or {}, parked = parked or {},
-    dead = dead or {}, paused = paused or false }
+    dead = dead or {}, paused = paused or false, queued = queued or {} }
 end
 
 local function delivered(...) return { kind = "deliver", worker = "a", records = { ... } } end
@@ -604,6 +606,8 @@ local wrong = {
   { "1 is no longer parked, and not settled", observed(1, nil, { false }), observed(1) },
   { "1 is parked, but it is handled", observed(1, { { 1 } }), observed(1, nil, { false }) },
   { "4 is parked, which is no record of the consumer", observed(0, nil, { [4] = false }) },
+  { "3 is parked because of its key, of which no earlier record is",
+    observed(3, { { 1, 2 } }, { [3] = false }, nil, false, { [3] = true }) },
   { "1 is a dead letter, but it is handled", observed(1, { { 1 } }), observed(1, nil, nil, { 1 }) },
   { "1 is discarded, but it is not parked", { kind = "discard", records = { 1 } } },
   { "3 is not settled at the end", observed(2, { { 1, 2 } }), { kind = "end" } },
