@@ -188,7 +188,9 @@ local failures = {
   function(_, tx) tx:cancel() end,
   function(_, _, db) db:table "other":put { id = "never", n = 1 } end,
   function() return { batch_item_failures = { 0 } } end,
-  function(records) return { batch_item_failures = { one_of(records).sequence_number } } end,
+  function(records)
+    return { batch_item_failures = { records[1] and one_of(records).sequence_number or 0 } }
+  end,
 }
 
 --- Of a batch that the program commits a response is no failure.
@@ -223,6 +225,9 @@ function World:handler(worker, failure_count)
     end
     local fails = chance(self.failing)
     handle(self, records, tx, fails)
+    if chance(20) then         -- the next run gets all records again
+      while #records > 0 do table.remove(records) end
+    end
     if fails then
       return failures[math.random(failure_count)](records, tx, worker.db)
     end

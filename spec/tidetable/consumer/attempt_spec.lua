@@ -129,6 +129,26 @@ for _, mode in ipairs { "optimistic", "locked" } do
       assert.equal(0, consumer:step(error))
     end)
 
+    it("fails where it can't yield, and leaves no lock", function()
+      local consumer = open()
+      local function yield(_, tx)
+        tx:table "totals":put { id = "all", amount = 1 }
+        coroutine.yield()
+      end
+      local err = helper.refused("BATCH_FAILED", consumer:step(yield))
+      assert.is_truthy(tostring(err.reason):find("yield from outside", 1, true))
+      if mode == "locked" then
+        coroutine.wrap(function()
+          err = helper.refused("BATCH_FAILED", consumer:step(yield))
+          assert.is_truthy(tostring(err.reason):find("yield across", 1, true))
+        end)()
+      end
+      assert.is_nil(totals:get { id = "all" })
+      assert(totals:put { id = "all", amount = 0 })
+      assert.equal(10, consumer:step(add))
+      assert.equal(55, totals:get({ id = "all" }).amount)
+    end)
+
     it("can't use its transaction after the batch", function()
       local consumer, kept = open(), nil
       assert.equal(10, consumer:step(function(_, tx) kept = tx end))

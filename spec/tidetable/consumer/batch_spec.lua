@@ -115,6 +115,16 @@ describe("a loop over batches", function()
     assert.equal(4, consumer:describe().position)
   end)
 
+  it("can't be committed in its own commit", function()
+    for batch in consumer:batches() do
+      helper.raises("NESTED", batch.commit, batch, function() batch:commit() end)
+      assert.equal(0, consumer:describe().position)
+      assert(batch:commit())
+      consumer:stop()
+    end
+    assert.equal(4, consumer:describe().position)
+  end)
+
   it("refuses a second commit, and one of an old batch", function()
     local old
     for batch in consumer:batches() do
