@@ -87,7 +87,7 @@ local events = {}
 
 function events.begin(self, event)
   local worker = event.worker
-  self.is_fresh[worker] = not self.stale[worker] or self.is_due[worker]
+  self.is_fresh[worker] = not self.stale[worker] or self.is_due[worker] or false
   if self.is_fresh[worker] then
     self.stale[worker], self.is_due[worker] = nil, nil
   end

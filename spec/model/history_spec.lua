@@ -624,6 +624,7 @@ local right = {
   { begin, delivered(1, 2, 3), observed(3, { { 1, 2, 3 } }), { kind = "end" } },
   -- A worker that has lost the consumer may deliver what another one has handled.
   { begin, change, observed(1, { { 1 } }), delivered(1), begin, delivered(1), observed(1) },
+  { begin, change, begin, tick, change, observed(1, { { 1 } }), begin, delivered(1) },
   { observed(3, { { 2 } }, { true, [3] = true }), begin, delivered(1, 3),
     observed(3, { { 1, 3 } }), { kind = "end" } },
   { observed(2, { { 1, 2 } }), { kind = "seek", position = 0 }, observed(0), begin, delivered(1),
