@@ -88,10 +88,12 @@ static int record_hash(lua_State *L)
 	return 1;
 }
 
-/* set_attempt(record, number of the delivery) */
+/* set_attempt(record, number of the delivery): drops also the tables that the record has returned,
+ * because a handler can have changed them */
 static int set_attempt(lua_State *L)
 {
 	check_record_handle(L)->attempt = luaL_checkinteger(L, 2);
+	forget_record_tables(L);
 	return 0;
 }
 

@@ -71,6 +71,7 @@ uint8_t *new_record(lua_State *L, size_t len)
 	handle->len = len;
 	handle->size = 0;
 	handle->attempt = 0;
+	handle->has_tables = false;
 	memset(handle->bytes, 0, len < EMPTY_BYTES ? len : EMPTY_BYTES);
 	lua_insert(L, -3);
 	lua_setmetatable(L, -3);
@@ -122,6 +123,18 @@ static void push_table(lua_State *L, int value, struct slice body)
 	push_item(L, body);
 	lua_pushvalue(L, -1);
 	lua_setiuservalue(L, 1, value);
+	((struct record_handle *)lua_touserdata(L, 1))->has_tables = true;
+}
+
+void forget_record_tables(lua_State *L)
+{
+	struct record_handle *handle = check_record_handle(L);
+
+	for (int value = VALUE_KEYS; handle->has_tables && value <= VALUE_CONTEXT; value++) {
+		lua_pushnil(L);
+		lua_setiuservalue(L, 1, value);
+	}
+	handle->has_tables = false;
 }
 
 void push_stream_field(lua_State *L, const char *name)

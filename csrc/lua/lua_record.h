@@ -10,11 +10,15 @@ struct record_handle {
 	size_t len;
 	lua_Integer size;            /* size_bytes, once it was read; 0: not yet */
 	lua_Integer attempt;         /* number of this delivery to a handler; 0: none */
+	bool has_tables;             /* keys, images or context were read; the tables are kept */
 	uint8_t bytes[];
 };
 
 /* Returns the record at 1; raises an argument error for other values. */
 struct record_handle *check_record_handle(lua_State *L);
+
+/* Drops the tables of the record at 1, which a program can have changed. */
+void forget_record_tables(lua_State *L);
 
 /* Decodes the record; raises CORRUPT if its bytes are damaged. */
 void decode_record(lua_State *L, const struct record_handle *handle, struct record *record);

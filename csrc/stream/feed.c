@@ -110,8 +110,7 @@ static int read_bounds(const struct view_of_streams *view, const struct stream_r
 	int err = stream_bounds(view->txn, row->id, &bounds);
 
 	*last = bounds.head.sequence;
-	return err ? err : retention_hidden(view->txn, row, &bounds, view->clock_ms, floor,
-		hidden);
+	return err ? err : retention_hidden(view->txn, row, &bounds, view->clock_ms, floor, hidden);
 }
 
 /* Positions the cursor on the first record of the stream that the feed must return. Returns END
@@ -675,6 +674,9 @@ static int fill_merged(struct feed *feed, uint32_t max, const struct view_of_str
 {
 	struct merge *merge = &feed->merge;
 
+	if (merge->count > 0 && merge->all[0].sequence > view->state->sequence)
+		return fail_damaged(feed, merge->all[0].stream, merge->all[0].sequence,
+			ERR_CORRUPT, failure);   /* it would never be returned */
 	while (merge->count > 0 && merge->all[0].sequence <= merge->complete_to &&
 			!page_is_full(feed, max)) {
 		uint64_t before = feed->filled_to;

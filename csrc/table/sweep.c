@@ -142,14 +142,17 @@ static int sweep_stream(struct transaction *transaction, struct stream *stream, 
 	if (err || !has_ended(stream, transaction->clock_ms))
 		return err;
 	*ended = true;
+	err = hold_remove_stream(transaction->txn, stream->row.id);
+	if (!err)
+		err = stream_remove(transaction->txn, &stream->row);
+	if (err)
+		return err;
+	/* Not before: the caller commits although rows are damaged. */
 	if (stream->bounds.head.sequence > transaction->state.lost)
 		transaction->state.lost = stream->bounds.head.sequence;
 	if (transaction->state.streams)
 		transaction->state.streams--;
-	err = hold_remove_stream(transaction->txn, stream->row.id);
-	if (!err)
-		err = stream_remove(transaction->txn, &stream->row);
-	return err ? err : transaction_catalog_changed(transaction);
+	return transaction_catalog_changed(transaction);
 }
 
 /* Does the same for a stream that may not be cached, and does not cache it. */

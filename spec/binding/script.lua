@@ -177,6 +177,56 @@ end
 
 function acts.read_selected() read_selected(world.items) end
 
+--- Opens a consumer, which ends when it would wait.
+local function open_consumer()
+  local consumer
+  consumer = world.db:consumer("worker", { source = "items", lease = 1, handler_limit = 1,
+    backoff = 0, max_attempts = 2, on_failure = "park", batch_size = 5, update = true,
+    mode = random(2) == 1 and "locked" or "optimistic",
+    wait = function() consumer:stop() end,
+    on_snapshot = function(event, tx) keep(event) keep(tx) end,
+  })
+  world.consumer = keep(consumer)
+  return consumer
+end
+
+--- A handler of a consumer. Half of its runs fail, and their secret is not stored.
+local function handle(records, tx)
+  local fails = random(2) == 1
+  keep(records)
+  keep(records[1])
+  keep(tx)
+  if fails then
+    tx:table "items":put { id = "a", n = random(40), secret = true }
+  end
+  some_steps(3)
+  if random(4) == 1 then tx:park(records[random(#records)], any()) end
+  if fails then
+    error(any())
+  end
+end
+
+function acts.consume()
+  local consumer = random(3) > 1 and world.consumer or open_consumer()
+  local how = random(6)
+  if how <= 3 then
+    consumer:step(random(5) > 1 and handle or any())
+  elseif how == 4 then
+    for batch in consumer:batches() do
+      keep(batch)
+      pcall(batch.commit, batch, function(tx) handle(batch, tx) end)
+      consumer:stop()
+    end
+  elseif how == 5 then
+    consumer[random(2) == 1 and "replay" or "discard"](consumer, { limit = random(5) })
+    keep((consumer:parked()))
+  else
+    consumer:seek { from = random(2) == 1 and "SNAPSHOT" or "TRIM_HORIZON", discard = true }
+  end
+end
+
+acts.consume_2 = acts.consume
+
 function acts.ensure()
   keep(world.db:ensure_table { name = random(2) == 1 and "items" or "other",
     partition_key = random(5) > 1 and "id" or any(), sort_key = { "n", "N" },
@@ -425,7 +475,7 @@ end
 open()
 pool.fill { world.db, world.items, world.db:wakeup(), world.items:stream(),
   select(4, world.items:stream():records { follow = true, timeout = 0 }),
-  tidetable.set { 1 }, tidetable.list {} }
+  tidetable.set { 1 }, tidetable.list {}, open_consumer() }
 for _ = 1, steps do
   step()
 end

@@ -1,8 +1,9 @@
-/* digest.c - reads all tables, items and records into one hash. */
+/* digest.c - reads all tables, items, records and consumers into one hash. */
 #include "calls/digest.h"
 
 #include "base/hash.h"
 #include "calls/dice.h"
+#include "tide_consumer.h"
 
 #define PAGE 100
 
@@ -105,6 +106,79 @@ static int mix_stream(struct tide *tide, uint32_t id, uint64_t *digest,
 	return mix_records(tide, id, digest, failure);
 }
 
+static void mix_progress(const struct tide_consumer *consumer, uint64_t *digest)
+{
+	struct buffer bytes = { 0 };
+
+	consumer_put(&bytes, &consumer->row);
+	progress_put(&bytes, &consumer->progress);
+	mix_bytes(digest, buffer_slice(&bytes));
+	buffer_release(&bytes);
+	if (consumer->progress.is_copying) {
+		mix_number(digest, consumer->copy.has_begun);
+		mix_number(digest, consumer->copy.rounds);
+		mix_number(digest, consumer->copy.items);
+	}
+}
+
+static void mix_lag(const struct lag *lag, uint64_t *digest)
+{
+	mix_number(digest, lag->records);
+	mix_number(digest, lag->bytes);
+	mix_number(digest, lag->held_bytes);
+	mix_number(digest, lag->is_held);
+	mix_number(digest, lag->is_released);
+}
+
+static int mix_parked(struct tide *tide, struct slice name, uint64_t *digest,
+	struct failure *failure)
+{
+	struct tide_parked_scope all = { 0 };
+	struct parked_place place = { 0 };
+	struct buffer page = { 0 };
+	int err = 0;
+
+	while (!err) {
+		buffer_clear(&page);
+		err = tide_parked_page(tide, name, &all, PAGE, &place, &page, failure);
+		if (err >= 0)
+			mix_bytes(digest, buffer_slice(&page));
+	}
+	buffer_release(&page);
+	return err == END ? 0 : err;
+}
+
+static int mix_consumer(struct tide *tide, struct slice name, uint64_t *digest,
+	struct failure *failure)
+{
+	struct tide_consumer consumer;
+	struct lag lag;
+	int err = tide_describe_consumer(tide, name, &consumer, failure);
+
+	if (err)
+		return err;
+	mix_bytes(digest, name);
+	mix_progress(&consumer, digest);
+	err = tide_consumer_lag(tide, name, &lag, failure);
+	if (err)
+		return err;
+	mix_lag(&lag, digest);
+	return mix_parked(tide, name, digest, failure);
+}
+
+static int mix_consumers(struct tide *tide, uint64_t *digest, struct failure *failure)
+{
+	struct buffer names = { 0 };
+	struct source source;
+	int err = tide_consumer_names(tide, &names, failure);
+
+	source = source_of(buffer_slice(&names));
+	while (!err && source_left(&source))
+		err = mix_consumer(tide, source_counted(&source), digest, failure);
+	buffer_release(&names);
+	return err;
+}
+
 int digest_of(struct tide *tide, uint64_t *digest, struct failure *failure)
 {
 	struct buffer names = { 0 }, ids = { 0 };
@@ -122,5 +196,5 @@ int digest_of(struct tide *tide, uint64_t *digest, struct failure *failure)
 		err = mix_stream(tide, source_u32(&source), digest, failure);
 	buffer_release(&names);
 	buffer_release(&ids);
-	return err;
+	return err ? err : mix_consumers(tide, digest, failure);
 }

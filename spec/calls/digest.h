@@ -1,8 +1,9 @@
 /* digest.h - a hash of everything that a database contains.
  *
  * Covers the tables with their descriptions, items with their sequence numbers,
- * streams, and the bytes of every visible record. Two states of a database with
- * the same digest differ at most in the next sequence number.
+ * streams, the bytes of every visible record, and the consumers with their progress and parked
+ * records. Two states of a database with the same digest differ at most in the next sequence
+ * number.
  */
 #ifndef CALLS_DIGEST_H
 #define CALLS_DIGEST_H

@@ -21,6 +21,7 @@
 
 #include "damage/check_output.h"
 #include "lmdb_file/audit.h"
+#include "unit/consuming.h"
 #include "unit/expiring.h"
 
 #define PAGE 4096u
@@ -87,15 +88,17 @@ struct shape {
 	uint64_t keep;               /* number of records that each stream keeps; 0: all */
 	int big_one_in;              /* one of big_one_in items is 50 times as large */
 	bool expires;                /* the tables have time to live; most items expire in 2100 */
+	int steps;                   /* of consumers (unit/consuming.h), after each filling */
 };
 
 static const struct shape shapes[] = {
-	{ "small", 1, 12, 6, 4, 60, 1, 8, 0, 0, false },
-	{ "streams", 5, 80, 40, 3, 150, 1, 20, 0, 0, false },
-	{ "trimmed", 3, 120, 120, 5, 120, 1, 20, 30, 0, false },
-	{ "large items", 2, 20, 12, 1, 300, 1, 20, 0, 4, false },
-	{ "long keys", 2, 70, 20, 1, 30, 350, 1000, 0, 0, false },
-	{ "expiring", 3, 80, 40, 3, 100, 1, 20, 0, 0, true },
+	{ "small", 1, 12, 6, 4, 60, 1, 8, 0, 0, false, 0 },
+	{ "streams", 5, 80, 40, 3, 150, 1, 20, 0, 0, false, 0 },
+	{ "trimmed", 3, 120, 120, 5, 120, 1, 20, 30, 0, false, 0 },
+	{ "large items", 2, 20, 12, 1, 300, 1, 20, 0, 4, false, 0 },
+	{ "long keys", 2, 70, 20, 1, 30, 350, 1000, 0, 0, false, 0 },
+	{ "expiring", 3, 80, 40, 3, 100, 1, 20, 0, 0, true, 0 },
+	{ "consumers", 2, 60, 40, 3, 100, 1, 20, 40, 8, false, 120 },
 };
 
 #define EXPIRY_MS UINT64_C(4102444800000)    /* the year 2100 */
@@ -151,6 +154,15 @@ static void fill(struct tide *tide, struct tide_table *tables, const struct shap
 	}
 }
 
+static void consume(struct tide *tide, const struct shape *shape)
+{
+	struct dice dice = dice_for(check_random(), 0, 0, 0);
+	struct failure failure;
+
+	for (int i = 0; i < shape->steps; i++)
+		MUST(consume_step(tide, &dice, &failure), failure);
+}
+
 static void trim(struct tide *tide)
 {
 	struct failure failure;
@@ -184,10 +196,12 @@ static void make_base(const struct shape *shape)
 		tables[i] = table_named(name);
 	}
 	fill(tide, tables, shape);
+	consume(tide, shape);
 	tide_close(tide);
 	base->older = read_file(path, &base->older_len);
 	tide = open_tide(path);
 	fill(tide, tables, shape);
+	consume(tide, shape);
 	trim(tide);
 	tide_close(tide);
 	base->what = shape->what;

@@ -1,10 +1,11 @@
-/* fuzz_meta.c - any bytes as a payload of `meta`: what decodes as a table, a stream,
- * an index, a horizon, a consumer, its progress, a hold, a file header or the state
- * encodes to the same bytes.
+/* fuzz_meta.c - any bytes as a payload of `meta` or `consumers`: what decodes as a table, a stream,
+ * an index, a horizon, a consumer, its progress, a hold, a copy, a parked record, a file header or
+ * the state encodes to the same bytes. The same holds for the key of a parked record.
  *
  *     kind (u8), the payload
  */
 #include "codec/consumer.h"
+#include "codec/parked.h"
 #include "codec/schema.h"
 #include "codec/state.h"
 
@@ -112,6 +113,44 @@ static void try_hold(struct slice bytes, struct buffer *again)
 	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
 }
 
+static void try_copy(struct slice bytes, struct buffer *again)
+{
+	struct copy_row copy;
+
+	if (!fuzz_decoded(copy_get(&copy, bytes)))
+		return;
+	CHECK(copy.rounds >= 1 && copy.rounds <= CONSUMER_ROUNDS_MAX);
+	copy_put(again, &copy);
+	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
+}
+
+static void try_parked(struct slice bytes, struct buffer *again)
+{
+	struct parked_copy copy;
+
+	if (!fuzz_decoded(parked_get(&copy, bytes)))
+		return;
+	CHECK(copy.error.len <= PARKED_ERROR_MAX);
+	parked_put(again, &copy);
+	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
+}
+
+static void try_parked_key(struct slice bytes, struct buffer *again)
+{
+	struct parked_place place, moved = { 0 };
+	uint8_t key[PARKED_KEY], short_place[PARKED_PLACE_BYTES];
+	uint16_t part;
+
+	(void)again;
+	if (!parked_get_key(&place, &part, bytes))
+		return;
+	CHECK_BYTES(key, parked_set_key(key, bytes.data[0], &place, part), bytes.data, bytes.len);
+	parked_set_place(short_place, &place);
+	parked_get_place(&moved, short_place);
+	CHECK(moved.table == place.table && moved.sequence == place.sequence &&
+		memcmp(moved.hash, place.hash, HASH_BYTES) == 0);
+}
+
 static void try_name(struct slice bytes, struct buffer *again)
 {
 	(void)again;
@@ -122,7 +161,7 @@ static void try_name(struct slice bytes, struct buffer *again)
 
 static void (*const tries[])(struct slice bytes, struct buffer *again) = {
 	try_table, try_stream, try_horizon, try_file_header, try_state, try_name,
-	try_index, try_consumer, try_progress, try_hold,
+	try_index, try_consumer, try_progress, try_hold, try_copy, try_parked, try_parked_key,
 };
 
 #define KINDS (sizeof tries / sizeof *tries)
@@ -145,6 +184,24 @@ static struct key_schema a_schema(unsigned n)
 	if (n % 2)
 		schema.sort = (struct key_attribute){ TYPE_N, 2, "\0s" };
 	return schema;
+}
+
+static void seed_parked(unsigned n, struct buffer *out)
+{
+	struct parked_copy copy = { .attempts = n, .parked_ms = 1000 * n, .stream = 1 + n,
+		.error = slice_of_text(n % 2 ? "why" : ""), .stream_row = slice_of("row", n % 4),
+		.record = slice_of_text("a record") };
+
+	parked_put(out, &copy);
+}
+
+static void seed_parked_key(unsigned n, struct buffer *out)
+{
+	struct parked_place place = { .consumer = n, .table = 1 + n, .sequence = 10 * n };
+	uint8_t key[PARKED_KEY];
+
+	buffer_put(out, key, parked_set_key(key, n % 2 ? CONSUMER_PARKED : CONSUMER_REPLAY,
+		&place, (uint16_t)(n % 3)));
 }
 
 bool fuzz_seed(unsigned n, struct buffer *out)
@@ -181,6 +238,10 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 	case 7: consumer_put(out, &consumer); break;
 	case 8: progress_put(out, &progress); break;
 	case 9: hold_put(out, &(struct hold_row){ n, 10 * n }); break;
+	case 10: copy_put(out, &(struct copy_row){ n % 2, (uint8_t)(1 + n % 3), n,
+		slice_of("\0\0\0\1key", n % 8) }); break;
+	case 11: seed_parked(n, out); break;
+	case 12: seed_parked_key(n, out); break;
 	default: buffer_put_slice(out, slice_of_text("table_name.of-some_LENGTH9"));
 	}
 	return n < 4 * KINDS;

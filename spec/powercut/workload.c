@@ -6,6 +6,7 @@
 #include "calls/dice.h"
 #include "calls/digest.h"
 #include "os/clock.h"
+#include "unit/consuming.h"
 #include "unit/expiring.h"
 #include "unit/updating.h"
 
@@ -287,7 +288,7 @@ static void trim(struct world *world)
 
 static void step(struct world *world)
 {
-	uint64_t what = dice_below(&world->dice, 20);
+	uint64_t what = dice_below(&world->dice, 30);
 	char name[TABLE_NAME_MAX + 1];
 	size_t count;
 
@@ -303,6 +304,8 @@ static void step(struct world *world)
 	} else if (what == 13 && dice_one_in(&world->dice, 2)) {
 		if (succeeded(world, tide_sync(world->tide, &failure)))
 			mark_flushed(world);
+	} else if (what >= 20) {
+		succeeded(world, consume_step(world->tide, &world->dice, &failure));
 	} else {
 		choose_table(world, name, &count);
 		if (what < 16 || !count)

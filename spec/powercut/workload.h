@@ -2,8 +2,9 @@
  *
  * The program makes random steps, which a seed determines. It creates and deletes tables, puts,
  * updates and deletes small and large items alone and in batches, some of which have expired,
- * sweeps, changes streams, retention and time to live, closes and opens the database. After each
- * commit it marks the trace with a digest of the database.
+ * sweeps, changes streams, retention and time to live, creates, moves and deletes consumers,
+ * delivers batches to them, parks records, closes and opens the database. After each commit it
+ * marks the trace with a digest of the database.
  */
 #ifndef POWERCUT_WORKLOAD_H
 #define POWERCUT_WORKLOAD_H

@@ -556,6 +556,7 @@ static const struct call calls[] = {
 	{ "delete a consumer", run_delete_parks, true, .sign = sign_delete_parks },
 	{ "parked records", run_parked_reading, false, .sign = sign_nothing },
 	{ "next expiry", run_next_expiry, false, .sign = sign_nothing },
+	{ "lag", run_lag, false, .sign = sign_nothing },
 	{ "get", run_get, false, .sign = sign_nothing },
 	{ "query", run_query, false, .sign = sign_nothing },
 	{ "query backward", run_backward, false, .sign = sign_nothing },

@@ -59,6 +59,29 @@ static int run_copy(struct tide *tide)
 	return err;
 }
 
+/* A consumer that is copying holds records and has passed no change, whatever the store
+ * returns. */
+static int run_lag(struct tide *tide)
+{
+	struct tide_consumer consumer;
+	struct buffer lags = { 0 };
+	struct lag lag;
+	bool passed;
+	int err = tide_describe_consumer(tide, slice_of_text("copier"), &consumer, &failure);
+
+	if (!err)
+		err = tide_consumer_lag(tide, slice_of_text("copier"), &lag, &failure);
+	CHECK(err || lag.is_held);
+	if (!err)
+		err = tide_consumer_lags(tide, &lags, &failure);
+	if (!err)
+		err = tide_consumer_passed(tide, slice_of_text("copier"), consumer.row.id,
+			consumer.progress.position, &passed, &failure);
+	CHECK(err || !passed);
+	buffer_release(&lags);
+	return err;
+}
+
 static int run_create_copier(struct tide *tide)
 {
 	struct tide_consumer_spec spec = copier("another");

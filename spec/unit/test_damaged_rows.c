@@ -7,6 +7,7 @@
 #include "api/database.h"
 #include "codec/row.h"
 #include "lmdb/store.h"
+#include "unit/consuming.h"
 #include "unit/tides.h"
 
 #define BIG 5000
@@ -20,6 +21,33 @@ static struct slice pristine;
 static char big[BIG + 1], deep[LONG + 1], hashed[LONG + 1];
 
 /* --- a file with a row of every kind --- */
+
+static bool has_consumer_row(struct tide *tide, uint8_t kind)
+{
+	struct slice key = slice_of(&kind, 1), value;
+	struct cursor *cursor;
+	bool found;
+
+	begin(tide);
+	CHECK_EQUAL_INT(txn_cursor(tide->transaction.txn, TREE_CONSUMERS, &cursor), 0);
+	found = cursor_move(cursor, MOVE_FROM, &key, &value) == 0 && key.data[0] == kind;
+	tide_abort(tide);
+	return found;
+}
+
+/* Makes random steps until two consumers have a row of every kind. */
+static void fill_consumers(struct tide *tide)
+{
+	struct dice dice = dice_for(check_random(), 0, 0, 0);
+	uint8_t kind = CONSUMER_ROW;
+
+	while (kind <= CONSUMER_HOLD) {
+		MUST(consume_step(tide, &dice, &failure), failure);
+		for (kind = CONSUMER_ROW; kind <= CONSUMER_HOLD; kind++)
+			if (!has_consumer_row(tide, kind))
+				break;
+	}
+}
 
 static void fill(const char *path)
 {
@@ -50,6 +78,7 @@ static void fill(const char *path)
 	clock_advance(manual, 2000);
 	put_alone(tide, &other, "ann", "2", "v");
 	MUST(tide_delete_table(tide, slice_of_text("dropped"), &failure), failure);
+	fill_consumers(tide);
 	check_clean(tide);
 	tide_close(tide);
 }
@@ -275,6 +304,43 @@ static void read_streams(struct tide *tide)
 	}
 }
 
+static void read_parked(struct tide *tide, struct slice name)
+{
+	struct tide_parked_scope all = { 0 };
+	struct parked_place place = { 0 };
+	struct buffer page = { 0 };
+	int err = 0;
+
+	while (!err) {
+		buffer_clear(&page);
+		err = tested(tide_parked_page(tide, name, &all, 2, &place, &page, &failure));
+	}
+	buffer_release(&page);
+}
+
+static void use_consumers(struct tide *tide)
+{
+	struct dice dice = dice_for(check_random(), 0, 0, 0);
+	struct buffer list = { 0 };
+	struct source source;
+
+	tested(tide_consumer_lags(tide, &list, &failure));
+	buffer_clear(&list);
+	if (tested(tide_consumer_names(tide, &list, &failure)) == 0)
+		for (source = source_of(buffer_slice(&list)); source_left(&source);) {
+			struct slice name = source_counted(&source);
+			bool passed;
+
+			read_parked(tide, name);
+			tested(tide_consumer_passed(tide, name, 1, 4, &passed, &failure));
+		}
+	buffer_release(&list);
+	for (int i = 0; i < 30; i++) {
+		tested(consume_step(tide, &dice, &failure));
+		CHECK(!tide_in_transaction(tide));
+	}
+}
+
 static void check_it(struct tide *tide)
 {
 	struct report report = { 0 };
@@ -341,6 +407,7 @@ static void use(struct tide *tide)
 	read_items(tide, &table, snapshot);
 	read_queries(tide, &table, snapshot);
 	read_streams(tide);
+	use_consumers(tide);
 	write_items(tide, &table);
 	clock_advance(manual, 10000);
 	trim_it(tide);

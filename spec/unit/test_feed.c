@@ -87,6 +87,32 @@ static void a_number_is_given_twice(struct store *store)
 	cancel_write(txn);
 }
 
+/* A record after the last sequence number assigned is damage. A feed of several streams would wait
+ * for it for ever. */
+static void a_number_was_never_assigned(struct store *store)
+{
+	struct txn *txn = begin_streams(store);
+	struct failure failure = { 0 };
+	struct feed feed = { 0 };
+	struct slice record;
+	uint32_t stream;
+
+	append(txn, 1, 3, 1);
+	append(txn, 2, 11, 1);
+	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
+	CHECK_EQUAL_UINT(record_sequence(record.data), 3);
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), END);
+	CHECK(feed_is_behind(&feed));
+	CHECK_EQUAL_INT(fill(&feed, txn, &failure), ERR_CORRUPT);
+	state.sequence = 11;
+	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
+	CHECK(!feed_is_behind(&feed));
+	feed_release(&feed);
+	cancel_write(txn);
+}
+
 /* The log has a row with a malformed key. A stream that continues after the row must not
  * look like one that ends. */
 static void a_key_of_no_stream(struct store *store)
@@ -491,6 +517,7 @@ int main(void)
 
 	two_horizons_are_damaged(store);
 	a_number_is_given_twice(store);
+	a_number_was_never_assigned(store);
 	a_key_of_no_stream(store);
 	pages_of_any_size(store);
 	pages_of_long_records(store);

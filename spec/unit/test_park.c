@@ -182,6 +182,31 @@ static void long_records(struct fixture *f)
 	buffer_release(&bytes);
 }
 
+/* A snapshot delivers an item again whose last change is parked: that copy stays, whatever its size
+ * and the limits, and a worker that does not know of it has another version. */
+static void parking_twice_keeps_one(struct fixture *f)
+{
+	static char v[5000];
+	struct buffer bytes = { 0 };
+	struct parked_place place;
+	struct parked_copy copy;
+	struct progress_row before;
+
+	memset(v, 'v', sizeof v - 1);
+	copy = pass_record(f, "twice", v, &place, &bytes);
+	MUST(park(f, &place, &copy, 1000, 1 << 20), failure);
+	before = progress(f);
+	copy.error = slice_of_text("");
+	copy.record.len--;           /* nothing of it is stored */
+	MUST(park(f, &place, &copy, 1, 1), failure);
+	counts(f, 1, 0);
+	CHECK_EQUAL_UINT(progress(f).parked_bytes, before.parked_bytes);
+	CHECK_EQUAL_UINT(progress(f).parked_version, before.parked_version + 1);
+	CHECK_EQUAL_UINT(change(f, TIDE_DISCARD, "orders", 10), 1);
+	counts(f, 0, 0);
+	buffer_release(&bytes);
+}
+
 static void limits_refuse(struct fixture *f)
 {
 	struct buffer bytes = { 0 };
@@ -360,6 +385,7 @@ int main(void)
 
 	create(&f, tide_path("park.tide"));
 	long_records(&f);
+	parking_twice_keeps_one(&f);
 	limits_refuse(&f);
 	marks_are_inherited(&f);
 	failures_keep_records(&f);

@@ -73,6 +73,7 @@ local function as_handler(worker, delivery, fn)
   return function(tx)
     worker:mark_handling(delivery)               -- each run has the whole limit
     deliveries.reset(delivery)
+    delivery.has_run = true
     tx.delivery = delivery
     counts[thread] = (before or 0) + 1
     leave = leave or waits.enter_handler(worker.id)

@@ -137,6 +137,10 @@ function batches.iterate(worker, check)
     end
     parking.count_attempts(worker, delivery)
     deliveries.reset(delivery)
+    if delivery.is_given then
+      deliveries.restore(delivery)
+    end
+    delivery.is_given = true
     delivery.records.worker = worker
     worker:mark_handling(delivery)
     return setmetatable(delivery.records, Batch)

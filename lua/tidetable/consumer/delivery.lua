@@ -36,6 +36,8 @@ local DEEP = 8
 ---@field is_parked table<tidetable.Record, true>
 ---@field changes integer             changes of the parked version by its commit
 ---@field added tidetable.Record[]    records that its commit has parked
+---@field has_run boolean|nil         a handler has got the records, and can have changed them
+---@field is_given boolean|nil        the program has got the records as a batch
 ---@field is_broken boolean|nil       parked records or dead letters could not be stored
 
 ---@class tidetable.ParkedInHandler
@@ -66,11 +68,26 @@ function deliveries.may_share_batch(a, b)
   return (a >= DEEP) == (b >= DEEP)
 end
 
---- Undoes what tx:park did to the delivery in an earlier run.
+--- Makes the array and the records what they were before a handler got them.
+---@param delivery tidetable.Delivery
+function deliveries.restore(delivery)
+  local records, all = delivery.records, delivery.all
+  for i in pairs(records) do
+    if math.type(i) then
+      records[i] = nil
+    end
+  end
+  table.move(all, 1, #all, 1, records)
+  for _, record in ipairs(all) do
+    core.set_attempt(record, record.attempt or 0)
+  end
+end
+
+--- Undoes what an earlier run of the handler did to the delivery, by tx:park or by itself.
 ---@param delivery tidetable.Delivery
 function deliveries.reset(delivery)
-  if #delivery.parked > 0 then
-    table.move(delivery.all, 1, #delivery.all, 1, delivery.records)
+  if delivery.has_run or #delivery.parked > 0 then
+    deliveries.restore(delivery)
     delivery.parked, delivery.is_parked = {}, {}
   end
   delivery.changes, delivery.added, delivery.is_broken = 0, {}, nil

@@ -51,6 +51,32 @@ for _, mode in ipairs { "optimistic", "locked" } do
       assert.same({ 10, 0, 5 }, { about.position, about.attempts, about.failures })
     end)
 
+    it("gets its records unchanged in each run, whatever an earlier one did to them", function()
+      local consumer, runs = open { max_attempts = 3 }, 0
+      local other = assert(helper.open():table "totals")
+      assert.is_true(consumer:run(function(records, tx)
+        runs = runs + 1
+        tx:table "totals":get { id = "other" }
+        while #records > 0 do
+          local record = table.remove(records, 1)
+          local image, keys = record.new_image, record.keys
+          image.amount, image.extra, keys.more = image.amount * 2, runs, image
+          assert.equal(2 * math.tointeger(tonumber(record.keys.id)), record.new_image.amount)
+          tx:table "totals":update({ id = "all" }, "ADD amount ?", { image.amount })
+        end
+        records[12] = "more"
+        if runs == 1 then error "bad" end
+        if runs == 2 and mode == "optimistic" then
+          -- Not in this coroutine, which is in a handler.
+          coroutine.wrap(function() assert(other:put { id = "other" }) end)()
+        end
+        consumer:stop()
+      end))
+      assert.equal(mode == "optimistic" and 3 or 2, runs)
+      assert.equal(110, totals:get({ id = "all" }).amount)
+      assert.same({ 10, 10 }, { consumer:describe().position, consumer:describe().records })
+    end)
+
     it("can't pass a failure off as one of the library", function()
       local strict = setmetatable({}, { __index = function() error "no such field" end })
       local silent = setmetatable({}, { __tostring = function() error "no text" end })
@@ -93,6 +119,26 @@ for _, mode in ipairs { "optimistic", "locked" } do
       local consumer = open()
       assert.equal(10, consumer:step(function() return 1, 2, 3 end))
       assert.equal(0, consumer:step(error))
+    end)
+
+    it("fails where it can't yield, and leaves no lock", function()
+      local consumer = open()
+      local function yield(_, tx)
+        tx:table "totals":put { id = "all", amount = 1 }
+        coroutine.yield()
+      end
+      local err = helper.refused("BATCH_FAILED", consumer:step(yield))
+      assert.is_truthy(tostring(err.reason):find("yield from outside", 1, true))
+      if mode == "locked" then
+        coroutine.wrap(function()
+          err = helper.refused("BATCH_FAILED", consumer:step(yield))
+          assert.is_truthy(tostring(err.reason):find("yield across", 1, true))
+        end)()
+      end
+      assert.is_nil(totals:get { id = "all" })
+      assert(totals:put { id = "all", amount = 0 })
+      assert.equal(10, consumer:step(add))
+      assert.equal(55, totals:get({ id = "all" }).amount)
     end)
 
     it("can't use its transaction after the batch", function()

@@ -14,6 +14,47 @@ describe("a loop over batches", function()
     consumer = assert(db:consumer("c", { source = "orders", batch_size = 4 }))
   end)
 
+  it("gives the records of a batch unchanged again", function()
+    local function take(batch, tx)
+      while #batch > 0 do
+        local record = table.remove(batch)
+        record.keys.id = "key " .. record.keys.id
+        if tx then tx:table "counts":put { id = record.keys.id } end
+      end
+    end
+    local given = 0
+    for batch in consumer:batches() do
+      given = given + 1
+      assert.equal(given == 4 and 2 or 4, #batch)
+      if given == 1 then
+        take(batch)              -- and does not commit it
+      else
+        assert.is_false(pcall(batch.commit, batch, function(tx)
+          take(batch, tx)
+          error "no"
+        end))
+        assert(batch:commit(function(tx) take(batch, tx) end))
+      end
+      if given == 4 then consumer:stop() end
+    end
+    local ids = helper.field("id", counts:scan())
+    table.sort(ids)
+    assert.equal(10, #ids)
+    for i, id in ipairs { "1", "10", "2" } do assert.equal("key " .. id, ids[i]) end
+    assert.equal(10, consumer:describe().position)
+  end)
+
+  it("may be changed by the program before its commit", function()
+    for batch in consumer:batches() do
+      table.remove(batch, 1)
+      assert(batch:commit(function(tx)
+        for _, record in ipairs(batch) do tx:table "counts":put { id = record.keys.id } end
+      end))
+      consumer:stop()
+    end
+    assert.same({ 3, 4 }, { #helper.collect(counts:scan()), consumer:describe().position })
+  end)
+
   it("commits each batch with its effects, until stop", function()
     local sizes = {}
     for batch in consumer:batches() do
@@ -67,6 +108,16 @@ describe("a loop over batches", function()
         return nil, "no"
       end)))
       assert.is_nil(counts:get { id = "x" })
+      assert.equal(0, consumer:describe().position)
+      assert(batch:commit())
+      consumer:stop()
+    end
+    assert.equal(4, consumer:describe().position)
+  end)
+
+  it("can't be committed in its own commit", function()
+    for batch in consumer:batches() do
+      helper.raises("NESTED", batch.commit, batch, function() batch:commit() end)
       assert.equal(0, consumer:describe().position)
       assert(batch:commit())
       consumer:stop()

@@ -2,6 +2,7 @@
 local core = require "tidetable.core"
 local for_each_mode = require "spec.tidetable.parking"
 local helper = require "spec.tidetable.helper"
+local testing = require "tidetable.testing"
 
 for_each_mode(describe, before_each, after_each, "parked records", function(p)
   it("keeps what the first delivery showed", function()
@@ -277,5 +278,35 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
     assert.equal("a\t3", child:line())
     child:close()
     assert.same({ 0, 0, 0, 1 }, p.counts(consumer))
+  end)
+
+  it("wakes it also at once after it has read the consumer", function()
+    p:put("a1")
+    p.failing.a1 = true
+    local consumer = p:open()
+    p:drain(consumer)
+    consumer:close()
+    local child = helper.child [[
+      local consumer = assert(db:consumer "c")
+      print "running"
+      consumer:run(function(records)
+        if records[1].attempt == 8 then return consumer:stop() end
+        error "no"
+      end)
+    ]]
+    assert.equal("running", child:line())
+    local began
+    for attempts = 3, 7 do
+      assert.equal(1, consumer:replay())
+      -- The worker finds no more records within the time in which it does not read the consumer.
+      testing.eventually(function()
+        return helper.first(consumer:parked()).attempts == attempts
+      end)
+      began = began or core.elapsed()
+    end
+    assert.equal(1, consumer:replay())
+    child:close()
+    local seconds = core.elapsed() - began
+    assert.is_true(seconds < 2.5, seconds)
   end)
 end)
