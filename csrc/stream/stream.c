@@ -283,6 +283,20 @@ bool stream_label_key(struct slice key, struct slice *table_name, struct slice *
 	return is_table_name(*table_name) && label->len >= 1 && label->len <= LABEL_MAX;
 }
 
+int stream_find_rows(struct txn *txn, const struct stream_row *row)
+{
+	uint8_t bytes[LABEL_KEY_MAX];
+	struct slice value;
+	int err = txn_get(txn, TREE_CATALOG, id_key(bytes, CATALOG_HORIZON, row->id), &value);
+
+	if (err >= 0)
+		err = txn_get(txn, TREE_CATALOG, id_key(bytes, CATALOG_STREAM, row->id), &value);
+	if (err >= 0)
+		err = txn_get(txn, TREE_CATALOG, label_key(bytes, slice_of_text(row->table_name),
+			slice_of_text(row->label)), &value);
+	return err < 0 ? err : 0;
+}
+
 int stream_remove(struct txn *txn, const struct stream_row *row)
 {
 	uint8_t bytes[LABEL_KEY_MAX];

@@ -115,6 +115,10 @@ int stream_write_horizon(struct txn *txn, uint32_t id, const struct horizon *hor
  * another key. */
 bool stream_label_key(struct slice key, struct slice *table_name, struct slice *label);
 
+/* Searches for the rows that stream_remove removes, of which some may not exist. Returns 0 or the
+ * error of a damaged page. */
+int stream_find_rows(struct txn *txn, const struct stream_row *row);
+
 /* Removes the rows of a stream that has no records left. */
 int stream_remove(struct txn *txn, const struct stream_row *row);
 

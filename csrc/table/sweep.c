@@ -141,13 +141,17 @@ static int sweep_stream(struct transaction *transaction, struct stream *stream, 
 		err = trim(transaction, stream, SWEEP_ROWS, records);
 	if (err || !has_ended(stream, transaction->clock_ms))
 		return err;
+	/* The caller commits although rows are damaged, so damage must be found before a row is
+	 * removed. */
+	err = stream_find_rows(transaction->txn, &stream->row);
+	if (err)
+		return err;
 	*ended = true;
 	err = hold_remove_stream(transaction->txn, stream->row.id);
 	if (!err)
 		err = stream_remove(transaction->txn, &stream->row);
 	if (err)
-		return err;
-	/* Not before: the caller commits although rows are damaged. */
+		return transaction_break(transaction, err);
 	if (stream->bounds.head.sequence > transaction->state.lost)
 		transaction->state.lost = stream->bounds.head.sequence;
 	if (transaction->state.streams)
