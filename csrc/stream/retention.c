@@ -325,6 +325,9 @@ int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,
 		*removed = trim.records;
 		stream->bounds.horizon = trim.horizon;
 		err = stream_write_horizon(txn, stream->row.id, &trim.horizon);
+		/* The caller ignores CORRUPT, but may not commit this. */
+		if (err == ERR_CORRUPT)
+			err = ERR_STORE;
 	}
 	if (!err && trim.is_held) {
 		stream->hint = (struct trim_hint){ clock_ms + TRIM_HELD_MS,
