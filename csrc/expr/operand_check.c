@@ -192,13 +192,19 @@ static void put_base64(char *to, struct slice bytes)
 	*to = '\0';
 }
 
-/* Returns a bound of BETWEEN in the form of DynamoDB's messages, such as {S:abc}. Truncates a long
- * bound. */
-static struct quote print_bound(const struct value *value)
+#define BOUND_BYTES (NUMBER_MAX_TEXT + 5)
+
+struct bound {
+	char text[BOUND_BYTES];
+};
+
+/* Returns a bound of BETWEEN in the form of DynamoDB's messages, such as {S:abc}. Truncates a text
+ * or a binary that is longer than any number. */
+static struct bound print_bound(const struct value *value)
 {
 	char text[NUMBER_MAX_TEXT > 240 ? NUMBER_MAX_TEXT : 240];
 	struct slice bytes = value->bytes;
-	struct quote quote;
+	struct bound bound;
 
 	if (value->type == TYPE_N) {
 		number_format(bytes, text);
@@ -208,8 +214,9 @@ static struct quote print_bound(const struct value *value)
 	} else {
 		snprintf(text, sizeof text, "%s", quote_of(bytes).text);
 	}
-	snprintf(quote.text, sizeof quote.text, "{%s:%.150s}", type_name(value->type), text);
-	return quote;
+	snprintf(bound.text, sizeof bound.text, "{%s:%.*s}", type_name(value->type),
+		NUMBER_MAX_TEXT, text);
+	return bound;
 }
 
 static int check_bounds(const struct binding *binding, const struct expr_test *test,

@@ -89,6 +89,18 @@ static void test_comparators(void)
 	wrong_type("a = :s OR a < :t", "<", "BOOL");
 }
 
+/* A message has all digits of a number, also of the longest one. */
+static void test_longest_bound(void)
+{
+	const char *message = trial_refusal(EXPRESSION_CONDITION, "a BETWEEN :x AND :y",
+		"{:x: 's', :y: -1.0000000000000000000000000000000000001E-93}");
+	const char *digits = strrchr(message, '-');
+
+	CHECK(digits != NULL);
+	CHECK_EQUAL_UINT(strlen(digits), strlen("-0.") + 93 + 37 + strlen("}"));
+	CHECK_EQUAL_STRING(message + strlen(message) - 5, "0001}");
+}
+
 static void test_between(void)
 {
 	accepts("a BETWEEN :n AND :n");
@@ -266,6 +278,7 @@ int main(void)
 {
 	test_comparators();
 	test_between();
+	test_longest_bound();
 	test_in();
 	test_functions();
 	test_distinct();
