@@ -76,7 +76,7 @@ int park_record(struct transaction *transaction, const struct parked_place *plac
 	struct change change = { .parked = 1 };
 	struct parked_place newest = *place;
 	struct progress_row row;
-	uint64_t bytes;
+	uint64_t bytes = 0;
 	bool has_others;
 	int err = read_progress(&row, transaction, place->consumer, failure);
 

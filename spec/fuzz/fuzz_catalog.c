@@ -153,7 +153,7 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 		struct index_row index = { .work = (uint8_t)(1 + n % 2), .table = i,
 			.done = slice_of_text("key") };
 		struct stream_row stream = { .table = i, .view = 4, .status = 1,
-			.retention = { 1000, 0, 0 }, .label = "2026-01-31T12:00:00.000",
+			.retention = { .age_ms = 1000 }, .label = "2026-01-31T12:00:00.000",
 			.table_name = "orders", .schema = schema };
 		struct horizon horizon = { i, i, i, i };
 		char name[] = "table_0";

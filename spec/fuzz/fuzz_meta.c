@@ -212,7 +212,8 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 	struct index_row index = { .work = (uint8_t)(1 + n % 2), .table = n,
 		.done = slice_of("\1\1ann\0\1", n % 3 ? 7 : 0) };
 	struct stream_row stream = { .table = 1, .view = (uint8_t)(1 + n % 4), .status = 1,
-		.retention = { 1000 * n + 1, 7, 0 }, .label = "2026-01-31T12:00:00.000",
+		.retention = { .age_ms = 1000 * n + 1, .max_bytes = 7 },
+		.label = "2026-01-31T12:00:00.000",
 		.table_name = "orders", .schema = a_schema(n) };
 	struct horizon horizon = { n, n, 100 * n, n + 1 };
 	struct consumer_row consumer = { .id = n + 1, .shards = (uint16_t)(1 + n),

@@ -241,7 +241,8 @@ static void an_abort_forgets(void)
 	struct tide_table made_table = table_named("made"), kept = table_named(name_of(0));
 	struct table_spec spec = { .name = slice_of_text("made"),
 		.schema = { .partition = { TYPE_S, 1, "p" }, .sort = { TYPE_S, 1, "s" } },
-		.view = VIEW_NEW_IMAGE, .ttl = slice_of_text("e"), .retention = { DAY_MS, 0, 0 } };
+		.view = VIEW_NEW_IMAGE, .ttl = slice_of_text("e"),
+		.retention = { .age_ms = DAY_MS } };
 	struct state before;
 
 	put_alone(tide, &kept, "p", "s", "v");
