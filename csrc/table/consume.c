@@ -275,7 +275,7 @@ int consume_set(struct transaction *transaction, struct slice name, struct slice
 /* --- progress --- */
 
 /* Reads the progress of a consumer, and verifies that it has this epoch. */
-static int hold(struct transaction *transaction, uint64_t id, uint64_t epoch,
+static int verify_epoch(struct transaction *transaction, uint64_t id, uint64_t epoch,
 	struct progress_row *row, struct failure *failure)
 {
 	int err = progress_read(row, transaction->txn, id, 0);
@@ -306,7 +306,7 @@ int consume_renew(struct transaction *transaction, struct slice name, uint64_t i
 	struct consumer_row row;
 	struct progress_row progress;
 	struct stream_ids ids;
-	int err = hold(transaction, id, epoch, &progress, failure);
+	int err = verify_epoch(transaction, id, epoch, &progress, failure);
 
 	if (!err)
 		err = find(&row, transaction, name, failure);
@@ -406,7 +406,7 @@ int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_
 	if (err == ERR_NOT_FOUND || (!err && consumer.id != id))
 		return fail(failure, ERR_CONSUMER_GONE);
 	if (!err)
-		err = hold(transaction, id, epoch, row, failure);
+		err = verify_epoch(transaction, id, epoch, row, failure);
 	if (err)
 		return err;
 	err = consume_find_gap(transaction, consumer.id, consumer.streams, row, &is_lost);
@@ -454,14 +454,14 @@ static int count_death_in_replay(struct transaction *transaction, uint64_t id,
 	if (err)
 		return err;
 	*is_replay |= found;
-	return hold(transaction, id, epoch, row, failure);
+	return verify_epoch(transaction, id, epoch, row, failure);
 }
 
 int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
 	const struct shard_owner *owner, const struct consume_death *death,
 	struct progress_row *row, struct failure *failure)
 {
-	int err = hold(transaction, id, seen, row, failure);
+	int err = verify_epoch(transaction, id, seen, row, failure);
 	bool is_replay = false;
 
 	if (!err && death)
@@ -480,7 +480,7 @@ int consume_leave(struct transaction *transaction, uint64_t id, uint64_t epoch,
 	struct failure *failure)
 {
 	struct progress_row row;
-	int err = hold(transaction, id, epoch, &row, failure);
+	int err = verify_epoch(transaction, id, epoch, &row, failure);
 
 	if (err)
 		return err;
@@ -489,34 +489,34 @@ int consume_leave(struct transaction *transaction, uint64_t id, uint64_t epoch,
 }
 
 /* Reads the progress of the batch's consumer, and verifies that the batch continues it. */
-static int hold_batch(struct transaction *transaction, const struct consume_batch *batch,
+static int verify_batch(struct transaction *transaction, const struct consume_batch *batch,
 	struct progress_row *row, struct failure *failure)
 {
-	int err = hold(transaction, batch->consumer, batch->epoch, row, failure);
+	int err = verify_epoch(transaction, batch->consumer, batch->epoch, row, failure);
 
 	return err || row->position == batch->from ? err : fail(failure, ERR_LEASE_LOST);
 }
 
 /* Reads the progress of the batch's consumer, whose position is to be moved. */
-static int hold_to_advance(struct transaction *transaction, const struct consume_batch *batch,
+static int prepare_advance(struct transaction *transaction, const struct consume_batch *batch,
 	struct progress_row *row, struct failure *failure)
 {
 	bool has_written;
-	int err = hold_batch(transaction, batch, row, failure);
+	int err = verify_batch(transaction, batch, row, failure);
 
 	if (err)
 		return err;
 	err = consumer_hold_revive(transaction, batch->consumer, row, &has_written);
 	if (err || !has_written)
 		return err ? written(transaction, err, failure) : 0;
-	return hold_batch(transaction, batch, row, failure);
+	return verify_batch(transaction, batch, row, failure);
 }
 
 int consume_advance(struct transaction *transaction, const struct consume_batch *batch,
 	struct failure *failure)
 {
 	struct progress_row row;
-	int err = hold_to_advance(transaction, batch, &row, failure);
+	int err = prepare_advance(transaction, batch, &row, failure);
 
 	if (!err && (batch->to < batch->from || batch->to > transaction->state.sequence))
 		err = fail(failure, ERR_AHEAD);
@@ -543,7 +543,7 @@ int consume_fail(struct transaction *transaction, const struct consume_batch *ba
 	uint32_t largest_batch, struct failure *failure)
 {
 	struct progress_row row;
-	int err = hold_batch(transaction, batch, &row, failure);
+	int err = verify_batch(transaction, batch, &row, failure);
 
 	if (err)
 		return err;
@@ -562,7 +562,7 @@ int consume_end(struct transaction *transaction, uint64_t id, uint64_t epoch, st
 	struct failure *failure)
 {
 	struct progress_row row;
-	int err = hold(transaction, id, epoch, &row, failure);
+	int err = verify_epoch(transaction, id, epoch, &row, failure);
 
 	if (err)
 		return err;
