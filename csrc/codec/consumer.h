@@ -105,6 +105,13 @@ struct lag {
 	uint32_t stream;             /* stream of that limit */
 };
 
+/* The batch in the handler of a worker. */
+struct handler_batch {
+	uint32_t records;            /* 0: none, the worker is not in its handler */
+	uint64_t last;               /* sequence number of its last record; of a consumer that is
+	                              * copying: number of items delivered by then */
+};
+
 /* A batch of records that a worker has handled. */
 struct consume_batch {
 	uint64_t consumer;           /* id */

@@ -315,7 +315,7 @@ static int consumer_join(lua_State *L)
 	struct database *database = check_database(L, 1);
 	uint64_t id = check_unsigned(L, 2), seen = check_unsigned(L, 3);
 	struct shard_owner owner = { .worker = (uint32_t)check_choice(L, 4, 1, UINT32_MAX) };
-	struct tide_batch_in_hand death = {
+	struct handler_batch death = {
 		.records = (uint32_t)check_choice(L, 5, 0, UINT32_MAX), .last = check_unsigned(L, 6),
 	};
 	struct progress_row progress;
@@ -454,7 +454,7 @@ static int worker_handles(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	uint64_t slot = (uint64_t)luaL_checkinteger(L, 2);
-	struct tide_batch_in_hand batch = {
+	struct handler_batch batch = {
 		.records = (uint32_t)check_choice(L, 3, 0, UINT32_MAX),
 	};
 
@@ -473,7 +473,7 @@ static int worker_is_alive(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct slice opening = check_slice(L, 2);
-	struct tide_batch_in_hand batch;
+	struct handler_batch batch;
 	struct shard_owner owner = { .worker = (uint32_t)check_choice(L, 3, 1, UINT32_MAX) };
 
 	luaL_argcheck(L, opening.len == WORKER_OPENING_BYTES, 2, "expected an opening");

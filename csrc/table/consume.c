@@ -426,7 +426,7 @@ int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_
 
 /* Limits the next batches to half the batch in which a worker died. For a batch of one record,
  * counts a failed attempt. */
-static void halve(struct progress_row *row, const struct consume_death *death, bool is_replay)
+static void halve(struct progress_row *row, const struct handler_batch *death, bool is_replay)
 {
 	row->largest_batch = death->records > 1 ? death->records / 2 : 1;
 	row->limit_until = death->last;
@@ -440,7 +440,7 @@ static void halve(struct progress_row *row, const struct consume_death *death, b
  * record, counts a failed attempt of that. Unless the consumer is copying, the records of a replay
  * do not follow the position. */
 static int count_death_in_replay(struct transaction *transaction, uint64_t id,
-	struct progress_row *row, const struct consume_death *death, bool *is_replay,
+	struct progress_row *row, const struct handler_batch *death, bool *is_replay,
 	struct failure *failure)
 {
 	uint64_t epoch = row->epoch;
@@ -458,20 +458,20 @@ static int count_death_in_replay(struct transaction *transaction, uint64_t id,
 }
 
 int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
-	const struct shard_owner *owner, const struct consume_death *death,
+	const struct shard_owner *owner, const struct handler_batch *death,
 	struct progress_row *row, struct failure *failure)
 {
 	int err = verify_epoch(transaction, id, seen, row, failure);
 	bool is_replay = false;
 
-	if (!err && death)
+	if (!err && death->records)
 		err = count_death_in_replay(transaction, id, row, death, &is_replay, failure);
 	if (err)
 		return err;
 	row->epoch++;
 	row->owner = *owner;
 	row->end = slice_of(NULL, 0);
-	if (death)
+	if (death->records)
 		halve(row, death, is_replay);
 	return announced(transaction, progress_write(transaction->txn, id, row), failure);
 }

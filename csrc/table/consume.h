@@ -71,19 +71,12 @@ int consume_move(struct transaction *transaction, struct slice name,
 int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_t id,
 	uint64_t epoch, bool copies, struct progress_row *row, struct failure *failure);
 
-/* The batch in which the owner died. */
-struct consume_death {
-	uint32_t records;            /* at least 1 */
-	uint64_t last;               /* sequence number of its last record; of a consumer that is
-	                              * copying: number of items delivered by then */
-};
-
 /* Makes a worker the owner and increases the epoch, if the consumer still has the epoch `seen`.
- * death: how the former owner ended in a handler; NULL if it did not. The next batches then have at
- * most half the records, until the last record of that batch is passed, and a batch of one record
- * has had a failed attempt. Sets *row to the new progress. Returns CONSUMER_GONE or LEASE_LOST. */
+ * death: the batch in whose handler the former owner died. If there is one, limits the next batches
+ * to half its records until its last record is processed, and counts a failed attempt of a batch of
+ * one record. Sets *row to the new progress. Returns CONSUMER_GONE or LEASE_LOST. */
 int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
-	const struct shard_owner *owner, const struct consume_death *death,
+	const struct shard_owner *owner, const struct handler_batch *death,
 	struct progress_row *row, struct failure *failure);
 
 /* Removes the owner of the consumer. Returns CONSUMER_GONE or LEASE_LOST. */

@@ -107,7 +107,7 @@ static int renew_consumer(struct consuming *c)
 
 static int join_consumer(struct consuming *c)
 {
-	struct tide_batch_in_hand death = { (uint32_t)dice_below(c->dice, 4),
+	struct handler_batch death = { (uint32_t)dice_below(c->dice, 4),
 		c->found.progress.position + 1 };
 	struct shard_owner owner = { .worker = 1 };
 	struct progress_row row;

@@ -6,7 +6,7 @@
 #include "unit/tides.h"
 
 static struct failure failure;
-static const struct tide_batch_in_hand alive;        /* no death */
+static const struct handler_batch alive;        /* no death */
 static const struct slice no_settings = { (const uint8_t *)"\0", 1 };
 
 static struct tide_consumer_spec spec(const char *name, enum tide_from from, uint64_t at)
