@@ -22,6 +22,20 @@ bool is_consumer_name(struct slice name)
 	return name.len > 0 && name.len <= CONSUMER_NAME_MAX;
 }
 
+bool is_consumer_source(struct slice streams)
+{
+	uint32_t last = 0;
+
+	if (streams.len % 4 || streams.len > 4 * CONSUMER_SOURCES_MAX)
+		return false;
+	for (size_t i = 0; i < streams.len; i += 4) {
+		if (get_u32(streams.data + i) <= last)
+			return false;
+		last = get_u32(streams.data + i);
+	}
+	return true;
+}
+
 void consumer_put(struct buffer *out, const struct consumer_row *row)
 {
 	buffer_put_u64(out, row->id);
@@ -31,19 +45,6 @@ void consumer_put(struct buffer *out, const struct consumer_row *row)
 	buffer_put_u8(out, (uint8_t)(row->streams.len / 4));
 	buffer_put_slice(out, row->streams);
 	buffer_put_slice(out, row->settings);
-}
-
-/* Returns true for ids in ascending order. */
-static bool are_stream_ids(struct slice streams)
-{
-	uint32_t last = 0;
-
-	for (size_t i = 0; i < streams.len; i += 4) {
-		if (get_u32(streams.data + i) <= last)
-			return false;
-		last = get_u32(streams.data + i);
-	}
-	return streams.len <= 4 * CONSUMER_SOURCES_MAX;
 }
 
 int consumer_get(struct consumer_row *row, struct slice bytes)
@@ -59,7 +60,7 @@ int consumer_get(struct consumer_row *row, struct slice bytes)
 	row->streams = source_take(&source, 4 * (size_t)source_u8(&source));
 	row->settings = source_take(&source, source_left(&source));
 	if (source.err || row->id == 0 || flags > FLAG_PAUSED || row->shards < 1 ||
-			row->shards > CONSUMER_SHARDS_MAX || !are_stream_ids(row->streams))
+			row->shards > CONSUMER_SHARDS_MAX || !is_consumer_source(row->streams))
 		return ERR_CORRUPT;
 	return source_finish(&source);
 }

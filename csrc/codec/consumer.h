@@ -130,6 +130,9 @@ struct consume_batch {
 /* Returns true for 1 to 255 of a-z A-Z 0-9 _ . - */
 bool is_consumer_name(struct slice name);
 
+/* Returns true for at most CONSUMER_SOURCES_MAX stream ids (u32) in ascending order. */
+bool is_consumer_source(struct slice streams);
+
 void consumer_put(struct buffer *out, const struct consumer_row *row);
 void progress_put(struct buffer *out, const struct progress_row *row);
 void copy_put(struct buffer *out, const struct copy_row *row);

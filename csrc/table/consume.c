@@ -107,6 +107,13 @@ static int place_with_hold(struct transaction *transaction, uint64_t id, struct 
 
 /* --- definition --- */
 
+static int check_source(struct slice streams, struct failure *failure)
+{
+	return is_consumer_source(streams) ? 0 : fail_as(failure, ERR_VALIDATION,
+		"a consumer must have at most %d streams, with ids in ascending order",
+		CONSUMER_SOURCES_MAX);
+}
+
 static int check_spec(const struct consume_spec *spec, struct failure *failure)
 {
 	if (!is_consumer_name(spec->name))
@@ -115,7 +122,7 @@ static int check_spec(const struct consume_spec *spec, struct failure *failure)
 	if (spec->shards < 1 || spec->shards > CONSUMER_SHARDS_MAX)
 		return fail_as(failure, ERR_VALIDATION, "a consumer must have 1 to %d shards",
 			CONSUMER_SHARDS_MAX);
-	return 0;
+	return check_source(spec->streams, failure);
 }
 
 static int check_free(struct transaction *transaction, struct slice name, struct failure *failure)
@@ -306,8 +313,10 @@ int consume_renew(struct transaction *transaction, struct slice name, uint64_t i
 	struct consumer_row row;
 	struct progress_row progress;
 	struct stream_ids ids;
-	int err = verify_epoch(transaction, id, epoch, &progress, failure);
+	int err = check_source(streams, failure);
 
+	if (!err)
+		err = verify_epoch(transaction, id, epoch, &progress, failure);
 	if (!err)
 		err = find(&row, transaction, name, failure);
 	if (err == ERR_NOT_FOUND || (!err && row.id != id))

@@ -26,7 +26,7 @@ struct consume_spec {
 	                              * it holds no records */
 };
 
-/* Creates a consumer and sets *id. Errors: IN_USE, VALIDATION (its name, the number of shards),
+/* Creates a consumer and sets *id. Errors: IN_USE, VALIDATION (name, streams, number of shards),
  * AHEAD, NOT_FOUND (no such stream), LIMIT (the settings don't fit in a row). */
 int consume_create(struct transaction *transaction, const struct consume_spec *spec, uint64_t *id,
 	struct failure *failure);
@@ -45,7 +45,8 @@ int consume_set(struct transaction *transaction, struct slice name, struct slice
 	uint64_t hold_ms, struct failure *failure);
 
 /* Makes the consumer with this name and id read other streams (ids, u32, ascending), and counts a
- * gap. If it is copying, the copy starts again. Returns CONSUMER_GONE, LEASE_LOST. */
+ * gap. If it is copying, the copy starts again. Returns VALIDATION (the ids), CONSUMER_GONE,
+ * LEASE_LOST. */
 int consume_renew(struct transaction *transaction, struct slice name, uint64_t id, uint64_t epoch,
 	struct slice streams, struct failure *failure);
 
