@@ -357,18 +357,14 @@ static int clear_after(struct transaction *transaction, struct slice name,
 	return err;
 }
 
-/* Sets the position and the round of a copy (0: none), and counts lost records. */
+/* Sets the position, and the rounds of the copy that starts there (0: none). */
 static int relocate(struct transaction *transaction, const struct consumer_row *row,
 	struct position to, uint64_t least, unsigned rounds, struct progress_row *progress,
 	struct failure *failure)
 {
 	struct stream_ids ids;
-	bool is_lost;
-	int err = consume_find_gap(transaction, row->id, row->streams, progress, &is_lost);
+	int err;
 
-	if (err)
-		return fail(failure, err);
-	progress->gaps += is_lost;
 	progress->end = slice_of(NULL, 0);       /* the next write may move it */
 	copy_ids(&ids, row->streams);
 	err = written(transaction, consume_set_copy(transaction, row->id, rounds, progress),
@@ -388,6 +384,7 @@ int consume_move(struct transaction *transaction, struct slice name,
 {
 	struct consumer_row row;
 	struct progress_row progress;
+	bool is_lost;
 	int err = find(&row, transaction, name, failure);
 
 	if (!err)
@@ -399,7 +396,11 @@ int consume_move(struct transaction *transaction, struct slice name,
 		err = read_progress(transaction, name, row.id, &progress, failure);
 	if (err)
 		return err;
+	err = consume_find_gap(transaction, row.id, row.streams, &progress, &is_lost);
+	if (err)
+		return fail(failure, err);
 	progress.epoch++;
+	progress.gaps += is_lost;
 	return relocate(transaction, &row, to->position, 0, to->copies ? 1 : 0, &progress,
 		failure);
 }
@@ -426,6 +427,7 @@ int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_
 	if (rounds >= CONSUMER_ROUNDS_MAX)
 		return fail_as(failure, ERR_TRIMMED, "consumer %.*s: records expired in each of"
 			" %u snapshots", (int)name.len, (const char *)name.data, rounds);
+	row->gaps++;
 	if (copies || rounds)
 		return relocate(transaction, &consumer, (struct position){ POSITION_LATEST, 0 },
 			0, rounds + 1, row, failure);
