@@ -190,11 +190,20 @@ struct tide_parked_scope {
 	struct slice key;            /* a map with the partition key only; empty: of all keys */
 };
 
-/* A command, in steps of one transaction each. It continues at *place until *is_done. */
 enum tide_parked_command { TIDE_REPLAY, TIDE_DISCARD };
+
+/* State of a command that runs in steps. Only limit is set before the first step. */
+struct tide_parked_steps {
+	uint64_t limit;              /* maximum number of records */
+	struct parked_place place;   /* place of the last record of the steps so far */
+	uint64_t count;              /* number of records marked or removed so far */
+	bool is_done;                /* no step follows */
+};
+
+/* Runs the next step of a command, which is a transaction of its own: marks or removes records. */
 int tide_change_parked(struct tide *tide, struct slice name, enum tide_parked_command command,
-	const struct tide_parked_scope *scope, uint64_t limit, struct parked_place *place,
-	uint64_t *count, bool *is_done, struct failure *failure);
+	const struct tide_parked_scope *scope, struct tide_parked_steps *steps,
+	struct failure *failure);
 
 /* Appends up to `limit` records to page, and stops after a megabyte: for each its place, u8 1 if it
  * is to be delivered again, the copy (counted). Continues after *place and moves it; END after the

@@ -139,14 +139,23 @@ static int park(lua_State *L)
 		&failure);
 }
 
-/* Returns the place in the string at index, of the consumer at 2. */
+/* Returns the place in the string at index, without its consumer. */
 static struct parked_place check_place(lua_State *L, int index)
 {
-	struct parked_place place = { .consumer = check_unsigned(L, 2) };
+	struct parked_place place = { 0 };
 	struct slice bytes = check_slice(L, index);
 
 	luaL_argcheck(L, bytes.len == PARKED_PLACE_BYTES, index, "expected a place");
 	parked_get_place(&place, bytes.data);
+	return place;
+}
+
+/* Returns the place at 3 among the parked records of the consumer at 2. */
+static struct parked_place check_place_of_consumer(lua_State *L)
+{
+	struct parked_place place = check_place(L, 3);
+
+	place.consumer = check_unsigned(L, 2);
 	return place;
 }
 
@@ -165,7 +174,7 @@ static int parked_verify(lua_State *L)
 static int parked_handled(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	struct parked_place place = check_place(L, 3);
+	struct parked_place place = check_place_of_consumer(L);
 	struct failure failure;
 
 	check_deadline(L, database);
@@ -176,7 +185,7 @@ static int parked_handled(lua_State *L)
 static int parked_failed(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	struct parked_place place = check_place(L, 3);
+	struct parked_place place = check_place_of_consumer(L);
 	struct failure failure;
 
 	check_deadline(L, database);
@@ -219,17 +228,11 @@ static int read_scope(lua_State *L, int index, struct database *database,
 		&scope->key, "key", failure);
 }
 
-/* Sets the place after which a step or a page continues; nil at index: at the beginning. */
-static void opt_place(lua_State *L, int index, struct parked_place *place)
+/* Returns the place after which a step or a page continues, which precedes all records if nil is at
+ * index. */
+static struct parked_place opt_place(lua_State *L, int index)
 {
-	struct slice bytes;
-
-	*place = (struct parked_place){ 0 };
-	if (lua_isnil(L, index))
-		return;
-	bytes = check_slice(L, index);
-	luaL_argcheck(L, bytes.len == PARKED_PLACE_BYTES, index, "expected a place");
-	parked_get_place(place, bytes.data);
+	return lua_isnil(L, index) ? (struct parked_place){ 0 } : check_place(L, index);
 }
 
 static void push_place(lua_State *L, const struct parked_place *place)
@@ -247,26 +250,22 @@ static int change_parked(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct slice name = check_slice(L, 2);
-	uint64_t limit = check_unsigned(L, 6), count = check_unsigned(L, 8);
+	struct tide_parked_steps steps = { .limit = check_unsigned(L, 6),
+		.place = opt_place(L, 7), .count = check_unsigned(L, 8) };
 	struct tide_parked_scope scope;
-	struct parked_place place;
 	struct failure failure;
-	bool is_done;
-	int err;
+	int err = read_scope(L, 4, database, &scope, &failure);
 
-	opt_place(L, 7, &place);
-	err = read_scope(L, 4, database, &scope, &failure);
 	if (!err)
 		err = tide_change_parked(database->tide, name, lua_toboolean(L, 3) ?
-			TIDE_DISCARD : TIDE_REPLAY, &scope, limit, &place, &count, &is_done,
-			&failure);
+			TIDE_DISCARD : TIDE_REPLAY, &scope, &steps, &failure);
 	if (err)
 		return return_failure(L, &failure);
-	lua_pushinteger(L, (lua_Integer)count);
-	if (is_done)
+	lua_pushinteger(L, (lua_Integer)steps.count);
+	if (steps.is_done)
 		lua_pushnil(L);
 	else
-		push_place(L, &place);
+		push_place(L, &steps.place);
 	return 2;
 }
 
@@ -352,7 +351,7 @@ static int parked_page(lua_State *L)
 	int err;
 
 	check_database(L, 1);
-	opt_place(L, 6, &place);
+	place = opt_place(L, 6);
 	err = read_scope(L, 3, database, &scope, &failure);
 	if (!err)
 		err = tide_parked_page(database->tide, name, &scope, limit, &place, page,

@@ -131,14 +131,12 @@ static uint64_t change(struct fixture *f, enum tide_parked_command command, cons
 	uint64_t limit)
 {
 	struct tide_parked_scope scope = { .table_name = slice_of_text(table) };
-	struct parked_place place = { 0 };
-	uint64_t count = 0;
-	bool is_done = false;
+	struct tide_parked_steps steps = { .limit = limit };
 
-	while (!is_done)
-		MUST(tide_change_parked(f->tide, slice_of_text("c"), command, &scope, limit,
-			&place, &count, &is_done, &failure), failure);
-	return count;
+	while (!steps.is_done)
+		MUST(tide_change_parked(f->tide, slice_of_text("c"), command, &scope, &steps,
+			&failure), failure);
+	return steps.count;
 }
 
 static void counts(const struct fixture *f, uint64_t parked, uint64_t replays)
