@@ -88,32 +88,6 @@ static int record_hash(lua_State *L)
 	return 1;
 }
 
-/* set_attempt(record, number of the delivery): drops also the tables that the record has returned,
- * because a handler can have changed them */
-static int set_attempt(lua_State *L)
-{
-	check_record_handle(L)->attempt = luaL_checkinteger(L, 2);
-	forget_record_tables(L);
-	return 0;
-}
-
-/* record_images(record) -> bytes of the old image, bytes of the new image; nil if it has none */
-static int record_images(lua_State *L)
-{
-	struct record record;
-
-	decode_record(L, check_record_handle(L), &record);
-	for (int i = 0; i < 2; i++) {
-		struct slice image = i ? record.new_image : record.old_image;
-
-		if (image.len)
-			lua_pushlstring(L, (const char *)image.data, image.len);
-		else
-			lua_pushnil(L);
-	}
-	return 2;
-}
-
 /* --- in a transaction --- */
 
 /* park(record, db, consumer id, attempts, error, maximum of records, of bytes) -> true; or nil,
@@ -412,8 +386,6 @@ void open_parked(lua_State *L)
 	static const luaL_Reg functions[] = {
 		{ "record_item", record_item },
 		{ "record_hash", record_hash },
-		{ "set_attempt", set_attempt },
-		{ "record_images", record_images },
 		{ "park", park },
 		{ "parked_verify", parked_verify },
 		{ "parked_handled", parked_handled },

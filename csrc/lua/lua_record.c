@@ -417,6 +417,32 @@ static int record_tostring(lua_State *L)
 	return 1;
 }
 
+/* set_attempt(record, number of the delivery): drops also the tables that the record has returned,
+ * because a handler can have changed them */
+static int set_attempt(lua_State *L)
+{
+	check_record_handle(L)->attempt = luaL_checkinteger(L, 2);
+	forget_record_tables(L);
+	return 0;
+}
+
+/* record_images(record) -> bytes of the old image, bytes of the new image; nil if it has none */
+static int record_images(lua_State *L)
+{
+	struct record record;
+
+	decode_record(L, check_record_handle(L), &record);
+	for (int i = 0; i < 2; i++) {
+		struct slice image = i ? record.new_image : record.old_image;
+
+		if (image.len)
+			lua_pushlstring(L, (const char *)image.data, image.len);
+		else
+			lua_pushnil(L);
+	}
+	return 2;
+}
+
 /* record_position(record) -> the position that passes the record: its sequence number or, for the
  * item of a snapshot, the last one of the snapshot; true for such an item, else false */
 static int record_position(lua_State *L)
@@ -476,16 +502,18 @@ static int unknown_field(lua_State *L)
 
 void open_records(lua_State *L)
 {
-	lua_pushcfunction(L, unknown_field);
-	lua_setfield(L, -2, "unknown_field");
-	lua_pushcfunction(L, measure_record);
-	lua_setfield(L, -2, "measure_record");
-	lua_pushcfunction(L, json_record);
-	lua_setfield(L, -2, "json_record");
-	lua_pushcfunction(L, record_position);
-	lua_setfield(L, -2, "record_position");
-	lua_pushcfunction(L, item_key);
-	lua_setfield(L, -2, "item_key");
+	static const luaL_Reg functions[] = {
+		{ "unknown_field", unknown_field },
+		{ "measure_record", measure_record },
+		{ "json_record", json_record },
+		{ "set_attempt", set_attempt },
+		{ "record_images", record_images },
+		{ "record_position", record_position },
+		{ "item_key", item_key },
+		{ NULL, NULL },
+	};
+
+	luaL_setfuncs(L, functions, 0);
 	new_type(L, RECORD_TYPE, NULL, NULL);
 	push_fields(L);
 	lua_pushcclosure(L, index_record, 1);
