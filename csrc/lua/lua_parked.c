@@ -37,12 +37,13 @@ static struct slice push_stream(lua_State *L, const struct key_schema **schema)
 static struct slice find_place(lua_State *L, const struct database *database,
 	struct parked_place *place)
 {
+	const struct record_handle *handle = check_record_handle(L);
 	const struct key_schema *schema;
 	struct slice stream = push_stream(L, &schema);
 	uint8_t bytes[PARKED_PLACE_BYTES];
 	struct record record;
 
-	decode_record(L, check_record_handle(L), &record);
+	decode_record(L, handle, &record);
 	if (tide_parked_item(database->tide, get_u32(stream.data + 4), schema, &record, bytes))
 		raise_error(L, ERR_CORRUPT);
 	set_u64(bytes + PARKED_ITEM_BYTES, record.sequence);
@@ -50,15 +51,13 @@ static struct slice find_place(lua_State *L, const struct database *database,
 	return stream;
 }
 
-/* Sets bytes to the place of the record at 1 in the database at 2, which begins with table id and
- * hash of the partition key. */
+/* Sets bytes to the place of the record at 1 in the database at 2. It starts with the table id and
+ * the hash of the partition key. */
 static void find_item(lua_State *L, uint8_t bytes[PARKED_PLACE_BYTES])
 {
-	const struct database *database = check_database(L, 2);
 	struct parked_place place;
 
-	check_record_handle(L);
-	find_place(L, database, &place);
+	find_place(L, check_database(L, 2), &place);
 	parked_set_place(bytes, &place);
 }
 

@@ -126,17 +126,6 @@ static void push_table(lua_State *L, int value, struct slice body)
 	((struct record_handle *)lua_touserdata(L, 1))->has_tables = true;
 }
 
-void forget_record_tables(lua_State *L)
-{
-	struct record_handle *handle = check_record_handle(L);
-
-	for (int value = VALUE_KEYS; handle->has_tables && value <= VALUE_CONTEXT; value++) {
-		lua_pushnil(L);
-		lua_setiuservalue(L, 1, value);
-	}
-	handle->has_tables = false;
-}
-
 void push_stream_field(lua_State *L, const char *name)
 {
 	lua_getiuservalue(L, 1, VALUE_INFO);
@@ -417,12 +406,18 @@ static int record_tostring(lua_State *L)
 	return 1;
 }
 
-/* set_attempt(record, number of the delivery): drops also the tables that the record has returned,
- * because a handler can have changed them */
+/* set_attempt(record, number of the delivery): also drops the tables of keys, images and context that
+ * the record has returned, because a handler can have changed them */
 static int set_attempt(lua_State *L)
 {
-	check_record_handle(L)->attempt = luaL_checkinteger(L, 2);
-	forget_record_tables(L);
+	struct record_handle *handle = check_record_handle(L);
+
+	handle->attempt = luaL_checkinteger(L, 2);
+	for (int value = VALUE_KEYS; handle->has_tables && value <= VALUE_CONTEXT; value++) {
+		lua_pushnil(L);
+		lua_setiuservalue(L, 1, value);
+	}
+	handle->has_tables = false;
 	return 0;
 }
 
