@@ -55,16 +55,15 @@ static int check_removed_stream(const struct feed *feed, uint32_t stream,
 	const struct view_of_streams *view, struct failure *failure)
 {
 	uint64_t floor = floor_of(feed, stream);
-	uint32_t found = stream - 1;
+	bool exists;
 	int err;
 
 	if (floor >= view->state->lost)
 		return 0;
-	err = stream_next_id(view->txn, &found);
-	if (err < 0)
+	err = stream_exists(view->txn, stream, &exists);
+	if (err)
 		return fail(failure, err);
-	return err || found != stream ?
-		check_expired_records(floor, view->state->lost, failure) : 0;
+	return exists ? 0 : check_expired_records(floor, view->state->lost, failure);
 }
 
 /* Like check_trimmed, for all streams of the file that were removed with their records. */
