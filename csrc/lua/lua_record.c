@@ -406,8 +406,8 @@ static int record_tostring(lua_State *L)
 	return 1;
 }
 
-/* set_attempt(record, number of the delivery): also drops the tables of keys, images and context that
- * the record has returned, because a handler can have changed them */
+/* set_attempt(record, number of the delivery): also drops the tables of keys, images and context
+ * that the record has returned, because a handler can have changed them */
 static int set_attempt(lua_State *L)
 {
 	struct record_handle *handle = check_record_handle(L);

@@ -82,9 +82,9 @@ enum worker_state worker_state(const struct shared_page *shared, const struct wo
 	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms);
 
 /* Returns true if a worker died in its handler, and sets *batch to its batch: its process ended
- * there, or the worker is OVERRUN. A process that closes the database leaves its handlers. The batch
- * is also kept while no process has the database open, until another worker uses the slot. A worker
- * takes such a slot only if no other slot is free. */
+ * there, or the worker is OVERRUN. A process that closes the database leaves its handlers. The
+ * batch is also kept while no process has the database open, until another worker uses the slot. A
+ * worker takes such a slot only if no other slot is free. */
 bool worker_died_in_handler(const struct shared_page *shared, const struct worker_id *id,
 	uint64_t consumer, uint64_t handler_limit_ms, struct worker_batch *batch);
 

@@ -1,4 +1,4 @@
-/* test_worker_race.c - os/worker_slots.h: slots that change while they are read, and damaged slots. */
+/* test_worker_race.c - os/worker_slots.h: slots that change during a call, and damaged slots. */
 #include "unit/workers.h"
 
 #define PROCESSES 4
