@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "codec/parked.h"
 #include "codec/state.h"
 
 #define FLAG_PAUSED 1
@@ -20,6 +21,23 @@ bool is_consumer_name(struct slice name)
 			return false;
 	}
 	return name.len > 0 && name.len <= CONSUMER_NAME_MAX;
+}
+
+bool is_consumers_key(struct slice key)
+{
+	struct parked_place place;
+	uint16_t part;
+
+	switch (key.len ? key.data[0] : 0) {
+	case CONSUMER_ROW:
+		return is_consumer_name(slice_of(key.data + 1, key.len - 1));
+	case CONSUMER_PROGRESS: case CONSUMER_COPY:
+		return key.len == CONSUMER_SHARD_KEY;
+	case CONSUMER_FLOOR: case CONSUMER_HOLD:
+		return key.len == CONSUMER_STREAM_KEY;
+	default:
+		return parked_get_key(&place, &part, key);
+	}
 }
 
 bool is_consumer_source(struct slice streams)

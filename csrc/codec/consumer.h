@@ -20,6 +20,11 @@
 #define CONSUMER_COPY 0x35
 #define CONSUMER_HOLD 0x36
 
+#define CONSUMER_SHARD_KEY (1 + 8 + 2)       /* kind, consumer id, shard: progress, copy */
+#define CONSUMER_STREAM_KEY (1 + 8 + 4)      /* kind, consumer id and stream id: floor, hold */
+
+#define CONSUMER_FLOOR_BYTES 16              /* of the payload of a floor */
+
 #define CONSUMER_NAME_MAX 255
 #define CONSUMER_SOURCES_MAX 100
 #define CONSUMER_END_MAX 255
@@ -126,6 +131,9 @@ struct consume_batch {
 	uint64_t items;              /* number of its records that are items of the snapshot */
 	struct slice key;            /* item key of the last of them; empty: it has none */
 };
+
+/* Returns true if a row of `consumers` can have this key. */
+bool is_consumers_key(struct slice key);
 
 /* Returns true for 1 to 255 of a-z A-Z 0-9 _ . - */
 bool is_consumer_name(struct slice name);

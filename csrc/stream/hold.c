@@ -3,21 +3,19 @@
 
 #include "stream/consumer.h"
 
-#define HOLD_KEY 13
-
-static struct slice hold_key(uint8_t bytes[HOLD_KEY], uint32_t stream, uint64_t consumer)
+static struct slice hold_key(uint8_t bytes[CONSUMER_STREAM_KEY], uint32_t stream, uint64_t consumer)
 {
 	bytes[0] = CONSUMER_HOLD;
 	set_u32(bytes + 1, stream);
 	set_u64(bytes + 5, consumer);
-	return slice_of(bytes, HOLD_KEY);
+	return slice_of(bytes, CONSUMER_STREAM_KEY);
 }
 
 /* --- rows --- */
 
 int hold_next(struct txn *txn, uint32_t *stream, uint64_t *consumer)
 {
-	uint8_t bytes[HOLD_KEY];
+	uint8_t bytes[CONSUMER_STREAM_KEY];
 	struct slice key = hold_key(bytes, *stream, *consumer + 1), value;
 	struct cursor *cursor;
 	int err = *consumer == UINT64_MAX ? END : txn_cursor(txn, TREE_CONSUMERS, &cursor);
@@ -26,7 +24,7 @@ int hold_next(struct txn *txn, uint32_t *stream, uint64_t *consumer)
 		err = cursor_move(cursor, MOVE_FROM, &key, &value);
 	if (err)
 		return err;
-	if (key.len != HOLD_KEY || key.data[0] != CONSUMER_HOLD)
+	if (key.len != CONSUMER_STREAM_KEY || key.data[0] != CONSUMER_HOLD)
 		return END;
 	*stream = get_u32(key.data + 1);
 	*consumer = get_u64(key.data + 5);
@@ -44,7 +42,7 @@ static int next_of_stream(struct txn *txn, uint32_t stream, uint64_t *consumer)
 
 static int read_row(struct txn *txn, uint32_t stream, uint64_t consumer, struct hold_row *row)
 {
-	uint8_t bytes[HOLD_KEY];
+	uint8_t bytes[CONSUMER_STREAM_KEY];
 	struct slice key = hold_key(bytes, stream, consumer), value, payload;
 	int err = txn_get(txn, TREE_CONSUMERS, key, &value);
 
@@ -68,7 +66,7 @@ static int write_row(struct txn *txn, uint32_t stream, uint64_t consumer,
 	const struct hold_row *row)
 {
 	struct buffer value = { 0 };
-	uint8_t bytes[HOLD_KEY];
+	uint8_t bytes[CONSUMER_STREAM_KEY];
 
 	row_start(&value);
 	hold_put(&value, row);
@@ -82,7 +80,7 @@ int hold_write(struct txn *txn, uint32_t stream, uint64_t consumer)
 
 int hold_remove(struct txn *txn, uint32_t stream, uint64_t consumer)
 {
-	uint8_t bytes[HOLD_KEY];
+	uint8_t bytes[CONSUMER_STREAM_KEY];
 	int err = txn_delete(txn, TREE_CONSUMERS, hold_key(bytes, stream, consumer));
 
 	return err < 0 ? err : 0;
@@ -90,7 +88,7 @@ int hold_remove(struct txn *txn, uint32_t stream, uint64_t consumer)
 
 int hold_find_row(struct txn *txn, uint32_t stream, uint64_t consumer)
 {
-	uint8_t bytes[HOLD_KEY];
+	uint8_t bytes[CONSUMER_STREAM_KEY];
 	struct slice value;
 
 	return txn_get(txn, TREE_CONSUMERS, hold_key(bytes, stream, consumer), &value);
