@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 
-int stream_set_choose(struct stream_set *set, struct slice ids)
+int stream_set_init(struct stream_set *set, struct slice ids)
 {
 	size_t count = ids.len / 4;
 

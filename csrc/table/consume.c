@@ -51,7 +51,7 @@ static int start(struct feed *feed, struct transaction *transaction, struct slic
 {
 	struct view_of_streams view = { transaction->txn, &transaction->catalog->streams,
 		&transaction->state, transaction->clock_ms };
-	int err = stream_set_choose(&feed->streams, streams);
+	int err = stream_set_init(&feed->streams, streams);
 
 	err = err ? fail(failure, err) : feed_start(feed, from, &view, failure);
 	if (!err && from.kind == POSITION_TRIM_HORIZON)
