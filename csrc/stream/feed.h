@@ -6,7 +6,7 @@
  * do not pass the feed's filter are left out of the page. A fill reads at most
  * FEED_PAGE_RECORDS records, so the page can be empty although the feed has not
  * caught up. Each annotated record is returned with the annotation of its transaction, which is
- * searched only if the feed starts in the middle of the transaction.
+ * searched at most once for each transaction.
  *
  *     page    for each record: stream id (u32), length (u32), the record
  */
