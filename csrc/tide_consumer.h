@@ -114,12 +114,6 @@ int tide_stream_table(struct tide *tide, uint32_t stream, const struct stream_ro
  * part of an owner. It is valid until tide_close. */
 const uint8_t *tide_opening(const struct tide *tide);
 
-/* The batch that a worker's handler has got. */
-struct tide_batch_in_hand {
-	uint32_t records;            /* 0: none */
-	uint64_t last;               /* sequence number of its last record */
-};
-
 /* A worker that is running, and is alive for others while it beats (os/worker_slots.h). number: its
  * number in this opening, from 1. *slot identifies the place, and is never 0. Returns LIMIT. The
  * other functions do nothing if slot is 0. Entering and leaving a handler are beats. */
@@ -128,7 +122,7 @@ int tide_worker_join(struct tide *tide, uint32_t number, uint64_t consumer, uint
 void tide_worker_leave(struct tide *tide, uint64_t slot);
 void tide_worker_beat(struct tide *tide, uint64_t slot);
 void tide_worker_enter_handler(struct tide *tide, uint64_t slot,
-	const struct tide_batch_in_hand *batch);
+	const struct handler_batch *batch);
 void tide_worker_leave_handler(struct tide *tide, uint64_t slot);
 
 /* Returns false if the owner of a consumer has left, its process has ended, it has not beaten for
@@ -136,14 +130,14 @@ void tide_worker_leave_handler(struct tide *tide, uint64_t slot);
  * whose handler it ended, if it did and no stop of it was noted. */
 bool tide_worker_is_alive(const struct tide *tide, const struct shard_owner *owner,
 	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms,
-	struct tide_batch_in_hand *batch);
+	struct handler_batch *batch);
 
 /* Makes a worker the owner if the epoch is still `seen`, in a transaction of its own, and sets
  * *progress. death: the batch in whose handler the former owner ended. tide_leave_consumer
  * removes the owner of the consumer. Both return CONSUMER_GONE, LEASE_LOST, and the errors of a
  * transaction. */
 int tide_join_consumer(struct tide *tide, uint64_t id, uint64_t seen,
-	const struct shard_owner *owner, const struct tide_batch_in_hand *death,
+	const struct shard_owner *owner, const struct handler_batch *death,
 	struct progress_row *progress, struct failure *failure);
 int tide_leave_consumer(struct tide *tide, uint64_t id, uint64_t epoch,
 	struct failure *failure);
@@ -196,11 +190,20 @@ struct tide_parked_scope {
 	struct slice key;            /* a map with the partition key only; empty: of all keys */
 };
 
-/* A command, in steps of one transaction each. It continues at *place until *is_done. */
 enum tide_parked_command { TIDE_REPLAY, TIDE_DISCARD };
+
+/* State of a command that runs in steps. Only limit is set before the first step. */
+struct tide_parked_steps {
+	uint64_t limit;              /* maximum number of records */
+	struct parked_place place;   /* place of the last record of the steps so far */
+	uint64_t count;              /* number of records marked or removed so far */
+	bool is_done;                /* no step follows */
+};
+
+/* Runs the next step of a command, which is a transaction of its own: marks or removes records. */
 int tide_change_parked(struct tide *tide, struct slice name, enum tide_parked_command command,
-	const struct tide_parked_scope *scope, uint64_t limit, struct parked_place *place,
-	uint64_t *count, bool *is_done, struct failure *failure);
+	const struct tide_parked_scope *scope, struct tide_parked_steps *steps,
+	struct failure *failure);
 
 /* Appends up to `limit` records to page, and stops after a megabyte: for each its place, u8 1 if it
  * is to be delivered again, the copy (counted). Continues after *place and moves it; END after the

@@ -83,14 +83,13 @@ const uint8_t *tide_opening(const struct tide *tide)
 }
 
 int tide_join_consumer(struct tide *tide, uint64_t id, uint64_t seen,
-	const struct shard_owner *owner, const struct tide_batch_in_hand *death,
+	const struct shard_owner *owner, const struct handler_batch *death,
 	struct progress_row *progress, struct failure *failure)
 {
-	struct consume_death found = { death->records, death->last };
 	int err = tide_begin(tide, failure);
 
 	return err ? err : tide_end(tide, consume_join(&tide->transaction, id, seen, owner,
-		found.records ? &found : NULL, progress, failure), failure);
+		death, progress, failure), failure);
 }
 
 int tide_leave_consumer(struct tide *tide, uint64_t id, uint64_t epoch, struct failure *failure)
@@ -168,7 +167,7 @@ void tide_worker_beat(struct tide *tide, uint64_t slot)
 }
 
 void tide_worker_enter_handler(struct tide *tide, uint64_t slot,
-	const struct tide_batch_in_hand *batch)
+	const struct handler_batch *batch)
 {
 	struct worker_batch in_hand = { batch->records, batch->last };
 
@@ -182,17 +181,17 @@ void tide_worker_leave_handler(struct tide *tide, uint64_t slot)
 
 bool tide_worker_is_alive(const struct tide *tide, const struct shard_owner *owner,
 	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms,
-	struct tide_batch_in_hand *batch)
+	struct handler_batch *batch)
 {
 	const struct shared_page *shared = store_shared_page(tide->store);
 	struct worker_id id = worker_of(owner);
 	struct worker_batch in_hand;
 
-	*batch = (struct tide_batch_in_hand){ 0 };
+	*batch = (struct handler_batch){ 0 };
 	if (worker_state(shared, &id, consumer, lease_ms, handler_limit_ms) == WORKER_LIVE)
 		return true;
 	if (worker_died_in_handler(shared, &id, consumer, handler_limit_ms, &in_hand))
-		*batch = (struct tide_batch_in_hand){ in_hand.records, in_hand.last };
+		*batch = (struct handler_batch){ in_hand.records, in_hand.last };
 	return false;
 }
 

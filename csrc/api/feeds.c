@@ -88,7 +88,7 @@ static int start_feed(struct tide_feed **out, struct tide *tide, struct slice st
 	*out = NULL;
 	if (!feed)
 		return fail(failure, ERR_NO_MEMORY);
-	err = stream_set_choose(&feed->feed.streams, streams);
+	err = stream_set_init(&feed->feed.streams, streams);
 	err = err ? fail(failure, err) : tide_read_committed_begin(tide, &snapshot, failure);
 	if (!err) {
 		tide_view_streams(tide, &snapshot, &view);

@@ -102,10 +102,11 @@ static int find_consumer(uint64_t *id, struct txn *txn, struct slice name,
 }
 
 int tide_change_parked(struct tide *tide, struct slice name, enum tide_parked_command command,
-	const struct tide_parked_scope *scope, uint64_t limit, struct parked_place *place,
-	uint64_t *count, bool *is_done, struct failure *failure)
+	const struct tide_parked_scope *scope, struct tide_parked_steps *steps,
+	struct failure *failure)
 {
-	struct park_command step = { .limit = limit, .from = *place, .count = *count };
+	struct park_command step = { .limit = steps->limit, .from = steps->place,
+		.count = steps->count };
 	struct transaction *transaction = &tide->transaction;
 	int err = set_scope(&step.scope, tide, scope, failure);
 
@@ -120,9 +121,9 @@ int tide_change_parked(struct tide *tide, struct slice name, enum tide_parked_co
 	err = tide_end(tide, err, failure);
 	if (err)
 		return err;
-	*place = step.from;
-	*count = step.count;
-	*is_done = step.is_done;
+	steps->place = step.from;
+	steps->count = step.count;
+	steps->is_done = step.is_done;
 	return 0;
 }
 

@@ -36,6 +36,20 @@ const char *error_text(int err)
 	}
 }
 
+int error_named(const char *wanted)
+{
+	static const struct { const char *name; int err; } errors[] = {
+#define ERROR_NAME(name, number, code, exception, text) { #name, number },
+	ERROR_MAP(ERROR_NAME)
+#undef ERROR_NAME
+	};
+
+	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+		if (strcmp(errors[i].name, wanted) == 0)
+			return errors[i].err;
+	return 0;
+}
+
 /* --- messages --- */
 
 /* Large enough for a path of PATH_MAX bytes and text about it. */

@@ -154,6 +154,9 @@ const char *error_code(int err);
 const char *error_exception(int err);
 const char *error_text(int err);
 
+/* Returns the error with this name in the map, 0 if there is none. */
+int error_named(const char *name);
+
 /* failure - description of an error.
  *
  * A function with a failure parameter fills it whenever it returns a negative

@@ -14,7 +14,6 @@
 #include "check/rows.h"
 #include "check/streams.h"
 #include "codec/consumer.h"
-#include "codec/parked.h"
 #include "os/file.h"
 #include "table/expiry_index.h"
 #include "table/item_count.h"
@@ -52,22 +51,6 @@ static bool is_known_meta(struct slice key)
 		return key.len == 1;
 	case META_ITEM_COUNT:
 		return key.len == 5;
-	default:
-		return false;
-	}
-}
-
-static bool is_known_consumers(struct slice key)
-{
-	switch (key.data[0]) {
-	case CONSUMER_ROW:
-		return is_consumer_name(slice_of(key.data + 1, key.len - 1));
-	case CONSUMER_PROGRESS: case CONSUMER_COPY:
-		return key.len == 11;
-	case CONSUMER_FLOOR: case CONSUMER_HOLD:
-		return key.len == 13;
-	case CONSUMER_PARKED: case CONSUMER_REPLAY:
-		return key.len == (key.data[0] == CONSUMER_PARKED ? PARKED_KEY : PARKED_MARK_KEY);
 	default:
 		return false;
 	}
@@ -123,7 +106,7 @@ static void check_place(struct check *check, enum tree tree, struct slice key)
 	uint32_t id = get_id(key);
 	bool fits = tree == TREE_META ? is_known_meta(key)
 		: tree == TREE_CATALOG ? is_known_catalog(key)
-		: tree == TREE_CONSUMERS ? is_known_consumers(key)
+		: tree == TREE_CONSUMERS ? is_consumers_key(key)
 		: tree == TREE_ITEMS ? id && key.len > id_width(key.data[0])
 		: tree == TREE_TAILS ? key.len > 8
 		: tree == TREE_PARTS ? key.len == PART_KEY
@@ -259,7 +242,7 @@ static int take_consumers(struct check *check, enum tree tree, struct slice key,
 {
 	struct slice payload;
 
-	if (row_open(key, value, &payload) || !is_known_consumers(key))
+	if (row_open(key, value, &payload) || !is_consumers_key(key))
 		return 0;                /* reported by the page audit */
 	return report_row(check, tree, key, check_consumer_row(key, payload));
 }

@@ -10,7 +10,6 @@
 #include "check/problem.h"
 #include "check/rows.h"
 #include "codec/consumer.h"
-#include "codec/parked.h"
 #include "codec/row.h"
 #include "stream/consumer.h"
 #include "stream/hold.h"
@@ -23,7 +22,7 @@ int check_consumer_row(struct slice key, struct slice payload)
 	case CONSUMER_PROGRESS:
 		return progress_get(&(struct progress_row){ 0 }, payload);
 	case CONSUMER_FLOOR:
-		return payload.len == 16 ? 0 : ERR_CORRUPT;
+		return payload.len == CONSUMER_FLOOR_BYTES ? 0 : ERR_CORRUPT;
 	case CONSUMER_REPLAY:
 		return payload.len == 0 ? 0 : ERR_CORRUPT;
 	case CONSUMER_COPY:
@@ -128,16 +127,8 @@ static int check_hold(struct check *check, struct slice key)
 static bool open_row(struct check *check, struct slice key, struct slice value,
 	struct slice *payload)
 {
-	static const size_t lens[] = { [CONSUMER_PROGRESS - CONSUMER_ROW] = 11,
-		[CONSUMER_FLOOR - CONSUMER_ROW] = 13,
-		[CONSUMER_PARKED - CONSUMER_ROW] = PARKED_KEY,
-		[CONSUMER_REPLAY - CONSUMER_ROW] = PARKED_MARK_KEY,
-		[CONSUMER_COPY - CONSUMER_ROW] = 11,
-		[CONSUMER_HOLD - CONSUMER_ROW] = 13 };
-	size_t len = lens[key.data[0] - CONSUMER_ROW];
-
 	subject_set_row(check, TREE_CONSUMERS, key);
-	return (len == 0 || key.len == len) && row_open(key, value, payload) == 0;
+	return is_consumers_key(key) && row_open(key, value, payload) == 0;
 }
 
 static int take_row(struct check *check, enum tree tree, struct slice key, struct slice value)
@@ -145,8 +136,7 @@ static int take_row(struct check *check, enum tree tree, struct slice key, struc
 	struct slice payload;
 
 	(void)tree;
-	if (key.data[0] < CONSUMER_ROW || key.data[0] > CONSUMER_HOLD ||
-			!open_row(check, key, value, &payload))
+	if (!open_row(check, key, value, &payload))
 		return 0;
 	switch (key.data[0]) {
 	case CONSUMER_ROW:

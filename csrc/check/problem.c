@@ -390,20 +390,20 @@ static void name_consumers_row(struct check *check, struct slice key)
 	if (key.len > 1 && key.data[0] == CONSUMER_ROW) {
 		put_format(&subject->key, "consumer ");
 		put_shown(&subject->key, slice_of(key.data + 1, key.len - 1));
-	} else if (key.len == 11 && key.data[0] == CONSUMER_PROGRESS) {
+	} else if (key.len == CONSUMER_SHARD_KEY && key.data[0] == CONSUMER_PROGRESS) {
 		put_format(&subject->key, "progress of consumer %" PRIu64 " from shard %u",
 			get_u64(key.data + 1), get_u16(key.data + 9));
-	} else if (key.len == 11 && key.data[0] == CONSUMER_COPY) {
+	} else if (key.len == CONSUMER_SHARD_KEY && key.data[0] == CONSUMER_COPY) {
 		put_format(&subject->key, "copy of consumer %" PRIu64 ", shards from %u",
 			get_u64(key.data + 1), get_u16(key.data + 9));
-	} else if (key.len == 13 && key.data[0] == CONSUMER_FLOOR) {
+	} else if (key.len == CONSUMER_STREAM_KEY && key.data[0] == CONSUMER_FLOOR) {
 		put_format(&subject->key, "floor of consumer %" PRIu64 " in stream %u",
 			get_u64(key.data + 1), get_u32(key.data + 9));
 	} else if (parked_get_key(&place, &part, key)) {
 		put_format(&subject->key, "%s record %" PRIu64 " of consumer %" PRIu64
 			", table %u, part %u", key.data[0] == CONSUMER_PARKED ? "parked" :
 			"marked", place.sequence, place.consumer, place.table, part);
-	} else if (key.len == 13 && key.data[0] == CONSUMER_HOLD) {
+	} else if (key.len == CONSUMER_STREAM_KEY && key.data[0] == CONSUMER_HOLD) {
 		put_format(&subject->key, "hold of consumer %" PRIu64 " on stream %u",
 			get_u64(key.data + 5), get_u32(key.data + 1));
 	} else {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "codec/parked.h"
 #include "codec/state.h"
 
 #define FLAG_PAUSED 1
@@ -22,6 +23,37 @@ bool is_consumer_name(struct slice name)
 	return name.len > 0 && name.len <= CONSUMER_NAME_MAX;
 }
 
+bool is_consumers_key(struct slice key)
+{
+	struct parked_place place;
+	uint16_t part;
+
+	switch (key.len ? key.data[0] : 0) {
+	case CONSUMER_ROW:
+		return is_consumer_name(slice_of(key.data + 1, key.len - 1));
+	case CONSUMER_PROGRESS: case CONSUMER_COPY:
+		return key.len == CONSUMER_SHARD_KEY;
+	case CONSUMER_FLOOR: case CONSUMER_HOLD:
+		return key.len == CONSUMER_STREAM_KEY;
+	default:
+		return parked_get_key(&place, &part, key);
+	}
+}
+
+bool is_consumer_source(struct slice streams)
+{
+	uint32_t last = 0;
+
+	if (streams.len % 4 || streams.len > 4 * CONSUMER_SOURCES_MAX)
+		return false;
+	for (size_t i = 0; i < streams.len; i += 4) {
+		if (get_u32(streams.data + i) <= last)
+			return false;
+		last = get_u32(streams.data + i);
+	}
+	return true;
+}
+
 void consumer_put(struct buffer *out, const struct consumer_row *row)
 {
 	buffer_put_u64(out, row->id);
@@ -31,19 +63,6 @@ void consumer_put(struct buffer *out, const struct consumer_row *row)
 	buffer_put_u8(out, (uint8_t)(row->streams.len / 4));
 	buffer_put_slice(out, row->streams);
 	buffer_put_slice(out, row->settings);
-}
-
-/* Returns true for ids in ascending order. */
-static bool are_stream_ids(struct slice streams)
-{
-	uint32_t last = 0;
-
-	for (size_t i = 0; i < streams.len; i += 4) {
-		if (get_u32(streams.data + i) <= last)
-			return false;
-		last = get_u32(streams.data + i);
-	}
-	return streams.len <= 4 * CONSUMER_SOURCES_MAX;
 }
 
 int consumer_get(struct consumer_row *row, struct slice bytes)
@@ -59,7 +78,7 @@ int consumer_get(struct consumer_row *row, struct slice bytes)
 	row->streams = source_take(&source, 4 * (size_t)source_u8(&source));
 	row->settings = source_take(&source, source_left(&source));
 	if (source.err || row->id == 0 || flags > FLAG_PAUSED || row->shards < 1 ||
-			row->shards > CONSUMER_SHARDS_MAX || !are_stream_ids(row->streams))
+			row->shards > CONSUMER_SHARDS_MAX || !is_consumer_source(row->streams))
 		return ERR_CORRUPT;
 	return source_finish(&source);
 }

@@ -20,6 +20,11 @@
 #define CONSUMER_COPY 0x35
 #define CONSUMER_HOLD 0x36
 
+#define CONSUMER_SHARD_KEY (1 + 8 + 2)       /* kind, consumer id, shard: progress, copy */
+#define CONSUMER_STREAM_KEY (1 + 8 + 4)      /* kind, consumer id and stream id: floor, hold */
+
+#define CONSUMER_FLOOR_BYTES 16              /* of the payload of a floor */
+
 #define CONSUMER_NAME_MAX 255
 #define CONSUMER_SOURCES_MAX 100
 #define CONSUMER_END_MAX 255
@@ -105,6 +110,13 @@ struct lag {
 	uint32_t stream;             /* stream of that limit */
 };
 
+/* The batch in the handler of a worker. */
+struct handler_batch {
+	uint32_t records;            /* 0: none, the worker is not in its handler */
+	uint64_t last;               /* sequence number of its last record; of a consumer that is
+	                              * copying: number of items delivered by then */
+};
+
 /* A batch of records that a worker has handled. */
 struct consume_batch {
 	uint64_t consumer;           /* id */
@@ -120,8 +132,14 @@ struct consume_batch {
 	struct slice key;            /* item key of the last of them; empty: it has none */
 };
 
+/* Returns true if a row of `consumers` can have this key. */
+bool is_consumers_key(struct slice key);
+
 /* Returns true for 1 to 255 of a-z A-Z 0-9 _ . - */
 bool is_consumer_name(struct slice name);
+
+/* Returns true for at most CONSUMER_SOURCES_MAX stream ids (u32) in ascending order. */
+bool is_consumer_source(struct slice streams);
 
 void consumer_put(struct buffer *out, const struct consumer_row *row);
 void progress_put(struct buffer *out, const struct progress_row *row);

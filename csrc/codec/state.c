@@ -68,6 +68,27 @@ int file_header_get(struct file_header *header, struct slice bytes, const struct
 	return source_finish(&source);
 }
 
+const uint8_t *incarnation_of(struct slice identity, uint64_t sequence)
+{
+	size_t low = 0, high, count;
+	const uint8_t *ended = identity.data + 2 * FILE_ID_BYTES;
+
+	if (identity.len < 2 * FILE_ID_BYTES ||
+			(identity.len - 2 * FILE_ID_BYTES) % INCARNATION_BYTES)
+		return NULL;
+	high = count = (identity.len - 2 * FILE_ID_BYTES) / INCARNATION_BYTES;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (get_u64(ended + middle * INCARNATION_BYTES) < sequence)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low == count ? identity.data + FILE_ID_BYTES :
+		ended + low * INCARNATION_BYTES + 8;
+}
+
 static void jump_put(struct buffer *out, const struct clock_jump *jump)
 {
 	buffer_put_u64(out, jump->wall_ms);
@@ -93,27 +114,6 @@ static unsigned replaced(const struct state *state, uint32_t stream)
 	if (at > 0)
 		return at - 1;
 	return state->touched_count == STATE_TOUCHED ? 0 : state->touched_count;
-}
-
-const uint8_t *incarnation_of(struct slice identity, uint64_t sequence)
-{
-	size_t low = 0, high, count;
-	const uint8_t *ended = identity.data + 2 * FILE_ID_BYTES;
-
-	if (identity.len < 2 * FILE_ID_BYTES ||
-			(identity.len - 2 * FILE_ID_BYTES) % INCARNATION_BYTES)
-		return NULL;
-	high = count = (identity.len - 2 * FILE_ID_BYTES) / INCARNATION_BYTES;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (get_u64(ended + middle * INCARNATION_BYTES) < sequence)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low == count ? identity.data + FILE_ID_BYTES :
-		ended + low * INCARNATION_BYTES + 8;
 }
 
 void state_touch(struct state *state, uint32_t stream, uint64_t sequence)

@@ -13,10 +13,10 @@
  * the earliest deadline and releases the readers then.
  */
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include "lmdb/internal.h"
+#include "os/thread.h"
 
 /* WAIT_MIN_MS: minimum wait of the thread, after which it tries again to release a reader that was
  * in use. LINGER_MS: first wait after the last reader with a deadline has ended, so that a program
@@ -189,35 +189,30 @@ static void *run_releases(void *context)
 	return NULL;
 }
 
-/* Starts the thread with all signals blocked, so that the program's own threads receive them. */
 static bool start_thread(struct store *store)
 {
+	pthread_condattr_t condition;
 	pthread_attr_t attributes;
-	sigset_t all, before;
 	int system;
 
+	pthread_condattr_init(&condition);
+	pthread_condattr_setclock(&condition, CLOCK_MONOTONIC);
+	pthread_cond_init(&store->release, &condition);
+	pthread_condattr_destroy(&condition);
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	system = pthread_create(&store->releaser, &attributes, run_releases, store);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	system = thread_create(&store->releaser, &attributes, run_releases, store);
 	pthread_attr_destroy(&attributes);
+	if (system)
+		pthread_cond_destroy(&store->release);
 	return system == 0;
 }
 
 void store_release_in_time(struct store *store)
 {
-	pthread_condattr_t attributes;
-
 	pthread_mutex_lock(&store->limiting);
-	if (!store->releases) {
-		pthread_condattr_init(&attributes);
-		pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-		pthread_cond_init(&store->release, &attributes);
-		pthread_condattr_destroy(&attributes);
+	if (!store->releases)
 		store->releases = start_thread(store);
-	}
 	pthread_mutex_unlock(&store->limiting);
 }
 

@@ -315,7 +315,7 @@ static int consumer_join(lua_State *L)
 	struct database *database = check_database(L, 1);
 	uint64_t id = check_unsigned(L, 2), seen = check_unsigned(L, 3);
 	struct shard_owner owner = { .worker = (uint32_t)check_choice(L, 4, 1, UINT32_MAX) };
-	struct tide_batch_in_hand death = {
+	struct handler_batch death = {
 		.records = (uint32_t)check_choice(L, 5, 0, UINT32_MAX), .last = check_unsigned(L, 6),
 	};
 	struct progress_row progress;
@@ -454,7 +454,7 @@ static int worker_handles(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	uint64_t slot = (uint64_t)luaL_checkinteger(L, 2);
-	struct tide_batch_in_hand batch = {
+	struct handler_batch batch = {
 		.records = (uint32_t)check_choice(L, 3, 0, UINT32_MAX),
 	};
 
@@ -473,7 +473,7 @@ static int worker_is_alive(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct slice opening = check_slice(L, 2);
-	struct tide_batch_in_hand batch;
+	struct handler_batch batch;
 	struct shard_owner owner = { .worker = (uint32_t)check_choice(L, 3, 1, UINT32_MAX) };
 
 	luaL_argcheck(L, opening.len == WORKER_OPENING_BYTES, 2, "expected an opening");
@@ -493,21 +493,14 @@ static int wall_clock(lua_State *L)
 }
 
 /* consumer_failure(code, message) -> nil, err, code: for failures that only the Lua module can
- * find. NESTED is raised. */
+ * detect. NESTED is raised. */
 static int consumer_failure(lua_State *L)
 {
-	static const char *const names[] = { "CONSUMER_DIFFERS", "CONSUMER_GONE",
-		"SOURCE_GONE", "STREAM_GAP", "BATCH_FAILED", "LOOP", "NESTED", "VALIDATION",
-		"LEASE_LOST", "CONSUMER_PAUSED", "TRIMMED", "CORRUPT", "PARKED_FULL", "NOT_FOUND",
-		NULL };
-	static const int errors[] = { ERR_CONSUMER_DIFFERS, ERR_CONSUMER_GONE, ERR_SOURCE_GONE,
-		ERR_STREAM_GAP, ERR_BATCH_FAILED, ERR_LOOP, ERR_NESTED, ERR_VALIDATION,
-		ERR_LEASE_LOST, ERR_CONSUMER_PAUSED, ERR_TRIMMED, ERR_CORRUPT, ERR_PARKED_FULL,
-		ERR_NOT_FOUND };
-	int which = luaL_checkoption(L, 1, NULL, names);
+	int err = error_named(luaL_checkstring(L, 1));
 	struct failure failure;
 
-	fail_as(&failure, errors[which], "%s", luaL_checkstring(L, 2));
+	luaL_argcheck(L, err, 1, "expected the code of an error");
+	fail_as(&failure, err, "%s", luaL_checkstring(L, 2));
 	return return_failure(L, &failure);
 }
 

@@ -37,12 +37,13 @@ static struct slice push_stream(lua_State *L, const struct key_schema **schema)
 static struct slice find_place(lua_State *L, const struct database *database,
 	struct parked_place *place)
 {
+	const struct record_handle *handle = check_record_handle(L);
 	const struct key_schema *schema;
 	struct slice stream = push_stream(L, &schema);
 	uint8_t bytes[PARKED_PLACE_BYTES];
 	struct record record;
 
-	decode_record(L, check_record_handle(L), &record);
+	decode_record(L, handle, &record);
 	if (tide_parked_item(database->tide, get_u32(stream.data + 4), schema, &record, bytes))
 		raise_error(L, ERR_CORRUPT);
 	set_u64(bytes + PARKED_ITEM_BYTES, record.sequence);
@@ -50,15 +51,13 @@ static struct slice find_place(lua_State *L, const struct database *database,
 	return stream;
 }
 
-/* Sets bytes to the place of the record at 1 in the database at 2, which begins with table id and
- * hash of the partition key. */
+/* Sets bytes to the place of the record at 1 in the database at 2. It starts with the table id and
+ * the hash of the partition key. */
 static void find_item(lua_State *L, uint8_t bytes[PARKED_PLACE_BYTES])
 {
-	const struct database *database = check_database(L, 2);
 	struct parked_place place;
 
-	check_record_handle(L);
-	find_place(L, database, &place);
+	find_place(L, check_database(L, 2), &place);
 	parked_set_place(bytes, &place);
 }
 
@@ -88,32 +87,6 @@ static int record_hash(lua_State *L)
 	return 1;
 }
 
-/* set_attempt(record, number of the delivery): drops also the tables that the record has returned,
- * because a handler can have changed them */
-static int set_attempt(lua_State *L)
-{
-	check_record_handle(L)->attempt = luaL_checkinteger(L, 2);
-	forget_record_tables(L);
-	return 0;
-}
-
-/* record_images(record) -> bytes of the old image, bytes of the new image; nil if it has none */
-static int record_images(lua_State *L)
-{
-	struct record record;
-
-	decode_record(L, check_record_handle(L), &record);
-	for (int i = 0; i < 2; i++) {
-		struct slice image = i ? record.new_image : record.old_image;
-
-		if (image.len)
-			lua_pushlstring(L, (const char *)image.data, image.len);
-		else
-			lua_pushnil(L);
-	}
-	return 2;
-}
-
 /* --- in a transaction --- */
 
 /* park(record, db, consumer id, attempts, error, maximum of records, of bytes) -> true; or nil,
@@ -139,14 +112,23 @@ static int park(lua_State *L)
 		&failure);
 }
 
-/* Returns the place in the string at index, of the consumer at 2. */
+/* Returns the place in the string at index, without its consumer. */
 static struct parked_place check_place(lua_State *L, int index)
 {
-	struct parked_place place = { .consumer = check_unsigned(L, 2) };
+	struct parked_place place = { 0 };
 	struct slice bytes = check_slice(L, index);
 
 	luaL_argcheck(L, bytes.len == PARKED_PLACE_BYTES, index, "expected a place");
 	parked_get_place(&place, bytes.data);
+	return place;
+}
+
+/* Returns the place at 3 among the parked records of the consumer at 2. */
+static struct parked_place check_place_of_consumer(lua_State *L)
+{
+	struct parked_place place = check_place(L, 3);
+
+	place.consumer = check_unsigned(L, 2);
 	return place;
 }
 
@@ -165,7 +147,7 @@ static int parked_verify(lua_State *L)
 static int parked_handled(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	struct parked_place place = check_place(L, 3);
+	struct parked_place place = check_place_of_consumer(L);
 	struct failure failure;
 
 	check_deadline(L, database);
@@ -176,7 +158,7 @@ static int parked_handled(lua_State *L)
 static int parked_failed(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	struct parked_place place = check_place(L, 3);
+	struct parked_place place = check_place_of_consumer(L);
 	struct failure failure;
 
 	check_deadline(L, database);
@@ -219,17 +201,11 @@ static int read_scope(lua_State *L, int index, struct database *database,
 		&scope->key, "key", failure);
 }
 
-/* Sets the place after which a step or a page continues; nil at index: at the beginning. */
-static void opt_place(lua_State *L, int index, struct parked_place *place)
+/* Returns the place after which a step or a page continues, which precedes all records if nil is at
+ * index. */
+static struct parked_place opt_place(lua_State *L, int index)
 {
-	struct slice bytes;
-
-	*place = (struct parked_place){ 0 };
-	if (lua_isnil(L, index))
-		return;
-	bytes = check_slice(L, index);
-	luaL_argcheck(L, bytes.len == PARKED_PLACE_BYTES, index, "expected a place");
-	parked_get_place(place, bytes.data);
+	return lua_isnil(L, index) ? (struct parked_place){ 0 } : check_place(L, index);
 }
 
 static void push_place(lua_State *L, const struct parked_place *place)
@@ -247,26 +223,22 @@ static int change_parked(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct slice name = check_slice(L, 2);
-	uint64_t limit = check_unsigned(L, 6), count = check_unsigned(L, 8);
+	struct tide_parked_steps steps = { .limit = check_unsigned(L, 6),
+		.place = opt_place(L, 7), .count = check_unsigned(L, 8) };
 	struct tide_parked_scope scope;
-	struct parked_place place;
 	struct failure failure;
-	bool is_done;
-	int err;
+	int err = read_scope(L, 4, database, &scope, &failure);
 
-	opt_place(L, 7, &place);
-	err = read_scope(L, 4, database, &scope, &failure);
 	if (!err)
 		err = tide_change_parked(database->tide, name, lua_toboolean(L, 3) ?
-			TIDE_DISCARD : TIDE_REPLAY, &scope, limit, &place, &count, &is_done,
-			&failure);
+			TIDE_DISCARD : TIDE_REPLAY, &scope, &steps, &failure);
 	if (err)
 		return return_failure(L, &failure);
-	lua_pushinteger(L, (lua_Integer)count);
-	if (is_done)
+	lua_pushinteger(L, (lua_Integer)steps.count);
+	if (steps.is_done)
 		lua_pushnil(L);
 	else
-		push_place(L, &place);
+		push_place(L, &steps.place);
 	return 2;
 }
 
@@ -352,7 +324,7 @@ static int parked_page(lua_State *L)
 	int err;
 
 	check_database(L, 1);
-	opt_place(L, 6, &place);
+	place = opt_place(L, 6);
 	err = read_scope(L, 3, database, &scope, &failure);
 	if (!err)
 		err = tide_parked_page(database->tide, name, &scope, limit, &place, page,
@@ -413,8 +385,6 @@ void open_parked(lua_State *L)
 	static const luaL_Reg functions[] = {
 		{ "record_item", record_item },
 		{ "record_hash", record_hash },
-		{ "set_attempt", set_attempt },
-		{ "record_images", record_images },
 		{ "park", park },
 		{ "parked_verify", parked_verify },
 		{ "parked_handled", parked_handled },

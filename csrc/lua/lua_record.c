@@ -126,17 +126,6 @@ static void push_table(lua_State *L, int value, struct slice body)
 	((struct record_handle *)lua_touserdata(L, 1))->has_tables = true;
 }
 
-void forget_record_tables(lua_State *L)
-{
-	struct record_handle *handle = check_record_handle(L);
-
-	for (int value = VALUE_KEYS; handle->has_tables && value <= VALUE_CONTEXT; value++) {
-		lua_pushnil(L);
-		lua_setiuservalue(L, 1, value);
-	}
-	handle->has_tables = false;
-}
-
 void push_stream_field(lua_State *L, const char *name)
 {
 	lua_getiuservalue(L, 1, VALUE_INFO);
@@ -417,6 +406,38 @@ static int record_tostring(lua_State *L)
 	return 1;
 }
 
+/* set_attempt(record, number of the delivery): also drops the tables of keys, images and context
+ * that the record has returned, because a handler can have changed them */
+static int set_attempt(lua_State *L)
+{
+	struct record_handle *handle = check_record_handle(L);
+
+	handle->attempt = luaL_checkinteger(L, 2);
+	for (int value = VALUE_KEYS; handle->has_tables && value <= VALUE_CONTEXT; value++) {
+		lua_pushnil(L);
+		lua_setiuservalue(L, 1, value);
+	}
+	handle->has_tables = false;
+	return 0;
+}
+
+/* record_images(record) -> bytes of the old image, bytes of the new image; nil if it has none */
+static int record_images(lua_State *L)
+{
+	struct record record;
+
+	decode_record(L, check_record_handle(L), &record);
+	for (int i = 0; i < 2; i++) {
+		struct slice image = i ? record.new_image : record.old_image;
+
+		if (image.len)
+			lua_pushlstring(L, (const char *)image.data, image.len);
+		else
+			lua_pushnil(L);
+	}
+	return 2;
+}
+
 /* record_position(record) -> the position that passes the record: its sequence number or, for the
  * item of a snapshot, the last one of the snapshot; true for such an item, else false */
 static int record_position(lua_State *L)
@@ -476,16 +497,18 @@ static int unknown_field(lua_State *L)
 
 void open_records(lua_State *L)
 {
-	lua_pushcfunction(L, unknown_field);
-	lua_setfield(L, -2, "unknown_field");
-	lua_pushcfunction(L, measure_record);
-	lua_setfield(L, -2, "measure_record");
-	lua_pushcfunction(L, json_record);
-	lua_setfield(L, -2, "json_record");
-	lua_pushcfunction(L, record_position);
-	lua_setfield(L, -2, "record_position");
-	lua_pushcfunction(L, item_key);
-	lua_setfield(L, -2, "item_key");
+	static const luaL_Reg functions[] = {
+		{ "unknown_field", unknown_field },
+		{ "measure_record", measure_record },
+		{ "json_record", json_record },
+		{ "set_attempt", set_attempt },
+		{ "record_images", record_images },
+		{ "record_position", record_position },
+		{ "item_key", item_key },
+		{ NULL, NULL },
+	};
+
+	luaL_setfuncs(L, functions, 0);
 	new_type(L, RECORD_TYPE, NULL, NULL);
 	push_fields(L);
 	lua_pushcclosure(L, index_record, 1);

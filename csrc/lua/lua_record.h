@@ -17,9 +17,6 @@ struct record_handle {
 /* Returns the record at 1; raises an argument error for other values. */
 struct record_handle *check_record_handle(lua_State *L);
 
-/* Drops the tables of the record at 1, which a program can have changed. */
-void forget_record_tables(lua_State *L);
-
 /* Decodes the record; raises CORRUPT if its bytes are damaged. */
 void decode_record(lua_State *L, const struct record_handle *handle, struct record *record);
 

@@ -30,9 +30,9 @@
  *     line 53   progress        counter of the commits that changed consumers' state
  *               progress_wakeups number of open wakeups for these commits
  *     line 54   slot_lock       the slot lock (slot_lock.h), in the format of writer
- *     line 55   workers         one slot for each running worker (worker_slots.h); kept
- *                               when the page is reinitialized if it has the note of
- *                               a stop, or if the worker died in its handler
+ *     line 55   workers         one slot for each running worker (worker_slots.h);
+ *                               those of workers that died in their handlers are kept
+ *                               when the page is reinitialized
  *     last byte                 written to notify wakeups of commits, read to
  *                               notify wakeups of unlocks: inotify reports system
  *                               calls on the file, not accesses through a mapping.
@@ -86,7 +86,6 @@ struct worker_slot {
 	_Atomic uint64_t beat_us;      /* time of the last beat; in a handler, of entering it */
 	_Atomic uint64_t batch_last;   /* sequence number of the last record of the batch in the
 	                                * handler; 0 if not in one */
-	_Atomic uint64_t stopping;     /* owner for which a stop was noted; 0 if none */
 	_Atomic uint32_t number;
 	_Atomic uint32_t batch_records;        /* number of records of that batch */
 };
@@ -174,9 +173,9 @@ void lock_close(struct shared_page *shared);
  * may have died in their handlers, and at closing (is_closing) those of this process. */
 void worker_slots_release(struct shared_page *shared, bool is_closing);
 
-/* Reinitializes the table. If keep_notes, slots with the note of a stop, and those of workers that
- * died in their handlers, remain as released ones. No other process may have the database open. */
-void worker_slots_reset(struct shared_page_layout *page, bool keep_notes);
+/* Reinitializes the table. If keep_deaths is true, releases the slots of workers that died in their
+ * handlers, but keeps their fields. No other process may have the database open. */
+void worker_slots_reset(struct shared_page_layout *page, bool keep_deaths);
 
 /* --- commit_notifier.c --- */
 

@@ -56,15 +56,15 @@ static void *run_thread(void *context)
 	return NULL;
 }
 
-/* Starts the thread with all signals blocked, so that the program's own threads receive them. */
-static int start_without_signals(struct thread *thread)
+int thread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *context),
+	void *context)
 {
 	sigset_t all, before;
 	int system;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	system = pthread_create(&thread->thread, NULL, run_thread, thread);
+	system = pthread_create(thread, attributes, run, context);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return system;
 }
@@ -95,7 +95,8 @@ int thread_start(struct thread **out,
 	thread->context = context;
 	thread->memory = memory_limit();
 	thread->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	system = thread->ended < 0 ? errno : start_without_signals(thread);
+	system = thread->ended < 0 ? errno :
+		thread_create(&thread->thread, NULL, run_thread, thread);
 	if (system)
 		return not_started(thread, system, failure);
 	*out = thread;

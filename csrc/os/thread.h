@@ -7,6 +7,7 @@
 #ifndef OS_THREAD_H
 #define OS_THREAD_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -25,6 +26,11 @@ void progress_begin(struct progress *progress, uint32_t phase, uint64_t total);
 
 /* Adds `done` units. Returns 0, or ERR_INTERRUPTED if the function should stop. */
 int progress_step(struct progress *progress, uint64_t done);
+
+/* Starts a thread with all signals blocked, so that the program's own threads receive them.
+ * attributes: as for pthread_create, or NULL. Returns 0 or an errno value. */
+int thread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *context),
+	void *context);
 
 struct thread;
 

@@ -11,9 +11,8 @@
  * A slot whose owner has changed is skipped and not read again, because its worker left and another
  * one joined during the call. So no function loops on a slot, whatever bytes the page contains.
  *
- * A released slot keeps its fields and its count. The note of a stop contains the owner word for
- * which it was made, so it is valid after the release and ends with the next use of the slot. So
- * does the batch of a worker that died in its handler.
+ * A released slot keeps its fields and its count. So the batch of a worker that died in its handler
+ * can be read until the slot is used again.
  */
 #include "os/worker_slots.h"
 
@@ -45,7 +44,6 @@ struct reading {
 	uint64_t consumer;
 	uint64_t beat_us;
 	struct worker_batch batch;
-	uint64_t stopping;
 };
 
 /* --- owner words --- */
@@ -63,11 +61,6 @@ static uint64_t released(uint64_t owner)
 static bool is_complete(uint64_t owner)
 {
 	return pid_of(owner) && owner & OWNER_COMPLETE;
-}
-
-static bool is_noted(uint64_t owner, uint64_t stopping)
-{
-	return stopping && released(stopping) == released(owner);
 }
 
 /* Returns the slot if the worker with this owner word still has it, otherwise NULL. */
@@ -106,15 +99,15 @@ static void release_dead(struct shared_page *shared)
 	}
 }
 
-/* Returns true if the fields of a released slot tell how its worker ended. */
-static bool has_traces(const struct worker_slot *slot, uint64_t owner)
+/* Returns true if the worker of a released slot died in its handler. */
+static bool has_death(const struct worker_slot *slot)
 {
-	return is_noted(owner, atomic_load(&slot->stopping)) || atomic_load(&slot->batch_last);
+	return atomic_load(&slot->batch_last) != 0;
 }
 
-/* Takes a free slot. Returns its owner word, 0 if none is free. If spare_noted, takes no slot that
- * has_traces. */
-static uint64_t take(struct shared_page *shared, bool spare_noted)
+/* Takes a free slot. Returns its owner word, 0 if none is free. If spare_deaths is true, takes no
+ * slot whose worker died in its handler. */
+static uint64_t take(struct shared_page *shared, bool spare_deaths)
 {
 	for (uint32_t i = 0; i < WORKER_SLOTS; i++) {
 		struct worker_slot *slot = &shared->page->workers[i];
@@ -122,7 +115,7 @@ static uint64_t take(struct shared_page *shared, bool spare_noted)
 		uint64_t mine = ((old >> OWNER_TAKEN_SHIFT) + 1) << OWNER_TAKEN_SHIFT |
 			(uint64_t)i << OWNER_INDEX_SHIFT | (uint64_t)shared->pid;
 
-		if (pid_of(old) || (spare_noted && has_traces(slot, old)))
+		if (pid_of(old) || (spare_deaths && has_death(slot)))
 			continue;
 		if (atomic_compare_exchange_strong(&slot->owner, &old, mine))
 			return mine;
@@ -145,7 +138,6 @@ static uint64_t publish(struct shared_page *shared, uint64_t owner, const struct
 	atomic_store(&slot->consumer, consumer);
 	atomic_store(&slot->beat_us, shared->limits.now_us());
 	atomic_store(&slot->batch_last, 0);
-	atomic_store(&slot->stopping, 0);
 	atomic_store(&slot->owner, owner | OWNER_COMPLETE);
 	return owner | OWNER_COMPLETE;
 }
@@ -178,7 +170,6 @@ void worker_leave(struct shared_page *shared, uint64_t owner)
 
 	if (!slot)
 		return;
-	atomic_store(&slot->stopping, 0);
 	atomic_store(&slot->batch_last, 0);
 	release(slot, owner);
 }
@@ -197,13 +188,13 @@ void worker_slots_release(struct shared_page *shared, bool is_closing)
 	}
 }
 
-void worker_slots_reset(struct shared_page_layout *page, bool keep_notes)
+void worker_slots_reset(struct shared_page_layout *page, bool keep_deaths)
 {
 	for (uint32_t i = 0; i < WORKER_SLOTS; i++) {
 		struct worker_slot *slot = &page->workers[i];
 		uint64_t owner = atomic_load(&slot->owner);
 
-		if (keep_notes && has_traces(slot, owner))
+		if (keep_deaths && has_death(slot))
 			atomic_store(&slot->owner, released(owner));
 		else
 			memset(slot, 0, sizeof *slot);
@@ -246,7 +237,7 @@ void worker_leave_handler(struct shared_page *shared, uint64_t owner)
 
 /* --- reading --- */
 
-/* Copies a slot, also a released one. Returns false if its owner has changed meanwhile. */
+/* Copies a slot, also a released one. Returns false if its owner has changed. */
 static bool read_slot(struct reading *reading, const struct worker_slot *slot)
 {
 	uint64_t opening[2];
@@ -260,7 +251,6 @@ static bool read_slot(struct reading *reading, const struct worker_slot *slot)
 	reading->batch.last = atomic_load(&slot->batch_last);
 	reading->batch.records = atomic_load(&slot->batch_records);
 	reading->beat_us = atomic_load(&slot->beat_us);
-	reading->stopping = atomic_load(&slot->stopping);
 	return atomic_load(&slot->owner) == reading->owner;
 }
 
@@ -386,7 +376,6 @@ uint32_t worker_list(const struct shared_page *shared, uint64_t consumer,
 				.handler_age_ms = reading.batch.last
 					? age_ms(shared, reading.beat_us) : 0,
 				.in_handler = reading.batch.last != 0,
-				.stop_noted = is_noted(reading.owner, reading.stopping),
 			};
 		count++;
 	}
@@ -398,7 +387,7 @@ uint32_t worker_count(const struct shared_page *shared, uint64_t consumer)
 	return worker_list(shared, consumer, NULL, 0);
 }
 
-/* --- ends --- */
+/* --- deaths --- */
 
 bool worker_died_in_handler(const struct shared_page *shared, const struct worker_id *id,
 	uint64_t consumer, uint64_t handler_limit_ms, struct worker_batch *batch)
@@ -408,44 +397,11 @@ bool worker_died_in_handler(const struct shared_page *shared, const struct worke
 
 		if (!read_slot(&reading, &shared->page->workers[i]) ||
 				!is_worker(&reading, id, consumer) || !reading.batch.last ||
-				!reading.batch.records ||
-				is_noted(reading.owner, reading.stopping))
+				!reading.batch.records)
 			continue;
 		*batch = reading.batch;
 		return !pid_of(reading.owner) || state_of(shared, &reading, UINT64_MAX,
 			handler_limit_ms) != WORKER_LIVE;
-	}
-	return false;
-}
-
-void worker_note_stop(struct shared_page *shared, uint64_t owner)
-{
-	struct worker_slot *slot = slot_of(shared, owner);
-
-	if (slot)
-		atomic_store(&slot->stopping, owner);
-}
-
-void worker_note_process_stop(struct shared_page *shared, int64_t pid)
-{
-	for (uint32_t i = 0; i < WORKER_SLOTS; i++) {
-		uint64_t owner = atomic_load(&shared->page->workers[i].owner);
-
-		if (pid_of(owner) == pid)
-			worker_note_stop(shared, owner);
-	}
-}
-
-bool worker_stop_noted(const struct shared_page *shared, const struct worker_id *id,
-	uint64_t consumer)
-{
-	for (uint32_t i = 0; i < WORKER_SLOTS; i++) {
-		struct reading reading;
-
-		if (read_slot(&reading, &shared->page->workers[i]) &&
-				is_noted(reading.owner, reading.stopping) &&
-				is_worker(&reading, id, consumer))
-			return true;
 	}
 	return false;
 }

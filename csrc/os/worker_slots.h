@@ -2,8 +2,7 @@
  *
  * A worker is one running loop of a consumer: a coroutine or a process. The file contains which
  * worker owns what, and the shared page whether that worker is alive, because a heartbeat must not
- * be a commit. Each worker has one slot of the table, which only its own process changes, except
- * for the note of a stop.
+ * be a commit. Each worker has one slot of the table, which only its own process changes.
  *
  * The slots of a process are released when it closes the database. Those of a process that was
  * killed are released when a process with the same pid opens the database, or when a worker finds
@@ -53,7 +52,6 @@ struct worker_facts {
 	uint64_t beat_age_ms;      /* time since the last beat */
 	uint64_t handler_age_ms;   /* time since it entered the handler; 0 if in_handler is false */
 	bool in_handler;
-	bool stop_noted;
 };
 
 /* Takes a slot for a worker of a consumer and beats. Sets *slot to a value that identifies the
@@ -65,28 +63,16 @@ int worker_join(struct shared_page *shared, const struct worker_id *id, uint64_t
 /* These functions do nothing if the worker no longer has the slot, if slot is 0, or in a forked
  * process. worker_leave releases the slot. A worker beats at least three times in a lease while
  * it is not in a handler. Entering and leaving a handler are beats; between them worker_beat does
- * nothing. A worker may enter a handler again without leaving it: its time limit begins again. */
+ * nothing. A worker may enter a handler again without leaving it, which restarts its time limit. */
 void worker_leave(struct shared_page *shared, uint64_t slot);
 void worker_beat(struct shared_page *shared, uint64_t slot);
 void worker_enter_handler(struct shared_page *shared, uint64_t slot,
 	const struct worker_batch *batch);
 void worker_leave_handler(struct shared_page *shared, uint64_t slot);
 
-/* Releases the slots of all workers of an opening, which ends: other openings in this process may
- * still use the shared page. */
+/* Releases the slots of all workers of an opening that is being closed. Other openings in this
+ * process may still use the shared page. */
 void worker_leave_opening(struct shared_page *shared, const uint8_t opening[WORKER_OPENING_BYTES]);
-
-/* These functions note that a worker, or all workers of a process, are asked to stop. They are
- * called by the process that asks, before the first signal. If SIGKILL then ends the
- * process in a handler, no failed attempt is counted. */
-void worker_note_stop(struct shared_page *shared, uint64_t slot);
-void worker_note_process_stop(struct shared_page *shared, int64_t pid);
-
-/* Returns true if a stop of the worker was noted. The note outlives the worker's process, and
- * also remains while no process has the database open. It ends when the worker leaves, or when
- * another worker uses the slot. A worker takes such a slot only if no other slot is free. */
-bool worker_stop_noted(const struct shared_page *shared, const struct worker_id *id,
-	uint64_t consumer);
 
 /* Returns the state of a worker. Both limits are inclusive. A worker that is not in a handler is
  * STOPPED if its last beat is lease_ms old. A worker in a handler does not beat. It is STOPPED if
@@ -95,10 +81,10 @@ bool worker_stop_noted(const struct shared_page *shared, const struct worker_id 
 enum worker_state worker_state(const struct shared_page *shared, const struct worker_id *id,
 	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms);
 
-/* Returns true if a worker that is not LIVE ended in its handler: its process ended there, or it is
- * OVERRUN; and sets *batch to its batch. Returns false if a stop of the worker was noted. A process
- * that closes the database leaves its handlers. The batch outlives the process as the note of a
- * stop does. */
+/* Returns true if a worker died in its handler, and sets *batch to its batch: its process ended
+ * there, or the worker is OVERRUN. A process that closes the database leaves its handlers. The
+ * batch is also kept while no process has the database open, until another worker uses the slot. A
+ * worker takes such a slot only if no other slot is free. */
 bool worker_died_in_handler(const struct shared_page *shared, const struct worker_id *id,
 	uint64_t consumer, uint64_t handler_limit_ms, struct worker_batch *batch);
 

@@ -6,9 +6,6 @@
 
 #define ROW_MAX 2028             /* of key and value, so that two rows fit in a page */
 #define ID_KEY 9                 /* kind and consumer id */
-#define PROGRESS_KEY (ID_KEY + 2)
-#define FLOOR_KEY (ID_KEY + 4)
-#define FLOOR_BYTES 16
 #define NAME_KEY (1 + CONSUMER_NAME_MAX)
 
 /* --- keys --- */
@@ -25,24 +22,24 @@ static void set_id_key(uint8_t *bytes, uint8_t kind, uint64_t id)
 	set_u64(bytes + 1, id);
 }
 
-static struct slice shard_key(uint8_t bytes[PROGRESS_KEY], uint8_t kind, uint64_t id,
+static struct slice shard_key(uint8_t bytes[CONSUMER_SHARD_KEY], uint8_t kind, uint64_t id,
 	uint16_t shard)
 {
 	set_id_key(bytes, kind, id);
 	set_u16(bytes + ID_KEY, shard);
-	return slice_of(bytes, PROGRESS_KEY);
+	return slice_of(bytes, CONSUMER_SHARD_KEY);
 }
 
-static struct slice progress_key(uint8_t bytes[PROGRESS_KEY], uint64_t id, uint16_t shard)
+static struct slice progress_key(uint8_t bytes[CONSUMER_SHARD_KEY], uint64_t id, uint16_t shard)
 {
 	return shard_key(bytes, CONSUMER_PROGRESS, id, shard);
 }
 
-static struct slice floor_key(uint8_t bytes[FLOOR_KEY], uint64_t id, uint32_t stream)
+static struct slice floor_key(uint8_t bytes[CONSUMER_STREAM_KEY], uint64_t id, uint32_t stream)
 {
 	set_id_key(bytes, CONSUMER_FLOOR, id);
 	set_u32(bytes + ID_KEY, stream);
-	return slice_of(bytes, FLOOR_KEY);
+	return slice_of(bytes, CONSUMER_STREAM_KEY);
 }
 
 /* Removes all rows of this kind that a consumer has. */
@@ -156,7 +153,7 @@ static int find_progress(struct cursor *cursor, struct slice wanted, struct slic
 
 int progress_read(struct progress_row *row, struct txn *txn, uint64_t id, uint16_t shard)
 {
-	uint8_t bytes[PROGRESS_KEY];
+	uint8_t bytes[CONSUMER_SHARD_KEY];
 	struct slice wanted = progress_key(bytes, id, shard), key, value, payload;
 	struct cursor *cursor;
 	int err = txn_get(txn, TREE_CONSUMERS, wanted, &value);
@@ -169,7 +166,7 @@ int progress_read(struct progress_row *row, struct txn *txn, uint64_t id, uint16
 	}
 	if (err)
 		return err;
-	if (key.len != PROGRESS_KEY || !slice_begins(key, slice_of(bytes, ID_KEY)))
+	if (key.len != CONSUMER_SHARD_KEY || !slice_begins(key, slice_of(bytes, ID_KEY)))
 		return END;
 	err = row_open(key, value, &payload);
 	if (!err)
@@ -183,7 +180,7 @@ int progress_read(struct progress_row *row, struct txn *txn, uint64_t id, uint16
 int progress_write(struct txn *txn, uint64_t id, const struct progress_row *row)
 {
 	struct buffer value = { 0 };
-	uint8_t bytes[PROGRESS_KEY];
+	uint8_t bytes[CONSUMER_SHARD_KEY];
 
 	row_start(&value);
 	progress_put(&value, row);
@@ -194,7 +191,7 @@ int progress_write(struct txn *txn, uint64_t id, const struct progress_row *row)
 
 int copy_read(struct copy_row *row, struct txn *txn, uint64_t id)
 {
-	uint8_t bytes[PROGRESS_KEY];
+	uint8_t bytes[CONSUMER_SHARD_KEY];
 	struct slice key = shard_key(bytes, CONSUMER_COPY, id, 0), value, payload;
 	int err = txn_get(txn, TREE_CONSUMERS, key, &value);
 
@@ -206,7 +203,7 @@ int copy_read(struct copy_row *row, struct txn *txn, uint64_t id)
 int copy_write(struct txn *txn, uint64_t id, const struct copy_row *row)
 {
 	struct buffer value = { 0 };
-	uint8_t bytes[PROGRESS_KEY];
+	uint8_t bytes[CONSUMER_SHARD_KEY];
 
 	row_start(&value);
 	copy_put(&value, row);
@@ -224,7 +221,7 @@ static int write_floor(struct txn *txn, uint64_t id, uint32_t stream, uint64_t h
 	uint64_t last)
 {
 	struct buffer value = { 0 };
-	uint8_t bytes[FLOOR_KEY];
+	uint8_t bytes[CONSUMER_STREAM_KEY];
 
 	row_start(&value);
 	buffer_put_u64(&value, hidden);
@@ -250,11 +247,11 @@ int floors_write(struct txn *txn, uint64_t id, const struct feed *feed)
 
 int floor_read(uint64_t *floor, struct txn *txn, uint64_t id, uint32_t stream)
 {
-	uint8_t bytes[FLOOR_KEY];
+	uint8_t bytes[CONSUMER_STREAM_KEY];
 	struct slice key = floor_key(bytes, id, stream), value, payload;
 	int err = txn_get(txn, TREE_CONSUMERS, key, &value);
 
-	if (!err && (row_open(key, value, &payload) || payload.len != FLOOR_BYTES))
+	if (!err && (row_open(key, value, &payload) || payload.len != CONSUMER_FLOOR_BYTES))
 		err = ERR_CORRUPT;
 	if (!err)
 		*floor = get_u64(payload.data);
@@ -266,8 +263,8 @@ static int add_floor(struct feed *feed, size_t *cap, struct slice key, struct sl
 	struct slice payload;
 	uint32_t stream;
 
-	if (key.len != FLOOR_KEY || row_open(key, value, &payload) ||
-			payload.len != FLOOR_BYTES)
+	if (key.len != CONSUMER_STREAM_KEY || row_open(key, value, &payload) ||
+			payload.len != CONSUMER_FLOOR_BYTES)
 		return ERR_CORRUPT;
 	stream = get_u32(key.data + ID_KEY);
 	if (stream == 0) {

@@ -55,16 +55,15 @@ static int check_removed_stream(const struct feed *feed, uint32_t stream,
 	const struct view_of_streams *view, struct failure *failure)
 {
 	uint64_t floor = floor_of(feed, stream);
-	uint32_t found = stream - 1;
+	bool exists;
 	int err;
 
 	if (floor >= view->state->lost)
 		return 0;
-	err = stream_next_id(view->txn, &found);
-	if (err < 0)
+	err = stream_exists(view->txn, stream, &exists);
+	if (err)
 		return fail(failure, err);
-	return err || found != stream ?
-		check_expired_records(floor, view->state->lost, failure) : 0;
+	return exists ? 0 : check_expired_records(floor, view->state->lost, failure);
 }
 
 /* Like check_trimmed, for all streams of the file that were removed with their records. */
@@ -319,8 +318,23 @@ static void count_read_record(struct feed *feed, const struct record *header, bo
 	}
 }
 
-/* Reads the annotation of the record's transaction, unless it is the one that was read last, and
- * moves the cursor back to the record. A transaction has the same annotation in all streams. */
+/* Keeps the annotation that the last record of the page contains, if other records of its
+ * transaction follow. */
+static int keep_annotation(struct feed *feed, const struct record *header)
+{
+	struct buffer *kept = &feed->annotation;
+	size_t len = header->annotation.len;
+
+	if (header->position + 1 == header->count)
+		return 0;
+	buffer_clear(kept);
+	buffer_put(kept, feed->page.data + feed->page.len - len, len);
+	feed->annotated = buffer_error(kept) ? 0 : header->transaction;
+	return buffer_error(kept);
+}
+
+/* Reads the annotation of the record's transaction, unless it is the one that is kept, and moves
+ * the cursor back to the record. A transaction has the same annotation in all streams. */
 static int read_annotation(struct feed *feed, struct cursor *cursor, uint32_t stream,
 	const struct record *header)
 {
@@ -338,27 +352,21 @@ static int read_annotation(struct feed *feed, struct cursor *cursor, uint32_t st
 	return err;
 }
 
-/* Appends the annotation of a marked record to its entry at `start`, the last one of the page,
- * unless the record contains it. */
+/* Appends the annotation to a marked record without one, whose entry is the last one of the page
+ * and starts at `start`. */
 static int append_annotation(struct feed *feed, struct cursor *cursor, uint32_t stream,
 	const struct record *header, size_t start)
 {
 	size_t from = start + ENTRY_HEADER;
-	int err;
+	int err = read_annotation(feed, cursor, stream, header);
 
-	if (header->annotation.len)
-		return 0;
-	err = read_annotation(feed, cursor, stream, header);
-	if (!err)
-		record_append_annotation(&feed->page, from, header,
-			buffer_slice(&feed->annotation));
-	if (!err)
-		err = buffer_error(&feed->page);
 	if (err)
-		feed->page.len = start;
-	else
-		set_u32(feed->page.data + start + 4, (uint32_t)(feed->page.len - from));
-	return err;
+		return err;
+	record_append_annotation(&feed->page, from, header, buffer_slice(&feed->annotation));
+	if (buffer_error(&feed->page))
+		return buffer_error(&feed->page);
+	set_u32(feed->page.data + start + 4, (uint32_t)(feed->page.len - from));
+	return 0;
 }
 
 /* Applies the filter to the record at `start`, the last one of the page, and removes it from
@@ -383,6 +391,23 @@ static int filter_last_record(struct feed *feed, const struct stream_row *row,
 	return err;
 }
 
+/* Completes the record that was appended to the page at `start`: adds its annotation, and applies
+ * the filter. row may be NULL if there is no filter. */
+static int complete_record(struct feed *feed, struct cursor *cursor, uint32_t stream,
+	const struct stream_row *row, const struct record *header, size_t start)
+{
+	int err = 0;
+
+	if (header->is_annotated)
+		err = header->annotation.len ? keep_annotation(feed, header) :
+			append_annotation(feed, cursor, stream, header, start);
+	if (err) {
+		feed->page.len = start;
+		return err;
+	}
+	return filter_last_record(feed, row, header, start);
+}
+
 /* Appends the record under the cursor to the page if it passes the filter. row may be NULL if there
  * is no filter. */
 static int take_record(struct feed *feed, struct cursor *cursor, uint32_t stream,
@@ -403,9 +428,7 @@ static int take_record(struct feed *feed, struct cursor *cursor, uint32_t stream
 		feed->page.len = start;
 		return err;
 	}
-	if (header->is_annotated)
-		err = append_annotation(feed, cursor, stream, header, start);
-	return err ? err : filter_last_record(feed, row, header, start);
+	return complete_record(feed, cursor, stream, row, header, start);
 }
 
 /* Moves to the next record and appends it to the page if it passes the filter. Returns END if
@@ -428,9 +451,7 @@ static int take_next_record(struct feed *feed, struct cursor *cursor, const stru
 		return err;
 	}
 	set_u32(feed->page.data + start + 4, (uint32_t)(RECORD_PREFIX + record_len(&header)));
-	if (header.is_annotated)
-		err = append_annotation(feed, cursor, row->id, &header, start);
-	return err ? err : filter_last_record(feed, row, &header, start);
+	return complete_record(feed, cursor, row->id, row, &header, start);
 }
 
 static bool page_is_full(const struct feed *feed, uint32_t max)

@@ -5,8 +5,8 @@
  * feed_next returns these records one by one, without a snapshot. Records that
  * do not pass the feed's filter are left out of the page. A fill reads at most
  * FEED_PAGE_RECORDS records, so the page can be empty although the feed has not
- * caught up. A marked record gets the annotation of its transaction, which is looked up at most
- * once for each transaction and page.
+ * caught up. Each annotated record is returned with the annotation of its transaction, which is
+ * searched at most once for each transaction.
  *
  *     page    for each record: stream id (u32), length (u32), the record
  */
@@ -76,7 +76,7 @@ struct feed {
 	uint32_t taken;              /* records that the last fill added to the page */
 	uint32_t left_out;           /* records of the last fill that did not pass the filter */
 	size_t left_out_bytes;       /* bytes of those records */
-	struct buffer annotation;    /* of the transaction `annotated` */
+	struct buffer annotation;    /* that of the transaction `annotated` */
 	uint64_t annotated;          /* 0: none */
 };
 

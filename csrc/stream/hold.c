@@ -3,63 +3,46 @@
 
 #include "stream/consumer.h"
 
-#define HOLD_KEY 13
-
-static struct slice hold_key(uint8_t bytes[HOLD_KEY], uint32_t stream, uint64_t consumer)
+static struct slice hold_key(uint8_t bytes[CONSUMER_STREAM_KEY], uint32_t stream, uint64_t consumer)
 {
 	bytes[0] = CONSUMER_HOLD;
 	set_u32(bytes + 1, stream);
 	set_u64(bytes + 5, consumer);
-	return slice_of(bytes, HOLD_KEY);
+	return slice_of(bytes, CONSUMER_STREAM_KEY);
 }
 
 /* --- rows --- */
 
-/* Positions the cursor on the first row at or after a key. Returns END if there is none. */
-static int find_row(struct txn *txn, uint32_t stream, uint64_t consumer, struct slice *key,
-	struct slice *value)
-{
-	uint8_t bytes[HOLD_KEY];
-	struct cursor *cursor;
-	int err = txn_cursor(txn, TREE_CONSUMERS, &cursor);
-
-	*key = hold_key(bytes, stream, consumer);
-	if (!err)
-		err = cursor_move(cursor, MOVE_FROM, key, value);
-	return err || (key->len == HOLD_KEY && key->data[0] == CONSUMER_HOLD) ? err : END;
-}
-
 int hold_next(struct txn *txn, uint32_t *stream, uint64_t *consumer)
 {
-	struct slice key, value;
-	int err = *consumer == UINT64_MAX ? END :
-		find_row(txn, *stream, *consumer + 1, &key, &value);
+	uint8_t bytes[CONSUMER_STREAM_KEY];
+	struct slice key = hold_key(bytes, *stream, *consumer + 1), value;
+	struct cursor *cursor;
+	int err = *consumer == UINT64_MAX ? END : txn_cursor(txn, TREE_CONSUMERS, &cursor);
 
-	if (!err) {
-		*stream = get_u32(key.data + 1);
-		*consumer = get_u64(key.data + 5);
-	}
-	return err;
-}
-
-/* Sets *consumer to that of the next row of the stream after it. Returns END if there is none. */
-static int next_of_stream(struct txn *txn, uint32_t stream, uint64_t *consumer)
-{
-	struct slice key, value;
-	int err = *consumer == UINT64_MAX ? END :
-		find_row(txn, stream, *consumer + 1, &key, &value);
-
+	if (!err)
+		err = cursor_move(cursor, MOVE_FROM, &key, &value);
 	if (err)
 		return err;
-	if (get_u32(key.data + 1) != stream)
+	if (key.len != CONSUMER_STREAM_KEY || key.data[0] != CONSUMER_HOLD)
 		return END;
+	*stream = get_u32(key.data + 1);
 	*consumer = get_u64(key.data + 5);
 	return 0;
 }
 
+/* Sets *consumer to that of the next row of the stream. Returns END if there is none. */
+static int next_of_stream(struct txn *txn, uint32_t stream, uint64_t *consumer)
+{
+	uint32_t found = stream;
+	int err = hold_next(txn, &found, consumer);
+
+	return err || found == stream ? err : END;
+}
+
 static int read_row(struct txn *txn, uint32_t stream, uint64_t consumer, struct hold_row *row)
 {
-	uint8_t bytes[HOLD_KEY];
+	uint8_t bytes[CONSUMER_STREAM_KEY];
 	struct slice key = hold_key(bytes, stream, consumer), value, payload;
 	int err = txn_get(txn, TREE_CONSUMERS, key, &value);
 
@@ -76,14 +59,14 @@ static int read_waiting(struct txn *txn, uint32_t stream, uint64_t consumer, str
 
 	if (err == END || err == ERR_CORRUPT)
 		*row = (struct hold_row){ 0 };
-	return err == ERR_CORRUPT || err > 0 ? 0 : err;
+	return err == END || err == ERR_CORRUPT ? 0 : err;
 }
 
 static int write_row(struct txn *txn, uint32_t stream, uint64_t consumer,
 	const struct hold_row *row)
 {
 	struct buffer value = { 0 };
-	uint8_t bytes[HOLD_KEY];
+	uint8_t bytes[CONSUMER_STREAM_KEY];
 
 	row_start(&value);
 	hold_put(&value, row);
@@ -97,7 +80,7 @@ int hold_write(struct txn *txn, uint32_t stream, uint64_t consumer)
 
 int hold_remove(struct txn *txn, uint32_t stream, uint64_t consumer)
 {
-	uint8_t bytes[HOLD_KEY];
+	uint8_t bytes[CONSUMER_STREAM_KEY];
 	int err = txn_delete(txn, TREE_CONSUMERS, hold_key(bytes, stream, consumer));
 
 	return err < 0 ? err : 0;
@@ -105,7 +88,7 @@ int hold_remove(struct txn *txn, uint32_t stream, uint64_t consumer)
 
 int hold_find_row(struct txn *txn, uint32_t stream, uint64_t consumer)
 {
-	uint8_t bytes[HOLD_KEY];
+	uint8_t bytes[CONSUMER_STREAM_KEY];
 	struct slice value;
 
 	return txn_get(txn, TREE_CONSUMERS, hold_key(bytes, stream, consumer), &value);
@@ -153,12 +136,22 @@ static int read_progress(struct progress_row *progress, struct txn *txn, uint64_
 	return err || progress_hold_ms(progress) ? err : END;
 }
 
-/* Returns the sequence number after which the first record of the stream is that for which the
- * consumer waits. */
+/* Returns the sequence number after which the records of the stream wait for the consumer. */
 static uint64_t waits_after(const struct progress_row *progress, const struct bounds *bounds)
 {
 	return progress->position > bounds->horizon.hidden ? progress->position :
 		bounds->horizon.hidden;
+}
+
+/* Reads the header of the first record of the stream that waits for the consumer. Returns END if
+ * there is none, CORRUPT if it is damaged. */
+static int first_waiting(struct txn *txn, uint32_t stream, const struct progress_row *progress,
+	const struct bounds *bounds, struct record *first)
+{
+	struct cursor *cursor;
+	int err = txn_cursor(txn, TREE_LOG, &cursor);
+
+	return err ? err : log_seek(cursor, stream, waits_after(progress, bounds) + 1, first);
 }
 
 /* Sets *ms to the retention clock since which records of the stream wait for the consumer, 0 if
@@ -167,19 +160,13 @@ static uint64_t waits_after(const struct progress_row *progress, const struct bo
 static int find_waiting(struct txn *txn, uint32_t stream, const struct progress_row *progress,
 	const struct hold_row *row, const struct bounds *bounds, uint64_t *ms)
 {
-	uint64_t after = waits_after(progress, bounds);
 	struct record first;
-	struct cursor *cursor;
-	int err = 0;
+	int err = bounds->head.sequence > waits_after(progress, bounds) ?
+		first_waiting(txn, stream, progress, bounds, &first) : END;
 
 	*ms = row->position == progress->position ? row->waiting_ms : 0;
-	if (bounds->head.sequence > after) {
-		err = txn_cursor(txn, TREE_LOG, &cursor);
-		if (!err)
-			err = log_seek(cursor, stream, after + 1, &first);
-		if (!err && (*ms == 0 || first.retention_ms < *ms))
-			*ms = first.retention_ms;
-	}
+	if (!err && (*ms == 0 || first.retention_ms < *ms))
+		*ms = first.retention_ms;
 	if (*ms && *ms < progress->moved_ms)
 		*ms = progress->moved_ms;
 	return err == END || err == ERR_CORRUPT ? 0 : err;
@@ -241,14 +228,11 @@ static int note_one(struct txn *txn, uint32_t stream, uint64_t consumer,
 	struct progress_row progress;
 	struct hold_row row;
 	struct record first;
-	struct cursor *cursor;
 	int err = read_progress(&progress, txn, consumer);
 
 	if (err || waits_after(&progress, bounds) >= hidden)
 		return err < 0 ? err : 0;
-	err = txn_cursor(txn, TREE_LOG, &cursor);
-	if (!err)
-		err = log_seek(cursor, stream, waits_after(&progress, bounds) + 1, &first);
+	err = first_waiting(txn, stream, &progress, bounds, &first);
 	if (!err)
 		err = read_waiting(txn, stream, consumer, &row);
 	if (err)

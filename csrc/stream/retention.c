@@ -303,10 +303,9 @@ static int trim_by_holds(struct trim *trim, struct txn *txn, struct stream *stre
 {
 	int err = trim_records(trim, stream, clock_ms, max_rows);
 
-	if (!err && trim->is_held)
-		err = read_holds(trim, txn, stream, clock_ms);
-	else
+	if (err || !trim->is_held)
 		return err;
+	err = read_holds(trim, txn, stream, clock_ms);
 	return err ? err : trim_records(trim, stream, clock_ms, max_rows);
 }
 

@@ -158,6 +158,16 @@ int row_next_id(struct txn *txn, uint8_t kind, uint32_t *id)
 	return 0;
 }
 
+int stream_exists(struct txn *txn, uint32_t id, bool *exists)
+{
+	uint8_t bytes[ID_KEY];
+	struct slice value;
+	int err = txn_get(txn, TREE_CATALOG, id_key(bytes, CATALOG_STREAM, id), &value);
+
+	*exists = !err;
+	return err < 0 ? err : 0;
+}
+
 int stream_id_of_label(struct txn *txn, struct slice table_name, struct slice label,
 	uint32_t *id)
 {

@@ -80,6 +80,9 @@ static inline int stream_next_id(struct txn *txn, uint32_t *id)
 	return row_next_id(txn, CATALOG_STREAM, id);
 }
 
+/* Sets *exists to whether there is a row with this id, which may be damaged. Returns 0 or STORE. */
+int stream_exists(struct txn *txn, uint32_t id, bool *exists);
+
 /* Sets *id to the id of the stream of the table with this name that has this label. Returns 0, END
  * or an error. */
 int stream_id_of_label(struct txn *txn, struct slice table_name, struct slice label,

@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 
-int stream_set_choose(struct stream_set *set, struct slice ids)
+int stream_set_init(struct stream_set *set, struct slice ids)
 {
 	size_t count = ids.len / 4;
 
@@ -48,16 +48,6 @@ bool stream_set_has(const struct stream_set *set, uint32_t id)
 	return at < set->count && set->ids[at] == id;
 }
 
-/* Sets *exists. */
-static int find_stream(struct txn *txn, uint32_t id, bool *exists)
-{
-	uint32_t found = id - 1;
-	int err = stream_next_id(txn, &found);
-
-	*exists = !err && found == id;
-	return err == END ? 0 : err;
-}
-
 int stream_set_next(const struct stream_set *set, struct txn *txn, uint32_t *id)
 {
 	const uint32_t *ids = set->one ? &set->one : set->ids;
@@ -70,7 +60,7 @@ int stream_set_next(const struct stream_set *set, struct txn *txn, uint32_t *id)
 		return stream_next_id(txn, id);
 	for (; at < count && !exists && !err; at++) {
 		*id = ids[at];
-		err = find_stream(txn, *id, &exists);
+		err = stream_exists(txn, *id, &exists);
 	}
 	return err ? err : exists ? 0 : END;
 }

@@ -13,7 +13,7 @@ struct stream_set {
 
 /* Makes a zeroed set contain the streams with these ids (u32), in ascending order; empty: all
  * streams. Returns 0 or NO_MEMORY. */
-int stream_set_choose(struct stream_set *set, struct slice ids);
+int stream_set_init(struct stream_set *set, struct slice ids);
 
 bool stream_set_has(const struct stream_set *set, uint32_t id);
 

@@ -51,7 +51,7 @@ static int start(struct feed *feed, struct transaction *transaction, struct slic
 {
 	struct view_of_streams view = { transaction->txn, &transaction->catalog->streams,
 		&transaction->state, transaction->clock_ms };
-	int err = stream_set_choose(&feed->streams, streams);
+	int err = stream_set_init(&feed->streams, streams);
 
 	err = err ? fail(failure, err) : feed_start(feed, from, &view, failure);
 	if (!err && from.kind == POSITION_TRIM_HORIZON)
@@ -107,6 +107,13 @@ static int place_with_hold(struct transaction *transaction, uint64_t id, struct 
 
 /* --- definition --- */
 
+static int check_source(struct slice streams, struct failure *failure)
+{
+	return is_consumer_source(streams) ? 0 : fail_as(failure, ERR_VALIDATION,
+		"a consumer must have at most %d streams, with ids in ascending order",
+		CONSUMER_SOURCES_MAX);
+}
+
 static int check_spec(const struct consume_spec *spec, struct failure *failure)
 {
 	if (!is_consumer_name(spec->name))
@@ -115,7 +122,7 @@ static int check_spec(const struct consume_spec *spec, struct failure *failure)
 	if (spec->shards < 1 || spec->shards > CONSUMER_SHARDS_MAX)
 		return fail_as(failure, ERR_VALIDATION, "a consumer must have 1 to %d shards",
 			CONSUMER_SHARDS_MAX);
-	return 0;
+	return check_source(spec->streams, failure);
 }
 
 static int check_free(struct transaction *transaction, struct slice name, struct failure *failure)
@@ -275,7 +282,7 @@ int consume_set(struct transaction *transaction, struct slice name, struct slice
 /* --- progress --- */
 
 /* Reads the progress of a consumer, and verifies that it has this epoch. */
-static int hold(struct transaction *transaction, uint64_t id, uint64_t epoch,
+static int verify_epoch(struct transaction *transaction, uint64_t id, uint64_t epoch,
 	struct progress_row *row, struct failure *failure)
 {
 	int err = progress_read(row, transaction->txn, id, 0);
@@ -306,8 +313,10 @@ int consume_renew(struct transaction *transaction, struct slice name, uint64_t i
 	struct consumer_row row;
 	struct progress_row progress;
 	struct stream_ids ids;
-	int err = hold(transaction, id, epoch, &progress, failure);
+	int err = check_source(streams, failure);
 
+	if (!err)
+		err = verify_epoch(transaction, id, epoch, &progress, failure);
 	if (!err)
 		err = find(&row, transaction, name, failure);
 	if (err == ERR_NOT_FOUND || (!err && row.id != id))
@@ -348,18 +357,14 @@ static int clear_after(struct transaction *transaction, struct slice name,
 	return err;
 }
 
-/* Sets the position and the round of a copy (0: none), and counts lost records. */
+/* Sets the position, and the rounds of the copy that starts there (0: none). */
 static int relocate(struct transaction *transaction, const struct consumer_row *row,
 	struct position to, uint64_t least, unsigned rounds, struct progress_row *progress,
 	struct failure *failure)
 {
 	struct stream_ids ids;
-	bool is_lost;
-	int err = consume_find_gap(transaction, row->id, row->streams, progress, &is_lost);
+	int err;
 
-	if (err)
-		return fail(failure, err);
-	progress->gaps += is_lost;
 	progress->end = slice_of(NULL, 0);       /* the next write may move it */
 	copy_ids(&ids, row->streams);
 	err = written(transaction, consume_set_copy(transaction, row->id, rounds, progress),
@@ -379,6 +384,7 @@ int consume_move(struct transaction *transaction, struct slice name,
 {
 	struct consumer_row row;
 	struct progress_row progress;
+	bool is_lost;
 	int err = find(&row, transaction, name, failure);
 
 	if (!err)
@@ -390,7 +396,11 @@ int consume_move(struct transaction *transaction, struct slice name,
 		err = read_progress(transaction, name, row.id, &progress, failure);
 	if (err)
 		return err;
+	err = consume_find_gap(transaction, row.id, row.streams, &progress, &is_lost);
+	if (err)
+		return fail(failure, err);
 	progress.epoch++;
+	progress.gaps += is_lost;
 	return relocate(transaction, &row, to->position, 0, to->copies ? 1 : 0, &progress,
 		failure);
 }
@@ -406,7 +416,7 @@ int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_
 	if (err == ERR_NOT_FOUND || (!err && consumer.id != id))
 		return fail(failure, ERR_CONSUMER_GONE);
 	if (!err)
-		err = hold(transaction, id, epoch, row, failure);
+		err = verify_epoch(transaction, id, epoch, row, failure);
 	if (err)
 		return err;
 	err = consume_find_gap(transaction, consumer.id, consumer.streams, row, &is_lost);
@@ -417,6 +427,7 @@ int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_
 	if (rounds >= CONSUMER_ROUNDS_MAX)
 		return fail_as(failure, ERR_TRIMMED, "consumer %.*s: records expired in each of"
 			" %u snapshots", (int)name.len, (const char *)name.data, rounds);
+	row->gaps++;
 	if (copies || rounds)
 		return relocate(transaction, &consumer, (struct position){ POSITION_LATEST, 0 },
 			0, rounds + 1, row, failure);
@@ -426,7 +437,7 @@ int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_
 
 /* Limits the next batches to half the batch in which a worker died. For a batch of one record,
  * counts a failed attempt. */
-static void halve(struct progress_row *row, const struct consume_death *death, bool is_replay)
+static void halve(struct progress_row *row, const struct handler_batch *death, bool is_replay)
 {
 	row->largest_batch = death->records > 1 ? death->records / 2 : 1;
 	row->limit_until = death->last;
@@ -440,7 +451,7 @@ static void halve(struct progress_row *row, const struct consume_death *death, b
  * record, counts a failed attempt of that. Unless the consumer is copying, the records of a replay
  * do not follow the position. */
 static int count_death_in_replay(struct transaction *transaction, uint64_t id,
-	struct progress_row *row, const struct consume_death *death, bool *is_replay,
+	struct progress_row *row, const struct handler_batch *death, bool *is_replay,
 	struct failure *failure)
 {
 	uint64_t epoch = row->epoch;
@@ -454,24 +465,24 @@ static int count_death_in_replay(struct transaction *transaction, uint64_t id,
 	if (err)
 		return err;
 	*is_replay |= found;
-	return hold(transaction, id, epoch, row, failure);
+	return verify_epoch(transaction, id, epoch, row, failure);
 }
 
 int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
-	const struct shard_owner *owner, const struct consume_death *death,
+	const struct shard_owner *owner, const struct handler_batch *death,
 	struct progress_row *row, struct failure *failure)
 {
-	int err = hold(transaction, id, seen, row, failure);
+	int err = verify_epoch(transaction, id, seen, row, failure);
 	bool is_replay = false;
 
-	if (!err && death)
+	if (!err && death->records)
 		err = count_death_in_replay(transaction, id, row, death, &is_replay, failure);
 	if (err)
 		return err;
 	row->epoch++;
 	row->owner = *owner;
 	row->end = slice_of(NULL, 0);
-	if (death)
+	if (death->records)
 		halve(row, death, is_replay);
 	return announced(transaction, progress_write(transaction->txn, id, row), failure);
 }
@@ -480,7 +491,7 @@ int consume_leave(struct transaction *transaction, uint64_t id, uint64_t epoch,
 	struct failure *failure)
 {
 	struct progress_row row;
-	int err = hold(transaction, id, epoch, &row, failure);
+	int err = verify_epoch(transaction, id, epoch, &row, failure);
 
 	if (err)
 		return err;
@@ -489,34 +500,34 @@ int consume_leave(struct transaction *transaction, uint64_t id, uint64_t epoch,
 }
 
 /* Reads the progress of the batch's consumer, and verifies that the batch continues it. */
-static int hold_batch(struct transaction *transaction, const struct consume_batch *batch,
+static int verify_batch(struct transaction *transaction, const struct consume_batch *batch,
 	struct progress_row *row, struct failure *failure)
 {
-	int err = hold(transaction, batch->consumer, batch->epoch, row, failure);
+	int err = verify_epoch(transaction, batch->consumer, batch->epoch, row, failure);
 
 	return err || row->position == batch->from ? err : fail(failure, ERR_LEASE_LOST);
 }
 
 /* Reads the progress of the batch's consumer, whose position is to be moved. */
-static int hold_to_advance(struct transaction *transaction, const struct consume_batch *batch,
+static int prepare_advance(struct transaction *transaction, const struct consume_batch *batch,
 	struct progress_row *row, struct failure *failure)
 {
 	bool has_written;
-	int err = hold_batch(transaction, batch, row, failure);
+	int err = verify_batch(transaction, batch, row, failure);
 
 	if (err)
 		return err;
 	err = consumer_hold_revive(transaction, batch->consumer, row, &has_written);
 	if (err || !has_written)
 		return err ? written(transaction, err, failure) : 0;
-	return hold_batch(transaction, batch, row, failure);
+	return verify_batch(transaction, batch, row, failure);
 }
 
 int consume_advance(struct transaction *transaction, const struct consume_batch *batch,
 	struct failure *failure)
 {
 	struct progress_row row;
-	int err = hold_to_advance(transaction, batch, &row, failure);
+	int err = prepare_advance(transaction, batch, &row, failure);
 
 	if (!err && (batch->to < batch->from || batch->to > transaction->state.sequence))
 		err = fail(failure, ERR_AHEAD);
@@ -543,7 +554,7 @@ int consume_fail(struct transaction *transaction, const struct consume_batch *ba
 	uint32_t largest_batch, struct failure *failure)
 {
 	struct progress_row row;
-	int err = hold_batch(transaction, batch, &row, failure);
+	int err = verify_batch(transaction, batch, &row, failure);
 
 	if (err)
 		return err;
@@ -562,7 +573,7 @@ int consume_end(struct transaction *transaction, uint64_t id, uint64_t epoch, st
 	struct failure *failure)
 {
 	struct progress_row row;
-	int err = hold(transaction, id, epoch, &row, failure);
+	int err = verify_epoch(transaction, id, epoch, &row, failure);
 
 	if (err)
 		return err;

@@ -26,7 +26,7 @@ struct consume_spec {
 	                              * it holds no records */
 };
 
-/* Creates a consumer and sets *id. Errors: IN_USE, VALIDATION (its name, the number of shards),
+/* Creates a consumer and sets *id. Errors: IN_USE, VALIDATION (name, streams, number of shards),
  * AHEAD, NOT_FOUND (no such stream), LIMIT (the settings don't fit in a row). */
 int consume_create(struct transaction *transaction, const struct consume_spec *spec, uint64_t *id,
 	struct failure *failure);
@@ -45,7 +45,8 @@ int consume_set(struct transaction *transaction, struct slice name, struct slice
 	uint64_t hold_ms, struct failure *failure);
 
 /* Makes the consumer with this name and id read other streams (ids, u32, ascending), and counts a
- * gap. If it is copying, the copy starts again. Returns CONSUMER_GONE, LEASE_LOST. */
+ * gap. If it is copying, the copy starts again. Returns VALIDATION (the ids), CONSUMER_GONE,
+ * LEASE_LOST. */
 int consume_renew(struct transaction *transaction, struct slice name, uint64_t id, uint64_t epoch,
 	struct slice streams, struct failure *failure);
 
@@ -71,19 +72,12 @@ int consume_move(struct transaction *transaction, struct slice name,
 int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_t id,
 	uint64_t epoch, bool copies, struct progress_row *row, struct failure *failure);
 
-/* The batch in which the owner died. */
-struct consume_death {
-	uint32_t records;            /* at least 1 */
-	uint64_t last;               /* sequence number of its last record; of a consumer that is
-	                              * copying: number of items delivered by then */
-};
-
 /* Makes a worker the owner and increases the epoch, if the consumer still has the epoch `seen`.
- * death: how the former owner ended in a handler; NULL if it did not. The next batches then have at
- * most half the records, until the last record of that batch is passed, and a batch of one record
- * has had a failed attempt. Sets *row to the new progress. Returns CONSUMER_GONE or LEASE_LOST. */
+ * death: the batch in whose handler the former owner died. If there is one, limits the next batches
+ * to half its records until its last record is processed, and counts a failed attempt of a batch of
+ * one record. Sets *row to the new progress. Returns CONSUMER_GONE or LEASE_LOST. */
 int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
-	const struct shard_owner *owner, const struct consume_death *death,
+	const struct shard_owner *owner, const struct handler_batch *death,
 	struct progress_row *row, struct failure *failure);
 
 /* Removes the owner of the consumer. Returns CONSUMER_GONE or LEASE_LOST. */

@@ -96,7 +96,7 @@ int consume_find_gap(struct transaction *transaction, uint64_t id, struct slice 
 	*is_lost = false;
 	if (err || has_none)
 		return err;
-	err = stream_set_choose(&feed.streams, streams);
+	err = stream_set_init(&feed.streams, streams);
 	if (!err)
 		err = floors_read(&feed, transaction->txn, id);
 	if (!err)

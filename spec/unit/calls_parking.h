@@ -97,12 +97,9 @@ static bool sign_park(struct tide *tide)
 static int change_parks(struct tide *tide, enum tide_parked_command command)
 {
 	struct tide_parked_scope all = { .table_name = slice_of_text("orders") };
-	struct parked_place place = { 0 };
-	uint64_t count = 0;
-	bool is_done;
+	struct tide_parked_steps steps = { .limit = 10 };
 
-	return tide_change_parked(tide, parks(), command, &all, 10, &place, &count, &is_done,
-		&failure);
+	return tide_change_parked(tide, parks(), command, &all, &steps, &failure);
 }
 
 static int run_replay(struct tide *tide)

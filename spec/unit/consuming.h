@@ -107,7 +107,7 @@ static int renew_consumer(struct consuming *c)
 
 static int join_consumer(struct consuming *c)
 {
-	struct tide_batch_in_hand death = { (uint32_t)dice_below(c->dice, 4),
+	struct handler_batch death = { (uint32_t)dice_below(c->dice, 4),
 		c->found.progress.position + 1 };
 	struct shard_owner owner = { .worker = 1 };
 	struct progress_row row;
@@ -120,13 +120,10 @@ static int join_consumer(struct consuming *c)
 static int change_parked(struct consuming *c)
 {
 	struct tide_parked_scope all = { 0 };
-	struct parked_place place = { 0 };
-	uint64_t count = 0;
-	bool is_done;
+	enum tide_parked_command command = dice_one_in(c->dice, 3) ? TIDE_DISCARD : TIDE_REPLAY;
+	struct tide_parked_steps steps = { .limit = 1 + dice_below(c->dice, 5) };
 
-	return tide_change_parked(c->tide, name_of(c), dice_one_in(c->dice, 3) ? TIDE_DISCARD :
-		TIDE_REPLAY, &all, 1 + dice_below(c->dice, 5), &place, &count, &is_done,
-		c->failure);
+	return tide_change_parked(c->tide, name_of(c), command, &all, &steps, c->failure);
 }
 
 /* --- batches --- */

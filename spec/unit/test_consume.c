@@ -6,7 +6,7 @@
 #include "unit/tides.h"
 
 static struct failure failure;
-static const struct tide_batch_in_hand alive;        /* no death */
+static const struct handler_batch alive;        /* no death */
 static const struct slice no_settings = { (const uint8_t *)"\0", 1 };
 
 static struct tide_consumer_spec spec(const char *name, enum tide_from from, uint64_t at)
@@ -112,6 +112,10 @@ static void names_and_sizes(struct tide *tide)
 	wanted.settings = slice_of(big, sizeof big);
 	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_LIMIT);
 	wanted.settings = no_settings;
+	wanted.streams = slice_of("\0\0\0\1\0\0\0\1", 8);      /* not ascending */
+	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_VALIDATION);
+	wanted.streams = slice_of(big, 4 * (CONSUMER_SOURCES_MAX + 1));
+	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_VALIDATION);
 	wanted.streams = slice_of("\0\0\0\x63", 4);
 	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_NOT_FOUND);
 	CHECK_EQUAL_INT(tide_describe_consumer(tide, wanted.name, &(struct tide_consumer){ 0 },
@@ -153,6 +157,8 @@ static void an_epoch_fences(struct tide *tide, struct tide_table *table)
 	CHECK_EQUAL_INT(advance(tide, id, new.epoch, to, from), ERR_AHEAD);
 	CHECK_EQUAL_UINT(described(tide, "fenced").progress.position, to);
 	CHECK_EQUAL_UINT(described(tide, "fenced").progress.records, to - from);
+	CHECK_EQUAL_INT(tide_renew_consumer(tide, slice_of_text("fenced"), id, new.epoch,
+		slice_of("\0\0\0\2\0\0\0\1", 8), &failure), ERR_VALIDATION);
 	CHECK_EQUAL_INT(tide_leave_consumer(tide, id, old.epoch, &failure), ERR_LEASE_LOST);
 	CHECK_EQUAL_INT(tide_leave_consumer(tide, id, new.epoch, &failure), 0);
 	CHECK_EQUAL_INT((int)described(tide, "fenced").progress.owner.worker, 0);

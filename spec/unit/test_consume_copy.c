@@ -29,7 +29,7 @@ static struct consume_batch joined(struct tide *tide, const char *name)
 	MUST(tide_create_consumer(tide, &spec, &failure), failure);
 	consumer = described(tide, name);
 	MUST(tide_join_consumer(tide, consumer.row.id, consumer.progress.epoch, &owner,
-		&(struct tide_batch_in_hand){ 0 }, &row, &failure), failure);
+		&(struct handler_batch){ 0 }, &row, &failure), failure);
 	CHECK(row.is_copying);
 	return (struct consume_batch){ .consumer = consumer.row.id, .epoch = row.epoch,
 		.from = row.position, .to = row.position };

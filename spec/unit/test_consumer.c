@@ -18,6 +18,28 @@ static void names(void)
 	CHECK(!is_consumer_name(slice_of(longest, CONSUMER_NAME_MAX + 1)));
 }
 
+/* A key of any kind has one length, or that of a name. */
+static void keys(void)
+{
+	static const size_t lens[] = { [CONSUMER_PROGRESS - CONSUMER_ROW] = 11,
+		[CONSUMER_FLOOR - CONSUMER_ROW] = 13, [CONSUMER_PARKED - CONSUMER_ROW] = 39,
+		[CONSUMER_REPLAY - CONSUMER_ROW] = 37, [CONSUMER_COPY - CONSUMER_ROW] = 11,
+		[CONSUMER_HOLD - CONSUMER_ROW] = 13 };
+	uint8_t key[64];
+
+	memset(key, 'k', sizeof key);
+	CHECK(!is_consumers_key(slice_of(key, 0)));
+	for (unsigned kind = 0; kind < 256; kind++)
+		for (size_t len = 1; len <= sizeof key; len++) {
+			bool is_name = kind == CONSUMER_ROW && len > 1;
+			bool has_len = kind > CONSUMER_ROW && kind <= CONSUMER_HOLD &&
+				len == lens[kind - CONSUMER_ROW];
+
+			key[0] = (uint8_t)kind;
+			CHECK(is_consumers_key(slice_of(key, len)) == (is_name || has_len));
+		}
+}
+
 static struct progress_row random_progress(void)
 {
 	struct progress_row row = { .epoch = check_random(), .records = check_random(),
@@ -179,6 +201,7 @@ int main(void)
 	struct txn *txn = begin_write(store);
 
 	names();
+	keys();
 	progress_decodes();
 	limits_of_progress();
 	consumers_decode();

@@ -25,6 +25,7 @@ static void every_error_has_a_code_and_text(void)
 		CHECK_EQUAL_STRING(error_code(rows[i].err), rows[i].code);
 		CHECK_EQUAL_STRING(error_exception(rows[i].err), rows[i].exception);
 		CHECK_EQUAL_STRING(error_text(rows[i].err), rows[i].text);
+		CHECK_EQUAL_INT(error_named(rows[i].name), rows[i].err);
 		CHECK(rows[i].text[0] && rows[i].text[strlen(rows[i].text) - 1] != '.');
 	}
 }
@@ -47,6 +48,8 @@ static void an_unknown_number_is_a_storage_error(void)
 	CHECK_EQUAL_STRING(error_code(-9999), "STORE");
 	CHECK_EQUAL_STRING(error_exception(12345), "InternalServerError");
 	CHECK_EQUAL_STRING(error_text(0), "storage error");
+	CHECK_EQUAL_INT(error_named("STOR"), 0);
+	CHECK_EQUAL_INT(error_named(""), 0);
 }
 
 static void number_errors_have_dynamodb_s_texts(void)

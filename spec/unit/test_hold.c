@@ -10,7 +10,7 @@
 #define NAME slice_of_text("c")
 
 static struct failure failure;
-static const struct tide_batch_in_hand no_death;
+static const struct handler_batch no_death;
 static bool done;
 static struct clock *manual;
 static struct tide *tide;

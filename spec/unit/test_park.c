@@ -5,7 +5,7 @@
 #include "unit/tides.h"
 
 static struct failure failure;
-static const struct tide_batch_in_hand alive;
+static const struct handler_batch alive;
 
 /* A consumer, and the records of the table as a feed delivers them. */
 struct fixture {
@@ -24,7 +24,7 @@ static struct progress_row progress(const struct fixture *f)
 	return consumer.progress;
 }
 
-static void join(struct fixture *f, const struct tide_batch_in_hand *death)
+static void join(struct fixture *f, const struct handler_batch *death)
 {
 	struct shard_owner owner = { .opening = "opening", .worker = 7 };
 	struct progress_row row;
@@ -131,14 +131,12 @@ static uint64_t change(struct fixture *f, enum tide_parked_command command, cons
 	uint64_t limit)
 {
 	struct tide_parked_scope scope = { .table_name = slice_of_text(table) };
-	struct parked_place place = { 0 };
-	uint64_t count = 0;
-	bool is_done = false;
+	struct tide_parked_steps steps = { .limit = limit };
 
-	while (!is_done)
-		MUST(tide_change_parked(f->tide, slice_of_text("c"), command, &scope, limit,
-			&place, &count, &is_done, &failure), failure);
-	return count;
+	while (!steps.is_done)
+		MUST(tide_change_parked(f->tide, slice_of_text("c"), command, &scope, &steps,
+			&failure), failure);
+	return steps.count;
 }
 
 static void counts(const struct fixture *f, uint64_t parked, uint64_t replays)
@@ -253,7 +251,7 @@ static void marks_are_inherited(struct fixture *f)
 static void failures_keep_records(struct fixture *f)
 {
 	struct parked_place place = { .consumer = f->id };
-	struct tide_batch_in_hand death = { .records = 1 };
+	struct handler_batch death = { .records = 1 };
 	struct buffer page = { 0 };
 
 	CHECK_EQUAL_UINT(change(f, TIDE_REPLAY, "", 10), 1);
@@ -281,11 +279,11 @@ static void deaths_halve(struct fixture *f)
 {
 	uint64_t failures = progress(f).failures;
 
-	join(f, &(struct tide_batch_in_hand){ 10, f->position + 10 });
+	join(f, &(struct handler_batch){ 10, f->position + 10 });
 	CHECK_EQUAL_UINT(progress(f).largest_batch, 5);
 	CHECK_EQUAL_UINT(progress(f).limit_until, f->position + 10);
 	CHECK_EQUAL_UINT(progress(f).attempts, 0);
-	join(f, &(struct tide_batch_in_hand){ 1, f->position + 1 });
+	join(f, &(struct handler_batch){ 1, f->position + 1 });
 	CHECK_EQUAL_UINT(progress(f).largest_batch, 1);
 	CHECK_EQUAL_UINT(progress(f).attempts, 1);
 	CHECK_EQUAL_UINT(progress(f).failures, failures + 1);

@@ -31,7 +31,7 @@ static void check_set(struct txn *txn, struct slice ids, const bool wanted[STREA
 {
 	struct stream_set set = { 0 };
 	uint32_t id = 0;
-	int err = stream_set_choose(&set, ids);
+	int err = stream_set_init(&set, ids);
 
 	CHECK_EQUAL_INT(err, 0);
 	for (uint32_t i = 1; i <= STREAMS; i++) {

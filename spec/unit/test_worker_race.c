@@ -1,4 +1,4 @@
-/* test_worker_race.c - os/worker_slots.h: slots that change meanwhile, and damaged slots. */
+/* test_worker_race.c - os/worker_slots.h: slots that change during a call, and damaged slots. */
 #include "unit/workers.h"
 
 #define PROCESSES 4
@@ -45,12 +45,9 @@ static void step(struct shared_page *shared, struct storm *storm, uint64_t slots
 	if (slots[at]) {
 		CHECK_EQUAL_INT(worker_state(shared, &id, consumer, LEASE_MS, LIMIT_MS),
 			WORKER_LIVE);
-		if (check_random_below(4) == 0)
-			worker_note_stop(shared, slots[at]);
 		worker_leave(shared, slots[at]);
 		CHECK_EQUAL_INT(worker_state(shared, &id, consumer, LEASE_MS, LIMIT_MS),
 			WORKER_GONE);
-		CHECK(!worker_stop_noted(shared, &id, consumer));
 		slots[at] = 0;
 		return;
 	}
@@ -197,6 +194,15 @@ static void test_killed_processes_at_random(void)
 
 /* --- damage --- */
 
+/* Like died_with, but the last record of the batch can be any. */
+static bool died_at_random(const struct shared_page *shared)
+{
+	struct worker_id id = id_of(1);
+	struct worker_batch batch;
+
+	return worker_died_in_handler(shared, &id, CONSUMER, LIMIT_MS, &batch);
+}
+
 static void call_everything(struct shared_page *shared)
 {
 	struct worker_facts facts[3];
@@ -207,13 +213,11 @@ static void call_everything(struct shared_page *shared)
 	for (int i = 0; i < 2; i++, slot = random) {
 		worker_beat(shared, slot);
 		enter_handler(shared, slot);
-		worker_note_stop(shared, slot);
 		state(shared, 1);
-		stop_noted(shared, 1);
+		died_at_random(shared);
 		worker_leave_handler(shared, slot);
 		worker_leave(shared, slot);
 	}
-	worker_note_process_stop(shared, (int64_t)check_random_below(1 << 22));
 	worker_list(shared, 0, facts, 3);
 	worker_count(shared, CONSUMER);
 }
@@ -236,7 +240,8 @@ static void damage(struct worker_slot *workers)
 		atomic_store(&slot->owner, owner);
 		atomic_store(&slot->number, 1);
 		atomic_store(&slot->consumer, check_random_below(2) ? CONSUMER : 0);
-		atomic_store(&slot->stopping, check_random_below(2) ? owner : 0);
+		atomic_store(&slot->batch_last, check_random_below(2));
+		atomic_store(&slot->batch_records, (uint32_t)check_random_below(2));
 	}
 }
 
@@ -255,7 +260,7 @@ static void test_any_bytes(void)
 		for (uint32_t i = 0; i < WORKERS_MAX; i++)
 			join(shared, 2 + i);
 		CHECK_EQUAL_UINT(worker_count(shared, CONSUMER), WORKERS_MAX);
-		CHECK(!stop_noted(shared, 1));
+		CHECK(!died_at_random(shared));
 		shared_page_close(shared);
 	}
 }

@@ -125,7 +125,6 @@ static void test_list(void)
 	struct worker_id id = id_of(2);
 
 	enter_handler(shared, two);
-	worker_note_stop(shared, two);
 	advance(250);
 	worker_beat(shared, one);
 	advance(1000);
@@ -137,11 +136,11 @@ static void test_list(void)
 	CHECK_EQUAL_UINT(facts[0].id.number, 1);
 	CHECK_EQUAL_UINT(facts[0].beat_age_ms, 1000);
 	CHECK_EQUAL_UINT(facts[0].handler_age_ms, 0);
-	CHECK(!facts[0].in_handler && !facts[0].stop_noted);
+	CHECK(!facts[0].in_handler);
 	CHECK_EQUAL_UINT(facts[1].slot, two);
 	CHECK(memcmp(facts[1].id.opening, id.opening, sizeof id.opening) == 0);
 	CHECK_EQUAL_UINT(facts[1].handler_age_ms, 1250);
-	CHECK(facts[1].in_handler && facts[1].stop_noted);
+	CHECK(facts[1].in_handler);
 	shared_page_close(shared);
 }
 
@@ -170,7 +169,7 @@ static struct worker_slot *slot_with(struct shared_page *shared, uint64_t owner)
 
 struct joining {
 	uint32_t first, count;
-	bool in_handler, noted;
+	bool in_handler;
 };
 
 static void join_workers(struct child *parent, void *context)
@@ -183,8 +182,6 @@ static void join_workers(struct child *parent, void *context)
 
 		if (joining->in_handler)
 			enter_handler(shared, slot);
-		if (joining->noted)
-			worker_note_stop(shared, slot);
 	}
 	child_tell(parent);
 	child_hear(parent);
@@ -201,7 +198,7 @@ static struct child start_workers(const struct joining *joining)
 
 static void test_killed_process(void)
 {
-	const struct joining joining = { 1, 3, true, false };
+	const struct joining joining = { 1, 3, true };
 	struct shared_page *shared = open_page();
 	struct child child = start_workers(&joining);
 	struct worker_facts facts[3];
@@ -218,7 +215,7 @@ static void test_killed_process(void)
 
 static void test_closing_releases_slots(void)
 {
-	const struct joining joining = { 1, 3, false, false };
+	const struct joining joining = { 1, 3, false };
 	struct shared_page *shared = open_page();
 	struct child child = start_workers(&joining);
 
@@ -234,7 +231,7 @@ static void test_closing_releases_slots(void)
 
 static void test_full_table(void)
 {
-	const struct joining joining = { 1, WORKERS_MAX - 1, false, false };
+	const struct joining joining = { 1, WORKERS_MAX - 1, false };
 	struct shared_page *shared = open_page();
 	struct child child = start_workers(&joining);
 	struct worker_id id = id_of(1000);
@@ -266,7 +263,7 @@ static void await(const struct child *child, int signal, int options)
 
 static void test_stopped_process(void)
 {
-	const struct joining handling = { 1, 1, true, false }, waiting = { 2, 1, false, false };
+	const struct joining handling = { 1, 1, true }, waiting = { 2, 1, false };
 	struct shared_page *shared = open_page();
 	struct child one = start_workers(&handling), two = start_workers(&waiting);
 
@@ -362,7 +359,7 @@ static void test_reused_pid(void)
 	uint64_t slot = join(shared, 1);
 	struct worker_slot *one = slot_with(shared, slot);
 
-	worker_note_stop(shared, slot);
+	enter_handler(shared, slot);
 	slot ^= (uint64_t)getpid() ^ (uint64_t)child.pid;
 	atomic_store(&one->owner, slot);
 	CHECK_EQUAL_INT(state(shared, 1), WORKER_GONE);
@@ -371,7 +368,7 @@ static void test_reused_pid(void)
 	CHECK_EQUAL_INT(state(shared, 1), WORKER_GONE);
 	CHECK_EQUAL_INT(state(shared, 2), WORKER_LIVE);
 	CHECK_EQUAL_UINT(slots_in_use(shared), 1);
-	CHECK(stop_noted(shared, 1));
+	CHECK_EQUAL_UINT(died_with(shared, 1), 10);
 	child_tell(&child);
 	child_end(&child);
 	shared_page_close(shared);
@@ -388,8 +385,6 @@ static void act_after_fork(struct child *parent, void *context)
 	enter_handler(shared, slot);
 	worker_leave_handler(shared, slot);
 	worker_beat(shared, slot);
-	worker_note_stop(shared, slot);
-	worker_note_process_stop(shared, getppid());
 	worker_leave(shared, slot);
 	CHECK_EQUAL_INT(worker_join(shared, &id, CONSUMER, &other, &failure), ERR_FORKED);
 	CHECK_EQUAL_UINT(other, 0);
@@ -477,75 +472,34 @@ static void test_overrun_is_a_death(void)
 	advance(1);
 	CHECK_EQUAL_INT(state(shared, 4), WORKER_OVERRUN);
 	CHECK_EQUAL_UINT(died_with(shared, 4), 10);
-	worker_note_stop(shared, slot);
-	CHECK_EQUAL_UINT(died_with(shared, 4), 0);         /* it was asked to stop */
 	worker_leave(shared, slot);
+	CHECK_EQUAL_UINT(died_with(shared, 4), 0);
 	shared_page_close(shared);
 }
 
-/* --- notes of a stop --- */
-
-static void test_note_ends_with_the_worker(void)
+/* All processes are killed together, as at the end of a container. */
+static void test_deaths_outlive_all_processes(void)
 {
-	struct shared_page *shared = open_page();
-	uint64_t slot = join(shared, 1);
-
-	CHECK(!stop_noted(shared, 1));
-	worker_note_stop(shared, slot);
-	CHECK(stop_noted(shared, 1));
-	CHECK(!stop_noted(shared, 2));
-	worker_leave(shared, slot);
-	CHECK(!stop_noted(shared, 1));
-	worker_note_stop(shared, slot);            /* too late */
-	CHECK(!stop_noted(shared, 1));
-	join(shared, 1);
-	CHECK(!stop_noted(shared, 1));
-	worker_note_stop(shared, slot);            /* of an earlier worker of the slot */
-	CHECK(!stop_noted(shared, 1));
-	shared_page_close(shared);
-}
-
-static void test_note_for_a_process(void)
-{
-	const struct joining joining = { 1, 3, true, false };
-	struct shared_page *shared = open_page();
-	struct child child = start_workers(&joining);
-
-	join(shared, 9);
-	worker_note_process_stop(shared, child.pid);
-	for (uint32_t i = 1; i <= 3; i++)
-		CHECK(stop_noted(shared, i));
-	CHECK(!stop_noted(shared, 9));
-	child_kill(&child);
-	for (uint32_t i = 1; i <= 3; i++)
-		CHECK(stop_noted(shared, i));
-	CHECK_EQUAL_INT(state(shared, 1), WORKER_GONE);
-	shared_page_close(shared);
-}
-
-/* The supervisor and its processes are killed together, as at the end of a container. */
-static void test_note_outlives_all_processes(void)
-{
-	const struct joining noted = { 1, 2, true, true }, others = { 3, 2, true, false };
-	struct child one = start_workers(&noted), two = start_workers(&others);
+	const struct joining handling = { 1, 2, true }, waiting = { 3, 2, false };
+	struct child one = start_workers(&handling), two = start_workers(&waiting);
 	struct shared_page *shared;
 
 	child_kill(&one);
 	child_kill(&two);
 	for (int i = 0; i < 2; i++) {
 		shared = open_page();
-		CHECK(stop_noted(shared, 1) && stop_noted(shared, 2));
-		CHECK(!stop_noted(shared, 3) && !stop_noted(shared, 4));
+		CHECK(died_with(shared, 1) && died_with(shared, 2));
+		CHECK(!died_with(shared, 3) && !died_with(shared, 4));
 		CHECK_EQUAL_INT(state(shared, 1), WORKER_GONE);
 		CHECK_EQUAL_UINT(slots_in_use(shared), 0);
 		shared_page_close(shared);
 	}
 }
 
-/* Slots with a note are used last. */
-static void test_note_is_spared(void)
+/* Slots of workers that died in their handlers are used last. */
+static void test_slots_of_deaths_are_spared(void)
 {
-	const struct joining joining = { 1, 100, true, true };
+	const struct joining joining = { 1, 100, true };
 	struct child child = start_workers(&joining);
 	struct shared_page *shared = open_page();
 	uint32_t number = 1000;
@@ -554,10 +508,10 @@ static void test_note_is_spared(void)
 	for (uint32_t i = 0; i < WORKERS_MAX - 100; i++)
 		join(shared, number++);
 	for (uint32_t i = 1; i <= 100; i++)
-		CHECK(stop_noted(shared, i));
+		CHECK(died_with(shared, i));
 	for (uint32_t i = 1; i <= 100; i++) {
 		join(shared, number++);
-		CHECK(!stop_noted(shared, i));
+		CHECK(!died_with(shared, i));
 	}
 	CHECK_EQUAL_UINT(worker_count(shared, CONSUMER), WORKERS_MAX);
 	shared_page_close(shared);
@@ -581,12 +535,9 @@ int main(void)
 	test_state_in_proc();
 	test_reused_pid();
 	test_forked_child_changes_nothing();
-	remove(path);                  /* with the notes that the tests above have left */
-	test_note_ends_with_the_worker();
-	test_note_for_a_process();
+	remove(path);                  /* contains the deaths of the tests above */
+	test_deaths_outlive_all_processes();
 	remove(path);
-	test_note_outlives_all_processes();
-	remove(path);
-	test_note_is_spared();
+	test_slots_of_deaths_are_spared();
 	return 0;
 }

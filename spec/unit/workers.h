@@ -47,13 +47,6 @@ static inline enum worker_state state(const struct shared_page *shared, uint32_t
 	return worker_state(shared, &id, CONSUMER, LEASE_MS, LIMIT_MS);
 }
 
-static inline bool stop_noted(const struct shared_page *shared, uint32_t number)
-{
-	struct worker_id id = id_of(number);
-
-	return worker_stop_noted(shared, &id, CONSUMER);
-}
-
 /* Returns the number of records of the batch in whose handler the worker died; 0: none. */
 static inline uint32_t died_with(const struct shared_page *shared, uint32_t number)
 {
