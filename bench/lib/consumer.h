@@ -7,8 +7,8 @@
  *     CONSUMER make PATH RECORDS        records changes, which insert sales
  *     CONSUMER consume PATH LEVEL BATCH COUNT counters|count exactly|least
  *
- * consume handles the first COUNT changes with a new consumer, BATCH at a time, and prints the
- * nanoseconds of a change. The work *counters* adds an attribute of each sale to the counter of
+ * consume handles the first COUNT changes with a new consumer, BATCH at a time, and prints
+ * nanoseconds per change. The work *counters* adds an attribute of each sale to the counter of
  * its customer, one of 1,000; *count* adds the number of changes of a batch to a single counter.
  * With *exactly* the counters are stored in the same transaction as the position. With *least* they
  * are in the memory of the process, and only the position is stored. At the end consume verifies
@@ -69,7 +69,7 @@ void sale_make(struct order *order, uint64_t number);
 /* Returns the name of a customer, from 0 to SALE_CUSTOMERS - 1. The next call overwrites it. */
 const char *sale_customer(uint64_t number);
 
-/* Decodes a sale; exits with a message if the bytes are none. */
+/* Decodes a sale; exits with a message if the bytes are invalid. */
 void sale_read(struct sale *sale, const void *item, size_t len);
 
 /* Adds a sale to the counters in memory. */
