@@ -179,6 +179,20 @@ static int64_t value_of(const char *counter)
 	return value;
 }
 
+/* An acknowledged entry is no longer pending. */
+static uint64_t position(void)
+{
+	redisReply *pending = redis_ask(&server, "XPENDING changes bench");
+	bool is_all = !pending->element[0]->integer;
+	redisReply *range = redis_ask(&server, "XRANGE changes - %s",
+		is_all ? "+" : pending->element[1]->str);
+	uint64_t acknowledged = range->elements - !is_all;
+
+	freeReplyObject(range);
+	freeReplyObject(pending);
+	return acknowledged;
+}
+
 static int64_t sum(void)
 {
 	int64_t all = value_of(RECORDS_COUNTER);
@@ -195,5 +209,6 @@ const struct consumer consumer = {
 	.make = make,
 	.start = start,
 	.handle = handle,
+	.position = position,
 	.sum = sum,
 };

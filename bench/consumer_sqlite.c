@@ -155,6 +155,12 @@ static uint64_t handle(const struct job *job)
 	return changes;
 }
 
+/* The sequence numbers start at 1 and have no gaps. */
+static uint64_t position(void)
+{
+	return (uint64_t)sqlite_integer(prepared[POSITION]);
+}
+
 static int64_t sum(void)
 {
 	return sqlite_integer(prepared[SUM]);
@@ -167,5 +173,6 @@ const struct consumer consumer = {
 	.make = make,
 	.start = start,
 	.handle = handle,
+	.position = position,
 	.sum = sum,
 };

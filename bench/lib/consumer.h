@@ -12,7 +12,7 @@
  * its customer, one of 1,000; *count* adds the number of changes of a batch to a single counter.
  * With *exactly* the counters are stored in the same transaction as the position. With *least* they
  * are in the memory of the process, and only the position is stored. At the end consume verifies
- * the sum of all counters.
+ * the stored position and the sum of all counters.
  */
 #ifndef BENCH_CONSUMER_H
 #define BENCH_CONSUMER_H
@@ -55,6 +55,9 @@ struct consumer {
 
 	/* Handles one batch. Returns the number of its changes; 0 if there are none. */
 	uint64_t (*handle)(const struct job *job);
+
+	/* Returns the number of changes up to the stored position. */
+	uint64_t (*position)(void);
 
 	/* Returns the sum of all stored counters. */
 	int64_t (*sum)(void);

@@ -108,6 +108,11 @@ function handle_of:consume(job, count)
   end
 end
 
+--- The sequence numbers start at 1 and have no gaps.
+function handle_of:position()
+  return self:value(read_position)
+end
+
 function handle_of:sum()
   return self:value(sum_of_all)
 end
