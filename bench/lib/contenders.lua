@@ -114,6 +114,21 @@ local function words(contender, ...)
   return table.move({ ... }, 1, select("#", ...), #command + 1, command)
 end
 
+--- Returns the path of the contender's files in a directory. Contenders with the same `base` share
+--- them.
+function contenders.path(contender, directory)
+  return directory .. "/" .. (contender.base or contender.id)
+end
+
+--- Prints what the contenders say about their version, settings and statements.
+function contenders.describe(list)
+  for _, contender in ipairs(list) do
+    print(("\n-- %s (%s)\n%s"):format(contender.name, contender.language,
+      contenders.run(contender, "describe")))
+  end
+  print()
+end
+
 --- Runs a command of a contender. Returns its output.
 function contenders.run(contender, ...)
   return bench.run(table.unpack(words(contender, ...)))
@@ -132,8 +147,8 @@ local server_of = {}
 server_of.__index = server_of
 
 --- Starts the contender's server in a directory, if it has one. Returns a value to be closed. The
---- server also exits when this program does, because its standard input ends. The program that
---- starts it is the contender's, or its field `server`.
+--- server also exits when this program does, because its standard input ends. `server` is the
+--- program that starts it; by default `command`.
 function contenders.serve(contender, path)
   local self = setmetatable({}, server_of)
   if contender.is_served then
@@ -149,6 +164,19 @@ function server_of:__close()
     self.pipe:close()
     self.pipe = nil
   end
+end
+
+--- Starts the servers of all contenders in a directory. Returns a value to be closed.
+function contenders.serve_all(list, directory)
+  local servers = {}
+  for i, contender in ipairs(list) do
+    servers[i] = contenders.serve(contender, contenders.path(contender, directory))
+  end
+  return setmetatable(servers, {
+    __close = function()
+      for _, server in ipairs(servers) do server_of.__close(server) end
+    end,
+  })
 end
 
 --- Measures the time from a change in one process until another process has read it. Returns the
