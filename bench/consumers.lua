@@ -43,10 +43,12 @@ local everybody = {
   {
     id = "plain_locked", name = "plain transaction, locked", language = "Lua",
     command = in_lua("tidetable", "plain_locked"), is_ours = true, base = "tidetable",
+    is_baseline = true,
   },
   {
     id = "plain_optimistic", name = "plain transaction, optimistic", language = "Lua",
     command = in_lua("tidetable", "plain_optimistic"), is_ours = true, base = "tidetable",
+    is_baseline = true,
   },
   {
     id = "sqlite", name = "SQLite", language = "C", command = in_c "consumer_sqlite",

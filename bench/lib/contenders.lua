@@ -33,7 +33,7 @@ local everybody = {
   },
   {
     id = "lmdb", name = "raw LMDB", language = "C", command = in_c "lmdb", levels = our_levels,
-    can_poll_busily = true,
+    can_poll_busily = true, is_baseline = true,
   },
   {
     id = "sqlite", name = "SQLite", language = "C", command = in_c "sqlite",
@@ -90,11 +90,11 @@ local function is_asked_for(id)
 end
 
 --- Returns the contenders of a list (default: the peers) that can take part, and messages about the
---- others. PEERS="sqlite redis" selects some; this library and raw LMDB always take part.
+--- others. PEERS="sqlite redis" selects some; this library and baselines always take part.
 function contenders.find(list)
   local found, skipped = {}, {}
   for _, contender in ipairs(list or everybody) do
-    local asked = contender.is_ours or contender.id == "lmdb" or is_asked_for(contender.id)
+    local asked = contender.is_ours or contender.is_baseline or is_asked_for(contender.id)
     local why = asked and reason(contender)
     if why then
       skipped[#skipped + 1] = ("skipped: %s: %s"):format(contender.name, why)
@@ -187,7 +187,7 @@ function contenders.wake(contender, path, count, how)
   assert(follower:read("l") == "ready", contender.name .. " should follow")
   contenders.run(contender, "ring", path, bench.items, count)
   local median, late = follower:read("n", "n")
-  follower:close()
+  assert(follower:close() and late, contender.name .. " should have followed")
   return median, late
 end
 
