@@ -1,8 +1,8 @@
 /* consumer_sqlite.c - SQLite: a table of changes, and the consumer's position in a row.
  *
  * The changes have the schema of peer_sqlite.c. A batch is one transaction that reads changes,
- * updates the counters and stores the position. If only the position is stored, the changes are
- * read before, and its update is an implicit transaction, which is faster than an explicit one.
+ * updates the counters and stores the position. If only the position is stored, its update is an
+ * implicit transaction after the read, which is faster than an explicit one.
  */
 #include <stdio.h>
 

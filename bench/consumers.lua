@@ -88,7 +88,7 @@ local rows = {}
 
 local function row(level, work, size, batches)
   local count = math.max(bench.items * batches // 1000000, is_small and 1 or 5) * size
-  records = math.max(records, count)
+  records = math.max(records, count + size)      -- Redis also requests the batch after the last one
   rows[#rows + 1] = {
     id = table.concat({ level, work.id, work.guarantee, size }, "-"),
     title = ("%s, %s, batches of %d"):format(work.title,

@@ -6,7 +6,7 @@
 --     run(contender, path, round)        measures a contender on its copy of the base. Returns a
 --                                        number, a table of numbers by the id of their row, or nil
 --                                        if the contender has no such operation
---     same_as                            id of a row; its number is used if there is no other
+--     same_as                            id of a row whose number is used if run returns nil
 
 local bench = require "bench"
 local contenders = require "contenders"

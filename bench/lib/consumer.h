@@ -53,7 +53,7 @@ struct consumer {
 	/* Creates a consumer before the first change. */
 	void (*start)(const struct job *job);
 
-	/* Handles one batch. Returns the number of its changes; 0 if there are none. */
+	/* Handles one batch. Returns its number of changes; 0 if none is left. */
 	uint64_t (*handle)(const struct job *job);
 
 	/* Returns the number of changes up to the stored position. */

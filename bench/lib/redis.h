@@ -96,9 +96,8 @@ static inline void redis_send_word(struct redis *redis, const char *word)
 	redis_send_words(redis, 1, &word, NULL);
 }
 
-/* Receives the replies to all requests of the pipeline. Checks them and, because a reply to EXEC
- * contains others, those in them. Returns the last one, which the caller frees; NULL if there is
- * none. */
+/* Receives and checks the replies to all requests of the pipeline, also those inside a reply to
+ * EXEC. Returns the last reply, which the caller frees; NULL if there were no requests. */
 static inline redisReply *redis_receive_all(struct redis *redis)
 {
 	redisReply *last = NULL;

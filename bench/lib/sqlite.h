@@ -87,7 +87,7 @@ static inline sqlite3_stmt *sqlite_prepare(sqlite3 *db, const char *sql)
 	return statement;
 }
 
-/* Exits with a message if rc, the result of a call for this statement, is not the expected one. */
+/* Exits with a message if rc, the result of a call with this statement, differs from `expected`. */
 static inline void sqlite_expect(sqlite3_stmt *statement, int rc, int expected)
 {
 	if (rc != expected)
