@@ -13,11 +13,12 @@ PEERS_HERE := $(foreach peer,tidetable lmdb sqlite rocksdb redis,$(if \
 EVALUATORS_HERE := $(patsubst $(OUT)/bench/peer_%,$(OUT)/bench/evaluator_%,$(filter \
 	%_tidetable %_sqlite,$(PEERS_HERE)))
 ALONE := $(OUT)/bench/raw $(OUT)/bench/shares $(OUT)/bench/expressions $(OUT)/bench/numbers
-# Beside these the consumers are measured.
+# Stores whose consumers are measured too.
 CONSUMERS_HERE := $(patsubst $(OUT)/bench/peer_%,$(OUT)/bench/consumer_%,$(filter \
 	%_sqlite %_redis,$(PEERS_HERE)))
 BENCH := $(ALONE) $(PEERS_HERE) $(EVALUATORS_HERE) $(CONSUMERS_HERE)
-# The objects of the evaluators, of the consumers, and of the peers: each have a main function.
+# The objects of the evaluators, of the consumers and of the peers. Evaluators and consumers also
+# use those of the peers, except peer.o, which contains a main function.
 OF_EVALUATORS := $(OBJ)/bench/lib/evaluator.o $(OBJ)/bench/lib/shipment.o
 OF_CONSUMERS := $(OBJ)/bench/lib/consumer.o
 OF_PEERS := $(filter-out $(OF_EVALUATORS) $(OF_CONSUMERS),$(call objects,bench/lib/*.c))
@@ -42,7 +43,7 @@ $(CONSUMERS_HERE): $(OUT)/bench/%: $(OBJ)/bench/%.o $(OF_CONSUMERS) \
 $(ALONE): $(OUT)/bench/%: $(OBJ)/bench/%.o $(OBJ)/bench/lib/program.o $(CORE)
 	$(call link)
 
-# Programs that have targets of their own.
+# Programs with their own targets, which `make bench` does not run.
 BENCH_APART := bench/peers.lua bench/consumers.lua
 
 bench: setup-test ## each bench/*.lua at full length (AGAINST=ref: first as it was there)
@@ -65,7 +66,7 @@ bench-peers: ## beside SQLite, RocksDB, Redis (PEERS="sqlite": alone; WRITE=1: i
 	+@$(call build,release)
 	@$(LUA) bench/peers.lua
 
-bench-consumers: ## consumers beside SQLite, Redis and LuaSQL (PEERS="sqlite", WRITE=1)
+bench-consumers: ## consumers, also of SQLite, Redis, LuaSQL (PEERS="sqlite", WRITE=1)
 	@sh tools/setup.sh peers || echo "bench-consumers: without what is missing"
 	+@$(call build,release)
 	@$(LUA) bench/consumers.lua

@@ -4,33 +4,21 @@
  * XREADGROUP for the next batch, which is in the reply to EXEC. This is one round trip, one
  * transaction and one flush of the append-only file. peer_redis.c starts the server.
  */
-#include <errno.h>
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "lib/consumer.h"
+#include "lib/redis.h"
 
-#define SOCKET "redis.sock"
 #define MAKE_BATCH 1000
-#define NUMBER 24                /* digits of a number and a zero */
+#define NUMBER 24                /* digits of a number and the terminating zero */
 #define WORDS_BEFORE_IDS 3       /* XACK changes bench */
 
-static const char *const appendfsync[] = {
-	[LEVEL_FULL] = "always",
-	[LEVEL_ONE_FLUSH] = "always",
-	[LEVEL_RELAXED] = "everysec",
-	[LEVEL_NONE] = "no",
-};
+static struct redis server;
 
-static redisContext *server;
-static uint64_t expected;        /* number of replies not read yet */
-
-/* Reply that contains the batch in hand, and its entries in it. */
-static redisReply *reply;
+/* Entries of the next batch, and the reply that contains them. */
 static const redisReply *entries;
+static redisReply *reply;
 
 static void describe(void)
 {
@@ -41,73 +29,22 @@ static void describe(void)
 		"XREADGROUP GROUP bench 1 COUNT BATCH STREAMS changes >; EXEC\n");
 }
 
-/* --- requests --- */
-
-static redisReply *checked(redisReply *got)
-{
-	if (!got)
-		die("redis", server->errstr);
-	if (got->type == REDIS_REPLY_ERROR)
-		die("redis", got->str);
-	return got;
-}
-
-static void ask(const char *format, const char *value)
-{
-	freeReplyObject(checked(redisCommand(server, format, value)));
-}
-
-static void send_words(int count, const char **words, const size_t *lens)
-{
-	if (redisAppendCommandArgv(server, count, words, lens) != REDIS_OK)
-		die("redis", server->errstr);
-	expected++;
-}
-
-static void send_word(const char *word)
-{
-	send_words(1, &word, NULL);
-}
-
-/* Receives all replies and returns the last of them, which may contain others. */
-static redisReply *receive_all(void)
-{
-	redisReply *last = NULL;
-
-	for (; expected > 0; expected--) {
-		void *got = NULL;
-
-		freeReplyObject(last);
-		if (redisGetReply(server, &got) != REDIS_OK)
-			die("redis", server->errstr);
-		last = checked(got);
-		for (size_t i = 0; last->type == REDIS_REPLY_ARRAY && i < last->elements; i++)
-			checked(last->element[i]);
-	}
-	return last;
-}
-
-static void receive_nothing(void)
-{
-	freeReplyObject(receive_all());
-}
-
-/* --- opening --- */
+/* --- making --- */
 
 static void open_server(const char *path, enum level level)
 {
-	if (chdir(path))         /* the path of a socket is limited in length */
-		die(path, strerror(errno));
-	server = redisConnectUnix(SOCKET);
-	if (!server || server->err)
-		die(path, server ? server->errstr : "no memory");
-	ask("CONFIG SET appendfsync %s", appendfsync[level]);
+	redis_open(&server, path, level);
 }
 
 static void close_server(void)
 {
 	freeReplyObject(reply);
-	redisFree(server);
+	redisFree(server.context);
+}
+
+static void receive_nothing(void)
+{
+	freeReplyObject(redis_receive_all(&server));
 }
 
 static void record(uint64_t number)
@@ -118,7 +55,7 @@ static void record(uint64_t number)
 	const size_t lens[] = { 4, 7, 1, 3, ORDER_KEY, 3, 0, 3, ORDER_ITEM };
 
 	sale_make(&order, number);
-	send_words(9, words, lens);
+	redis_send_words(&server, 9, words, lens);
 }
 
 /* The flush after the last write flushes the whole file. */
@@ -126,14 +63,14 @@ static void make(uint64_t records)
 {
 	for (uint64_t i = 0; i < records; i++) {
 		record(i);
-		if (expected == MAKE_BATCH)
+		if (server.expected == MAKE_BATCH)
 			receive_nothing();
 	}
 	receive_nothing();
 	for (uint64_t i = 0; i < SALE_CUSTOMERS; i++)
-		ask("SET %s 0", sale_customer(i));
-	ask("CONFIG SET appendfsync %s", appendfsync[LEVEL_FULL]);
-	ask("SET %s 0", RECORDS_COUNTER);
+		redis_do(&server, "SET %s 0", sale_customer(i));
+	redis_set_level(&server, LEVEL_FULL);
+	redis_do(&server, "SET %s 0", RECORDS_COUNTER);
 }
 
 /* --- batches --- */
@@ -145,26 +82,26 @@ static void send_read(uint64_t batch)
 		"changes", ">" };
 
 	snprintf(number, sizeof number, "%llu", (unsigned long long)batch);
-	send_words(9, words, NULL);
+	redis_send_words(&server, 9, words, NULL);
 }
 
-/* Sets the batch in hand; `of` is the reply to XREADGROUP in `all`. */
-static void take(redisReply *all, const redisReply *of)
+/* Keeps the next batch: `read` is the reply to XREADGROUP, `all` the reply that contains it. */
+static void take(redisReply *all, const redisReply *read)
 {
 	freeReplyObject(reply);
 	reply = all;
-	entries = of->type == REDIS_REPLY_ARRAY && of->elements ?
-		of->element[0]->element[1] : NULL;
+	entries = read->type == REDIS_REPLY_ARRAY && read->elements ?
+		read->element[0]->element[1] : NULL;
 }
 
 static void start(const struct job *job)
 {
 	redisReply *all;
 
-	freeReplyObject(checked(redisCommand(server, "XGROUP DESTROY changes bench")));
-	freeReplyObject(checked(redisCommand(server, "XGROUP CREATE changes bench 0")));
+	freeReplyObject(redis_ask(&server, "XGROUP DESTROY changes bench"));
+	freeReplyObject(redis_ask(&server, "XGROUP CREATE changes bench 0"));
 	send_read(job->batch);
-	all = receive_all();
+	all = redis_receive_all(&server);
 	take(all, all);
 }
 
@@ -174,7 +111,7 @@ static void send_add(const char *counter, int64_t amount)
 	const char *words[] = { "INCRBY", counter, number };
 
 	snprintf(number, sizeof number, "%lld", (long long)amount);
-	send_words(3, words, NULL);
+	redis_send_words(&server, 3, words, NULL);
 }
 
 static void handle_changes(const struct job *job)
@@ -211,7 +148,7 @@ static void send_acknowledgement(void)
 	words[2] = "bench";
 	for (size_t i = 0; i < entries->elements; i++)
 		words[WORDS_BEFORE_IDS + i] = entries->element[i]->element[0]->str;
-	send_words((int)count, words, NULL);
+	redis_send_words(&server, (int)count, words, NULL);
 }
 
 static uint64_t handle(const struct job *job)
@@ -221,12 +158,12 @@ static uint64_t handle(const struct job *job)
 
 	if (!changes)
 		return 0;
-	send_word("MULTI");
+	redis_send_word(&server, "MULTI");
 	handle_changes(job);
 	send_acknowledgement();
 	send_read(job->batch);
-	send_word("EXEC");
-	all = receive_all();
+	redis_send_word(&server, "EXEC");
+	all = redis_receive_all(&server);
 	if (all->type != REDIS_REPLY_ARRAY || !all->elements)
 		die("redis", "EXEC should return replies");
 	take(all, all->element[all->elements - 1]);
@@ -235,11 +172,25 @@ static uint64_t handle(const struct job *job)
 
 static int64_t value_of(const char *counter)
 {
-	redisReply *got = checked(redisCommand(server, "GET %s", counter));
-	int64_t value = strtoll(got->str, NULL, 10);
+	redisReply *found = redis_ask(&server, "GET %s", counter);
+	int64_t value = strtoll(found->str, NULL, 10);
 
-	freeReplyObject(got);
+	freeReplyObject(found);
 	return value;
+}
+
+/* An acknowledged entry is no longer pending. */
+static uint64_t position(void)
+{
+	redisReply *pending = redis_ask(&server, "XPENDING changes bench");
+	bool is_all = !pending->element[0]->integer;
+	redisReply *range = redis_ask(&server, "XRANGE changes - %s",
+		is_all ? "+" : pending->element[1]->str);
+	uint64_t acknowledged = range->elements - !is_all;
+
+	freeReplyObject(range);
+	freeReplyObject(pending);
+	return acknowledged;
 }
 
 static int64_t sum(void)
@@ -258,5 +209,6 @@ const struct consumer consumer = {
 	.make = make,
 	.start = start,
 	.handle = handle,
+	.position = position,
 	.sum = sum,
 };

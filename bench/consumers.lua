@@ -1,10 +1,10 @@
--- consumers.lua - durable consumers: beside Redis Streams, SQLite and LuaSQL, and what they cost.
+-- consumers.lua - throughput, latency and overhead of durable consumers.
 --
--- First all contenders handle the same changes in batches (bench/lib/consumer.h), this library in
--- both modes; plain transactions that write the same rows take part as a measure. Then the time
--- from a put to the handler in another process, beside a plain follower. Then what a thousand
--- consumers cost a writer. Everything runs in rounds whose order changes. doc/bench.md describes
--- each row.
+-- Throughput: consumers of this library, Redis Streams, SQLite and LuaSQL handle the same changes
+-- in batches (bench/lib/consumer.h), this library in both modes. Plain transactions with the same
+-- writes are the baseline. Latency: the time from a put to the handler in another process, compared
+-- with a plain follower. Overhead: the time of a put while 1,000 consumers exist. Everything runs
+-- in rounds whose order changes. doc/bench.md describes each row.
 --
 --     ROUNDS=9 ITEMS=1000000 DIR=build MEM=/dev/shm lua5.4 bench/consumers.lua
 --     PEERS="sqlite redis"     only these
@@ -13,6 +13,7 @@
 package.path = arg[0]:gsub("[^/]*$", "lib/?.lua;") .. package.path
 
 local bench = require "bench"
+local comparison = require "comparison"
 local contenders = require "contenders"
 local sheet = require "sheet"
 local watchers = require "watchers"
@@ -42,12 +43,12 @@ local everybody = {
   {
     id = "plain_locked", name = "plain transaction, locked", language = "Lua",
     command = in_lua("tidetable", "plain_locked"), is_ours = true, base = "tidetable",
-    is_plain = true,
+    is_baseline = true,
   },
   {
     id = "plain_optimistic", name = "plain transaction, optimistic", language = "Lua",
     command = in_lua("tidetable", "plain_optimistic"), is_ours = true, base = "tidetable",
-    is_plain = true,
+    is_baseline = true,
   },
   {
     id = "sqlite", name = "SQLite", language = "C", command = in_c "consumer_sqlite",
@@ -65,7 +66,8 @@ local everybody = {
 }
 
 --------------------------------------------------------------------------------
--- Rows: a batch size, a durability, a handler and a guarantee. Full batches are handled.
+-- Rows: a durability, a handler, a guarantee and a batch size. The number of changes is a multiple
+-- of the batch size.
 --------------------------------------------------------------------------------
 
 local sizes = { 1, 10, 100, 1000 }
@@ -86,7 +88,7 @@ local rows = {}
 
 local function row(level, work, size, batches)
   local count = math.max(bench.items * batches // 1000000, is_small and 1 or 5) * size
-  records = math.max(records, count)
+  records = math.max(records, count + size)      -- Redis also requests the batch after the last one
   rows[#rows + 1] = {
     id = table.concat({ level, work.id, work.guarantee, size }, "-"),
     title = ("%s, %s, batches of %d"):format(work.title,
@@ -105,47 +107,19 @@ for _, level in ipairs { "none", "full" } do
   end
 end
 
--- results[row id][contender id]: one number for each round.
-local results = {}
-for _, each in ipairs(rows) do results[each.id] = {} end
-
-local function note(each, contender, number)
-  local of = results[each.id]
-  of[contender.id] = of[contender.id] or {}
-  table.insert(of[contender.id], number)
-end
-
-local function measure(each, list, directory, round)
-  local runs = {}
-  for i, contender in ipairs(list) do
-    runs[i] = {
-      name = contender.id,
-      run = function()
-        note(each, contender, each.run(contender, directory .. "/" .. contender.base))
-      end,
-    }
-  end
-  bench.interleave(round, runs)
-end
-
---- Calls fn once for each store.
-local function each_base(list, fn)
-  local seen = {}
-  for _, contender in ipairs(list) do
-    if not seen[contender.base] then
-      seen[contender.base] = true
-      fn(contender)
-    end
-  end
-end
+local compared = comparison.new(rows)
 
 local function make_bases(list, base)
-  each_base(list, function(contender)
-    local path = base .. "/" .. contender.base
-    bench.run("mkdir", "-p", path)
-    local _server <close> = contenders.serve(contender, path)
-    contenders.run(contender, "make", path, records)
-  end)
+  local made = {}
+  for _, contender in ipairs(list) do
+    if not made[contender.base] then
+      made[contender.base] = true
+      local path = contenders.path(contender, base)
+      bench.run("mkdir", "-p", path)
+      local _server <close> = contenders.serve(contender, path)
+      contenders.run(contender, "make", path, records)
+    end
+  end
 end
 
 --- Measures the rows of a level on a fresh copy of the bases.
@@ -153,16 +127,10 @@ local function play(level, list, base, directory, round)
   local work <close> = bench.directory(directory)
   bench.run("cp", "-r", base .. "/.", work.path)
   bench.run("sync", "-f", work.path)
-  local servers = {}
-  each_base(list, function(contender)
-    servers[#servers + 1] = contenders.serve(contender, work.path .. "/" .. contender.base)
-  end)
-  local _ <close> = setmetatable({}, { __close = function()
-    for _, server in ipairs(servers) do getmetatable(server).__close(server) end
-  end })
+  local _servers <close> = contenders.serve_all(list, work.path)
   for _, each in ipairs(rows) do
     if each.level == level then
-      measure(each, list, work.path, round)
+      compared:measure(each, list, work.path, round)
     end
   end
 end
@@ -170,25 +138,6 @@ end
 --------------------------------------------------------------------------------
 -- Targets
 --------------------------------------------------------------------------------
-
--- Lines of the table of targets: what, measured, at most, "reached" or "MISSED".
-local judged = {}
-
-local function judge(what, series, most, unit)
-  if #series > 0 then
-    judged[#judged + 1] = {
-      what, bench.show(series, 1) .. unit, ("%g%s"):format(most, unit),
-      bench.median(series) <= most and "reached" or "MISSED",
-    }
-  end
-end
-
---- Returns the ratio of two series in each round.
-local function ratios(of_a, of_b)
-  local series = {}
-  for round = 1, of_a and of_b and #of_a or 0 do series[round] = of_a[round] / of_b[round] end
-  return series
-end
 
 local function scaled(series, by)
   local list = {}
@@ -198,23 +147,24 @@ end
 
 local modes = { "locked", "optimistic" }
 
--- What each mode is compared with, and the greatest ratio.
-local measures = {
+-- What each mode is compared with, and the greatest ratio. With `level` only in rows of this
+-- durability.
+local references = {
   { id = "sqlite", name = "SQLite", most = 2.5 },
   { id = "redis", name = "Redis", most = 1 },
   { id = "luasql", name = "LuaSQL", most = 1 },
   { id = "plain", name = "plain transaction", most = 1.1, level = "full" },
 }
 
---- Returns the ratios of a mode to a measure in each round; an empty list if there is no such
+--- Returns the ratios of a mode to a reference in each round; an empty list if there is no such
 --- target.
-local function compared(each, mode, measure_of)
-  if measure_of.level and measure_of.level ~= each.level then
+local function ratios_of(each, mode, reference)
+  if reference.level and reference.level ~= each.level then
     return {}
   end
-  local of = results[each.id]
-  local id = measure_of.id == "plain" and "plain_" .. mode or measure_of.id
-  return ratios(of[mode], of[id])
+  local of = compared.results[each.id]
+  local id = reference.id == "plain" and "plain_" .. mode or reference.id
+  return comparison.each_round(of[mode], of[id])
 end
 
 local function judge_row(each)
@@ -222,10 +172,11 @@ local function judge_row(each)
     local what = each.title .. ": " .. mode
     if each.level == "none" and each.work.id == "counters" and each.work.guarantee == "exactly"
         and each.size >= 100 then
-      judge(what, scaled(results[each.id][mode], 1000), 3, " us")
+      compared:judge(what, scaled(compared.results[each.id][mode], 1000), 3, " us")
     end
-    for _, of in ipairs(measures) do
-      judge(what .. " / " .. of.name, compared(each, mode, of), of.most, "x")
+    for _, reference in ipairs(references) do
+      compared:judge(what .. " / " .. reference.name, ratios_of(each, mode, reference),
+        reference.most, "x")
     end
   end
 end
@@ -238,34 +189,23 @@ local function cell_of(series, most)
   return (ratio <= most and "%.2fx" or "**%.2fx**"):format(ratio)
 end
 
---- Returns the ratios of all rows with their targets; those that miss are bold.
+--- Returns a Markdown table of the ratios. A ratio that misses its target is bold.
 local function ratios_as_markdown()
   local head = {}
   for _, mode in ipairs(modes) do
-    for _, of in ipairs(measures) do
-      head[#head + 1] = ("%s / %s (at most %gx)"):format(mode, of.name, of.most)
+    for _, reference in ipairs(references) do
+      head[#head + 1] = ("%s / %s (at most %gx)"):format(mode, reference.name, reference.most)
     end
   end
   local lines = { "| | " .. table.concat(head, " | ") .. " |", ("|---"):rep(#head + 1) .. "|" }
   for _, each in ipairs(rows) do
     local cells = { each.title }
     for _, mode in ipairs(modes) do
-      for _, of in ipairs(measures) do
-        cells[#cells + 1] = cell_of(compared(each, mode, of), of.most)
+      for _, reference in ipairs(references) do
+        cells[#cells + 1] = cell_of(ratios_of(each, mode, reference), reference.most)
       end
     end
     lines[#lines + 1] = "| " .. table.concat(cells, " | ") .. " |"
-  end
-  return table.concat(lines, "\n")
-end
-
---- Returns the targets that are not ratios to a store or to a plain transaction.
-local function judged_as_markdown(first)
-  local lines = { "| target | median | at most | |", "|---|---|---|---|" }
-  for i, line in ipairs(judged) do
-    if i >= first or line[3]:find " us$" then
-      lines[#lines + 1] = ("| %s | %s | %s | %s |"):format(table.unpack(line))
-    end
   end
   return table.concat(lines, "\n")
 end
@@ -274,14 +214,7 @@ end
 -- Main program
 --------------------------------------------------------------------------------
 
-local function describe(list)
-  for _, contender in ipairs(list) do
-    print(("-- %s (%s)\n%s\n"):format(contender.name, contender.language,
-      contenders.run(contender, "describe")))
-  end
-end
-
---- Measures the latency and the cost of consumers that wait. Returns a Markdown table.
+--- Measures latency and overhead. Returns a Markdown table.
 local function watch(round_count)
   local directory <close> = bench.directory(bench.memory .. "-consumers")
   local watched = watchers.measure(directory.path, round_count, is_small)
@@ -293,7 +226,8 @@ local function watch(round_count)
   end
   for _, each in ipairs(watched) do
     for _, aim in ipairs(each.aims or {}) do
-      judge(each.title .. ", " .. aim.what, ratios(each[aim.of], aim.by[aim.of]), aim.most, "x")
+      compared:judge(each.title .. ", " .. aim.what,
+        comparison.each_round(each[aim.of], aim.by[aim.of]), aim.most, "x")
     end
   end
   return table.concat(lines, "\n")
@@ -307,26 +241,28 @@ local function main()
     machine = bench.machine(), disk = bench.file_system(disk.path), items = records,
     changes = records, rounds = bench.rounds, load_line = load_line, is_noisy = load and load >= 1,
   }
-  print(sheet.headline(said) .. "\n")
-  describe(list)
+  print(sheet.headline(said))
+  contenders.describe(list)
   make_bases(list, disk.path .. "/base")
   for round = 1, bench.rounds do
     play("full", list, disk.path .. "/base", disk.path .. "/work", round)
     play("none", list, disk.path .. "/base", bench.memory .. "-consumers", round)
   end
   for _, each in ipairs(rows) do judge_row(each) end
-  local first_watched = #judged + 1
-  print(sheet.as_text(rows, list, results))
-  local waiting = watch(bench.rounds)
-  print(waiting .. "\n")
-  for _, line in ipairs(judged) do
-    print(("%-7s %s: %s, at most %s"):format(line[4], line[1], line[2], line[3]))
-  end
+  local of_rows = #compared.targets
+  print(sheet.as_text(rows, list, compared.results))
+  local watched = watch(bench.rounds)
+  print(watched .. "\n")
+  compared:print_targets()
   for _, text in ipairs(skipped) do print(text) end
   if (os.getenv "WRITE" or "") ~= "" then
+    -- The other targets of the rows are in the table of ratios.
+    local targets = compared:targets_as_markdown(function(target, i)
+      return i > of_rows or target.most:find " us$"
+    end)
     sheet.write(document, "consumers", table.concat({
-      sheet.as_markdown(said, rows, list, results, skipped), ratios_as_markdown(), waiting,
-      judged_as_markdown(first_watched),
+      sheet.as_markdown(said, rows, list, compared.results, skipped), ratios_as_markdown(), watched,
+      targets,
     }, "\n\n"))
     print("written: " .. document)
   end

@@ -6,15 +6,10 @@
  * documents are a text that JSON1 reads, with the key in columns; small items are stored in the
  * tree of the key, large ones are not, because there they would need overflow pages.
  */
-#include <sqlite3.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "lib/evaluator.h"
-
-/* Converts the value of a macro to a string. */
-#define TEXT(number) #number
-#define TEXT_OF(number) TEXT(number)
+#include "lib/sqlite.h"
 
 #define KEY "customer TEXT NOT NULL, placed_at INTEGER NOT NULL, "
 #define PRIMARY ", PRIMARY KEY (customer, placed_at))"
@@ -87,26 +82,10 @@ static const struct form forms[] = { {
 	},
 } };
 
-static const char settings[] =
-	"PRAGMA page_size = 4096;"
-	"PRAGMA journal_mode = WAL;"
-	"PRAGMA cache_size = -" TEXT_OF(CACHE_MIB) "000;";
-
 static const struct form *form;
 static sqlite3 *db;
 static sqlite3_stmt *prepared[STATEMENTS];
 static bool is_batch;
-
-static void must(int rc, const char *what)
-{
-	if (rc != SQLITE_OK)
-		die(what, db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
-}
-
-static void run(const char *sql)
-{
-	must(sqlite3_exec(db, sql, NULL, NULL, NULL), sql);
-}
 
 static const char *sql_of(enum statement which)
 {
@@ -116,32 +95,28 @@ static const char *sql_of(enum statement which)
 
 static void describe(void)
 {
-	printf("SQLite %s\n%s\n%s\n%s\n", sqlite3_libversion(), settings, form->schema,
+	printf("SQLite %s\n%s\n%s\n%s\n", sqlite3_libversion(), SQLITE_SETTINGS, form->schema,
 		form->trigger);
-	printf("full: PRAGMA synchronous = FULL; none: PRAGMA synchronous = OFF\n");
+	printf("full: %s; none: %s\n", sqlite_synchronous(LEVEL_FULL),
+		sqlite_synchronous(LEVEL_NONE));
 	for (int i = 0; i < STATEMENTS; i++)
 		printf("%s\n", sql_of((enum statement)i));
 }
 
 static void open_db(const char *path, enum level level, enum use use)
 {
-	must(sqlite3_open(path_of(path, "data.sqlite"), &db), path);
-	run(settings);
-	run(level == LEVEL_NONE ? "PRAGMA synchronous = OFF" : "PRAGMA synchronous = FULL");
+	db = sqlite_open(path, level);
 	if (use == USE_BARE)
-		run(form->schema);
+		sqlite_run(db, form->schema);
 	if (use == USE_CAPTURED)
-		run(form->trigger);
+		sqlite_run(db, form->trigger);
 	for (int i = 0; i < STATEMENTS; i++)
-		must(sqlite3_prepare_v3(db, sql_of((enum statement)i), -1,
-			SQLITE_PREPARE_PERSISTENT, &prepared[i], NULL), sql_of((enum statement)i));
+		prepared[i] = sqlite_prepare(db, sql_of((enum statement)i));
 }
 
 static void close_db(void)
 {
-	for (int i = 0; i < STATEMENTS; i++)
-		sqlite3_finalize(prepared[i]);
-	must(sqlite3_close(db), "close");
+	sqlite_close(db, prepared, STATEMENTS);
 }
 
 /* --- writing --- */
@@ -167,9 +142,7 @@ static void encode(struct shipment *shipment)
 /* Runs a statement without result. Returns the number of rows that it changed. */
 static int step(enum statement which)
 {
-	if (sqlite3_step(prepared[which]) != SQLITE_DONE)
-		die(sql_of(which), sqlite3_errmsg(db));
-	must(sqlite3_reset(prepared[which]), sql_of(which));
+	sqlite_step(prepared[which]);
 	return sqlite3_changes(db);
 }
 
@@ -186,15 +159,10 @@ static void commit(void)
 		step(COMMIT);
 }
 
-static void bind_text(sqlite3_stmt *statement, int at, const void *text, size_t len)
-{
-	must(sqlite3_bind_text(statement, at, text, (int)len, SQLITE_STATIC), "bind");
-}
-
 static void bind_key(sqlite3_stmt *statement, const struct image *order)
 {
-	bind_text(statement, 1, order->customer, sizeof order->customer - 1);
-	must(sqlite3_bind_int64(statement, 2, order->placed_at), "bind");
+	sqlite_bind_string(statement, 1, order->customer, sizeof order->customer - 1);
+	sqlite_bind_integer(statement, 2, order->placed_at);
 }
 
 static void bind_item(sqlite3_stmt *statement, const struct shipment *shipment)
@@ -203,18 +171,18 @@ static void bind_item(sqlite3_stmt *statement, const struct shipment *shipment)
 
 	bind_key(statement, order);
 	if (form != &forms[0]) {
-		bind_text(statement, 3, shipment->item, shipment->item_len);
+		sqlite_bind_string(statement, 3, shipment->item, shipment->item_len);
 		return;
 	}
-	bind_text(statement, 3, order->status, sizeof order->status - 1);
-	must(sqlite3_bind_double(statement, 4, order->total), "bind");
-	bind_text(statement, 5, order->address, sizeof order->address - 1);
-	bind_text(statement, 6, order->note, sizeof order->note - 1);
-	bind_text(statement, 7, shipment->carrier, sizeof shipment->carrier - 1);
-	must(sqlite3_bind_int64(statement, 8, shipment->weight), "bind");
-	bind_text(statement, 9, shipment->zip, sizeof shipment->zip - 1);
+	sqlite_bind_string(statement, 3, order->status, sizeof order->status - 1);
+	sqlite_bind_number(statement, 4, order->total);
+	sqlite_bind_string(statement, 5, order->address, sizeof order->address - 1);
+	sqlite_bind_string(statement, 6, order->note, sizeof order->note - 1);
+	sqlite_bind_string(statement, 7, shipment->carrier, sizeof shipment->carrier - 1);
+	sqlite_bind_integer(statement, 8, shipment->weight);
+	sqlite_bind_string(statement, 9, shipment->zip, sizeof shipment->zip - 1);
 	if (shipment->comment)
-		bind_text(statement, 10, shipment->comment, COMMENT);
+		sqlite_bind_string(statement, 10, shipment->comment, COMMENT);
 }
 
 static void put(const struct shipment *shipment)
@@ -228,8 +196,8 @@ static void put(const struct shipment *shipment)
 static bool update(const struct shipment *shipment)
 {
 	bind_key(prepared[UPDATE], &shipment->order);
-	must(sqlite3_bind_int(prepared[UPDATE], 3, 5), "bind");
-	must(sqlite3_bind_int(prepared[UPDATE], 4, TOTAL_LIMIT), "bind");
+	sqlite_bind_integer(prepared[UPDATE], 3, 5);
+	sqlite_bind_integer(prepared[UPDATE], 4, TOTAL_LIMIT);
 	return step(UPDATE) == 1;
 }
 
@@ -241,8 +209,7 @@ static bool insert(const struct shipment *shipment)
 
 static void flush(void)
 {
-	run("PRAGMA synchronous = FULL");
-	run("PRAGMA wal_checkpoint(TRUNCATE)");
+	sqlite_flush(db);
 }
 
 /* --- reading --- */
@@ -274,9 +241,8 @@ static uint64_t read_rows(enum statement which)
 		read_row(statement);
 		rows++;
 	}
-	if (rc != SQLITE_DONE)
-		die(sql_of(which), sqlite3_errmsg(db));
-	must(sqlite3_reset(statement), sql_of(which));
+	sqlite_expect(statement, rc, SQLITE_DONE);
+	sqlite_reset(statement);
 	return rows;
 }
 
@@ -285,9 +251,8 @@ static uint64_t filter(enum filter what)
 	enum statement which = what == FILTER_TOP ? FILTER : FILTER_INNER;
 	const char *text = what == FILTER_TOP ? WANTED_STATUS : WANTED_CARRIER;
 
-	bind_text(prepared[which], 1, text, strlen(text));
-	must(sqlite3_bind_double(prepared[which], 2, what == FILTER_TOP ? LEAST_TOTAL :
-		LEAST_WEIGHT), "bind");
+	sqlite_bind_string(prepared[which], 1, text, strlen(text));
+	sqlite_bind_number(prepared[which], 2, what == FILTER_TOP ? LEAST_TOTAL : LEAST_WEIGHT);
 	return read_rows(which);
 }
 

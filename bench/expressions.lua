@@ -12,6 +12,7 @@
 package.path = arg[0]:gsub("[^/]*$", "lib/?.lua;") .. package.path
 
 local bench = require "bench"
+local comparison = require "comparison"
 local contenders = require "contenders"
 local sheet = require "sheet"
 
@@ -45,9 +46,9 @@ local everybody = {
 }
 
 --------------------------------------------------------------------------------
--- Rows. `run` returns a number, or a table of numbers by the id of their row. `on` is the copy
--- that it works on: "base", which is only read, "disk", or "memory", which is fresh in each round.
--- `aims` are targets: a contender, the one that it is compared with, and the greatest ratio.
+-- Rows (bench/lib/comparison.lua). `on` is the copy that `run` works on: "base", which is only
+-- read, "disk", or "memory", which is fresh in each round. `aims` are targets: a contender, the one
+-- that it is compared with, and the greatest ratio.
 --------------------------------------------------------------------------------
 
 local rows = {}
@@ -119,36 +120,12 @@ row {
 -- Rounds
 --------------------------------------------------------------------------------
 
--- results[row id][contender id]: one number for each round.
-local results = {}
-for _, each in ipairs(rows) do results[each.id] = {} end
-
-local function note(row_id, contender, number)
-  local of = results[row_id]
-  of[contender.id] = of[contender.id] or {}
-  table.insert(of[contender.id], number)
-end
-
-local function measure(each, list, directory, round)
-  local runs = {}
-  for i, contender in ipairs(list) do
-    runs[i] = {
-      name = contender.id,
-      run = function()
-        local given = each.run(contender, directory .. "/" .. contender.base, round)
-        for row_id, number in pairs(type(given) == "table" and given or { [each.id] = given }) do
-          note(row_id, contender, number)
-        end
-      end,
-    }
-  end
-  bench.interleave(round, runs)
-end
+local compared = comparison.new(rows)
 
 local function measure_rows(list, on, directory, round)
   for _, each in ipairs(rows) do
     if each.run and each.on == on then
-      measure(each, list, directory, round)
+      compared:measure(each, list, directory, round)
     end
   end
 end
@@ -166,8 +143,9 @@ local function make_bases(list, base)
   for _, contender in ipairs(list) do
     if contender.language ~= "Lua" and not made[contender.base] then
       made[contender.base] = true
-      bench.run("mkdir", "-p", base .. "/" .. contender.base)
-      contenders.run(contender, "make", base .. "/" .. contender.base, items)
+      local path = contenders.path(contender, base)
+      bench.run("mkdir", "-p", path)
+      contenders.run(contender, "make", path, items)
     end
   end
 end
@@ -176,57 +154,22 @@ end
 -- Targets
 --------------------------------------------------------------------------------
 
---- Returns a list with `fn` of the numbers of two contenders in each round.
-local function both(of_a, of_b, fn)
-  local series = {}
-  for round = 1, of_a and of_b and bench.rounds or 0 do
-    series[round] = fn(of_a[round], of_b[round])
-  end
-  return series
-end
-
-local function ratio(a, b) return a / b end
 local function difference(a, b) return b - a end
-
--- Lines of the table of targets: what, measured, at most, "reached" or "MISSED".
-local judged = {}
-
-local function judge(what, series, most, unit)
-  if #series > 0 then
-    judged[#judged + 1] = {
-      what, bench.show(series, 1) .. unit, ("%s%s"):format(most, unit),
-      bench.median(series) <= most and "reached" or "MISSED",
-    }
-  end
-end
 
 local function judge_all(list)
   local name = {}
   for _, contender in ipairs(list) do name[contender.id] = contenders.full_name(contender) end
   for _, each in ipairs(rows) do
-    local of = results[each.id]
+    local of = compared.results[each.id]
     for _, aim in ipairs(each.aims or {}) do
       local a, b, most = table.unpack(aim)
-      judge(("%s: %s / %s"):format(each.title, name[a], name[b]), both(of[a], of[b], ratio), most,
-        "x")
+      compared:judge(("%s: %s / %s"):format(each.title, name[a], name[b]),
+        comparison.each_round(of[a], of[b]), most, "x")
     end
   end
-  judge("update beyond a put of the same items, processor time: tidetable (C)",
-    both(results.put.c, results.update.c, difference), 1500, " ns")
-end
-
-local function print_judged()
-  for _, line in ipairs(judged) do
-    print(("%s: %s, at most %s: %s"):format(table.unpack(line)))
-  end
-end
-
-local function judged_as_markdown()
-  local lines = { "| target | median | at most | |", "|---|---|---|---|" }
-  for _, line in ipairs(judged) do
-    lines[#lines + 1] = ("| %s | %s | %s | %s |"):format(table.unpack(line))
-  end
-  return table.concat(lines, "\n")
+  local put, update = compared.results.put.c, compared.results.update.c
+  compared:judge("update beyond a put of the same items, processor time: tidetable (C)",
+    comparison.each_round(put, update, difference), 1500, " ns")
 end
 
 --------------------------------------------------------------------------------
@@ -273,13 +216,14 @@ local function main()
   bench.run("cp", "-r", disk.path .. "/base", disk.path .. "/work")
   bench.run("sync", "-f", disk.path)
   for round = 1, bench.rounds do play(round, list, disk.path) end
-  print("\n" .. sheet.as_text(rows, list, results))
+  print("\n" .. sheet.as_text(rows, list, compared.results))
   judge_all(list)
-  print_judged()
+  compared:print_targets()
   for _, text in ipairs(skipped) do print(text) end
   if (os.getenv "WRITE" or "") ~= "" then
     sheet.write(document, "expressions", table.concat({
-      sheet.as_markdown(said, rows, list, results, skipped), judged_as_markdown(), alone,
+      sheet.as_markdown(said, rows, list, compared.results, skipped),
+      compared:targets_as_markdown(), alone,
     }, "\n\n"))
     print("written: " .. document)
   end

@@ -4,19 +4,15 @@
  * old item, stores the new one and adds both to the stream. Several puts are a
  * pipeline between MULTI and EXEC: one transaction, one flush.
  */
-#include <errno.h>
-#include <hiredis/hiredis.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "lib/peer.h"
+#include "lib/redis.h"
 
-#define SOCKET "redis.sock"
 #define PAGE 1000
 #define READY_TRIES 6000
 #define READY_SLEEP 10000000L
@@ -28,22 +24,15 @@ static const char script[] =
 	"redis.call('SET', KEYS[1], ARGV[1]) "
 	"return redis.call('XADD', KEYS[2], '*', 'key', KEYS[1], 'old', old or '', 'new', ARGV[1])";
 
-static const char *const appendfsync[] = {
-	[LEVEL_FULL] = "always",
-	[LEVEL_ONE_FLUSH] = "always",
-	[LEVEL_RELAXED] = "everysec",
-	[LEVEL_NONE] = "no",
-};
-
 static char *const server_words[] = {
-	"redis-server", "--port", "0", "--unixsocket", SOCKET, "--dir", ".", "--appendonly", "yes",
-	"--save", "", "--auto-aof-rewrite-percentage", "0", "--logfile", "redis.log", NULL,
+	"redis-server", "--port", "0", "--unixsocket", REDIS_SOCKET, "--dir", ".",
+	"--appendonly", "yes", "--save", "", "--auto-aof-rewrite-percentage", "0",
+	"--logfile", "redis.log", NULL,
 };
 
-static redisContext *server;
+static struct redis server;
 static char sha[SHA_HEX + 1];
 static enum use use;
-static uint64_t expected;        /* number of replies not read yet */
 
 /* Page of the stream that is being read. */
 static redisReply *page;
@@ -59,75 +48,15 @@ static void describe(void)
 	printf("read: XREAD COUNT %d; wait: XREAD BLOCK; trim: XTRIM MAXLEN = n\n", PAGE);
 }
 
-/* --- requests --- */
-
-static redisReply *checked(redisReply *reply)
-{
-	if (!reply)
-		die("redis", server->errstr);
-	if (reply->type == REDIS_REPLY_ERROR)
-		die("redis", reply->str);
-	return reply;
-}
-
-static void ask(const char *format, const char *value)
-{
-	freeReplyObject(checked(redisCommand(server, format, value)));
-}
-
-static void send_words(int count, const char **words, const size_t *lens)
-{
-	if (redisAppendCommandArgv(server, count, words, lens) != REDIS_OK)
-		die("redis", server->errstr);
-	expected++;
-}
-
-static void send_word(const char *word)
-{
-	const size_t len = strlen(word);
-
-	send_words(1, &word, &len);
-}
-
-/* Returns true if a reply is or contains an error (a reply to EXEC can contain some). */
-static void check_replies(redisReply *reply)
-{
-	checked(reply);
-	for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
-		checked(reply->element[i]);
-}
-
-static void receive_all(void)
-{
-	for (; expected > 0; expected--) {
-		void *reply = NULL;
-
-		if (redisGetReply(server, &reply) != REDIS_OK)
-			die("redis", server->errstr);
-		check_replies(reply);
-		freeReplyObject(reply);
-	}
-}
-
 /* --- opening --- */
-
-static void enter(const char *path)
-{
-	if (chdir(path))         /* the path of a socket is limited in length */
-		die(path, strerror(errno));
-}
 
 static void open_server(const char *path, enum level level, enum use wanted)
 {
 	redisReply *reply;
 
 	use = wanted;
-	enter(path);
-	server = redisConnectUnix(SOCKET);
-	if (!server || server->err)
-		die(path, server ? server->errstr : "no memory");
-	ask("CONFIG SET appendfsync %s", appendfsync[level]);
-	reply = checked(redisCommand(server, "SCRIPT LOAD %s", script));
+	redis_open(&server, path, level);
+	reply = redis_ask(&server, "SCRIPT LOAD %s", script);
 	snprintf(sha, sizeof sha, "%s", reply->str);
 	freeReplyObject(reply);
 }
@@ -143,12 +72,12 @@ static void stop(void)
 static void close_server(void)
 {
 	stop();
-	redisFree(server);
+	redisFree(server.context);
 }
 
 static long info(const char *section, const char *name)
 {
-	redisReply *reply = checked(redisCommand(server, "INFO %s", section));
+	redisReply *reply = redis_ask(&server, "INFO %s", section);
 	const char *at = strstr(reply->str, name);
 	long value = at ? strtol(at + strlen(name), NULL, 10) : 0;
 
@@ -166,14 +95,14 @@ static pid_t server_id(void)
 static void begin(uint64_t puts)
 {
 	if (puts > 1)
-		send_word("MULTI");
+		redis_send_word(&server, "MULTI");
 }
 
 static void commit(void)
 {
-	if (expected > 1)
-		send_word("EXEC");
-	receive_all();
+	if (server.expected > 1)
+		redis_send_word(&server, "EXEC");
+	freeReplyObject(redis_receive_all(&server));
 }
 
 static void put(const struct order *order)
@@ -185,21 +114,21 @@ static void put(const struct order *order)
 	const size_t bare_lens[] = { 3, ORDER_KEY, ORDER_ITEM };
 
 	if (use == USE_CAPTURED)
-		send_words(6, words, lens);
+		redis_send_words(&server, 6, words, lens);
 	else
-		send_words(3, bare, bare_lens);
+		redis_send_words(&server, 3, bare, bare_lens);
 }
 
 /* The flush after any write flushes the whole file. */
 static void flush(void)
 {
-	ask("CONFIG SET appendfsync %s", appendfsync[LEVEL_FULL]);
-	ask("SET flushed %s", "yes");
+	redis_set_level(&server, LEVEL_FULL);
+	redis_do(&server, "SET flushed %s", "yes");
 }
 
 static void settle(void)
 {
-	ask("%s", "BGREWRITEAOF");
+	redis_do(&server, "%s", "BGREWRITEAOF");
 	while (info("persistence", "aof_rewrite_in_progress:") ||
 			info("persistence", "aof_rewrite_scheduled:"))
 		sleep_ns(READY_SLEEP);
@@ -207,7 +136,7 @@ static void settle(void)
 
 static uint64_t trim(uint64_t stay)
 {
-	redisReply *reply = checked(redisCommand(server, "XLEN changes"));
+	redisReply *reply = redis_ask(&server, "XLEN changes");
 	uint64_t len = (uint64_t)reply->integer;
 	uint64_t gone = len > stay ? len - stay : 0;
 
@@ -217,7 +146,7 @@ static uint64_t trim(uint64_t stay)
 
 		rows = left < TRIM_BATCH ? left : TRIM_BATCH;
 		snprintf(number, sizeof number, "%llu", (unsigned long long)(stay + left - rows));
-		ask("XTRIM changes MAXLEN = %s", number);
+		redis_do(&server, "XTRIM changes MAXLEN = %s", number);
 	}
 	return gone;
 }
@@ -226,7 +155,7 @@ static uint64_t trim(uint64_t stay)
 
 static bool get(const uint8_t *key, uint8_t *item)
 {
-	redisReply *reply = checked(redisCommand(server, "GET %b", key, (size_t)ORDER_KEY));
+	redisReply *reply = redis_ask(&server, "GET %b", key, (size_t)ORDER_KEY);
 	bool is_there = reply->type == REDIS_REPLY_STRING && reply->len == ORDER_ITEM;
 
 	if (is_there)
@@ -248,7 +177,7 @@ static void start(bool behind_last)
 	strcpy(last_id, "0");
 	if (!behind_last)
 		return;
-	reply = checked(redisCommand(server, "XREVRANGE changes + - COUNT 1"));
+	reply = redis_ask(&server, "XREVRANGE changes + - COUNT 1");
 	if (reply->elements)
 		remember(reply->element[0]);
 	freeReplyObject(reply);
@@ -264,7 +193,7 @@ static const redisReply *entries(void)
 static void ask_page(const char *how)
 {
 	stop();
-	page = checked(redisCommand(server, how, PAGE, last_id));
+	page = redis_ask(&server, how, PAGE, last_id);
 }
 
 static bool next(struct change *change)
@@ -300,7 +229,7 @@ static void serve(const char *path)
 	char byte;
 	pid_t child;
 
-	enter(path);
+	redis_enter(path);
 	child = fork();
 	if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -318,7 +247,7 @@ static void serve(const char *path)
 
 static bool answers(void)
 {
-	redisContext *context = redisConnectUnix(SOCKET);
+	redisContext *context = redisConnectUnix(REDIS_SOCKET);
 	redisReply *reply = context && !context->err ? redisCommand(context, "PING") : NULL;
 	bool is_ready = reply && reply->type == REDIS_REPLY_STATUS;
 
@@ -331,7 +260,7 @@ static bool answers(void)
 
 static void ready(const char *path)
 {
-	enter(path);
+	redis_enter(path);
 	for (int i = 0; i < READY_TRIES; i++) {
 		if (answers())
 			return;

@@ -4,20 +4,10 @@
  * after all rows have been deleted; a row contains only its number, the key and the
  * images. Followers poll, because SQLite has no notification of other processes.
  */
-#include <sqlite3.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "lib/peer.h"
-
-/* Converts the value of a macro to a string. */
-#define TEXT(number) #number
-#define TEXT_OF(number) TEXT(number)
-
-static const char settings[] =
-	"PRAGMA page_size = 4096;"
-	"PRAGMA journal_mode = WAL;"
-	"PRAGMA cache_size = -" TEXT_OF(CACHE_MIB) "000;";
+#include "lib/sqlite.h"
 
 static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS items ("
@@ -32,13 +22,6 @@ static const char triggers[] =
 	"INSERT INTO changes (key, old, new) VALUES (new.key, old.item, new.item); END;"
 	"CREATE TRIGGER IF NOT EXISTS deleted AFTER DELETE ON items BEGIN "
 	"INSERT INTO changes (key, old, new) VALUES (old.key, old.item, NULL); END;";
-
-static const char *const synchronous[] = {
-	[LEVEL_FULL] = "PRAGMA synchronous = FULL",
-	[LEVEL_ONE_FLUSH] = "PRAGMA synchronous = FULL",
-	[LEVEL_RELAXED] = "PRAGMA synchronous = NORMAL",
-	[LEVEL_NONE] = "PRAGMA synchronous = OFF",
-};
 
 enum statement { BEGIN, COMMIT, PUT, GET, NEXT, LAST, TRIM, VERSION, STATEMENTS };
 
@@ -59,65 +42,32 @@ static sqlite3_stmt *prepared[STATEMENTS];
 static bool is_batch;
 static bool is_walking;
 static sqlite3_int64 sequence;   /* number of the last change read */
-static int version;              /* PRAGMA data_version at the last read */
-
-static void must(int rc, const char *what)
-{
-	if (rc != SQLITE_OK)
-		die(what, db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
-}
-
-static void run(const char *sql)
-{
-	must(sqlite3_exec(db, sql, NULL, NULL, NULL), sql);
-}
+static sqlite3_int64 version;              /* PRAGMA data_version at the last read */
 
 static void describe(void)
 {
 	printf("SQLite %s\n", sqlite3_libversion());
-	printf("%s\n%s\n%s\n", settings, schema, triggers);
-	printf("full, one_flush: %s; relaxed: %s; none: %s\n", synchronous[LEVEL_FULL],
-		synchronous[LEVEL_RELAXED], synchronous[LEVEL_NONE]);
+	printf("%s\n%s\n%s\n", SQLITE_SETTINGS, schema, triggers);
+	printf("full, one_flush: %s; relaxed: %s; none: %s\n", sqlite_synchronous(LEVEL_FULL),
+		sqlite_synchronous(LEVEL_RELAXED), sqlite_synchronous(LEVEL_NONE));
 	for (int i = 0; i < STATEMENTS; i++)
 		printf("%s\n", statements[i]);
 }
 
-/* Runs a statement and discards its rows. */
-static void step(enum statement which)
-{
-	int rc = sqlite3_step(prepared[which]);
-
-	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
-		die(statements[which], sqlite3_errmsg(db));
-	must(sqlite3_reset(prepared[which]), statements[which]);
-}
-
-static void prepare_all(void)
-{
-	for (int i = 0; i < STATEMENTS; i++) {
-		must(sqlite3_prepare_v3(db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
-			&prepared[i], NULL), statements[i]);
-	}
-}
-
 static void open_db(const char *path, enum level level, enum use use)
 {
-	must(sqlite3_open(path_of(path, "data.sqlite"), &db), path);
-	must(sqlite3_busy_timeout(db, 5000), path);
-	run(settings);
-	run(synchronous[level]);
+	db = sqlite_open(path, level);
 	if (use == USE_BARE || use == USE_CAPTURED)
-		run(schema);
+		sqlite_run(db, schema);
 	if (use == USE_CAPTURED)
-		run(triggers);
-	prepare_all();
+		sqlite_run(db, triggers);
+	for (int i = 0; i < STATEMENTS; i++)
+		prepared[i] = sqlite_prepare(db, statements[i]);
 }
 
 static void close_db(void)
 {
-	for (int i = 0; i < STATEMENTS; i++)
-		sqlite3_finalize(prepared[i]);
-	must(sqlite3_close(db), "close");
+	sqlite_close(db, prepared, STATEMENTS);
 }
 
 /* --- writing --- */
@@ -127,41 +77,33 @@ static void begin(uint64_t puts)
 {
 	is_batch = puts > 1;
 	if (is_batch)
-		step(BEGIN);
+		sqlite_step(prepared[BEGIN]);
 }
 
 static void commit(void)
 {
 	if (is_batch)
-		step(COMMIT);
-}
-
-static void bind_blob(enum statement which, int at, const void *bytes, int len)
-{
-	must(sqlite3_bind_blob(prepared[which], at, bytes, len, SQLITE_STATIC), statements[which]);
+		sqlite_step(prepared[COMMIT]);
 }
 
 static void put(const struct order *order)
 {
-	bind_blob(PUT, 1, order->key, ORDER_KEY);
-	bind_blob(PUT, 2, order->item, ORDER_ITEM);
-	step(PUT);
+	sqlite_bind_bytes(prepared[PUT], 1, order->key, ORDER_KEY);
+	sqlite_bind_bytes(prepared[PUT], 2, order->item, ORDER_ITEM);
+	sqlite_step(prepared[PUT]);
 }
 
-/* With synchronous = FULL a checkpoint flushes the log, then the file. */
 static void flush(void)
 {
-	run(synchronous[LEVEL_FULL]);
-	run("PRAGMA wal_checkpoint(TRUNCATE)");
+	sqlite_flush(db);
 }
 
 static void last_change(sqlite3_int64 *last, uint64_t *count)
 {
-	if (sqlite3_step(prepared[LAST]) != SQLITE_ROW)
-		die(statements[LAST], sqlite3_errmsg(db));
+	sqlite_expect(prepared[LAST], sqlite3_step(prepared[LAST]), SQLITE_ROW);
 	*last = sqlite3_column_int64(prepared[LAST], 0);
 	*count = (uint64_t)sqlite3_column_int64(prepared[LAST], 1);
-	must(sqlite3_reset(prepared[LAST]), statements[LAST]);
+	sqlite_reset(prepared[LAST]);
 }
 
 static uint64_t trim(uint64_t stay)
@@ -175,8 +117,8 @@ static uint64_t trim(uint64_t stay)
 	for (uint64_t left = gone, rows; left > 0; left -= rows) {
 		rows = left < TRIM_BATCH ? left : TRIM_BATCH;
 		at += (sqlite3_int64)rows;
-		must(sqlite3_bind_int64(prepared[TRIM], 1, at), statements[TRIM]);
-		step(TRIM);
+		sqlite_bind_integer(prepared[TRIM], 1, at);
+		sqlite_step(prepared[TRIM]);
 	}
 	return gone;
 }
@@ -187,18 +129,18 @@ static bool get(const uint8_t *key, uint8_t *item)
 {
 	bool is_there;
 
-	bind_blob(GET, 1, key, ORDER_KEY);
+	sqlite_bind_bytes(prepared[GET], 1, key, ORDER_KEY);
 	is_there = sqlite3_step(prepared[GET]) == SQLITE_ROW &&
 		sqlite3_column_bytes(prepared[GET], 0) == ORDER_ITEM;
 	if (is_there)
 		memcpy(item, sqlite3_column_blob(prepared[GET], 0), ORDER_ITEM);
-	must(sqlite3_reset(prepared[GET]), statements[GET]);
+	sqlite_reset(prepared[GET]);
 	return is_there;
 }
 
 static void stop(void)
 {
-	must(sqlite3_reset(prepared[NEXT]), statements[NEXT]);
+	sqlite_reset(prepared[NEXT]);
 	is_walking = false;
 }
 
@@ -225,43 +167,31 @@ static bool next(struct change *change)
 	int rc;
 
 	if (!is_walking)
-		must(sqlite3_bind_int64(prepared[NEXT], 1, sequence), statements[NEXT]);
+		sqlite_bind_integer(prepared[NEXT], 1, sequence);
 	is_walking = true;
 	rc = sqlite3_step(prepared[NEXT]);
 	if (rc == SQLITE_DONE) {
 		stop();
 		return false;
 	}
-	if (rc != SQLITE_ROW)
-		die(statements[NEXT], sqlite3_errmsg(db));
+	sqlite_expect(prepared[NEXT], rc, SQLITE_ROW);
 	sequence = sqlite3_column_int64(prepared[NEXT], 0);
 	change->old_image = blob(2, &change->old_len);
 	change->new_image = blob(3, &change->new_len);
 	return true;
 }
 
-static int look_at_version(void)
-{
-	int seen;
-
-	if (sqlite3_step(prepared[VERSION]) != SQLITE_ROW)
-		die(statements[VERSION], sqlite3_errmsg(db));
-	seen = sqlite3_column_int(prepared[VERSION], 0);
-	must(sqlite3_reset(prepared[VERSION]), statements[VERSION]);
-	return seen;
-}
-
 /* Sleeps a millisecond; if busy, polls until another connection has committed. */
 static void wait(bool busy)
 {
-	int seen;
+	sqlite3_int64 seen;
 
 	if (!busy) {
 		sleep_ns(1000000);
 		return;
 	}
 	do {
-		seen = look_at_version();
+		seen = sqlite_integer(prepared[VERSION]);
 	} while (seen == version);
 	version = seen;
 }

@@ -12,6 +12,7 @@ package.path = arg[0]:gsub("[^/]*$", "lib/?.lua;") .. package.path
 
 local bench = require "bench"
 local chart = require "chart"
+local comparison = require "comparison"
 local contenders = require "contenders"
 local sheet = require "sheet"
 
@@ -29,8 +30,7 @@ local document, picture = "doc/bench.md", "doc/bench.svg"
 local quiet_load = 1
 
 --------------------------------------------------------------------------------
--- Rows. `run` measures a contender on its copy of the base. It returns a number (ns, bytes or
--- KB), a table of numbers by the id of their row, or nil if the contender has no such operation.
+-- Rows (bench/lib/comparison.lua). Numbers are ns, bytes or KB.
 --------------------------------------------------------------------------------
 
 local rows = {}
@@ -168,74 +168,29 @@ row {
 -- Rounds
 --------------------------------------------------------------------------------
 
--- results[row id][contender id]: one number for each round.
-local results = {}
-for _, each in ipairs(rows) do results[each.id] = {} end
-
-local function note(row_id, contender, number)
-  local of = results[row_id]
-  of[contender.id] = of[contender.id] or {}
-  table.insert(of[contender.id], number)
-end
-
-local function note_all(each, contender, given)
-  if type(given) == "table" then
-    for row_id, number in pairs(given) do note(row_id, contender, number) end
-  elseif given then
-    note(each.id, contender, given)
-  elseif each.same_as then
-    local those = results[each.same_as][contender.id]
-    note(each.id, contender, those[#those])
-  end
-end
-
---- Measures one row with all contenders, in an order that differs from round to round.
-local function measure(each, list, work, round)
-  local runs = {}
-  for i, contender in ipairs(list) do
-    runs[i] = {
-      name = contender.id,
-      run = function()
-        note_all(each, contender, each.run(contender, work .. "/" .. contender.id, round))
-      end,
-    }
-  end
-  bench.interleave(round, runs)
-end
+local compared = comparison.new(rows)
 
 local function make_bases(list, base)
   for _, contender in ipairs(list) do
-    local path = base .. "/" .. contender.id
+    local path = contenders.path(contender, base)
     bench.run("mkdir", "-p", path)
     local _server <close> = contenders.serve(contender, path)
     contenders.run(contender, "make", path, items, changes)
   end
 end
 
-local function serve_all(list, work)
-  local servers = {}
-  for i, contender in ipairs(list) do
-    servers[i] = contenders.serve(contender, work .. "/" .. contender.id)
-  end
-  return setmetatable(servers, {
-    __close = function()
-      for _, server in ipairs(servers) do getmetatable(server).__close(server) end
-    end,
-  })
-end
-
 --- Measures all rows on a fresh copy of the base, first those that only read.
 local function play(round, list, base, directory)
   local work <close> = bench.directory(directory)
   for _, contender in ipairs(list) do
-    bench.run("cp", "-r", base .. "/" .. contender.id, work.path)
+    bench.run("cp", "-r", contenders.path(contender, base), work.path)
   end
   bench.run("sync", "-f", work.path)
-  local _servers <close> = serve_all(list, work.path)
+  local _servers <close> = contenders.serve_all(list, work.path)
   for _, reads in ipairs { true, false } do
     for _, each in ipairs(rows) do
       if each.run and (each.reads or false) == reads then
-        measure(each, list, work.path, round)
+        compared:measure(each, list, work.path, round)
       end
     end
   end
@@ -254,27 +209,20 @@ local function settings(disk)
   }
 end
 
-local function describe(list)
-  for _, contender in ipairs(list) do
-    print(("\n-- %s (%s)\n%s"):format(contender.name, contender.language,
-      contenders.run(contender, "describe")))
-  end
-  print()
-end
-
 local function main()
   local list, skipped = contenders.find()
   local disk <close> = bench.directory(bench.disk .. "-peers")
   local said = settings(disk.path)
 
   print(sheet.headline(said))
-  describe(list)
+  contenders.describe(list)
   for _, text in ipairs(skipped) do print(text) end
   make_bases(list, disk.path .. "/base")
   for round = 1, bench.rounds do
     play(round, list, disk.path .. "/base", disk.path .. "/work")
   end
 
+  local results = compared.results
   print(sheet.as_text(rows, list, results))
   print(sheet.verdict(rows, list, results))
   if shares then

@@ -107,7 +107,9 @@ static void consume(const char *path, enum level level, const struct job *job, u
 		done += handled;
 	}
 	print_each(start, count);
-	if (done != count || sum_of(job) - before != expected_sum(job, count))
+	if (done != count || consumer.position() != count)
+		die(path, "the stored position should be the last change");
+	if (sum_of(job) - before != expected_sum(job, count))
 		die(path, "the counters should have the sum of the changes");
 	consumer.close();
 }

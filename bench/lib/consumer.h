@@ -7,12 +7,12 @@
  *     CONSUMER make PATH RECORDS        records changes, which insert sales
  *     CONSUMER consume PATH LEVEL BATCH COUNT counters|count exactly|least
  *
- * consume handles the first COUNT changes with a new consumer, BATCH at a time, and prints the
- * nanoseconds of a change. The work *counters* adds an attribute of each sale to the counter of
+ * consume handles the first COUNT changes with a new consumer, BATCH at a time, and prints
+ * nanoseconds per change. The work *counters* adds an attribute of each sale to the counter of
  * its customer, one of 1,000; *count* adds the number of changes of a batch to a single counter.
  * With *exactly* the counters are stored in the same transaction as the position. With *least* they
  * are in the memory of the process, and only the position is stored. At the end consume verifies
- * the sum of all counters.
+ * the stored position and the sum of all counters.
  */
 #ifndef BENCH_CONSUMER_H
 #define BENCH_CONSUMER_H
@@ -53,8 +53,11 @@ struct consumer {
 	/* Creates a consumer before the first change. */
 	void (*start)(const struct job *job);
 
-	/* Handles one batch. Returns the number of its changes; 0 if there are none. */
+	/* Handles one batch. Returns its number of changes; 0 if none is left. */
 	uint64_t (*handle)(const struct job *job);
+
+	/* Returns the number of changes up to the stored position. */
+	uint64_t (*position)(void);
 
 	/* Returns the sum of all stored counters. */
 	int64_t (*sum)(void);
@@ -69,7 +72,7 @@ void sale_make(struct order *order, uint64_t number);
 /* Returns the name of a customer, from 0 to SALE_CUSTOMERS - 1. The next call overwrites it. */
 const char *sale_customer(uint64_t number);
 
-/* Decodes a sale; exits with a message if the bytes are none. */
+/* Decodes a sale; exits with a message if the bytes are invalid. */
 void sale_read(struct sale *sale, const void *item, size_t len);
 
 /* Adds a sale to the counters in memory. */

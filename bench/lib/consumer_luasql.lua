@@ -1,30 +1,22 @@
 -- consumer_luasql.lua - SQLite called from Lua through LuaSQL 2.6.
 --
--- The transactions are those of consumer_sqlite.c. LuaSQL has neither prepared statements nor
--- parameters for SQLite: each statement is a text. An image is JSON by lua-cjson.
+-- The transactions are those of consumer_sqlite.c. An image is JSON by lua-cjson.
 
 package.path = arg[0]:gsub("[^/]*$", "?.lua;") .. package.path
 
 local cjson = require "cjson"
-local luasql = require "luasql.sqlite3"
 
 local sales = require "sales"
+local sqlite = require "sqlite"
 
 local adapter = {}
-local handle_of = {}
-handle_of.__index = handle_of
-
-local settings = {
-  "PRAGMA page_size = 4096", "PRAGMA journal_mode = WAL", "PRAGMA cache_size = -512000",
-}
+local handle_of = sqlite.class()
 
 local schema = {
   "CREATE TABLE changes (sequence INTEGER PRIMARY KEY, key TEXT NOT NULL, old TEXT, new TEXT)",
   "CREATE TABLE counters (id TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID",
   "CREATE TABLE positions (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID",
 }
-
-local synchronous = { full = "FULL", none = "OFF" }
 
 local record = "INSERT INTO changes (key, old, new) VALUES ('%s/%d', NULL, '%s')"
 local counter = "INSERT INTO counters VALUES ('%s', 0)"
@@ -38,58 +30,31 @@ local sum_of_all = "SELECT sum(n) FROM counters"
 local warm = "SELECT sum(length(new)) FROM changes"
 
 function adapter.describe()
-  print(luasql._VERSION .. ", lua-cjson " .. cjson._VERSION)
-  for _, list in ipairs { settings, schema,
-    { record, counter, restart, read_position, read_changes, add, move } } do
-    print(table.concat(list, ";\n"))
-  end
-end
-
---- Runs a statement and discards its rows.
-function handle_of:run(sql)
-  local cursor = assert(self.connection:execute(sql))
-  if type(cursor) == "userdata" then
-    cursor:fetch()
-    cursor:close()
-  end
-end
-
---- Returns the number in the only row of a statement.
-function handle_of:number(sql)
-  local cursor = assert(self.connection:execute(sql))
-  local number = cursor:fetch()
-  cursor:close()
-  return math.tointeger(tonumber(number))
+  sqlite.describe(schema, { record, counter, restart, read_position, read_changes, add, move,
+    sum_of_all, warm })
 end
 
 function adapter.open(path, level)
-  local environment = assert(luasql.sqlite3())
-  local self = setmetatable({ environment = environment }, handle_of)
-  self.connection = assert(environment:connect(path .. "/data.sqlite"))
-  for _, sql in ipairs(settings) do self:run(sql) end
-  self:run("PRAGMA synchronous = " .. synchronous[level])
-  return self
+  return sqlite.open(handle_of, path, level)
 end
 
 function adapter.make(path, count)
   local self <close> = adapter.open(path, "none")
-  for _, sql in ipairs(schema) do self:run(sql) end
+  self:run_all(schema)
   self:run "BEGIN IMMEDIATE"
   for name in sales.counters() do self:run(counter:format(name)) end
   for i = 0, count - 1 do
     local sale = sales.make(i)
-    self:run(record:format(sale.customer, sale.placed_at,
-      self.connection:escape(cjson.encode(sale))))
+    self:run(record:format(sale.customer, sale.placed_at, self:escaped_json(sale)))
   end
   self:run "COMMIT"
-  self:run "PRAGMA synchronous = FULL"
-  self:run "PRAGMA wal_checkpoint(TRUNCATE)"
+  self:flush()
 end
 
 --- Reads all changes, so that they are in the cache.
 function handle_of:start()
   self:run(restart)
-  self:number(warm)
+  self:value(warm)
 end
 
 function handle_of:handle_change(job, image)
@@ -104,9 +69,10 @@ function handle_of:handle_change(job, image)
   end
 end
 
---- Reads a batch and handles its changes. Returns their number and the last sequence.
+--- Reads a batch and handles its changes. Returns their number and the sequence number of the last
+--- one.
 function handle_of:handle_changes(job)
-  local position, changes, row = self:number(read_position), 0, {}
+  local position, changes, row = self:value(read_position), 0, {}
   local cursor = assert(self.connection:execute(read_changes:format(position, job.batch)))
   while cursor:fetch(row, "n") do
     position, changes = row[1], changes + 1
@@ -142,15 +108,13 @@ function handle_of:consume(job, count)
   end
 end
 
+--- The sequence numbers start at 1 and have no gaps.
+function handle_of:position()
+  return self:value(read_position)
+end
+
 function handle_of:sum()
-  return self:number(sum_of_all)
+  return self:value(sum_of_all)
 end
-
-function handle_of:close()
-  self.connection:close()
-  self.environment:close()
-end
-
-handle_of.__close = handle_of.close
 
 sales.main(adapter, table.unpack(arg))

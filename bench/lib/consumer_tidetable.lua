@@ -3,8 +3,8 @@
 --     lua5.4 bench/lib/consumer_tidetable.lua locked|optimistic COMMAND...
 --     lua5.4 bench/lib/consumer_tidetable.lua plain_locked|plain_optimistic COMMAND...
 --
--- The commands are those of bench/lib/consumer.h. The plain transactions read no records: they
--- update the same counters, and a row that stands for the position.
+-- The commands are those of bench/lib/consumer.h. A plain transaction reads no records. It updates
+-- the same counters, and an item in place of the position.
 
 package.path = arg[0]:gsub("[^/]*$", "?.lua;") .. package.path
 
@@ -55,7 +55,11 @@ end
 
 --- Reads all records, so that the pages of the file are mapped.
 function handle_of:start(job)
-  for record in self.db:table "sales":stream():records() do assert(record.new_image) end
+  self.batch, self.records = job.batch, 0
+  for record in self.db:table "sales":stream():records() do
+    assert(record.new_image)
+    self.records = self.records + 1
+  end
   if not is_plain then
     self.consumer = assert(self.db:consumer("bench", {
       source = "sales", batch_size = job.batch, mode = mode,
@@ -63,7 +67,7 @@ function handle_of:start(job)
   end
 end
 
---- Each handler as a program would contain it.
+--- Returns the handler for a job.
 local function handler_of(job)
   local memory = job.memory
   if job.is_counters and job.is_exact then
@@ -100,12 +104,9 @@ local function consume(self, job, count)
       consumer:stop()
     end
   end))
-  local said = assert(consumer:describe())
-  assert(said.records == count and said.batches == count // job.batch,
-    "each batch should be handled once")
 end
 
---- Adds to the counters what the handler would add, without records.
+--- Adds the same amounts to the counters as the handler, without reading records.
 local function write(job, counters, from, to)
   local memory = not job.is_exact and job.memory
   local function add(counter, n)
@@ -128,7 +129,7 @@ local function write_plainly(self, job, count)
     assert(self.db:transact(function(tx)
       local counters = tx:table "counters"
       write(job, counters, from, from + job.batch)
-      counters:put { id = "position", at = bench.now() }   -- never the same, which writes nothing
+      counters:put { id = "position", at = bench.now() }   -- an equal item would not be written
     end, options))
   end
 end
@@ -139,6 +140,18 @@ function handle_of:consume(job, count)
   else
     consume(self, job, count)
   end
+end
+
+--- A plain transaction stores no position.
+function handle_of:position()
+  if is_plain then
+    return nil
+  end
+  local described = assert(self.consumer:describe())
+  local position = self.records - assert(self.consumer:lag()).records
+  assert(described.records == position and described.batches * self.batch == position,
+    "each batch should be handled once")
+  return position
 end
 
 function handle_of:sum()

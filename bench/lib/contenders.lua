@@ -33,7 +33,7 @@ local everybody = {
   },
   {
     id = "lmdb", name = "raw LMDB", language = "C", command = in_c "lmdb", levels = our_levels,
-    can_poll_busily = true,
+    can_poll_busily = true, is_baseline = true,
   },
   {
     id = "sqlite", name = "SQLite", language = "C", command = in_c "sqlite",
@@ -90,11 +90,11 @@ local function is_asked_for(id)
 end
 
 --- Returns the contenders of a list (default: the peers) that can take part, and messages about the
---- others. PEERS="sqlite redis" selects some; this library and raw LMDB always take part.
+--- others. PEERS="sqlite redis" selects some; this library and baselines always take part.
 function contenders.find(list)
   local found, skipped = {}, {}
   for _, contender in ipairs(list or everybody) do
-    local asked = contender.is_ours or contender.id == "lmdb" or is_asked_for(contender.id)
+    local asked = contender.is_ours or contender.is_baseline or is_asked_for(contender.id)
     local why = asked and reason(contender)
     if why then
       skipped[#skipped + 1] = ("skipped: %s: %s"):format(contender.name, why)
@@ -112,6 +112,21 @@ end
 local function words(contender, ...)
   local command = table.move(contender.command, 1, #contender.command, 1, {})
   return table.move({ ... }, 1, select("#", ...), #command + 1, command)
+end
+
+--- Returns the path of the contender's files in a directory. Contenders with the same `base` share
+--- them.
+function contenders.path(contender, directory)
+  return directory .. "/" .. (contender.base or contender.id)
+end
+
+--- Prints what the contenders say about their version, settings and statements.
+function contenders.describe(list)
+  for _, contender in ipairs(list) do
+    print(("\n-- %s (%s)\n%s"):format(contender.name, contender.language,
+      contenders.run(contender, "describe")))
+  end
+  print()
 end
 
 --- Runs a command of a contender. Returns its output.
@@ -132,8 +147,8 @@ local server_of = {}
 server_of.__index = server_of
 
 --- Starts the contender's server in a directory, if it has one. Returns a value to be closed. The
---- server also exits when this program does, because its standard input ends. The program that
---- starts it is the contender's, or its field `server`.
+--- server also exits when this program does, because its standard input ends. `server` is the
+--- program that starts it; by default `command`.
 function contenders.serve(contender, path)
   local self = setmetatable({}, server_of)
   if contender.is_served then
@@ -151,6 +166,19 @@ function server_of:__close()
   end
 end
 
+--- Starts the servers of all contenders in a directory. Returns a value to be closed.
+function contenders.serve_all(list, directory)
+  local servers = {}
+  for i, contender in ipairs(list) do
+    servers[i] = contenders.serve(contender, contenders.path(contender, directory))
+  end
+  return setmetatable(servers, {
+    __close = function()
+      for _, server in ipairs(servers) do server_of.__close(server) end
+    end,
+  })
+end
+
 --- Measures the time from a change in one process until another process has read it. Returns the
 --- median and the 99th percentile in ns.
 function contenders.wake(contender, path, count, how)
@@ -159,7 +187,7 @@ function contenders.wake(contender, path, count, how)
   assert(follower:read("l") == "ready", contender.name .. " should follow")
   contenders.run(contender, "ring", path, bench.items, count)
   local median, late = follower:read("n", "n")
-  follower:close()
+  assert(follower:close() and late, contender.name .. " should have followed")
   return median, late
 end
 

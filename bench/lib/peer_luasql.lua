@@ -1,28 +1,22 @@
 -- peer_luasql.lua - SQLite called from Lua through LuaSQL 2.6.
 --
--- Tables, triggers and settings are those of peer_sqlite.c. LuaSQL has neither prepared statements
--- nor parameters for SQLite: each statement is a text with escaped values. So keys and images are
--- texts, and an item is JSON by lua-cjson.
+-- Tables, triggers and settings are those of peer_sqlite.c. Keys and images are texts, because they
+-- are part of a statement's text (bench/lib/sqlite.lua). An item is JSON by lua-cjson.
 
 package.path = arg[0]:gsub("[^/]*$", "?.lua;") .. package.path
 
 local cjson = require "cjson"
 local cqueues = require "cqueues"
-local luasql = require "luasql.sqlite3"
 
 local bench = require "bench"
 local orders = require "orders"
 local peer = require "peer"
+local sqlite = require "sqlite"
 
 local adapter = {}
-local handle_of = {}
-handle_of.__index = handle_of
+local handle_of = sqlite.class()
 
 local batch, trim_batch = 1000, 256
-
-local settings = {
-  "PRAGMA page_size = 4096", "PRAGMA journal_mode = WAL", "PRAGMA cache_size = -512000",
-}
 
 local schema = {
   "CREATE TABLE IF NOT EXISTS items (key TEXT PRIMARY KEY, item TEXT NOT NULL) WITHOUT ROWID",
@@ -39,10 +33,6 @@ local triggers = {
     .. "INSERT INTO changes (key, old, new) VALUES (old.key, old.item, NULL); END",
 }
 
-local synchronous = {
-  full = "FULL", one_flush = "FULL", relaxed = "NORMAL", none = "OFF", read = "OFF",
-}
-
 local put_item = "INSERT INTO items VALUES ('%s', '%s') "
   .. "ON CONFLICT (key) DO UPDATE SET item = excluded.item"
 local get_item = "SELECT item FROM items WHERE key = '%s'"
@@ -52,37 +42,7 @@ local last_change = "SELECT coalesce(max(sequence), 0), count(*) FROM changes"
 local trim_changes = "DELETE FROM changes WHERE sequence <= %d"
 
 function adapter.describe()
-  print(luasql._VERSION .. ", lua-cjson " .. cjson._VERSION)
-  for _, list in ipairs { settings, schema, triggers,
-    { put_item, get_item, read_changes, trim_changes } } do
-    print(table.concat(list, ";\n"))
-  end
-end
-
-local function connect(path, level)
-  local environment = assert(luasql.sqlite3())
-  local self = setmetatable({ environment = environment }, handle_of)
-  self.connection = assert(environment:connect(path .. "/data.sqlite"))
-  for _, sql in ipairs(settings) do self:run(sql) end
-  self:run("PRAGMA synchronous = " .. synchronous[level])
-  return self
-end
-
---- Runs a statement and discards its rows.
-function handle_of:run(sql)
-  local cursor = assert(self.connection:execute(sql))
-  if type(cursor) == "userdata" then
-    cursor:fetch()
-    cursor:close()
-  end
-end
-
---- Returns the columns of a statement's only row, or nil.
-function handle_of:row(sql)
-  local cursor = assert(self.connection:execute(sql))
-  local row = table.pack(cursor:fetch())
-  cursor:close()
-  return table.unpack(row)
+  sqlite.describe(schema, triggers, { put_item, get_item, read_changes, trim_changes })
 end
 
 function adapter.key_of(item)
@@ -90,13 +50,13 @@ function adapter.key_of(item)
 end
 
 function adapter.open(path, level)
-  return connect(path, level)
+  return sqlite.open(handle_of, path, level)
 end
 
 function adapter.create(path)
-  local self = connect(path, "none")
-  for _, sql in ipairs(schema) do self:run(sql) end
-  for _, sql in ipairs(triggers) do self:run(sql) end
+  local self = adapter.open(path, "none")
+  self:run_all(schema)
+  self:run_all(triggers)
   return self
 end
 
@@ -109,18 +69,16 @@ local function from_first()
 end
 
 function adapter.make(path, changes)
-  local self <close> = connect(path, "none")
-  for _, sql in ipairs(schema) do self:run(sql) end
+  local self <close> = adapter.open(path, "none")
+  self:run_all(schema)
   self:load(bench.items, from_first())
-  for _, sql in ipairs(triggers) do self:run(sql) end
+  self:run_all(triggers)
   self:load(changes, from_first())
   self:flush()
 end
 
 function handle_of:put(item)
-  local connection = self.connection
-  assert(connection:execute(put_item:format(adapter.key_of(item),
-    connection:escape(cjson.encode(item)))))
+  assert(self.connection:execute(put_item:format(adapter.key_of(item), self:escaped_json(item))))
 end
 
 function handle_of:put_batch(count, next_item)
@@ -133,11 +91,6 @@ function handle_of:load(count, next_item)
   for done = 0, count - 1, batch do
     self:put_batch(math.min(batch, count - done), next_item)
   end
-end
-
-function handle_of:flush()
-  self:run "PRAGMA synchronous = FULL"
-  self:run "PRAGMA wal_checkpoint(TRUNCATE)"
 end
 
 function handle_of:get(key)
@@ -184,12 +137,5 @@ function handle_of:follow(count, fn, ready)
     cqueues.sleep(0.001)
   end
 end
-
-function handle_of:close()
-  self.connection:close()
-  self.environment:close()
-end
-
-handle_of.__close = handle_of.close
 
 peer.main(adapter)

@@ -8,6 +8,8 @@
 --     open(path, level)                a handle with the methods below
 --     handle:start(job)                creates a consumer before the first change
 --     handle:consume(job, count)       handles `count` changes
+--     handle:position()                returns the number of changes up to the stored position;
+--                                      nil: none is stored
 --     handle:sum()                     returns the sum of all stored counters
 --     handle:close()
 
@@ -108,6 +110,7 @@ function commands.consume(adapter, path, level, batch, count, work, guarantee)
   handle:start(job)
   local before = sum_of(handle, job)
   local each = bench.time(count, function() handle:consume(job, count) end)
+  assert((handle:position() or count) == count, "the stored position should be the last change")
   assert(sum_of(handle, job) - before == expected_sum(job, count),
     "the counters should have the sum of the changes")
   print(each)

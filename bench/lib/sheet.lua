@@ -6,7 +6,6 @@ local contenders = require "contenders"
 local sheet = {}
 
 local scales = { us = 1000, ns = 1, MB = 1024, B = 1 }
-local ground = "lmdb"
 
 local function median(series)
   if series and #series > 0 then
@@ -14,13 +13,13 @@ local function median(series)
   end
 end
 
---- Returns the contender with the smallest median of a row, without raw LMDB.
-local function best(of)
+--- Returns the contender with the smallest median of a row, baselines excluded.
+local function best(of, list)
   local least, winner
-  for id, series in pairs(of) do
-    local number = id ~= ground and median(series)
+  for _, contender in ipairs(list) do
+    local number = not contender.is_baseline and median(of[contender.id])
     if number and (not least or number < least) then
-      least, winner = number, id
+      least, winner = number, contender
     end
   end
   return winner
@@ -105,12 +104,12 @@ local function escaped(text)
 end
 
 local function row_of(row, list, results)
-  local winner = best(results[row.id])
+  local winner = best(results[row.id], list)
   local cells = { ("%s, %s"):format(escaped(row.title), row.unit) }
   for _, contender in ipairs(list) do
     local cell = bench.show(results[row.id][contender.id], scales[row.unit])
     local middle, spread = cell:match "^(%S+) (%[.*%])$"
-    if middle and contender.id == winner then
+    if middle and contender == winner then
       cell = ("**%s** %s"):format(middle, spread)
     end
     cells[#cells + 1] = cell

@@ -1,7 +1,7 @@
--- watchers.lua - the time from a put to a handler in another process, and what waiting consumers
--- cost a writer.
+-- watchers.lua - the latency from a put to a handler in another process, and the time of a put
+-- while consumers exist or wait.
 --
---     lua5.4 bench/lib/watchers.lua WORK PATH ...     one process of these measurements
+--     lua5.4 bench/lib/watchers.lua WORK PATH ...     runs one process of these measurements
 
 package.path = arg[0]:gsub("[^/]*$", "?.lua;") .. package.path
 
@@ -13,10 +13,10 @@ local now = cqueues.monotime
 
 local watchers = {}
 
-local consumers = 1000                           -- that exist
-local waiting = 10                               -- of them
-local keys = 1000                                -- of the items that are put
-local settle = 0.2                               -- seconds, in which all processes fall asleep
+local consumers = 1000
+local waiting = 10                               -- processes
+local keys = 1000                                -- different keys of the items that are put
+local settle = 0.2                               -- seconds until all processes sleep
 local least_pause, most_pause = 0.001, 0.003     -- seconds between two changes
 
 --------------------------------------------------------------------------------
@@ -30,7 +30,7 @@ local function open(path)
   return db, db:table "busy", db:table "quiet"
 end
 
---- Creates two tables with streams, and consumers of the second one.
+--- Creates the tables "busy" and "quiet" with streams, and consumers of "quiet".
 function works.make(path, count)
   local db <close> = open(path)
   for _, name in ipairs { "busy", "quiet" } do
@@ -41,6 +41,7 @@ function works.make(path, count)
   end
 end
 
+--- Prints the median and the 99th percentile in nanoseconds.
 local function report(latencies)
   table.sort(latencies)
   local n = #latencies
@@ -52,12 +53,13 @@ local function ready()
   io.stdout:flush()
 end
 
---- Handles `count` changes with a consumer, in batches as they come.
+--- Handles `count` changes of "busy" with a consumer.
 function works.handle(path, count, mode)
   local db <close> = open(path)
-  local consumer, latencies = assert(db:consumer("latency", {
+  local latencies = {}
+  local consumer = assert(db:consumer("latency", {
     source = "busy", from = "LATEST", mode = mode,
-  })), {}
+  }))
   count = tonumber(count)
   ready()
   assert(consumer:run(function(records)
@@ -72,7 +74,7 @@ function works.handle(path, count, mode)
   report(latencies)
 end
 
---- Reads `count` changes with a plain follower.
+--- Reads `count` changes of "busy" with a plain follower.
 function works.follow(path, count)
   local _ <close>, busy = open(path)
   local latencies = {}
@@ -86,7 +88,7 @@ function works.follow(path, count)
   report(latencies)
 end
 
---- Puts items that contain the time before the put.
+--- Puts items into "busy" that contain the time before the put.
 function works.ring(path, count)
   local _ <close>, busy = open(path)
   cqueues.sleep(settle)
@@ -96,7 +98,7 @@ function works.ring(path, count)
   end
 end
 
---- Waits for records of the second table with a consumer until there is one.
+--- Waits for a record of "quiet" with a consumer.
 function works.wait(path, number)
   local db <close> = open(path)
   local consumer = assert(db:consumer(("c%04d"):format(number)))
@@ -104,7 +106,7 @@ function works.wait(path, number)
   assert(consumer:run(function() consumer:stop() end))
 end
 
---- The same with a plain follower.
+--- Waits for a record of "quiet" with a plain follower.
 function works.wait_plainly(path)
   local _ <close>, _, quiet = open(path)
   local records = quiet:stream():records { from = "LATEST", follow = true }
@@ -112,7 +114,8 @@ function works.wait_plainly(path)
   assert(records())
 end
 
---- Prints the nanoseconds of a put. Then ends those that wait.
+--- Puts items into "busy" and prints nanoseconds per put. Then puts an item into "quiet", after
+--- which the waiting processes exit.
 function works.write(path, count)
   local _ <close>, busy, quiet = open(path)
   cqueues.sleep(settle)
@@ -144,14 +147,13 @@ local function run(...)
   return bench.run(arg[-1], script, ...)
 end
 
---- Returns a function that measures the latency of a reader.
-local function latency(directory, count, ...)
-  local words = { ... }
+--- Returns a function that measures the latency of a reader: `work` is "handle" or "follow".
+local function latency(directory, count, work, mode)
   return function()
     local path = directory .. "/latency.tide"
     run("make", path, 0)
-    local reader = start(words[1], path, count, table.unpack(words, 2))
-    assert(reader:read "l" == "ready", "a process failed")
+    local reader = start(work, path, count, mode)
+    assert(reader:read "l" == "ready", "a reader failed")
     run("ring", path, count)
     local numbers = { median = reader:read "n", late = reader:read "n" }
     assert(reader:close() and numbers.late, "a reader failed")
@@ -160,8 +162,8 @@ local function latency(directory, count, ...)
   end
 end
 
---- Returns a function that measures a put next to `existing` consumers, with ten processes of a
---- work.
+--- Returns a function that measures a put while `existing` consumers exist. `work` is "wait" or
+--- "wait_plainly": what ten other processes do; nil: there are none.
 local function put(directory, count, existing, work)
   return function()
     local path, processes = directory .. "/put.tide", {}
@@ -169,9 +171,13 @@ local function put(directory, count, existing, work)
     for i = 1, work and math.min(waiting, existing) or 0 do
       processes[i] = start(work, path, i)
     end
-    for _, process in ipairs(processes) do assert(process:read "l" == "ready") end
+    for _, process in ipairs(processes) do
+      assert(process:read "l" == "ready", "a waiting process failed")
+    end
     local numbers = { median = tonumber(run("write", path, count)) }
-    for _, process in ipairs(processes) do assert(process:close()) end
+    for _, process in ipairs(processes) do
+      assert(process:close(), "a waiting process failed")
+    end
     bench.remove(path)
     return numbers
   end
@@ -191,11 +197,11 @@ function watchers.measure(directory, rounds, is_small)
   local locked = wake("put to handler, consumer, locked, us", "handle", "locked")
   local optimistic = wake("put to handler, consumer, optimistic, us", "handle", "optimistic")
   local alone = cost("put without consumers, us", 0)
-  local exist = cost(("put beside %d consumers, us"):format(existing), existing)
-  local wait = cost(("put beside %d consumers, of which %d wait, us"):format(existing, waiting),
+  local exist = cost(("put with %d consumers, us"):format(existing), existing)
+  local wait = cost(("put with %d consumers, %d of them waiting, us"):format(existing, waiting),
     existing, "wait")
-  local plain = cost(("put beside as many, and %d plain followers that wait, us"):format(waiting),
-    existing, "wait_plainly")
+  local plain = cost(("put with %d consumers and %d waiting plain followers, us"):format(existing,
+    waiting), existing, "wait_plainly")
   for _, each in ipairs { locked, optimistic } do
     each.aims = {
       { what = "median / plain follower", of = "median", by = follower, most = 1.5 },
@@ -208,13 +214,10 @@ function watchers.measure(directory, rounds, is_small)
   local rows = { follower, locked, optimistic, alone, exist, wait, plain }
   for _, each in ipairs(rows) do each.median, each.late, each.name = {}, {}, each.title end
   for round = 1, rounds do
-    for title, numbers in pairs(bench.interleave(round, rows)) do
-      for _, each in ipairs(rows) do
-        if each.title == title then
-          table.insert(each.median, numbers.median)
-          table.insert(each.late, numbers.late)
-        end
-      end
+    local numbers_of = bench.interleave(round, rows)
+    for _, each in ipairs(rows) do
+      table.insert(each.median, numbers_of[each.name].median)
+      table.insert(each.late, numbers_of[each.name].late)
     end
   end
   return rows

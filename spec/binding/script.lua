@@ -177,7 +177,7 @@ end
 
 function acts.read_selected() read_selected(world.items) end
 
---- Opens a consumer, which ends when it would wait.
+--- Opens a consumer that stops instead of waiting.
 local function open_consumer()
   local consumer
   consumer = world.db:consumer("worker", { source = "items", lease = 1, handler_limit = 1,
@@ -190,7 +190,7 @@ local function open_consumer()
   return consumer
 end
 
---- A handler of a consumer. Half of its runs fail, and their secret is not stored.
+--- Handles a batch. Half of the runs fail after a put of a secret, which must be rolled back.
 local function handle(records, tx)
   local fails = random(2) == 1
   keep(records)

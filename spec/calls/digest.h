@@ -1,9 +1,8 @@
 /* digest.h - a hash of everything that a database contains.
  *
- * Covers the tables with their descriptions, items with their sequence numbers,
- * streams, the bytes of every visible record, and the consumers with their progress and parked
- * records. Two states of a database with the same digest differ at most in the next sequence
- * number.
+ * Covers the tables with their descriptions, items with their sequence numbers, streams, the bytes
+ * of every visible record, and the consumers with their progress, lag and parked records. Two
+ * states of a database with the same digest differ at most in the next sequence number.
  */
 #ifndef CALLS_DIGEST_H
 #define CALLS_DIGEST_H

@@ -2,8 +2,9 @@
 --
 --   make crash CYCLES=1000 SEED=n
 --
--- Every change is handled once and in the order of its item, and no worker waits forever. Those
--- that the handler fails on are parked and handled later in the same order, or are dead letters.
+-- Every change is handled once, the changes of an item in order, and no worker waits forever. A
+-- change whose handler fails is parked and handled later in the same order, or becomes a dead
+-- letter.
 local changes = require "spec.crash.failing_changes"
 local counting = require "spec.crash.counting"
 local processes = require "spec.crash.processes"
@@ -65,7 +66,7 @@ describe("killed workers", function()
     end
     assert.equal(sum, totals:get({ id = "all" }).n, "SEED=" .. SEED)
     assert.equal(written_count, about.records, "SEED=" .. SEED)
-    -- A worker that is killed with one record in its handler has failed.
+    -- A worker that is killed while its handler has a single record counts as a failure.
     assert.is_true(about.failures <= killed, "SEED=" .. SEED)
     assert.same({}, assert(db:check()).problems)
     io.write(("consumer: %d killed, %d changes handled in %d batches\n"):format(killed,
@@ -76,15 +77,15 @@ describe("killed workers", function()
     return math.random(2) == 1 and math.random(50) or nil
   end
 
-  --- Waits until the consumer has passed all changes and nothing is to be delivered again.
+  --- Waits until the consumer has processed all changes and all records marked for replay.
   local function wait_for(consumer, last)
-    processes.wait_until(60, "the workers to pass all changes", function()
+    processes.wait_until(60, "the workers to process all changes", function()
       local about = consumer:describe()
       return about.position >= last and about.replays == 0
     end)
   end
 
-  it("park or bury every change that fails", function()
+  it("park every failing change, or store it as a dead letter", function()
     io.write("failing consumer: SEED=", SEED, " CYCLES=", CYCLES, "\n")
     math.randomseed(SEED)
     local db <close> = assert(tidetable.open(path, { durability = "none" }))
@@ -118,14 +119,14 @@ describe("killed workers", function()
       if math.random(2) == 1 then
         assert(parks:replay { key = { id = tostring(math.random(ITEMS)) }, limit = replay_limit() })
       end
-      -- One of each consumer, so that the next ones take over both.
+      -- Kills one worker of each consumer; launch replaces both.
       local first = 2 * math.random(WORKERS) - 1
       processes.kill { table.remove(workers, first + 1), table.remove(workers, first) }
     end
     while #workers < 2 * WORKERS do launch(1) end
     wait_for(parks, last)
     wait_for(buries, last)
-    -- A record that fails takes the marks from the later ones of its key.
+    -- A replayed record that fails clears the marks of the later records of its key.
     repeat
       local marked = 0
       for id in pairs(written) do

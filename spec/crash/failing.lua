@@ -1,8 +1,8 @@
--- failing.lua - a worker of a consumer whose handler fails on some changes.
+-- failing.lua - a worker of a consumer whose handler fails for some changes.
 --
 --   failing.lua LOG DATABASE CONSUMER
 --
--- CONSUMER is "parks" or "buries". In both the changes that failing_changes.lua selects fail.
+-- CONSUMER is "parks" or "buries". failing_changes.lua contains their handlers.
 local changes = require "spec.crash.failing_changes"
 local child = require "spec.crash.child"
 local tidetable = require "tidetable"

@@ -1,16 +1,19 @@
--- failing_changes.lua - the handlers of consumers that are killed and that give up records.
+-- failing_changes.lua - handlers that fail for some changes. "parks" parks them, "buries" stores
+-- them as dead letters.
 local changes = {}
 
---- Failed attempts after which a change is given up. A worker that is killed with one record in its
---- handler has made one. So many in a row of "buries" don't happen; "parks" may park other changes.
+--- Number of failed attempts after which a change is given up. Killing a worker while its handler
+--- has a single record counts as a failed attempt. For "buries" the number is too large to be
+--- reached by kills alone; "parks" may park other changes.
 changes.attempts = { parks = 3, buries = 15 }
 
---- Returns true for a change that fails until it is given up.
+--- Returns true if change n fails until it is given up.
 function changes.fails(n)
   return n % 9 == 4
 end
 
---- Stores that change n of an item was handled. Raises an error if it was before.
+--- Stores that change n of an item was handled. Raises an error if it or a later one already was.
+--- Returns the number of the previous change.
 local function count(tx, name, id, n)
   local totals = tx:table(name)
   local total = totals:get { id = id } or { id = id, n = 0, count = 0 }
@@ -23,7 +26,7 @@ local function count(tx, name, id, n)
   return last
 end
 
---- Each change is the next of its item: parked ones are handled first.
+--- Checks that each change is the next one of its item, because parked changes are handled first.
 function changes.parks(records, tx)
   for _, record in ipairs(records) do
     local id, n = record.keys.id, record.new_image.n
@@ -40,7 +43,7 @@ function changes.parks(records, tx)
   end
 end
 
---- The changes that are left out are those that fail.
+--- Checks that only failing changes are missing.
 function changes.buries(records, tx)
   for _, record in ipairs(records) do
     local id, n = record.keys.id, record.new_image.n

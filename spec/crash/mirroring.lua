@@ -1,8 +1,8 @@
--- mirroring.lua - the handler of the consumer that copies a table and follows it.
+-- mirroring.lua - the handler of a consumer that copies a table and applies its changes.
 local mirroring = {}
 
---- Writes records to the mirror. Raises an error if one is not newer than the last one of its item,
---- or if an item of the snapshot is delivered after it.
+--- Writes records to the mirror. Raises an error if a record is not newer than the last one of its
+--- item, or if a snapshot record follows another record of its item.
 function mirroring.handle(records, tx)
   local mirror = tx:table "mirror"
   for _, record in ipairs(records) do
@@ -17,7 +17,7 @@ function mirroring.handle(records, tx)
   end
 end
 
---- Empties the mirror at the beginning of a snapshot, and counts snapshots.
+--- Empties the mirror when a snapshot begins, and counts the events.
 function mirroring.on_snapshot(event, tx)
   if event == "begin" then
     for row in tx:table "mirror":scan() do tx:table "mirror":delete { id = row.id } end

@@ -1,10 +1,10 @@
--- snapshot_spec.lua - workers of a consumer that copies a table and follows it are killed, at
--- random or in a commit, also in the middle of a snapshot.
+-- snapshot_spec.lua - workers of a consumer that copies a table and applies its changes are killed,
+-- at random or in a commit, also during a snapshot.
 --
 --   make crash CYCLES=1000 SEED=n
 --
--- The stream keeps few records, but the consumer holds those that it has not handled. So no record
--- is lost: the mirror equals the table, and each item and change is delivered once and in order.
+-- The stream keeps few records, but the consumer holds unread ones, so none is lost. The mirror is
+-- equal to the table, and each item and each change is delivered once and in order.
 local mirroring = require "spec.crash.mirroring"
 local processes = require "spec.crash.processes"
 local system = require "system"
@@ -66,7 +66,7 @@ describe("killed workers of a snapshot", function()
     end
   end
 
-  it("deliver each item and each change once, and lose none that is held", function()
+  it("deliver each item and each change once, and lose no held record", function()
     io.write("snapshots: SEED=", SEED, " CYCLES=", CYCLES, "\n")
     math.randomseed(SEED)
     for _ = 1, ITEMS do write() end

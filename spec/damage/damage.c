@@ -88,7 +88,7 @@ struct shape {
 	uint64_t keep;               /* number of records that each stream keeps; 0: all */
 	int big_one_in;              /* one of big_one_in items is 50 times as large */
 	bool expires;                /* the tables have time to live; most items expire in 2100 */
-	int steps;                   /* of consumers (unit/consuming.h), after each filling */
+	int steps;                   /* random steps of consumers after each call of fill */
 };
 
 static const struct shape shapes[] = {

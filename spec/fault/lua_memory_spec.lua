@@ -191,7 +191,7 @@ end)
 call("records, with a context", function(world)
   local contexts = 0
   for record in world.one:stream():records() do
-    assert(record.depth == 0 and (record.origin or true))
+    assert(record.depth == 0 and record.origin == nil)
     contexts = contexts + (record.context and 1 or 0)
   end
   assert(contexts >= 2)

@@ -80,8 +80,8 @@ end
 
 local CONTEXT_MAX, LENGTHS = 4096, 2
 
---- Returns an annotation of a transaction, often an empty one: context (a map of the model),
---- origin, and the number of bytes in which it is stored.
+--- Returns a random annotation of a transaction, often an empty one: context (a map of the model),
+--- origin, and its stored size in bytes.
 function choice.annotation()
   local annotation = { bytes = 0 }
   if random(3) > 1 then

@@ -1,6 +1,6 @@
--- consumer_spec.lua - a consumer whose handler fails at random, while other handles change its
--- parked records. Of each key no record is handled before an earlier one that is not settled, and
--- every record is handled once, put into the table of dead letters, or discarded.
+-- consumer_spec.lua - a consumer whose handler fails at random, while other handles replay and
+-- discard its parked records. The records of a key are handled in order. Each record is settled
+-- once: it is handled, stored as a dead letter, or discarded.
 --
 --   make model STEPS=100000 SEED=n
 local helper = require "spec.tidetable.helper"
@@ -14,7 +14,8 @@ local function one_of(list) return list[math.random(#list)] end
 
 local function chance(percent) return math.random(100) <= percent end
 
---- A database with the table of records, and what is known of each.
+--- A database, and the model: `written` is the number of records of each key, `settled` how each of
+--- them was settled.
 ---@class World
 local World = {}
 World.__index = World
@@ -52,8 +53,8 @@ function World:open_worker()
   self.worker = assert(db:consumer "c")
 end
 
---- Notes that a record is settled. Raises an error if an earlier one of its key is not, or if it
---- was settled before.
+--- Marks a record as settled. Raises an error if it already is, or if it was handled before an
+--- earlier one of its key was settled.
 function World:settle(key, n, how)
   local settled = self.settled[key]
   assert(not settled[n], ("%s%d is %s and %s"):format(key, n, tostring(settled[n]), how))
@@ -63,7 +64,7 @@ function World:settle(key, n, how)
   settled[n] = how
 end
 
---- Settles the records that are in the table of dead letters.
+--- Marks the dead letters as settled.
 function World:settle_dead()
   for item in self.db:table "dead":scan() do
     local key, n = item.keys.id, self.numbers[item.sequence_number]
@@ -92,8 +93,8 @@ local function fail(records)
   return { batch_item_failures = { one_of(records).sequence_number } }
 end
 
---- Notes a record that is delivered before an earlier one of its key that is not settled and not in
---- the same batch. An error in the handler would pass for one of its failures.
+--- Checks that all earlier records of a key are settled or in the same batch. Stores a violation
+--- for step, because an error here would count as a failure of the handler.
 function World:check_order(records)
   local delivered = {}
   for _, record in ipairs(records) do
@@ -110,7 +111,8 @@ function World:check_order(records)
   end
 end
 
---- Returns a handler that fails with this percentage, and notes in self.pending what it handles.
+--- Returns a handler that fails with this probability. It stores the records that it has handled in
+--- self.pending.
 function World:handler(percent)
   return function(records, tx)
     self.pending = nil
@@ -130,8 +132,8 @@ function World:handler(percent)
   end
 end
 
---- Calls step, and settles the records whose handler was committed. A handler that succeeded may
---- not have been the last: if its commit was refused, the batch may then be given up.
+--- Calls step and settles the records that were committed. They can be fewer than in self.pending:
+--- if the commit of a successful attempt was refused, the batch can still be given up.
 function World:step(percent)
   self.pending = nil
   local count, err = self.worker:step(self:handler(percent))
@@ -147,7 +149,7 @@ function World:step(percent)
   return count
 end
 
---- Returns the parked records of the model, and checks their order.
+--- Returns the parked records, and checks their order.
 function World:parked()
   local parked, last = {}, {}
   for each in self.other:consumer "c":parked() do
@@ -210,7 +212,7 @@ function World:random_step()
   else self:check() end
 end
 
---- Handles what is left. Then every record is settled.
+--- Handles the remaining records and checks that every record is settled.
 function World:finish()
   self:choose_settings()
   self:step(0)
@@ -231,7 +233,7 @@ end
 describe("a consumer whose handler fails", function()
   helper.setup(before_each, after_each)
 
-  it("settles every record once, and those of a key in their order", function()
+  it("settles every record once, and the records of a key in order", function()
     print(("consumer: SEED=%d STEPS=%d"):format(SEED, STEPS))
     math.randomseed(SEED)
     local ok, err = xpcall(function()

@@ -1,36 +1,36 @@
--- delivery_history.lua - checks the history of a consumer: which records were delivered to its
--- workers, which were committed, parked, given up or discarded, and where its position was.
+-- delivery_history.lua - checks the history of a consumer: the records that were delivered to its
+-- workers, committed, parked, given up or discarded, and its positions.
 --
--- A history is a list of events, in their order. It is correct if at each event
---   - deliveries and commits have the records of a key in their order, and none that is settled, is
---     to be left out, or lies before the position without being delivered again
---   - the records up to the position are settled, parked, or left out, and those after it are not,
---     so that another worker can continue there without loss or repetition
---   - the position decreases only by a command.
--- Settled is a record that was handled, was put into the table of dead letters, was discarded, or
--- was skipped by a command. A command that moves the position back makes the records after it open.
+-- A record is settled after it was handled, stored as a dead letter, discarded, or skipped by a
+-- command. A command that moves the position back reopens the records after it. A history is a list
+-- of events in order. It is correct if each event satisfies these conditions:
+--   - The records of a key are delivered and committed in order. None of them is settled or
+--     ignored, and none is at or before the position, except a parked record that is replayed.
+--   - All records up to the position are settled, parked or ignored, and none after it is. So
+--     another worker can continue there without loss or repetition.
+--   - Only a command decreases the position.
 
 local histories = {}
 
 ---@class Event
 ---@field kind "begin"|"deliver"|"change"|"tick"|"seek"|"discard"|"observe"|"end"
----@field worker string|nil     begin, deliver: the worker; change: the one that was not affected
----@field records integer[]|nil  sequence numbers that were delivered or discarded
+---@field worker string|nil     begin, deliver: the worker; change: the worker that made it
+---@field records integer[]|nil  sequence numbers of delivered or discarded records
 ---@field position integer|nil   observe, seek
----@field commits integer[][]|nil  observe: batches committed since, in their order
----@field parked table<integer, boolean>|nil  observe: true if it is to be delivered again
----@field queued table<integer, true>|nil  observe: those that are parked because of their key
----@field dead integer[]|nil     observe: records in the table of dead letters since
+---@field commits integer[][]|nil  observe: new committed batches, in order
+---@field parked table<integer, boolean>|nil  observe: parked records; true if marked for replay
+---@field queued table<integer, true>|nil  observe: records that are parked because of their key
+---@field dead integer[]|nil     observe: new dead letters
 ---@field paused boolean|nil     observe
 --
--- begin: the worker begins a call. tick: so much time has passed that each worker tests the
--- consumer in its next call. What a worker delivers in a call is checked if no change by another
--- one has happened since the last tick before that call, because it can't commit otherwise.
+-- begin: the worker begins a call. tick: enough time has passed that each worker verifies in its
+-- next call that it still owns the consumer. change: another worker may not know the new state.
+-- Deliveries of a worker that may not know the state are not checked, because it cannot commit.
 
 ---@class Source
 ---@field sequence integer
 ---@field key string
----@field is_left_out boolean
+---@field is_ignored boolean
 
 local Checker = {}
 Checker.__index = Checker
@@ -45,7 +45,7 @@ local function new_checker(sources)
   local last = {}
   for _, record in ipairs(sources) do
     checker.sources[record.sequence] = record
-    if not record.is_left_out then
+    if not record.is_ignored then
       checker.order[#checker.order + 1] = record.sequence
       checker.before[record.sequence] = last[record.key]
       last[record.key] = record.sequence
@@ -54,8 +54,8 @@ local function new_checker(sources)
   return checker
 end
 
---- Checks that the previous record of the key is settled, or precedes it in the same batch. By
---- induction so are all others.
+--- Checks that the previous record of the key is settled or precedes it in the same batch. By
+--- induction, this is true of all earlier ones.
 function Checker:check_previous(sequence, batch, what)
   local previous = self.before[sequence]
   if previous and not batch[previous]
@@ -69,8 +69,8 @@ function Checker:check_batch(records, what)
   local batch = {}
   for _, sequence in ipairs(records) do
     local source, status = self.sources[sequence], self.status[sequence]
-    if not source or source.is_left_out then
-      fail("%d is %s, which is %s", sequence, what, source and "left out" or "in no source")
+    if not source or source.is_ignored then
+      fail("%d is %s, which is %s", sequence, what, source and "ignored" or "in no source")
     elseif batch[sequence] then
       fail("%d is %s twice in a batch", sequence, what)
     elseif status and (status ~= "parked" or not self.marked[sequence]) then
@@ -99,7 +99,7 @@ function events.tick(self)
   end
 end
 
---- Something has changed that all workers but this one have to find out.
+--- Marks the state of all workers except this one as stale.
 function events.change(self, event)
   for worker in pairs(self.is_fresh) do
     if worker ~= event.worker then
@@ -148,23 +148,23 @@ function Checker:is_behind_parked(sequence, parked)
   return previous ~= nil
 end
 
---- Notes the records that are parked, and those that no longer are: they must be settled.
+--- Updates the parked records. A record that is no longer parked must be settled.
 function Checker:note_parked(parked, queued)
   for sequence in pairs(parked) do
     local status = self.status[sequence]
-    if not self.sources[sequence] or self.sources[sequence].is_left_out then
-      fail("%d is parked, which is no record of the consumer", sequence)
+    if not self.sources[sequence] or self.sources[sequence].is_ignored then
+      fail("%d is parked, but the consumer does not read it", sequence)
     elseif status and status ~= "parked" then
       fail("%d is parked, but it is %s", sequence, status)
     elseif not status and queued[sequence] and not self:is_behind_parked(sequence, parked) then
-      fail("%d is parked because of its key, of which no earlier record is", sequence)
+      fail("%d is parked because of its key, but no earlier record is parked", sequence)
     elseif not status then
       self.status[sequence] = "parked"
     end
   end
   for sequence, status in pairs(self.status) do
     if status == "parked" and parked[sequence] == nil then
-      fail("%d is no longer parked, and not settled", sequence)
+      fail("%d is no longer parked, but not settled", sequence)
     end
   end
   self.marked = parked
@@ -173,7 +173,7 @@ end
 --- Checks that another worker could continue at the position.
 function Checker:check_position(position)
   if position < self.position then
-    fail("the position %d follows %d without a command", position, self.position)
+    fail("the position decreased from %d to %d without a command", self.position, position)
   end
   for _, sequence in ipairs(self.order) do
     if sequence <= position and not self.status[sequence] then
@@ -205,7 +205,7 @@ function events.observe(self, event)
   self.is_paused = event.paused
 end
 
---- At the end all is settled.
+--- Checks that all records are settled.
 events["end"] = function(self)
   for _, sequence in ipairs(self.order) do
     local status = self.status[sequence]
@@ -216,10 +216,10 @@ events["end"] = function(self)
 end
 
 --- Checks a history.
----@param sources Source[]  all records of the consumer's sources, in their order
+---@param sources Source[]  all records of the consumer's sources, in order
 ---@param list Event[]
 ---@return string|nil violation  nil: the history is correct
----@return table<string, integer> counts  number of records by how they were settled at the end
+---@return table<string, integer> counts  number of records by their final status
 function histories.check(sources, list)
   local checker, counts = new_checker(sources), {}
   for i, event in ipairs(list) do

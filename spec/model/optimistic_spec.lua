@@ -163,7 +163,7 @@ local function write(inside, items, sorts)
     local amount = math.random(1000)
     inside:update(key, "ADD v ?", { amount })
     items[name] = added(items[name], key, amount)
-    if chance(50) then return end    -- the next read of the item sees several updates
+    if chance(50) then return end    -- the next read of the item may follow several updates
   elseif chance(60) then
     local item = { p = key.p, s = key.s, v = new_value() }
     _, old = inside:put(item, { return_values = "ALL_OLD" })
@@ -288,7 +288,7 @@ local function transact(db, fn)
   return db:transact(fn, { mode = "optimistic", attempts = math.random(3) })
 end
 
---- Runs fn as the handler of a consumer: on newer and newer snapshots.
+--- Runs fn as a consumer's handler, whose snapshot is replaced while it runs.
 local function run_as_handler(db, fn)
   return optimistic.transact(db, fn, math.random(3), 100000, function() return true end)
 end
@@ -465,7 +465,7 @@ describe("optimistic transactions", function()
         local run = world.committed[marks[n]]
         if run then same_state(states[n], replay(run, states[n - 1])) end
       end
-      -- Every run must have seen one state, which is at least as new as its beginning.
+      -- Every run must have seen a single state, not older than its beginning.
       local newer = 0
       for _, run in ipairs(world.runs) do
         local ok, err = pcall(replay, run, states[run.begun])

@@ -1,12 +1,11 @@
--- snapshot_spec.lua - a consumer that starts with a snapshot, under concurrent writes: whenever it
--- has caught up, the mirror that its handler writes equals the table.
+-- snapshot_spec.lua - a consumer that starts with a snapshot, with concurrent writes. Its handler
+-- writes a mirror of the table, which must be equal to the table after the consumer has caught up.
 --
 --   SCHEDULES=1000 SEED=n busted spec/model/snapshot_spec.lua
 --
--- A schedule is a random sequence of single steps: of writers (put, update, delete, transactions,
--- expiry, truncation) and of the consumer (one batch; small pages and batches), with crashes,
--- failed commits, handlers that fail, and commands that begin the copy anew. The writer and the
--- consumer have their own handles on the file.
+-- A schedule is a random sequence of steps of the writer (put, update, delete, transaction, expiry,
+-- truncation) and of the consumer (one small batch), with crashes, failed commits, failing
+-- handlers, and commands that restart the copy. The writer and the consumer have different handles.
 local core = require "tidetable.core"
 local readers = require "tidetable.stream.reader"
 local testing = require "tidetable.testing"
@@ -60,8 +59,8 @@ function World:open_consumer()
   }))
 end
 
---- Drops the worker without leaving, as the end of its process does: the file names it as the
---- owner, and its slot is free.
+--- Simulates a crash of the consumer's process: the file still names it as the owner, but its slot
+--- is free.
 function World:drop()
   local worker = self.consumer.worker
   if worker and worker.slot then
@@ -70,13 +69,13 @@ function World:drop()
   self.side:close()
 end
 
---- The consumer's process ends, and another one starts.
+--- Simulates a crash and a restart of the consumer's process.
 function World:crash()
   self:drop()
   self:open_consumer()
 end
 
---- All processes end and start again, as after a commit of which the outcome is unknown.
+--- Simulates a restart of all processes, which a commit with an unknown outcome requires.
 function World:restart()
   self:drop()
   self.db = testing.reopen(self.db)
@@ -89,7 +88,7 @@ function World:close()
   self.clock:close()
 end
 
--- The handler: its effects are in the file, so those of failed attempts are undone --------------
+-- The handler: its writes are in the file, so those of failed attempts are rolled back ------------
 
 function World:mark(event, tx)
   if event == "begin" then
@@ -103,8 +102,8 @@ function World:mark(event, tx)
   end
 end
 
---- Writes a record to the mirror. Each row has the sequence number of the last record of its key,
---- which increases strictly: so each item and each change is delivered once and in order.
+--- Writes a record to the mirror. Checks that sequence numbers of a key increase strictly: each
+--- item and each change is delivered once and in order.
 local function apply(record, tx)
   local mirror = tx:table "mirror"
   local name = name_of(record.table_name, record.keys)
@@ -173,7 +172,7 @@ function World:write(tables)
   end
 end
 
---- Removes the items that have expired.
+--- Removes expired items.
 function World:remove_expired()
   local ok, err, more
   repeat
@@ -203,7 +202,7 @@ local writers = {
   end,
 }
 
---- Steps until there is no record. A step that finds that the consumer was lost returns 0, too.
+--- Calls step until no record is left. A step that detects the loss of the consumer also returns 0.
 function World:drain()
   local zeros, left = 0, 10000
   self.fails = false
@@ -220,7 +219,7 @@ local function shown(item)
   return item and ("%s until %s"):format(item.v, item.expires) or "none"
 end
 
---- Compares the mirror with the items, expired ones included if they were not removed.
+--- Compares the mirror with the items.
 function World:compare()
   self:remove_expired()
   self:drain()
@@ -235,7 +234,7 @@ function World:compare()
   for name, row in pairs(rows) do assert.equal(shown(items[name]), shown(row), name) end
 end
 
---- Steps until the consumer has caught up, and compares.
+--- Calls step until the consumer has caught up, and compares.
 function World:catch_up()
   self:drain()
   assert.is_false(assert(self.consumer:describe()).is_copying)
@@ -267,7 +266,7 @@ function World:run()
 end
 
 describe("a consumer with from = SNAPSHOT", function()
-  local of_consumer = readers.of_consumer
+  local of_consumer = assert(readers.of_consumer)
   local page
 
   setup(function()
@@ -279,7 +278,7 @@ describe("a consumer with from = SNAPSHOT", function()
   end)
   teardown(function() readers.of_consumer = of_consumer end)
 
-  it("mirrors its tables at every caught-up mark", function()
+  it("mirrors its tables whenever it has caught up", function()
     print(("snapshots: SEED=%d SCHEDULES=%d"):format(SEED, SCHEDULES))
     for schedule = 1, SCHEDULES do
       math.randomseed(SEED, schedule)
