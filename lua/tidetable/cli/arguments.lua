@@ -1,5 +1,6 @@
 -- arguments.lua - arguments and options that several commands declare, and conversions of values.
 
+local annotations = require "tidetable.annotation"
 local options = require "tidetable.options"
 
 local arguments = {}
@@ -53,6 +54,17 @@ end
 function arguments.sequence_number(text)
   local digits = text:match "^1(%d+)$"
   return arguments.integer_from(0)(digits and #digits == 20 and digits or text)
+end
+
+--- Returns an origin of changes.
+---@param text string
+---@return string|nil, string|nil
+function arguments.origin(text)
+  local expected = annotations.origin(text)
+  if expected then
+    return nil, ("'%s': expected %s"):format(text, expected)
+  end
+  return text
 end
 
 --- Returns a duration: a number of seconds, or a text with ms, s, m, h or d.
@@ -176,15 +188,16 @@ arguments.VALUES = {
 --- For commands that change items.
 ---@type tidetable.cli.Option
 arguments.CONTEXT = {
-  "--context", [[An item that the change's stream record shows, for example who changes the item, ]]
-    .. [[and why: '{"user":"ann"}'.]],
+  "--context", [[Context of the change, an object of at most 4,096 bytes that is stored in its ]]
+    .. [[stream record: '{"user":"ann"}'.]],
   value = "JSON",
 }
 
 ---@type tidetable.cli.Option
 arguments.ORIGIN = {
-  "--origin", "A tag that the change's stream record shows. Consumers can leave out its records.",
-  value = "TAG",
+  "--origin", "Origin of the change, a tag of at most 64 characters that is stored in its stream "
+    .. "record. Consumers can ignore records by their origin.",
+  value = "TAG", convert = arguments.origin,
 }
 
 -- Segments (item_listing.segment reads them).

@@ -28,7 +28,8 @@ exit_status.meanings = {
   { 2, "Invalid command line." },
   { 3, "'tail -f': the table's stream has ended, because it was disabled or its table was "
     .. "deleted." },
-  { 4, "'tail -f' and 'stats --watch': the database file was removed, renamed or replaced." },
+  { 4, "'tail -f', 'stats --watch' and 'consumers --watch': the database file was removed, renamed "
+    .. "or replaced." },
   { 5, "The stored item does not satisfy '--condition'. Nothing was written." },
   { 129, "Ended by SIGHUP: the terminal was closed." },
   { 130, "Interrupted by Ctrl-C." },

@@ -26,15 +26,15 @@ stream_options.RETENTION_COUNT = {
 
 ---@type tidetable.cli.Option
 stream_options.HOLD = {
-  "--hold", "How long records that a consumer holds are kept at most, as for --retention. "
-    .. "Default of a new stream: 7d.",
+  "--hold", "Maximum age of records that are held for consumers, as for --retention. Default of a "
+    .. "new stream: 7d.",
   value = "AGE", convert = arguments.duration,
 }
 
 ---@type tidetable.cli.Option
 stream_options.HOLD_SIZE = {
   "--hold-size",
-  "Maximum size of the records that a consumer holds. Default of a new stream: 1 GiB.",
+  "Maximum size of records that are held for consumers. Default of a new stream: 1 GiB.",
   value = "SIZE", convert = arguments.size,
 }
 

@@ -1,58 +1,58 @@
--- consumers.lua - `tidetable consumers`: lists consumers, and pauses, moves and deletes them.
+-- consumers.lua - `tidetable consumers`: lists consumers, pauses, moves and deletes them; shows,
+-- replays and discards parked records.
 
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
-local core = require "tidetable.core"
 local display = require "tidetable.cli.display"
 local item_argument = require "tidetable.cli.item_argument"
 local item_writer = require "tidetable.cli.item_writer"
+local json = require "tidetable.dynamodb.json"
 local library_error = require "tidetable.cli.library_error"
 local open = require "tidetable.cli.open_database"
+local options = require "tidetable.options"
 local time_argument = require "tidetable.cli.time_argument"
-
-local INTERVAL = 1 -- seconds
+local types = require "tidetable.types"
+local watch = require "tidetable.cli.watch"
 
 local consumers = {
   name = "consumers",
   summary = "List the consumers of a database, and change them.",
   description = [[
-Without a consumer the command lists all of them: how many records wait, how old the oldest of
-these is, and how many are parked. With a consumer it shows its state, or does one of the
-following.
+Without a consumer the command lists all of them with the number of waiting records, the age of the
+oldest one, and the number of parked records. With a consumer it shows the state of this consumer,
+or performs an action.
 
-'pause' stops the delivery of records, for all programs, until 'resume'. 'seek' sets the position
-(--from, --after, --at, --time). 'delete' removes the consumer. 'parked' shows its parked records.
-'replay' has them delivered again by the consumer's program, oldest first for each key, and
-'discard' removes them; both take all parked records, or those of one key, or at most --limit of
-them.
+'pause' stops the delivery of records in all programs until 'resume'. 'seek' sets the position
+(--from, --after, --at, --time). 'delete' deletes the consumer. 'parked' shows its parked records.
+'replay' marks parked records, which the consumer's program then handles again, the oldest of each
+key first. 'discard' removes parked records. Without --table, --key and --limit these actions
+apply to all parked records.
 
-'seek', 'delete', 'replay' and 'discard' ask first on a terminal; elsewhere they require --yes.
-They show the number of parked records concerned.]],
+'seek', 'delete', 'replay' and 'discard' ask for confirmation on a terminal; elsewhere they require
+--yes. 'replay' and 'discard' show the number of records.]],
   examples = {
     { "tidetable consumers shop.tide", "list the consumers and their lag" },
     { "tidetable consumers shop.tide --watch", "update the list every second" },
-    { "tidetable consumers shop.tide mail", "show everything about one" },
-    { "tidetable consumers shop.tide mail pause", "stop the delivery of records" },
-    { "tidetable consumers shop.tide mail seek --time 1h --yes", "handle the last hour again" },
-    { "tidetable consumers shop.tide mail parked", "show the records that could not be handled" },
+    { "tidetable consumers shop.tide mail", "show one consumer" },
+    { "tidetable consumers shop.tide mail pause", "pause one consumer" },
+    { "tidetable consumers shop.tide mail seek --time 1h --yes",
+      "handle the changes of the last hour again" },
+    { "tidetable consumers shop.tide mail parked", "show the parked records" },
     { "tidetable consumers shop.tide mail replay --key customer=ann --yes",
-      "deliver those of one key again" },
+      "replay the parked records of one key" },
   },
   arguments = {
     arguments.DATABASE,
-    { "consumer", "Name of the consumer; none: list all.", args = "?" },
-    { "action", "What to do with it; none: show it.", args = "?", choices = {
+    { "consumer", "Name of a consumer. Default: list all consumers.", args = "?" },
+    { "action", "Action. Default: show the consumer.", args = "?", choices = {
       "pause", "resume", "seek", "delete", "parked", "replay", "discard" } },
   },
   options = {
     { "-w --watch", "Repeat the list until Ctrl-C." },
+    watch.INTERVAL,
     {
-      "--interval", "Seconds between two updates. Requires '--watch'.",
-      value = "SECONDS", convert = arguments.seconds, shown_default = INTERVAL,
-    },
-    {
-      "--from", "'seek' to the oldest record, after the last change, or deliver a snapshot of the "
-        .. "tables first.",
+      "--from", "'seek' to the oldest record ('TRIM_HORIZON'), after the last change ('LATEST'), "
+        .. "or to a snapshot of the tables ('SNAPSHOT').",
       value = "POSITION", choices = { "TRIM_HORIZON", "LATEST", "SNAPSHOT" },
       exclusive = "position",
     },
@@ -69,12 +69,12 @@ They show the number of parked records concerned.]],
         .. "seconds since 1970.",
       value = "TIME", convert = time_argument.parse, exclusive = "position",
     },
-    { "--table", "Table of the parked records. Needed with '--key' if the consumer reads several.",
-      value = "TABLE" },
+    { "--table", "Table of the parked records. Required with '--key' if the consumer reads several "
+      .. "tables.", value = "TABLE" },
     { "--key", "Only parked records of this partition key: NAME=VALUE.", value = "KEY" },
     { "--limit", "At most N parked records.", value = "N", convert = arguments.integer_from(1) },
     { "--discard", "'seek' and 'delete' also remove the parked records." },
-    { "--yes", "Do it without a question." },
+    { "--yes", "Do not ask for confirmation." },
     { "--json", "Show JSON objects, one per line." },
     arguments.FORMAT,
     arguments.BUSY_TIMEOUT,
@@ -84,7 +84,7 @@ They show the number of parked records concerned.]],
 
 -- Showing ----------------------------------------------------------------------
 
---- Returns the state of a consumer in a word, and its style.
+--- Returns the state of a consumer and its style.
 local function state_of(about)
   if about.is_paused then
     return "paused", "yellow"
@@ -182,22 +182,20 @@ local function show_list(db, args, out)
   out:lines(lines_of(out, list))
 end
 
-local function watch(db, args, out)
-  local is_first = true
-  while true do
-    if args.json or not out.can_move then
+local function show_repeatedly(db, args, out)
+  watch.run(db, args, out, function(is_first)
+    if not out.can_move or args.json then
       show_list(db, args, out)
-    else
-      local title = out:paint("bold", display.safe(args.database))
-        .. out:paint("dim", "  " .. display.time(os.time()))
-      local lines = lines_of(out, read_all(db, args.database))
-      out:redraw({ title, "", table.unpack(lines) }, is_first)
+      if not args.json then
+        out:line ""
+      end
+      return
     end
-    is_first = false
-    out.flush()
-    out.pause(args.interval or INTERVAL)
-    library_error.check(args.database, core.check_name(db.core))
-  end
+    local title = out:paint("bold", display.safe(args.database))
+      .. out:paint("dim", "  " .. display.time(os.time()))
+    local lines = lines_of(out, read_all(db, args.database))
+    out:redraw({ title, "", table.unpack(lines) }, is_first)
+  end)
 end
 
 local function setting_text(value)
@@ -249,21 +247,80 @@ end
 
 -- Actions ----------------------------------------------------------------------
 
+--- Options, each with the actions that it is for.
+local REQUIRED = {
+  { "discard", "seek", "delete" },
+  { "table", "parked", "replay", "discard" }, { "key", "parked", "replay", "discard" },
+  { "limit", "parked", "replay", "discard" }, { "format", "parked", "replay", "discard" },
+}
+
+--- Ends the command if an option does not belong to the action.
+local function check_options(args)
+  for _, name in ipairs { "from", "after", "at", "time" } do
+    if args[name] and args.action ~= "seek" then
+      console.misused(("--%s requires seek"):format(name))
+    end
+  end
+  for _, each in ipairs(REQUIRED) do
+    local name, is_known = each[1], false
+    for i = 2, #each do
+      is_known = is_known or each[i] == args.action
+    end
+    if args[name] and not is_known then
+      console.misused(("--%s requires %s or %s"):format(name,
+        table.concat(each, ", ", 2, #each - 1), each[#each]))
+    end
+  end
+end
+
+--- Returns the results of a method of a consumer, or ends the command if it failed.
+local function check(args, ...)
+  local value, err = ...
+  if value == nil and err.code == "PARKED" then
+    console.fail(("%s: %s"):format(args.database, err.message:match "^[^;]*"),
+      "--discard removes them")
+  end
+  return library_error.check(args.database, ...)
+end
+
+--- Ends the command if --table is not a table of the consumer.
+local function check_table(args, source)
+  local names = type(source) == "table" and source or { source }
+  for _, name in ipairs(names) do
+    if name == "*" or name == args.table then
+      return
+    end
+  end
+  console.fail(("%s: consumer %s does not read table %s"):format(args.database, args.consumer,
+    args.table), "its source: " .. source_text(source))
+end
+
+--- Returns the partition key of --key as an option of the library.
+local function partition_key(db, args, name)
+  local _, description = open.described(db, name)
+  local value, sort = item_argument.partition({ args.key }, description,
+    item_writer.form(args.format))
+  local attribute, kind = table.unpack(description.partition_key)
+  if sort ~= nil then
+    console.misused(("--key: expected only the partition key %s"):format(attribute))
+  elseif types.type(value) ~= kind then
+    console.misused(("--key: %s: expected %s, got %s"):format(attribute, kind, types.type(value)))
+  end
+  return { [attribute] = value }
+end
+
 --- Returns the options that select parked records.
 local function selection(db, args, consumer)
-  if not args.key then
-    return { table = args.table, limit = args.limit }
+  local source = check(args, consumer:describe()).source
+  if args.table then
+    check_table(args, source)
   end
-  local source = library_error.check(args.database, consumer:describe()).source
-  local name = args.table or type(source) == "string" and source ~= "*" and source
-  if not name then
+  local name = args.table or type(source) == "string" and source ~= "*" and source or nil
+  if args.key and not name then
     console.misused "--key: the consumer reads several tables; name one with --table"
   end
-  local _, description = open.described(db, name)
-  local partition = item_argument.partition({ args.key }, description,
-    item_writer.form(args.format))
-  return { table = name, key = { [description.partition_key[1]] = partition },
-    limit = args.limit }
+  return { table = args.table, limit = args.limit,
+    key = args.key and partition_key(db, args, name) }
 end
 
 --- Ends the command unless --yes is given or the user agrees.
@@ -290,16 +347,16 @@ end
 local actions = {}
 
 function actions.pause(_, args, _, consumer)
-  library_error.check(args.consumer, consumer:pause())
+  check(args, consumer:pause())
 end
 
 function actions.resume(_, args, _, consumer)
-  library_error.check(args.consumer, consumer:resume())
+  check(args, consumer:resume())
 end
 
 function actions.delete(_, args, out, consumer)
   confirm(args, out, ("delete consumer %s"):format(args.consumer))
-  library_error.check(args.consumer, consumer:delete { discard = args.discard })
+  check(args, consumer:delete { discard = args.discard })
 end
 
 function actions.seek(_, args, out, consumer)
@@ -309,26 +366,48 @@ function actions.seek(_, args, out, consumer)
   end
   position.discard = args.discard
   confirm(args, out, ("set the position of consumer %s"):format(args.consumer))
-  library_error.check(args.consumer, consumer:seek(position))
+  check(args, consumer:seek(position))
+end
+
+local function parked_line(out, copy)
+  local record = copy.record
+  local parts = {
+    tostring(record.sequence_number), display.time(copy.parked_at),
+    out:paint("bold", display.safe(record.table_name)) .. " " .. display.attributes(record.keys),
+    display.counted(copy.attempts, "attempt"),
+    copy.error and out:paint("red", display.safe(copy.error))
+      or out:paint("dim", "parked after an earlier record of its key"),
+  }
+  if copy.is_to_be_replayed then
+    parts[#parts + 1] = out:paint("yellow", "to be replayed")
+  end
+  return table.concat(parts, "  ")
+end
+
+--- Fields of a parked record in the order of the JSON output.
+local PARKED_ORDER = {
+  "sequence_number", "table_name", "event_name", "keys", "attempts", "parked_at", "error",
+}
+
+local function parked_tree(copy, form)
+  local record = copy.record
+  return {
+    sequence_number = record.sequence_number, table_name = record.table_name,
+    event_name = record.event_name, keys = assert(json.item_tree(record.keys, form)),
+    attempts = copy.attempts, parked_at = copy.parked_at, error = copy.error,
+    is_to_be_replayed = copy.is_to_be_replayed,
+  }
 end
 
 function actions.parked(db, args, out, consumer)
   local is_text = not args.json and arguments.format_of(args, out) == "text"
-  local found = 0
+  local found, form = 0, item_writer.form(args.format)
   for copy in consumer:parked(selection(db, args, consumer)) do
-    local record = copy.record
     found = found + 1
     if is_text then
-      out:line(("%d  %s  %s %s  %s  %s"):format(record.sequence_number,
-        display.time(copy.parked_at), out:paint("bold", display.safe(record.table_name)),
-        display.attributes(record.keys), display.counted(copy.attempts, "attempt"),
-        out:paint("red", display.safe(copy.error or ""))))
+      out:line(parked_line(out, copy))
     else
-      out:json({ sequence_number = record.sequence_number, table_name = record.table_name,
-        event_name = record.event_name, keys = record.keys, attempts = copy.attempts,
-        parked_at = copy.parked_at, error = copy.error,
-        is_to_be_replayed = copy.is_to_be_replayed }, { "sequence_number", "table_name",
-        "event_name", "keys", "attempts", "parked_at", "error" })
+      out:json(parked_tree(copy, form), PARKED_ORDER)
     end
   end
   if found == 0 and out.is_terminal then
@@ -338,15 +417,15 @@ end
 
 function actions.replay(db, args, out, consumer)
   local chosen = selection(db, args, consumer)
-  confirm(args, out, ("deliver parked records of consumer %s again"):format(args.consumer))
-  local count = library_error.check(args.consumer, consumer:replay(chosen))
+  confirm(args, out, ("replay parked records of consumer %s"):format(args.consumer))
+  local count = check(args, consumer:replay(chosen))
   report(out, count, "will be delivered again")
 end
 
 function actions.discard(db, args, out, consumer)
   local chosen = selection(db, args, consumer)
   confirm(args, out, ("remove parked records of consumer %s for good"):format(args.consumer))
-  local count = library_error.check(args.consumer, consumer:discard(chosen))
+  local count = check(args, consumer:discard(chosen))
   report(out, count, "removed")
 end
 
@@ -360,20 +439,26 @@ local function open_consumer(db, args)
   elseif code ~= "NOT_FOUND" then
     library_error.fail(args.database, err)
   end
+  local known = {}
+  for _, name in ipairs(library_error.check(args.database, db:list_consumers())) do
+    known[name] = true
+  end
+  local near = options.nearest(args.consumer, known)
   console.fail(("%s: no consumer %s"):format(args.database, args.consumer),
-    ("to list them: tidetable consumers %s"):format(display.word(args.database)))
+    near and ("did you mean %s?"):format(near)
+      or ("to list them: tidetable consumers %s"):format(display.word(args.database)))
 end
 
 function consumers.run(args, out)
-  if args.interval and not args.watch then
-    console.misused "--interval requires --watch"
-  elseif args.watch and args.consumer then
+  watch.check(args)
+  if args.watch and args.consumer then
     console.misused "--watch shows the list of all consumers"
   end
+  check_options(args)
   local writes = args.action and not reads[args.action]
   local db <close> = open.database(args, writes and { busy_timeout = args.busy_timeout } or nil)
   if args.watch then
-    watch(db, args, out)
+    show_repeatedly(db, args, out)
   elseif not args.consumer then
     show_list(db, args, out)
   else
@@ -381,9 +466,9 @@ function consumers.run(args, out)
     if args.action then
       actions[args.action](db, args, out, consumer)
     elseif args.json then
-      out:json(library_error.check(args.consumer, consumer:describe()), ORDER)
+      out:json(check(args, consumer:describe()), ORDER)
     else
-      show_one(out, library_error.check(args.consumer, consumer:describe()))
+      show_one(out, check(args, consumer:describe()))
     end
   end
 end

@@ -1,14 +1,12 @@
 -- stats.lua - `tidetable stats`: shows statistics of the file, its readers, tables and streams.
 
 local arguments = require "tidetable.cli.arguments"
-local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
 local describe = require "tidetable.cli.commands.describe"
 local display = require "tidetable.cli.display"
 local library_error = require "tidetable.cli.library_error"
 local open = require "tidetable.cli.open_database"
-
-local INTERVAL = 1 -- seconds
+local watch = require "tidetable.cli.watch"
 
 local stats = {
   name = "stats",
@@ -26,10 +24,7 @@ tables are included as long as they can be read.]],
   arguments = { arguments.DATABASE },
   options = {
     { "-w --watch", "Repeat until Ctrl-C, and show the changes per second." },
-    {
-      "--interval", "Seconds between two updates. Requires '--watch'.",
-      value = "SECONDS", convert = arguments.seconds, shown_default = INTERVAL,
-    },
+    watch.INTERVAL,
     { "--json", "Show a JSON object; with '--watch' one per line." },
     arguments.COUNT,
     arguments.MAX_SIZE,
@@ -233,8 +228,8 @@ local ORDER = {
 }
 
 local function show_repeatedly(db, args, out)
-  local changes, is_first = new_change_rate(), true
-  while true do
+  local changes = new_change_rate()
+  watch.run(db, args, out, function(is_first)
     local found = read_stats(db, args.database)
     changes:add(found)
     if args.json then
@@ -245,17 +240,11 @@ local function show_repeatedly(db, args, out)
       out:lines(lines_of(out, args.database, found, changes))
       out:line ""
     end
-    is_first = false
-    out.flush()
-    out.pause(args.interval or INTERVAL)
-    library_error.check(args.database, core.check_name(db.core))
-  end
+  end)
 end
 
 function stats.run(args, out)
-  if args.interval and not args.watch then
-    console.misused "--interval requires --watch"
-  end
+  watch.check(args)
   local db <close> = open.to_describe(args)
   if args.count then
     open.tables(db, true)

@@ -72,7 +72,10 @@ describe("consumers", function()
     assert.is_false(look(function(mail) return mail:describe().is_paused end))
     command.must(consumers("mail", "seek", "--from", "LATEST", "--yes"))
     assert.equal(5, look(function(mail) return mail:describe().position end))
-    command.refuses(1, "2", consumers("mail", "seek", "--at", "1", "--yes"))
+    local refusal = command.refuses(1, path .. ": consumer mail has 2 parked records",
+      consumers("mail", "seek", "--at", "1", "--yes"))
+    assert.matches("--discard removes them", refusal.err, 1, true)
+    assert.is_nil(refusal.err:find("discard = true", 1, true)) -- Lua's option, no use in a shell
     command.must(consumers("mail", "seek", "--at", "1", "--discard", "--yes"))
     assert.same({ 0, 0 }, look(function(mail)
       return { mail:describe().position, mail:describe().parked }
@@ -88,6 +91,8 @@ describe("consumers", function()
     local text = command.must(consumers("mail", "parked", "--format", "text", "--key", "id=o4"))
     assert.matches("^4 .* orders id: \"o4\" +1 attempt +no\\eaddress\n$", text)
     assert.equal("1\n", command.must(consumers("mail", "replay", "--key", "id=o3", "--yes")))
+    assert.matches("no\\eaddress  to be replayed\n", command.must(consumers("mail", "parked",
+      "--format", "text")), 1, true)
     assert.equal(1, look(function(mail)
       local count = mail:step(function(records) assert.equal("o3", records[1].keys.id) end)
       mail:close()
@@ -97,8 +102,39 @@ describe("consumers", function()
     assert.equal("0\n", command.must(consumers("mail", "discard", "--yes")))
   end)
 
-  it("deletes a consumer, with its parked records only if told to", function()
-    command.refuses(1, "parked", consumers("mail", "delete", "--yes"))
+  it("shows why a record without failed attempts is parked", function()
+    look(function(_, db)
+      assert(db:table "orders":put { id = "o3", n = 9 })
+      local mail <close> = assert(db:consumer "mail")
+      repeat until assert(mail:step(function() end)) == 0
+    end)
+    local text = command.must(consumers("mail", "parked", "--format", "text", "--key", "id=o3"))
+    assert.matches("1 attempt  no\\eaddress\n", text, 1, true)
+    assert.matches("0 attempts  parked after an earlier record of its key\n", text, 1, true)
+  end)
+
+  -- A binary key ended the command with a traceback; --format dynamodb gave plain JSON.
+  it("shows the keys of parked records in both forms of JSON", function()
+    look(function(_, db)
+      local types = require "tidetable.types"
+      local blobs = assert(db:create_table { name = "blobs", partition_key = { "id", "B" },
+        sort_key = { "n", "N" }, stream = true })
+      assert(blobs:put { id = types.binary "\0\1", n = types.number "12345678901234567890" })
+      local blob <close> = assert(db:consumer("blob", { source = "blobs" }))
+      assert.equal(1, blob:step(function(records, tx) tx:park(records[1], "full") end))
+    end)
+    assert.matches('"keys":{"id":{"$B":"AAE="},"n":12345678901234567890},',
+      command.must(consumers("blob", "parked")), 1, true)
+    assert.matches('"keys":{"id":{"B":"AAE="},"n":{"N":"12345678901234567890"}},',
+      command.must(consumers("blob", "parked", "--format", "dynamodb")), 1, true)
+    assert.equal("1\n", command.must(consumers("blob", "replay", "--key", "id=AAE=", "--yes")))
+    command.refuses(2, "--key: expected only the partition key id",
+      consumers("blob", "parked", "--key", '{"id":{"$B":"AAE="},"n":1}'))
+  end)
+
+  it("deletes a consumer, and its parked records only with --discard", function()
+    command.refuses(1, path .. ": consumer mail has 2 parked records\n  --discard removes them",
+      consumers("mail", "delete", "--yes"))
     command.must(consumers("mail", "delete", "--discard", "--yes"))
     assert.equal("audit\n", command.must(consumers()))
     command.refuses(1, "no consumer mail", consumers("mail", "pause"))
@@ -113,8 +149,33 @@ describe("consumers", function()
     command.refuses(2, "--watch", consumers("mail", "--watch"))
     command.refuses(2, "--key: the consumer reads several tables",
       consumers("audit", "parked", "--key", "id=o1"))
-    command.refuses(1, "no consumer none", consumers "none")
+    command.refuses(2, "'0': expected a number of seconds greater than 0",
+      consumers("--watch", "--interval", "0"))
+    command.refuses(1, "no consumer none\n  to list them:", consumers "none")
+    command.refuses(1, "no consumer mial\n  did you mean mail?", consumers "mial")
     command.refuses(2, "not a key attribute", consumers("mail", "parked", "--key", "nom=o1"))
+    command.refuses(2, "--key: id: expected S, got N", consumers("mail", "parked", "--key", "id:=3"))
+    command.refuses(1, "consumer mail does not read table oders\n  its source: orders",
+      consumers("mail", "replay", "--table", "oders", "--yes"))
+    command.must(consumers("audit", "parked", "--table", "orders", "--key", "id=o1"))
+  end)
+
+  it("refuses options that belong to other actions", function() -- they were ignored
+    for _, option in ipairs { "--at", "--after", "--time" } do
+      command.refuses(2, option .. " requires seek", consumers("mail", "pause", option, "1"))
+    end
+    command.refuses(2, "--from requires seek", consumers("mail", "parked", "--from", "LATEST"))
+    command.refuses(2, "--discard requires seek or delete", consumers("mail", "parked", "--discard"))
+    for _, option in ipairs { "--table", "--key", "--limit" } do
+      command.refuses(2, option .. " requires parked, replay or discard", consumers(option, "1"))
+    end
+    command.refuses(2, "--format requires parked", consumers("mail", "--format", "json"))
+  end)
+
+  it("repeats the list with --watch, in a pipe with an empty line after each", function()
+    local ran = command.shell("$TIDETABLE consumers --watch --interval 0.01 "
+      .. command.quote(path) .. " | head -5")
+    assert.matches("^CONSUMER [^\n]+\naudit [^\n]+\nmail [^\n]+\n\nCONSUMER [^\n]+\n$", ran.out)
   end)
 
   command.on_terminal(it, pending)("asks on a terminal", function()

@@ -26,6 +26,11 @@ describe("stats", function()
     command.refuses(2, "--interval requires --watch", { "stats", "x.tide", "--interval", "2" })
   end)
 
+  it("refuses an interval of 0", function() -- it repeated without a pause
+    command.refuses(2, "'0': expected a number of seconds greater than 0",
+      { "stats", "x.tide", "--watch", "--interval", "0" })
+  end)
+
   it("have the file, its readers and every stream", function()
     local db, orders = make()
     assert.equal(3, orders:count_items())

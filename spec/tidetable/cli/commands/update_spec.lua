@@ -61,7 +61,10 @@ describe("update", function()
       assert.same({ { user = "ann", n = 1 }, "shell" }, { records[i].context, records[i].origin })
     end
     command.refuses(2, "--context: ", words("REMOVE a", "--context", "{"))
-    command.refuses(1, "origin", words("REMOVE a", "--origin", ""))
+    command.refuses(2, "'': expected a string of 1 to 64 printable ASCII characters",
+      words("REMOVE a", "--origin", "")) -- it was reported as a bug, with a traceback
+    command.refuses(1, "larger than 4,096 bytes",
+      words("REMOVE a", "--context", ('{"a":"%s"}'):format(("x"):rep(4096))))
   end)
 
   it("shows what --return-values asks for", function()
