@@ -3,13 +3,13 @@
 local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
 local deliveries = require "tidetable.consumer.delivery"
+local handlers = require "tidetable.consumer.handler"
 local optimistic = require "tidetable.optimistic"
 local parking = require "tidetable.consumer.parking"
 local responses = require "tidetable.consumer.response"
 local settings = require "tidetable.consumer.settings"
 local snapshots = require "tidetable.consumer.snapshot"
 local transactions = require "tidetable.transaction"
-local waits = require "tidetable.consumer.wait_for"
 
 local attempts = {}
 
@@ -50,20 +50,12 @@ local function locked(fn, advance)
   end
 end
 
---- Returns the number of handlers that each coroutine is in.
-local function handler_counts(database)
-  database.handlers = database.handlers or setmetatable({}, { __mode = "k" })
-  return database.handlers
-end
-
 --- Returns a function that calls fn, and a function that ends what it began. While fn runs, plain
 --- writes raise NESTED (wait.lua). After an error the caller calls the second function: an error of
 --- the time limit is raised again in whatever a handler closes.
 local function as_handler(worker, delivery, fn)
-  local counts, thread = handler_counts(worker.database), coroutine.running()
-  local before, leave = counts[thread], nil
+  local leave
   local function finish(...)
-    counts[thread] = before
     if leave then
       leave()
       leave = nil
@@ -75,8 +67,7 @@ local function as_handler(worker, delivery, fn)
     deliveries.reset(delivery)
     delivery.has_run = true
     tx.delivery = delivery
-    counts[thread] = (before or 0) + 1
-    leave = leave or waits.enter_handler(worker.id)
+    leave = leave or handlers.enter(worker.database, worker.id)
     return finish(fn(tx))
   end, finish
 end

@@ -2,6 +2,7 @@
 
 local core = require "tidetable.core"
 local endings = require "tidetable.consumer.ending"
+local handlers = require "tidetable.consumer.handler"
 local options = require "tidetable.options"
 local parked = require "tidetable.consumer.parked"
 local wait = require "tidetable.wait"
@@ -13,41 +14,6 @@ local CLOCK_INTERVAL = 0.01
 
 --- Maximum number of seconds of one wait.
 local WAIT_MAX = 1
-
--- Handlers -------------------------------------------------------------------
-
---- For each coroutine that runs handlers of consumers, the ids of these, the innermost last.
----@type table<thread, integer[]>
-local handled = setmetatable({}, { __mode = "k" })
-
---- Notes that this coroutine enters a handler of the consumer. Returns a function that is called
---- when it leaves it.
----@param id integer
----@return fun()
-function waits.enter_handler(id)
-  local thread = coroutine.running()
-  local ids = handled[thread] or {}
-  handled[thread] = ids
-  ids[#ids + 1] = id
-  return function() table.remove(ids) end
-end
-
---- Returns true if this coroutine, or one that has resumed it, runs a handler of the consumer.
-local function is_in_handler(id)
-  for thread, ids in next, handled do
-    local status = coroutine.status(thread)
-    if status == "running" or status == "normal" then
-      for _, other in ipairs(ids) do
-        if other == id then
-          return true
-        end
-      end
-    end
-  end
-  return false
-end
-
--- Waiting --------------------------------------------------------------------
 
 --- Returns nil, err, code if the consumer can't pass the change without an intervention; true
 --- otherwise.
@@ -157,7 +123,7 @@ end
 function waits.wait_for(consumer, sequence, seconds)
   options.argument("wait_for", "sequence number", options.integer_from(0), sequence or 0)
   options.argument("wait_for", "seconds", options.seconds, seconds or 0)
-  if is_in_handler(consumer.id) then
+  if handlers.is_in_handler_of(consumer) then
     options.misuse("wait_for: called in the consumer's own handler, it would wait for ever")
   end
   sequence = sequence or consumer.database:last_change()
