@@ -5,14 +5,15 @@ local options = require "tidetable.options"
 
 local annotations = {}
 
---- Longest origin, as in csrc/codec/annotation.h.
-local ORIGIN_MAX = 64
+--- Maximum length of an origin, as in csrc/codec/annotation.h.
+annotations.ORIGIN_MAX = 64
 
 --- A check for options.check: an origin.
 ---@param value any
 ---@return string|nil
 function annotations.origin(value)
-  if type(value) ~= "string" or #value < 1 or #value > ORIGIN_MAX or value:find "[^ -~]" then
+  if type(value) ~= "string" or #value < 1 or #value > annotations.ORIGIN_MAX
+      or value:find "[^ -~]" then
     return "a string of 1 to 64 printable ASCII characters"
   end
 end

@@ -249,9 +249,7 @@ end
 
 --- Sets the position, also of a consumer that is running.
 local function move(self, opts, subject)
-  local known = positions.with_options { discard = "boolean" }
-  known.from = positions.check_consumer_from
-  opts = options.check(opts, known, subject)
+  opts = options.check(opts, positions.with_consumer_options { discard = "boolean" }, subject)
   if not positions.is_given(opts) then
     misuse(subject .. ": one of the options from, at, after and time is missing")
   end

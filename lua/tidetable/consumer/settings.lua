@@ -65,9 +65,6 @@ local defaults = {
   hold_limit = 86400,
 }
 
---- Longest origin, as in csrc/codec/annotation.h.
-local ORIGIN_MAX = 64
-
 --- Default of max_attempts if failing records are given up.
 local MAX_ATTEMPTS = 10
 
@@ -129,11 +126,10 @@ end
 table.sort(names)
 
 --- The options of db:consumer.
-settings.options = positions.with_options {
+settings.options = positions.with_consumer_options {
   source = { "string", "table" }, shards = options.integer_from(1), update = "boolean",
   wait = "function", on_snapshot = "function",
 }
-settings.options.from = positions.check_consumer_from
 for name, check in pairs(known) do
   settings.options[name] = check
 end
@@ -178,7 +174,7 @@ end
 ---@param name string  of the consumer
 ---@return string
 function settings.origin(complete, name)
-  return complete.origin or name:sub(1, ORIGIN_MAX)
+  return complete.origin or name:sub(1, annotations.ORIGIN_MAX)
 end
 
 --- Returns the set of the origins whose records are left out; nil if there are none.
