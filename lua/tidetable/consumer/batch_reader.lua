@@ -9,8 +9,6 @@ local wait = require "tidetable.wait"
 
 local batch_reader = {}
 
---- Number of beats in a lease.
-local BEATS = 3
 --- Maximum number of seconds of one wait, after which the worker beats.
 local WAIT_MAX = 1
 --- Maximum depth of a record that is handled.
@@ -106,8 +104,8 @@ end
 --- Waits for records, at most until the deadline. Returns false if the consumer was lost.
 local function wait_for_records(worker, records, deadline)
   local seconds = deadline - core.process_elapsed()
-  if worker.settings.lease / BEATS < WAIT_MAX then
-    seconds = math.min(seconds, worker.settings.lease / BEATS)
+  if worker:beat_interval() < WAIT_MAX then
+    seconds = math.min(seconds, worker:beat_interval())
   end
   if #records > 0 then
     seconds = math.min(seconds, held_back(worker, records))

@@ -24,7 +24,7 @@ local VERIFY_EVERY = 0.05
 local BEATS = 3
 --- Maximum number of seconds of one wait, after which the worker beats.
 local WAIT_MAX = 1
---- Seconds after a failure of the library that is no attempt.
+--- Seconds between two tries after a temporary failure of the library.
 local TEMPORARY_PAUSE = 0.1
 --- Seconds between two readings of a clock that replaces the process's.
 local CLOCK_INTERVAL = 0.01
@@ -113,7 +113,7 @@ function Worker:sleep_until(deadline)
     core.worker_beat(self.database.core, self.slot or 0)
     local left, ok, err, code = deadline - core.process_elapsed(), true, nil, nil
     if not core.is_clock_replaced() then
-      ok, err, code = self:doze(math.min(left, WAIT_MAX, self.settings.lease / BEATS))
+      ok, err, code = self:doze(math.min(left, WAIT_MAX, self:beat_interval()))
     elseif wait.loop(self.consumer.wait or self.database.wait) then
       ok, err, code = self:doze(CLOCK_INTERVAL)
     else
@@ -124,6 +124,16 @@ function Worker:sleep_until(deadline)
     end
   end
   return true
+end
+
+--- Sleeps after a temporary failure of the library. Returns as sleep_until.
+function Worker:sleep_after_failure()
+  return self:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
+end
+
+--- Returns the maximum number of seconds between two beats.
+function Worker:beat_interval()
+  return self.settings.lease / BEATS
 end
 
 --- Ends the waits of this worker: their wakeups are closed.
@@ -408,7 +418,7 @@ function Worker:next(seconds)
     elseif err and (is_over or not attempts.temporary[code]) then
       return nil, err, code
     elseif err then
-      owns, err, code = self:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
+      owns, err, code = self:sleep_after_failure()
       if not owns then
         return nil, err, code
       end
@@ -491,20 +501,29 @@ function Worker:has_recovered(code)
   return code == "LEASE_LOST" or code == "PARKED_CHANGED"
 end
 
---- Commits a delivery without a handler (attempts.pass). Returns true; false if it must be read
---- again or, within `seconds`, is passed later; nil, err, code on failure.
+--- Commits a delivery without a handler (attempts.pass). Returns as after_commit.
 ---@param delivery tidetable.Delivery
 ---@param seconds number
 ---@param gives_up boolean|nil
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Worker:pass(delivery, seconds, gives_up)
-  local ok, err, code = attempts.pass(self, delivery, gives_up)
+  return self:after_commit(seconds, attempts.pass(self, delivery, gives_up))
+end
+
+--- Handles the result of a commit that is no attempt. Returns true if it succeeded; false if the
+--- delivery must be read again or, within `seconds`, committed again; nil, err, code on failure.
+---@param seconds number
+---@param ok any
+---@param err any
+---@param code tidetable.code|nil
+---@return boolean|nil, any err, tidetable.code|nil code
+function Worker:after_commit(seconds, ok, err, code)
   if ok then
     return true
   elseif self:has_recovered(code) then
     return false
   elseif seconds > 0 and attempts.temporary[code] then
-    ok, err, code = self:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
+    ok, err, code = self:sleep_after_failure()
     if ok then
       return false
     end
