@@ -14,7 +14,8 @@ handlers.running = setmetatable({}, { __mode = "k" })
 
 local running = handlers.running
 
---- Registers that this coroutine calls a handler. Returns a function that removes the call.
+--- Registers that this coroutine calls a handler. Returns a function that removes the call, and the
+--- calls in it that were not removed because a time limit interrupted them.
 ---@param database tidetable.Database
 ---@param consumer_id integer
 ---@return fun()
@@ -22,10 +23,13 @@ function handlers.enter(database, consumer_id)
   local thread = coroutine.running()
   local calls = running[thread] or {}
   running[thread] = calls
-  calls[#calls + 1] = { database = database, consumer_id = consumer_id }
+  local outer = #calls
+  calls[outer + 1] = { database = database, consumer_id = consumer_id }
   return function()
-    table.remove(calls)
-    if #calls == 0 then
+    for i = #calls, outer + 1, -1 do
+      calls[i] = nil
+    end
+    if outer == 0 then
       running[thread] = nil
     end
   end
