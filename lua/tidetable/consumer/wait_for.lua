@@ -5,6 +5,7 @@ local endings = require "tidetable.consumer.ending"
 local handlers = require "tidetable.consumer.handler"
 local options = require "tidetable.options"
 local parked = require "tidetable.consumer.parked"
+local rows = require "tidetable.consumer.row"
 local wait = require "tidetable.wait"
 
 local waits = {}
@@ -18,12 +19,9 @@ local WAIT_MAX = 1
 --- Returns nil, err, code if the consumer can't pass the change without an intervention; true
 --- otherwise.
 local function check_running(consumer)
-  local row, err, code = core.consumer_describe(consumer.database.core, consumer.name)
-  if not row and code ~= "NOT_FOUND" then
+  local row, err, code = rows.read(consumer)
+  if not row then
     return nil, err, code
-  elseif not row or row.id ~= consumer.id then
-    return core.consumer_failure("CONSUMER_GONE", ("consumer %s was deleted"):format(
-      consumer.name))
   elseif row.is_paused then
     return core.consumer_failure("CONSUMER_PAUSED", ("consumer %s is paused: call resume")
       :format(consumer.name))

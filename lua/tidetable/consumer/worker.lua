@@ -10,6 +10,7 @@ local core = require "tidetable.core"
 local parking = require "tidetable.consumer.parking"
 local readers = require "tidetable.stream.reader"
 local retries = require "tidetable.consumer.retry"
+local rows = require "tidetable.consumer.row"
 local settings = require "tidetable.consumer.settings"
 local snapshots = require "tidetable.consumer.snapshot"
 local wait = require "tidetable.wait"
@@ -207,19 +208,12 @@ function Worker:reread()
   return self:open_reader()
 end
 
-local function gone(self)
-  return core.consumer_failure("CONSUMER_GONE", ("consumer %s was deleted"):format(
-    self.consumer.name))
-end
-
---- Reads the consumer. Returns CONSUMER_GONE if it was deleted after this worker had found it.
+--- Reads the consumer from the file (rows.read), and takes over its settings.
 function Worker:describe()
   local seen = core.progress_count(self.database.core)
-  local row, err, code = core.consumer_describe(self.database.core, self.consumer.name)
-  if not row and code ~= "NOT_FOUND" then
+  local row, err, code = rows.read(self.consumer)
+  if not row then
     return nil, err, code
-  elseif not row or row.id ~= self.id then
-    return gone(self)
   end
   self.verified_at, self.is_verified, self.progress_seen = core.elapsed(), true, seen
   self.settings, self.streams = settings.complete(row.settings), row.streams
