@@ -215,11 +215,12 @@ function attempts.run(worker, handler, delivery)
     return false, result, handler_code(result)
   elseif not ok then
     return false, result, type(result) == "table" and rawget(result, "code") or nil
-  elseif result ~= true then
-    return false, err, outcome.is_refused and handler_code(err) or not outcome.is_refused and code
-      or nil
+  elseif result == true then
+    return true
+  elseif outcome.is_refused then
+    return false, err, handler_code(err)
   end
-  return true
+  return false, err, code
 end
 
 return attempts

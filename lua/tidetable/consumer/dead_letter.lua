@@ -71,16 +71,13 @@ local function divide(record)
   return parts
 end
 
---- Adds what the first delivery showed.
+--- Adds the fields of the record, and why it was given up.
 local function describe(item, worker, each)
-  local fields = {}
-  for name, value in pairs(each.record) do
-    fields[name] = value
-  end
-  item.consumer, item.table = worker.consumer.name, fields.table_name
+  local record = each.record
+  item.consumer, item.table = worker.consumer.name, record.table_name
   for _, name in ipairs { "event_name", "sequence_number", "created_at", "keys", "context",
     "origin" } do
-    item[name] = fields[name]
+    item[name] = record[name]
   end
   item.error, item.attempts = each.reason, each.attempts
   item.dead_at = core.wall_clock(worker.database.core)

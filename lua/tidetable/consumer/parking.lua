@@ -42,6 +42,16 @@ local function is_parked(worker, keys, record)
   return keys[core.record_hash(record, database)] and keys[core.record_item(record, database)]
 end
 
+--- Returns the records of a batch whose keys have no parked records, and the other ones.
+local function split(worker, keys, batch)
+  local live, queued = {}, {}
+  for _, record in ipairs(batch) do
+    local part = is_parked(worker, keys, record) and queued or live
+    part[#part + 1] = record
+  end
+  return live, queued
+end
+
 --- Returns the delivery of a batch of records from the streams; or nil, err, code.
 ---@param worker tidetable.Worker
 ---@param batch tidetable.Record[]
@@ -51,20 +61,14 @@ function parking.divide(worker, batch)
   local keys, err, code = parked_keys(worker)
   if err then
     return nil, err, code
-  elseif not keys or batch.mark then
-    local delivery = deliveries.new(worker.database, batch, ending, worker.parked_version,
-      batch.depth)
-    delivery.mark = batch.mark
-    return delivery
   end
-  local live, queued = {}, {}
-  for _, record in ipairs(batch) do
-    local part = is_parked(worker, keys, record) and queued or live
-    part[#part + 1] = record
+  local live, queued = batch, {}
+  if keys then
+    live, queued = split(worker, keys, batch)
   end
   local delivery = deliveries.new(worker.database, live, ending, worker.parked_version,
     batch.depth)
-  delivery.queued = queued
+  delivery.mark, delivery.queued = batch.mark, queued
   return delivery
 end
 

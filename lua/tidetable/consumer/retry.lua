@@ -128,14 +128,9 @@ function retries.give_up(worker, delivery, seconds)
   return passed and #delivery.all or 0
 end
 
---- Keeps a parked record that was delivered again and has failed. Returns 0; BATCH_FAILED if it
+--- Keeps the parked record of a delivery whose attempt has failed. Returns 0; BATCH_FAILED if it
 --- must not wait.
----@param worker tidetable.Worker
----@param delivery tidetable.Delivery  has one record
----@param failure any
----@param may_wait boolean
----@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
-function retries.keep_parked(worker, delivery, failure, may_wait)
+local function keep_parked(worker, delivery, failure, may_wait)
   local database = worker.database.core
   local ok, err, code = attempts.transact(worker, function()
     local verified, wrong, why = core.parked_verify(database, worker.id, worker.epoch,
@@ -181,7 +176,7 @@ end
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function retries.after_attempt(worker, delivery, failure, seconds)
   if delivery.places then
-    return retries.keep_parked(worker, delivery, failure, seconds > 0)
+    return keep_parked(worker, delivery, failure, seconds > 0)
   end
   local count, err, code = count_failure(worker, delivery, failure)
   if not count then
