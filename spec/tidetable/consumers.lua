@@ -33,6 +33,9 @@ function consumers.open(db, name, opts)
   return assert(db:consumer(name, given))
 end
 
+--- Returns the sequence number of a record.
+function consumers.number_of(record) return record.sequence_number end
+
 --- Handles batches until none is left. Returns name_of(record) of each record; default: its id.
 function consumers.drain(consumer, name_of)
   local names = {}
