@@ -20,7 +20,8 @@ local Batch = {}
 Batch.__index = Batch
 Batch.__name = "tidetable.batch"
 
---- A worker that has lost its consumer joins again before it reads the next batch.
+--- Updates the worker after a call of commit, and returns the results of the call. A worker that
+--- has lost its consumer joins again before it reads the next batch.
 local function finish(worker, delivery, ok, err, code, ...)
   worker:mark_handling(ok ~= true and delivery or nil)
   if ok == nil and worker:has_recovered(code) and code == "PARKED_CHANGED" then
@@ -79,8 +80,8 @@ local function commit_mark(worker, delivery)
   end))
 end
 
---- Returns the next delivery that has records for the program; nil, err, code on failure. Batches
---- of queued records are passed, and marks are committed.
+--- Returns the next delivery that has records for the program; nil, err, code on failure. Commits
+--- deliveries before it that have only queued records or a mark.
 local function next_delivery(worker)
   while true do
     local delivery, err, code = worker:next(math.huge)
@@ -102,7 +103,7 @@ end
 --- Returns an iterator over the batches of a worker. A batch that was not committed is delivered
 --- again. After a `break` that does not close the worker, the consumer's next call takes it over.
 ---@param worker tidetable.Worker
----@param check fun()  raises an error if another iteration has begun
+---@param check fun()  raises an error if another iteration has started
 ---@return fun(): tidetable.Batch|nil
 function batches.iterate(worker, check)
   local function iterate()

@@ -1,4 +1,4 @@
--- wait_for.lua - waits until a consumer has passed a change.
+-- wait_for.lua - waits until a consumer has processed a change.
 
 local core = require "tidetable.core"
 local endings = require "tidetable.consumer.ending"
@@ -10,14 +10,13 @@ local wait = require "tidetable.wait"
 
 local waits = {}
 
---- Seconds between two readings of a clock that replaces the process's.
+--- Seconds between two reads of a clock that a test has replaced.
 local CLOCK_INTERVAL = 0.01
 
 --- Maximum number of seconds of one wait.
 local WAIT_MAX = 1
 
---- Returns nil, err, code if the consumer can't pass the change without an intervention; true
---- otherwise.
+--- Returns true; nil, err, code if the consumer can't process the change without an intervention.
 local function check_running(consumer)
   local row, err, code = rows.read(consumer)
   if not row then
@@ -34,7 +33,8 @@ local function check_running(consumer)
   return true
 end
 
---- Returns true if the consumer has passed the change, false if it will; nil, err, code otherwise.
+--- Returns true if the consumer has processed the change; false if not yet; nil, err, code if it
+--- can't.
 local function has_passed(consumer, sequence)
   local passed, err, code = core.consumer_passed(consumer.database.core, consumer.name,
     consumer.id, sequence)
@@ -51,7 +51,8 @@ local function has_passed(consumer, sequence)
   return false
 end
 
---- Waits in the event loop. The wakeup is cleared before the test, so that no commit is missed.
+--- Waits in the event loop. Clears the wakeup before it tests for progress, so that no commit is
+--- missed.
 local function wait_in_loop(loop, wakeup, database, seen, seconds)
   if core.is_clock_replaced() then
     seconds = math.min(seconds, CLOCK_INTERVAL)
@@ -62,8 +63,8 @@ local function wait_in_loop(loop, wakeup, database, seen, seconds)
   end
 end
 
---- Sleeps in this thread. If a test has replaced the clock, nothing else in this thread can advance
---- it.
+--- Sleeps in this thread. Advances a clock that a test has replaced, since nothing else in this
+--- thread can.
 local function sleep(database, seen, seconds)
   if seconds < math.huge and core.is_clock_replaced() then
     if core.progress_count(database.core) == seen then
@@ -74,7 +75,7 @@ local function sleep(database, seen, seconds)
   end
 end
 
---- Returns true and, if the change is a parked record, "parked".
+--- Returns true and, if the record of the change is parked, "parked".
 local function passed_how(consumer, sequence)
   local row = core.consumer_describe(consumer.database.core, consumer.name)
   if not row or row.parked == 0 then
