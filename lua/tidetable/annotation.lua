@@ -1,29 +1,30 @@
--- annotation.lua - the annotation of a transaction: context and origin, given as options of writes.
+-- annotation.lua - the annotation of a transaction: context and origin, which are options of
+-- writes.
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
 
 local annotations = {}
 
---- Longest origin, as in csrc/codec/annotation.h.
-local ORIGIN_MAX = 64
+--- Maximum length of an origin, as in csrc/codec/annotation.h.
+annotations.ORIGIN_MAX = 64
 
---- A check for options.check: an origin.
+--- Checks an origin, for options.check.
 ---@param value any
 ---@return string|nil
 function annotations.origin(value)
-  if type(value) ~= "string" or #value < 1 or #value > ORIGIN_MAX or value:find "[^ -~]" then
+  if type(value) ~= "string" or #value < 1 or #value > annotations.ORIGIN_MAX
+      or value:find "[^ -~]" then
     return "a string of 1 to 64 printable ASCII characters"
   end
 end
 
 ---@class tidetable.AnnotationOptions
----@field context table<string, any>|nil  `context` of the records: who writes, and why; at most
----                                  4,096 bytes
----@field origin string|nil          `origin` of the records: a name of the program
+---@field context table<string, any>|nil  `context` of the records, such as the user and the reason;
+---                                  at most 4,096 bytes
+---@field origin string|nil          `origin` of the records, such as the program's name
 
---- Adds the options of an annotation to the known options of a write (options.check), and returns
---- them.
+--- Adds the options of an annotation to a table of known options (options.check), and returns it.
 ---@param known table<string, string|string[]|fun(value: any): string|nil>
 ---@return table<string, string|string[]|fun(value: any): string|nil>
 function annotations.with_options(known)
@@ -31,8 +32,7 @@ function annotations.with_options(known)
   return known
 end
 
---- Raises an error if options of a write in a transaction contain an annotation. Frequent calls
---- test inline whether they may.
+--- Raises an error if the options of a write in a transaction contain an annotation.
 ---@param given any
 ---@param subject string  begins the message
 function annotations.refuse(given, subject)
@@ -42,8 +42,8 @@ function annotations.refuse(given, subject)
   end
 end
 
---- Returns the encoded annotation of checked options; "" if nothing is given. Returns VALIDATION if
---- the context can't be stored or is too large.
+--- Returns the encoded annotation of checked options; "" if they contain none. Returns VALIDATION
+--- if the context can't be stored or is too large.
 ---@param database { core: userdata }
 ---@param given tidetable.AnnotationOptions
 ---@param depth integer|nil  default 0

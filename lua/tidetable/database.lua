@@ -28,7 +28,6 @@ Database.__index = Database
 Database.__name = "tidetable.database"
 Database.expiry_check_at = 0   -- time of the next check for expired items (stream/reader.lua)
 
-Database.handlers = false
 Database.worker_count = 0   -- number of workers that were created (consumer/worker.lua)
 
 -- Fields that are not set in every handle (WaitContext).

@@ -340,6 +340,23 @@ local retention_options = {
   count = options.integer_from(1),
 }
 
+--- Returns an age in ms. Raises an error if it is not one, or less than `least`.
+local function age_ms(value, least, subject)
+  local age = options.duration_ms(value)
+  if not age or age < least then
+    misuse(("%s: age must be seconds or a string with ms, s, m, h or d, got %q")
+      :format(subject, shortened(tostring(value))))
+  end
+  return age
+end
+
+--- Returns a number of bytes. Raises an error if it is not one.
+local function byte_count(value, subject)
+  return options.bytes(value)
+    or misuse(("%s: bytes must be an integer or a string with KiB, MiB or GiB, got %q")
+      :format(subject, shortened(tostring(value))))
+end
+
 --- Checks a retention and returns it as arguments for the core. Raises an error if it is wrong.
 ---@param value string|number|table|nil  an age, or { age, bytes, count }; nil: 24 hours
 ---@param subject string  begins the message
@@ -351,39 +368,24 @@ function options.retention(value, subject)
   if type(value) ~= "table" then
     value = { age = value }
   end
-  options.check(value, retention_options, subject .. ": retention")
-  local age = value.age == nil and DAY_MS or options.duration_ms(value.age)
-  if not age then
-    misuse(("%s: retention: age must be seconds or a string with ms, s, m, h or d, got %q")
-      :format(subject, shortened(tostring(value.age))))
-  end
-  local bytes = value.bytes == nil and 0 or options.bytes(value.bytes)
-  if not bytes then
-    misuse(("%s: retention: bytes must be an integer or a string with KiB, MiB or GiB, got %q")
-      :format(subject, shortened(tostring(value.bytes))))
-  end
-  return age, bytes, value.count or 0
+  subject = subject .. ": retention"
+  options.check(value, retention_options, subject)
+  return value.age == nil and DAY_MS or age_ms(value.age, 0, subject),
+    value.bytes == nil and 0 or byte_count(value.bytes, subject), value.count or 0
 end
 
 local hold_options = { age = retention_options.age, bytes = retention_options.bytes }
 
 --- Checks the caps of holds and returns them as arguments for the core. Raises an error if one is
---- wrong.
+--- invalid.
 ---@param value table|nil  { age, bytes }
 ---@param subject string  begins the message
----@return integer age_ms, integer bytes  0: not given
+---@return integer age_ms, integer bytes  0: not specified
 function options.hold(value, subject)
-  value = options.check(value, hold_options, subject .. ": hold")
-  local age = value.age == nil and 0 or options.duration_ms(value.age)
-  local bytes = value.bytes == nil and 0 or options.bytes(value.bytes)
-  if not age or value.age and age < 1 then
-    misuse(("%s: hold: age must be seconds or a string with ms, s, m, h or d, got %q")
-      :format(subject, shortened(tostring(value.age))))
-  elseif not bytes then
-    misuse(("%s: hold: bytes must be an integer or a string with KiB, MiB or GiB, got %q")
-      :format(subject, shortened(tostring(value.bytes))))
-  end
-  return age, bytes
+  subject = subject .. ": hold"
+  value = options.check(value, hold_options, subject)
+  return value.age == nil and 0 or age_ms(value.age, 1, subject),
+    value.bytes == nil and 0 or byte_count(value.bytes, subject)
 end
 
 return options

@@ -6,6 +6,7 @@
 -- caller would get the yielded value.
 
 local core = require "tidetable.core"
+local handlers = require "tidetable.consumer.handler"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
 
@@ -19,8 +20,6 @@ local wait = {}
 ---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil  the option `wait`
 ---@field busy_timeout number|nil      seconds to wait for the write lock
 ---@field wakeups table<tidetable.Wakeup, true>|nil  open wakeups, weak keys
----@field handlers table<thread, integer>|false|nil  coroutines that run handlers of consumers, and
----                                    how many each; weak keys
 ---@field spare_wakeups tidetable.Wakeup[]|nil  open wakeups for the write lock that are not in use
 
 --- An object that event loops wait on. Its descriptor becomes readable with every commit in any
@@ -484,11 +483,8 @@ end
 --- has resumed: a write would not be part of the handler's transaction. Coroutines of the program
 --- that run while the handler waits may write.
 local function refuse_in_handler(database)
-  for thread in next, database.handlers do
-    local status = coroutine.status(thread)
-    if status == "running" or status == "normal" then
-      core.consumer_failure("NESTED", "a handler of a consumer is running: write through its tx")
-    end
+  if handlers.is_running(database) then
+    core.consumer_failure("NESTED", "a handler of a consumer is running: write through its tx")
   end
 end
 
@@ -499,7 +495,7 @@ end
 ---@param ... any
 ---@return any ...  results of f
 function wait.try(database, f, ...)
-  if database.handlers then
+  if next(handlers.running) then
     refuse_in_handler(database)
   end
   return wait_if_busy(database, f, table.pack(...), f(...))
@@ -511,7 +507,7 @@ end
 ---@param f fun(a: any, b: any, c: any): any, tidetable.error|nil, tidetable.code|nil
 ---@return any ok, any err, any code  results of f
 function wait.write(database, f, a, b, c)
-  if database.handlers then
+  if next(handlers.running) then
     refuse_in_handler(database)
   end
   return wait.read(database, f, a, b, c)

@@ -1,5 +1,6 @@
 -- parking.lua - the database and the handlers of the specs of parked records.
 local assert = require "luassert"
+local consumers = require "spec.tidetable.consumers"
 local helper = require "spec.tidetable.helper"
 
 --- A database with tables `orders` (id, n), `totals` and `dead`, and a consumer "c" of orders that
@@ -33,6 +34,16 @@ function Parking:put(...)
     local id, n = each:match "^(%a+)(%d+)$"
     assert(self.orders:put { id = id, n = math.tointeger(tonumber(n)) })
   end
+end
+
+--- Opens the consumer, which has handled the item a1 and parked its record. The handlers of the
+--- test continue to fail on a1.
+function Parking:open_with_a1_parked(opts)
+  self:put("a1")
+  self.failing.a1 = true
+  local consumer = self:open(opts)
+  self:drain(consumer)
+  return consumer
 end
 
 --- Returns the name of a record, such as "a1".
@@ -94,17 +105,7 @@ function Parking.counts(consumer)
   return { about.parked, about.replays, about.dead_letters, about.position }
 end
 
---- Calls define(parking) for each mode of transactions, in a describe block. The first three
---- arguments are functions of busted, which only specs have.
-local function for_each_mode(describe, before_each, after_each, subject, define)
-  for _, mode in ipairs { "optimistic", "locked" } do
-    describe(subject .. " in mode " .. mode, function()
-      local parking = setmetatable({ mode = mode }, Parking)
-      helper.setup(before_each, after_each)
-      before_each(function() parking:start() end)
-      define(parking)
-    end)
-  end
+--- Calls define(parking) for each mode of transactions (consumers.for_each_mode).
+return function(describe, before_each, after_each, subject, define)
+  consumers.for_each_mode(describe, before_each, after_each, subject, define, Parking)
 end
-
-return for_each_mode

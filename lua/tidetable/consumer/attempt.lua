@@ -1,25 +1,25 @@
--- attempt.lua - one attempt of a handler at a batch: its transaction, and what the failure means.
+-- attempt.lua - one run of a handler on a batch: its transaction, and the kind of its failure.
 
 local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
 local deliveries = require "tidetable.consumer.delivery"
+local handlers = require "tidetable.consumer.handler"
 local optimistic = require "tidetable.optimistic"
 local parking = require "tidetable.consumer.parking"
 local responses = require "tidetable.consumer.response"
 local settings = require "tidetable.consumer.settings"
 local snapshots = require "tidetable.consumer.snapshot"
 local transactions = require "tidetable.transaction"
-local waits = require "tidetable.consumer.wait_for"
 
 local attempts = {}
 
---- Failures of the library that are no attempt of a handler: the batch waits until they are over.
+--- Temporary failures of the library. They do not count as attempts; the batch is tried again.
 ---@type table<string, true>
 attempts.temporary = {
   FULL = true, DISK_FULL = true, BUSY = true, NO_MEMORY = true, READERS_FULL = true,
 }
 
---- Failures after which the worker ends.
+--- Failures that stop the worker.
 ---@type table<string, true>
 attempts.final = {
   CONSUMER_GONE = true, SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true, CORRUPT = true,
@@ -27,7 +27,7 @@ attempts.final = {
   STORE = true, READ_ONLY = true,
 }
 
---- Runs of a handler on a snapshot before it runs under the write lock.
+--- Maximum number of runs of a handler on a snapshot. The next run holds the write lock.
 local OPTIMISTIC_RUNS = 3
 
 --- Returns true unless the first result is nil or false and there is a second.
@@ -35,7 +35,7 @@ local function succeeded(first, second)
   return first or second == nil
 end
 
---- Adds the check of the epoch and the new position to a function that runs under the write lock.
+--- Wraps a function that runs under the write lock: calls `advance` after it, in its transaction.
 local function locked(fn, advance)
   return function(tx)
     local results = table.pack(fn(tx))
@@ -50,20 +50,12 @@ local function locked(fn, advance)
   end
 end
 
---- Returns the number of handlers that each coroutine is in.
-local function handler_counts(database)
-  database.handlers = database.handlers or setmetatable({}, { __mode = "k" })
-  return database.handlers
-end
-
---- Returns a function that calls fn, and a function that ends what it began. While fn runs, plain
---- writes raise NESTED (wait.lua). After an error the caller calls the second function: an error of
---- the time limit is raised again in whatever a handler closes.
+--- Returns a function that calls fn as a handler, so that plain writes raise NESTED (wait.lua), and
+--- a function that cleans up. The caller must call the second one after an error, outside the
+--- handler: inside, the time limit would interrupt it.
 local function as_handler(worker, delivery, fn)
-  local counts, thread = handler_counts(worker.database), coroutine.running()
-  local before, leave = counts[thread], nil
+  local leave
   local function finish(...)
-    counts[thread] = before
     if leave then
       leave()
       leave = nil
@@ -75,20 +67,19 @@ local function as_handler(worker, delivery, fn)
     deliveries.reset(delivery)
     delivery.has_run = true
     tx.delivery = delivery
-    counts[thread] = (before or 0) + 1
-    leave = leave or waits.enter_handler(worker.id)
+    leave = leave or handlers.enter(worker.database, worker.id)
     return finish(fn(tx))
   end, finish
 end
 
---- Returns the annotation of what the handler writes: its origin, and a depth that is one more than
---- the greatest of the batch.
+--- Returns the annotation of the handler's writes: the consumer's origin, and the greatest depth of
+--- the batch plus 1.
 local function annotation_of(worker, delivery)
   local origin = settings.origin(worker.settings, worker.consumer.name)
   return annotations.encode(worker.database, { origin = origin }, delivery.depth + 1)
 end
 
---- Notes that a delivery was committed.
+--- Updates the worker after the commit of a delivery.
 local function committed(worker, delivery)
   worker:note_commit()
   if not delivery.places then
@@ -106,7 +97,7 @@ local function committed(worker, delivery)
 end
 
 --- Runs fn(tx), and moves the position in the same transaction. If fn returns nil or false and a
---- second value, nothing is stored, and these are the results.
+--- second value, rolls back and returns these.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 ---@param fn fun(tx: tidetable.Transaction): any
@@ -140,11 +131,10 @@ function attempts.commit(worker, delivery, fn)
   return table.unpack(results, 1, results.n)
 end
 
---- Calls fn() in a transaction. Returns its results if they are nil, err, code; nothing is stored
---- then.
+--- Calls fn() in a transaction. If fn returns nil, err, code, rolls back and returns these.
 ---@param worker tidetable.Worker
 ---@param fn fun(): true|nil, tidetable.error|nil, tidetable.code|nil
----@param annotation string|nil  of what fn writes
+---@param annotation string|nil  of the writes of fn
 ---@return true|nil ok, tidetable.error|nil err, tidetable.code|nil code
 function attempts.transact(worker, fn, annotation)
   local ok, result, err, code = transactions.transact(worker.database, fn,
@@ -155,11 +145,11 @@ function attempts.transact(worker, fn, annotation)
   return nil, result, err
 end
 
---- Commits a delivery without calling a handler: all of its records are parked, or become dead
---- letters, which have the annotation of what the handler writes.
+--- Commits a delivery without calling a handler: its records are parked or become dead letters.
+--- Dead letters have the same annotation as the handler's writes.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
----@param gives_up boolean|nil  its records are given up; otherwise it has only queued ones
+---@param gives_up boolean|nil  true: its records are given up; otherwise it has only queued records
 ---@return true|nil ok, tidetable.error|nil err, tidetable.code|nil code
 function attempts.pass(worker, delivery, gives_up)
   local annotation, ok, err, code
@@ -176,11 +166,11 @@ function attempts.pass(worker, delivery, gives_up)
   return ok, err, code
 end
 
---- The metatable of errors of the library.
+--- Metatable of the library's errors.
 local error_type = getmetatable(select(2, core.consumer_failure("BATCH_FAILED", "")))
 
---- Returns the code of a failure that the handler raised or returned, if the library made it and it
---- is TOO_BIG or a temporary failure. Otherwise returns nil: the attempt has failed.
+--- Returns the code of a failure that the handler raised or returned, if it is an error of the
+--- library with the code TOO_BIG or a temporary one. Returns nil otherwise: the attempt has failed.
 local function handler_code(failure)
   if type(failure) == "table" and getmetatable(failure) == error_type then
     local code = rawget(failure, "code")
@@ -188,8 +178,8 @@ local function handler_code(failure)
   end
 end
 
---- Returns the handler with a partial response turned into a refusal. Notes in `outcome` whether it
---- raised or refused, since failures of the commit are others.
+--- Wraps a handler: a partial response becomes a refusal. Sets outcome.is_running if the handler
+--- raises, outcome.is_refused if it refuses; failures of the commit set neither.
 local function watched(handler, delivery, outcome)
   local function finish(result, second, ...)
     local partial = responses.partial(result, delivery.all)
@@ -207,8 +197,8 @@ local function watched(handler, delivery, outcome)
   end
 end
 
---- Runs the handler. Returns true; or false, the failure and its code. An interrupt, and CLOSED if
---- the handler has closed the database, are raised, because they are no failed attempts.
+--- Runs the handler. Returns true; or false, the failure and its code. Raises an interrupt, and
+--- CLOSED if the handler has closed the database, because these are not failed attempts.
 ---@param worker tidetable.Worker
 ---@param handler tidetable.Handler
 ---@param delivery tidetable.Delivery
@@ -224,11 +214,12 @@ function attempts.run(worker, handler, delivery)
     return false, result, handler_code(result)
   elseif not ok then
     return false, result, type(result) == "table" and rawget(result, "code") or nil
-  elseif result ~= true then
-    return false, err, outcome.is_refused and handler_code(err) or not outcome.is_refused and code
-      or nil
+  elseif result == true then
+    return true
+  elseif outcome.is_refused then
+    return false, err, handler_code(err)
   end
-  return true
+  return false, err, code
 end
 
 return attempts

@@ -13,9 +13,6 @@ local misuse = options.misuse
 
 local batches = {}
 
---- Seconds after a failure of the library that is no failure of the program.
-local TEMPORARY_PAUSE = 0.1
-
 --- Records that were delivered and are not committed yet. An array of records.
 ---@class tidetable.Batch
 ---@field package worker tidetable.Worker
@@ -23,13 +20,11 @@ local Batch = {}
 Batch.__index = Batch
 Batch.__name = "tidetable.batch"
 
---- A worker that has lost its consumer joins again before it reads the next batch.
+--- Updates the worker after a call of commit, and returns the results of the call. A worker that
+--- has lost its consumer joins again before it reads the next batch.
 local function finish(worker, delivery, ok, err, code, ...)
   worker:mark_handling(ok ~= true and delivery or nil)
-  if ok == nil and code == "LEASE_LOST" then
-    worker:lose()
-  elseif ok == nil and code == "PARKED_CHANGED" then
-    worker:lose_delivery()
+  if ok == nil and worker:has_recovered(code) and code == "PARKED_CHANGED" then
     return core.consumer_failure("LEASE_LOST", err.message)
   end
   return ok, err, code, ...
@@ -76,27 +71,17 @@ end
 
 local closes_loops = has_sound_break()
 
---- Commits a mark: calls on_snapshot, whose error is raised. Returns true; false if the consumer
---- was lost, or after a temporary failure of the library; nil, err, code on failure.
+--- Commits a mark: calls on_snapshot, whose error is raised. Returns as Worker:after_commit.
 local function commit_mark(worker, delivery)
   local _ <close> = setmetatable({}, { __close = function() worker:mark_handling(nil) end })
   local call = snapshots.handler_of(worker, error, delivery)
-  local ok, err, code = attempts.commit(worker, delivery, function(tx)
+  return worker:after_commit(math.huge, attempts.commit(worker, delivery, function(tx)
     return call(delivery.records, tx)
-  end)
-  if not ok and worker:has_recovered(code) then
-    return false
-  elseif not ok and attempts.temporary[code] then
-    ok, err, code = worker:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
-    if ok then
-      return false
-    end
-  end
-  return ok, err, code
+  end))
 end
 
---- Returns the next delivery that has records for the program; nil, err, code on failure. Batches
---- of queued records are passed, and marks are committed.
+--- Returns the next delivery that has records for the program; nil, err, code on failure. Commits
+--- deliveries before it that have only queued records or a mark.
 local function next_delivery(worker)
   while true do
     local delivery, err, code = worker:next(math.huge)
@@ -118,7 +103,7 @@ end
 --- Returns an iterator over the batches of a worker. A batch that was not committed is delivered
 --- again. After a `break` that does not close the worker, the consumer's next call takes it over.
 ---@param worker tidetable.Worker
----@param check fun()  raises an error if another iteration has begun
+---@param check fun()  raises an error if another iteration has started
 ---@return fun(): tidetable.Batch|nil
 function batches.iterate(worker, check)
   local function iterate()

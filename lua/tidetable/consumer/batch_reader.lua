@@ -9,25 +9,25 @@ local wait = require "tidetable.wait"
 
 local batch_reader = {}
 
---- Number of beats in a lease.
-local BEATS = 3
---- Maximum number of seconds of one wait, after which the worker beats.
+--- Maximum number of seconds of one wait. The worker beats after each wait.
 local WAIT_MAX = 1
---- Maximum depth of a record that is handled.
+--- Maximum depth of a record. A deeper one is evidence of a loop.
 local DEPTH_MAX = 16
---- Number of records left out after which other coroutines run, and the consumer is verified.
+--- Maximum number of records that are left out before other coroutines run and the consumer is
+--- verified.
 local LEFT_OUT_AT_ONCE = 1000
 
---- Returns how many seconds the batch is held back for more records.
-local function held_back(worker, records)
+--- Returns the remaining seconds of the batch's window.
+local function remaining_window(worker, records)
   if #records == 0 or worker.settings.window == 0 or worker.copy then
     return 0
   end
   return worker.settings.window - (core.wall_clock(worker.database.core) - records[1].created_at)
 end
 
---- Keeps a record that is too deep, and returns its error; nil if the consumer was lost.
-local function loop(worker, record)
+--- Keeps a record that is too deep as the next one, and returns nil, err, "LOOP"; nil if the
+--- consumer was lost.
+local function loop_failure(worker, record)
   worker.reader.pending = record
   local owns, err, code = worker:verify()
   if not owns then
@@ -39,7 +39,7 @@ local function loop(worker, record)
     worker.consumer.name, record.sequence_number, record.table_name, record.depth, DEPTH_MAX))
 end
 
---- Returns the first record, from this one on, that is not left out; nil if there is none; false
+--- Returns this record or the first one after it that is not left out; nil if there is none; false
 --- after LEFT_OUT_AT_ONCE records.
 local function leave_out(worker, record)
   local reader, err, code = worker.reader, nil, nil
@@ -57,9 +57,8 @@ local function leave_out(worker, record)
   return false
 end
 
---- Adds the records that are there. Returns true if the batch is full; false if there are no more;
---- "more" if many were left out; nil, err, code if a record can't be handled and the batch is
---- empty.
+--- Adds the available records to the batch. Returns true if it is full; false if there are no more;
+--- "more" after LEFT_OUT_AT_ONCE records; nil, err, code if reading failed and the batch is empty.
 local function fill(worker, records)
   local limits, reader, leaves_out = worker.settings, worker.reader, worker.ignored ~= nil
   local size, most_bytes = limits.batch_size, limits.batch_bytes
@@ -79,7 +78,7 @@ local function fill(worker, records)
     end
     if err then
       if count > 0 then
-        return true          -- the next batch gets the error
+        return true          -- the next batch reports the error
       end
       return nil, err, code
     elseif not record then
@@ -92,7 +91,7 @@ local function fill(worker, records)
       reader.pending = record
       return true
     elseif depth > DEPTH_MAX then
-      return loop(worker, record)
+      return loop_failure(worker, record)
     end
     count = count + 1
     records[count], records.bytes, record = record, bytes, nil
@@ -106,11 +105,11 @@ end
 --- Waits for records, at most until the deadline. Returns false if the consumer was lost.
 local function wait_for_records(worker, records, deadline)
   local seconds = deadline - core.process_elapsed()
-  if worker.settings.lease / BEATS < WAIT_MAX then
-    seconds = math.min(seconds, worker.settings.lease / BEATS)
+  if worker:beat_interval() < WAIT_MAX then
+    seconds = math.min(seconds, worker:beat_interval())
   end
   if #records > 0 then
-    seconds = math.min(seconds, held_back(worker, records))
+    seconds = math.min(seconds, remaining_window(worker, records))
   else
     seconds = math.min(seconds, left_out.seconds(worker) or seconds)
   end
@@ -129,8 +128,8 @@ local function wait_for_records(worker, records, deadline)
   return worker:verify()
 end
 
---- Decides how a worker continues of which a stream has ended. Returns false, and has lost the
---- consumer, if it has to join again.
+--- Checks the sources after a stream has ended (sources.after_end). If it returns false, the worker
+--- has left the consumer and must join again.
 local function after_end(worker)
   local continues, err, code = sources.after_end(worker)
   if continues == false then
@@ -139,7 +138,7 @@ local function after_end(worker)
   return continues, err, code
 end
 
---- Checks a worker that has handled all records. Returns false if it has to join again.
+--- Checks whether a stream has ended, after all records were read. Returns as after_end.
 local function check_end(worker)
   local continues, err, code = core.check_end(worker.reader.core, true)
   if continues or code ~= "STREAM_ENDED" then
@@ -148,10 +147,10 @@ local function check_end(worker)
   return after_end(worker)
 end
 
---- Handles the error at which reading ended. Returns true if the worker can read again; false or
---- nil if it was lost; nil, err, code on failure. A snapshot of a table without a stream waits for
---- the next one. NOT_FOUND is a stream that was removed.
-local function answered(worker, deadline, err, code)
+--- Handles an error of reading. Returns true if the worker can read again; false or nil if it has
+--- lost the consumer; nil, err, code on failure. NOT_FOUND: the stream was removed. A snapshot of a
+--- table without a stream waits until one is enabled.
+local function recover(worker, deadline, err, code)
   if code == "TRIMMED" then
     return snapshots.skip_gap(worker, err)
   elseif code ~= "STREAM_ENDED" and code ~= "NOT_FOUND" then
@@ -167,8 +166,8 @@ local function answered(worker, deadline, err, code)
   return continues, err, code
 end
 
---- Continues after many records were left out: other coroutines run, and the worker beats. Returns
---- false if the consumer was lost.
+--- Lets other coroutines run after many records were left out. Returns false if the consumer was
+--- lost.
 local function read_on(worker)
   local ok, err, code = worker.reader:yield()
   if not ok then
@@ -177,8 +176,8 @@ local function read_on(worker)
   return worker:verify()
 end
 
---- For a worker that has read no record: moves the position over records left out if that is due,
---- and tests whether its streams have ended. Returns false if the consumer was lost.
+--- Does the work of a worker without records: moves the position over records left out if that is
+--- due, and checks whether its streams have ended. Returns false if the consumer was lost.
 local function check_idle(worker, is_at_end)
   if worker.copy then
     return true                  -- the next item moves the position
@@ -190,8 +189,8 @@ local function check_idle(worker, is_at_end)
   return check_end(worker)
 end
 
---- Reads a batch. Returns nil if there is none until the deadline, or the consumer was lost; nil,
---- err, code on failure.
+--- Reads a batch. Returns nil if the deadline has passed or the consumer was lost; nil, err, code
+--- on failure.
 ---@param worker tidetable.Worker
 ---@param deadline number  time of the process's clock
 ---@return tidetable.Record[]|nil records, tidetable.error|nil err, tidetable.code|nil code
@@ -207,12 +206,12 @@ function batch_reader.read(worker, deadline)
       full, err, code = fill(worker, records)
     end
     if full == nil then
-      full, err, code = answered(worker, deadline, err, code)
+      full, err, code = recover(worker, deadline, err, code)
       if not full then
         return nil, err, code
       end
       return batch_reader.read(worker, deadline)
-    elseif full == true or #records > 0 and held_back(worker, records) <= 0 then
+    elseif full == true or #records > 0 and remaining_window(worker, records) <= 0 then
       worker.gathered = nil
       return records
     elseif worker.copy and not full then

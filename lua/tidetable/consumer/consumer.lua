@@ -1,7 +1,7 @@
--- consumer.lua - named consumers: they keep their position in a stream in the database's file.
+-- consumer.lua - named consumers, whose position in a stream is stored in the database's file.
 --
--- A consumer is handled by one worker at a time (worker.lua). This file creates, finds and changes
--- consumers, and gives their records to a handler.
+-- A consumer has one worker at a time (worker.lua). This file creates, opens and changes consumers,
+-- and contains the functions that deliver their records to a handler.
 
 local batches = require "tidetable.consumer.batch"
 local core = require "tidetable.core"
@@ -28,14 +28,14 @@ local SHARDS = 64
 --- A consumer. Its position, its settings and its statistics are in the file.
 ---@class tidetable.Consumer
 ---@field name string
----@field package id integer            of the consumer in the file; a later one of the same name
----                                     has another id
+---@field package id integer            in the file; a later consumer of the same name has another id
 ---@field package database tidetable.Database
 ---@field package wait (fun(wakeup: tidetable.Wakeup, seconds: number|nil))|false  the option `wait`
 ---@field package on_snapshot (fun(event: "begin"|"end", tx: tidetable.Transaction): any)|false
 ---@field package worker tidetable.Worker|false  from the first batch until close
----@field package is_running boolean    run or step has not ended
----@field package iteration table|false  identifies the last call of batches, if it is the last call
+---@field package is_running boolean    run or step has not returned
+---@field package iteration table|false  identifies the last call of batches; false: after another
+---                                     call
 ---@field package is_stopping boolean   stop was called
 local Consumer = {}
 Consumer.__index = Consumer
@@ -90,10 +90,10 @@ end
 ---@field shards integer|nil         number of virtual shards; default 64
 ---@field update boolean|nil         true: store these settings if the consumer has others
 ---@field on_snapshot (fun(event: "begin"|"end", tx: tidetable.Transaction): any)|nil  called in the
----                                  commits with which a snapshot begins and ends; not stored
+---                                  first and in the last commit of a snapshot; not stored
 
 --- Returns a consumer, and creates it if it does not exist. The start position (from, at, after,
---- time) counts at creation only. Errors: NOT_FOUND (no such consumer, table or stream),
+--- time) is used only at creation. Errors: NOT_FOUND (no such consumer, table or stream),
 --- CONSUMER_DIFFERS, VALIDATION, AHEAD, LIMIT, BUSY, NESTED, READ_ONLY, FULL, DISK_FULL.
 ---@param database tidetable.Database
 ---@param name string
@@ -134,7 +134,8 @@ function consumers.open(database, name, opts)
   return self
 end
 
---- Returns the names of all consumers, in byte order; with lag = true their lags, of one snapshot.
+--- Returns the names of all consumers, in byte order; with lag = true their lags, read in one
+--- snapshot.
 ---@param database tidetable.Database
 ---@param opts {lag: boolean|nil}|nil
 ---@return string[]|tidetable.NamedLag[]|nil, tidetable.error|nil err, tidetable.code|nil code
@@ -150,28 +151,28 @@ end
 ---@field name string
 ---@field source string|string[]  name of the table, or names of several; "*": all tables
 ---@field settings tidetable.ConsumerSettings
----@field position integer       sequence number of the last record that was passed
+---@field position integer       sequence number of the last record that was processed
 ---@field last_sequence_number integer  of the last change in the database
 ---@field is_paused boolean
 ---@field is_copying boolean     a snapshot is being delivered
----@field copied integer|nil     number of its items that were delivered; nil: no snapshot is
+---@field copied integer|nil     number of its items that were delivered; nil: not copying
 ---@field has_owner boolean      a worker has joined and not left; its process may have ended
 ---@field is_running boolean     that worker is alive
 ---@field attempts integer       failed attempts of the batch after the position
 ---@field records integer        number of records handled
 ---@field batches integer        number of batches committed
 ---@field failures integer       number of failed attempts
----@field gaps integer           number of times that records may have been lost
+---@field gaps integer           number of gaps, in which records may have been lost
 ---@field parked integer         number of parked records
----@field parked_bytes integer   size of these
----@field replays integer        number of these that are to be delivered again
----@field dead_letters integer   number of records that were put into the table of dead letters
+---@field parked_bytes integer   size of the parked records
+---@field replays integer        number of parked records that are marked for replay
+---@field dead_letters integer   number of records that were put into the dead letter table
 ---@field shards integer
 ---@field created_at number
 ---@field lag tidetable.ConsumerLag
----@field warning string|nil     its hold is released, or 80 % of a limit of the hold is used
----@field ended tidetable.ConsumerEnd|nil  error that ended its last run; nil: none, or it has been
----                              run or moved since
+---@field warning string|nil     text if its hold is released, or 80 % of a limit of it is used
+---@field ended tidetable.ConsumerEnd|nil  error that stopped its last run; nil: none, or it was run
+---                              or moved after that
 
 --- Returns true if the consumer has an owner that is alive.
 local function is_running(database, row)
@@ -206,7 +207,7 @@ function Consumer:describe()
   }
 end
 
---- Returns how far the consumer is behind. Returns NOT_FOUND if it was deleted.
+--- Returns the lag of the consumer. Returns NOT_FOUND if it was deleted.
 ---@return tidetable.ConsumerLag|nil, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:lag()
   local lag, err, code = lags.of(self.database, self.name)
@@ -216,11 +217,10 @@ function Consumer:lag()
   return lag
 end
 
---- Waits until the consumer has passed a change: its record was handled, parked or left out, or its
---- source has no record of it. Returns true and, if the record is parked, "parked"; false if the
---- change was not passed in time.
---- Errors: CONSUMER_PAUSED, CONSUMER_GONE, the error that ended its last run, AHEAD (no such
---- change). Raises an error in the consumer's own handler.
+--- Waits until the consumer has processed a change: its record was handled, parked or left out, or
+--- the source has no record of it. Returns true and, if the record is parked, "parked"; false after
+--- `seconds`. Errors: CONSUMER_PAUSED, CONSUMER_GONE, AHEAD (no such change), and the error that
+--- stopped the last run. Raises an error in the consumer's own handler.
 ---@param sequence integer|nil  sequence number; nil: db:last_change()
 ---@param seconds number|nil    maximum time to wait; nil, math.huge: no limit
 ---@return boolean|nil, tidetable.error|"parked"|nil err, tidetable.code|nil code
@@ -230,8 +230,9 @@ end
 
 -- Commands -------------------------------------------------------------------
 
---- Stops the delivery of records until `resume`, also for other programs and after a restart.
---- A batch that is being handled is finished. Returns NOT_FOUND, BUSY, NESTED, READ_ONLY.
+--- Stops the delivery of records until `resume` is called. The pause is stored in the file: it
+--- applies to all programs. A batch that is being handled can still be committed. Returns
+--- NOT_FOUND, BUSY, NESTED, READ_ONLY.
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:pause()
   return wait.write(self.database, function()
@@ -247,11 +248,9 @@ function Consumer:resume()
   end)
 end
 
---- Sets the position, also of a consumer that is running.
+--- Sets the position, also of a running consumer.
 local function move(self, opts, subject)
-  local known = positions.with_options { discard = "boolean" }
-  known.from = positions.check_consumer_from
-  opts = options.check(opts, known, subject)
+  opts = options.check(opts, positions.with_consumer_options { discard = "boolean" }, subject)
   if not positions.is_given(opts) then
     misuse(subject .. ": one of the options from, at, after and time is missing")
   end
@@ -259,19 +258,17 @@ local function move(self, opts, subject)
   return parked.finish(self, core.consumer_move, kind, value, opts.discard or false)
 end
 
---- Sets the position, to an earlier or a later one. A batch that is being handled can't be
---- committed any more, and delivery continues at the new position. Returns PARKED if records after
---- that position are parked; the option `discard = true` removes these. Other errors: NOT_FOUND,
---- AHEAD, BUSY, NESTED, READ_ONLY.
+--- Sets the position, to an earlier or a later one. Delivery continues there; the commit of a batch
+--- that is being handled fails. Returns PARKED if records after the new position are parked; the
+--- option `discard = true` removes them. Other errors: NOT_FOUND, AHEAD, BUSY, NESTED, READ_ONLY.
 ---@param opts tidetable.PositionOptions
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:seek(opts)
   return move(self, opts, "seek")
 end
 
---- Deletes the consumer. A worker of it ends with CONSUMER_GONE. Returns PARKED if records are
---- parked; the option `discard = true` removes these. Other errors: NOT_FOUND, BUSY, NESTED,
---- READ_ONLY.
+--- Deletes the consumer. Its worker stops with CONSUMER_GONE. Returns PARKED if records are parked;
+--- the option `discard = true` removes them. Other errors: NOT_FOUND, BUSY, NESTED, READ_ONLY.
 ---@param opts { discard: boolean|nil }|nil
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:delete(opts)
@@ -279,17 +276,17 @@ function Consumer:delete(opts)
   return parked.finish(self, core.consumer_delete, opts.discard or false)
 end
 
---- Returns an iterator over parked records. Those of a key are in the order of their changes.
---- Raises NOT_FOUND if the consumer was deleted.
+--- Returns an iterator over parked records. Those of the same key are in sequence order. Raises
+--- NOT_FOUND if the consumer was deleted.
 ---@param opts tidetable.ParkedOptions|nil
 ---@return fun(): tidetable.ParkedRecord|nil
 function Consumer:parked(opts)
   return parked.iterate(self, opts)
 end
 
---- Marks parked records, so that they are delivered again. Of each key the oldest ones are marked
---- first. Returns the number of records that this call has marked. Errors:
---- NOT_FOUND, VALIDATION (the key), BUSY, NESTED, READ_ONLY.
+--- Marks parked records for replay: they are delivered again. Marks the oldest records of each key
+--- first. Returns the number of newly marked records. Errors: NOT_FOUND, VALIDATION (the key),
+--- BUSY, NESTED, READ_ONLY.
 ---@param opts tidetable.ParkedOptions|nil
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:replay(opts)
@@ -323,11 +320,10 @@ local function begin(self, subject)
   return setmetatable({}, { __close = function() self.is_running = false end }), self.worker
 end
 
---- Gives the records to the handler, batch by batch, until `stop` is called. What the handler
---- writes through tx and the new position are one commit: effects in this file happen exactly once.
---- If another worker handles the consumer, waits until that one ends. Returns true after stop.
---- Errors: CONSUMER_GONE, SOURCE_GONE, STREAM_GAP, TRIMMED, BATCH_FAILED, LOOP, PARKED_FULL,
---- CORRUPT, and those of a wait.
+--- Calls the handler with one batch after another until `stop` is called. The handler's writes
+--- through tx and the new position are one commit: effects in this file happen exactly once. While
+--- another worker owns the consumer, waits. Returns true after stop. Errors: CONSUMER_GONE,
+--- SOURCE_GONE, STREAM_GAP, TRIMMED, BATCH_FAILED, LOOP, PARKED_FULL, CORRUPT, and those of a wait.
 ---@param handler tidetable.Handler
 ---@return true|nil, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:run(handler)
@@ -344,9 +340,9 @@ function Consumer:run(handler)
   return true
 end
 
---- Gives one batch to the handler and returns the number of its records; 0 if there is none, if the
---- consumer is paused, or if another worker handles it. A failed attempt returns BATCH_FAILED.
---- Otherwise as run. It does not wait, and stays the worker of the consumer until `close`.
+--- Calls the handler with one batch, without waiting. Returns the number of its records; 0 if there
+--- is no batch, the consumer is paused, or another worker owns it. Returns BATCH_FAILED after a
+--- failed attempt; other errors as run. Keeps the ownership until `close` is called.
 ---@param handler tidetable.Handler
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:step(handler)
@@ -359,8 +355,9 @@ function Consumer:step(handler)
   return worker:handle(handler, 0)
 end
 
---- Returns an iterator over batches, until `stop` is called. Each is committed by
---- batch:commit(function(tx) ... end) before the loop reads the next one. Raises the errors of run.
+--- Returns an iterator over batches, which ends when `stop` is called. The program commits each
+--- batch with batch:commit(function(tx) ... end) before it reads the next one. Raises the errors of
+--- run.
 ---@return fun(): tidetable.Batch|nil
 function Consumer:batches()
   local iteration = {}
@@ -375,8 +372,8 @@ function Consumer:batches()
   end)
 end
 
---- Ends run and batches after the current batch, and ends their waits immediately. May be called in
---- a handler, from another coroutine, and before run.
+--- Stops run and batches after the current batch, and interrupts their waits. May be called in a
+--- handler, in another coroutine, and before run.
 function Consumer:stop()
   self.is_stopping = true
   if self.worker then
@@ -384,7 +381,7 @@ function Consumer:stop()
   end
 end
 
---- Gives up the ownership after calls of step, or after a loop over batches that ended early, so
+--- Gives up the ownership after calls of step, or after a `break` out of a loop over batches, so
 --- that another worker need not wait for the lease.
 function Consumer:close()
   if self.is_running then

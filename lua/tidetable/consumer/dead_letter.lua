@@ -1,23 +1,23 @@
--- dead_letter.lua - records that a consumer gave up, as items of a table.
+-- dead_letter.lua - stores records that a consumer gave up as items of a table.
 --
--- An item has at most 400 KB, and a record has two images of that size. So the images are binaries
--- that continue in the items of the next parts:
+-- An item has at most 400 KB, and a record can have two images of that size. So a dead letter has
+-- one or more items, its parts. The images are binaries that continue in the next part:
 --
 --     partition key (S)   name of the consumer, a slash and the record's id
 --     sort key (N)        part, from 1
 --     parts               number of parts
---     old_image           piece of the old image's bytes (codec/value.h); none: no piece
---     new_image           piece of the new image's bytes
---     others              in part 1: what the first delivery showed, and why it was given up
+--     old_image           piece of the old image's bytes (codec/value.h); absent if empty
+--     new_image           piece of the new image's bytes; absent if empty
+--     others              in part 1: fields of the record, the error and the number of attempts
 
 local core = require "tidetable.core"
 
 local dead_letters = {}
 
---- Bytes of images in one item. The other attributes have at most 100 KB.
+--- Maximum number of bytes of images in one item. The other attributes have at most 100 KB.
 local PIECES_MAX = 300 * 1024
 
---- Attributes of dead letters, which cannot be key attributes of their table.
+--- Attributes of dead letters. The key attributes of the table must have other names.
 local attributes = {}
 for _, name in ipairs { "consumer", "table", "event_name", "sequence_number", "created_at", "keys",
   "error", "attempts", "dead_at", "old_image", "new_image", "parts", "context", "origin" } do
@@ -28,7 +28,7 @@ local function invalid(name, text)
   return core.consumer_failure("VALIDATION", ("dead letter table %s: %s"):format(name, text))
 end
 
---- Checks the table for dead letters. Returns true; or nil, err, code: NOT_FOUND, VALIDATION.
+--- Checks the definition of the dead letter table. Errors: NOT_FOUND, VALIDATION.
 ---@param database tidetable.Database
 ---@param name string
 ---@return true|nil, tidetable.error|nil err, tidetable.code|nil code
@@ -53,7 +53,7 @@ function dead_letters.check(database, name)
   return true
 end
 
---- Returns the pieces of the images, part by part.
+--- Returns an array of parts, with the pieces of the images.
 local function divide(record)
   local parts, left = { {} }, PIECES_MAX
   local images = { core.record_images(record) }
@@ -71,23 +71,20 @@ local function divide(record)
   return parts
 end
 
---- Adds what the first delivery showed.
+--- Adds the fields of the record, the error and the number of attempts.
 local function describe(item, worker, each)
-  local fields = {}
-  for name, value in pairs(each.record) do
-    fields[name] = value
-  end
-  item.consumer, item.table = worker.consumer.name, fields.table_name
+  local record = each.record
+  item.consumer, item.table = worker.consumer.name, record.table_name
   for _, name in ipairs { "event_name", "sequence_number", "created_at", "keys", "context",
     "origin" } do
-    item[name] = fields[name]
+    item[name] = record[name]
   end
   item.error, item.attempts = each.reason, each.attempts
   item.dead_at = core.wall_clock(worker.database.core)
 end
 
---- Puts a record in the open transaction. Does not count towards its size. Raises the errors of a
---- put.
+--- Puts a record into the dead letter table in the open transaction. It does not count towards the
+--- size of the transaction. Raises the errors of a put.
 local function put(worker, each)
   local database = worker.database.core
   local table_handle = assert(core.table(database, worker.settings.dead_letter))
@@ -109,8 +106,8 @@ local function put(worker, each)
   return core.count_dead_letter(database, worker.id)
 end
 
---- Puts a record into the table of dead letters, in the open transaction. Returns true; or nil,
---- err, code, after which the transaction can't be committed.
+--- Puts a record into the dead letter table in the open transaction. After a failure the
+--- transaction can't be committed.
 ---@param worker tidetable.Worker
 ---@param each tidetable.ParkedInHandler
 ---@return true|nil, tidetable.error|nil err, tidetable.code|nil code

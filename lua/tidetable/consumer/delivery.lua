@@ -1,8 +1,8 @@
--- delivery.lua - what a worker gives to its handler in one call, and tx:park.
+-- delivery.lua - the records that a handler gets in one call, and tx:park.
 --
--- A batch of records from the streams is delivered without those whose key has parked records.
--- These are parked, too, in the commit of the batch. Marked parked records are delivered in batches
--- of their own.
+-- A batch from the streams is delivered without the records whose key has parked records. The
+-- commit of the batch parks these records, too. Parked records that are marked for replay are
+-- delivered in their own batches.
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
@@ -11,38 +11,39 @@ local misuse = options.misuse
 
 local deliveries = {}
 
---- Maximum length of an error text in the file.
+--- Maximum length in bytes of an error text in the file.
 local TEXT_MAX = 1024
 
---- Depth from which on records are in batches of their own. What a handler writes is one deeper
---- than the deepest record of its batch, so shallow records in the batch would be deepened.
+--- Minimum depth of deep records. Batches do not mix deep and shallow records: the depth of a
+--- handler's writes is the greatest depth of its batch plus 1, so the writes for shallow records
+--- would become deep.
 local DEEP = 8
 
 ---@class tidetable.Delivery
 ---@field database tidetable.Database
 ---@field records tidetable.Record[]  array that the handler gets; tx:park removes records from it
----@field all tidetable.Record[]      its contents before
+---@field all tidetable.Record[]      initial contents of `records`
 ---@field queued tidetable.Record[]   records of the streams that are parked because of their key
----@field mark "begin"|"end"|nil     of a snapshot: the delivery has no records
+---@field mark "begin"|"end"|nil     first or last commit of a snapshot, which has no records
 ---@field to integer                  position after the batch
----@field limit integer               place up to which a limit of its size holds
----@field items integer               number of its records that are items of a snapshot
----@field key string|nil              item key of the last of these
+---@field limit integer               as in tidetable.BatchEnd
+---@field items integer               as in tidetable.BatchEnd
+---@field key string|nil              as in tidetable.BatchEnd
 ---@field depth integer               greatest depth of its records
----@field version integer             parked version that the division is based on
----@field places string[]|nil         of parked records: the place of each of `all`
----@field attempts integer[]|nil      of parked records: failed attempts of each of `all`
----@field parked tidetable.ParkedInHandler[]  what tx:park has parked in this run
----@field is_parked table<tidetable.Record, true>
----@field changes integer             changes of the parked version by its commit
----@field added tidetable.Record[]    records that its commit has parked
----@field has_run boolean|nil         a handler has got the records, and can have changed them
----@field is_given boolean|nil        the program has got the records as a batch
----@field is_broken boolean|nil       parked records or dead letters could not be stored
+---@field version integer             parked version when `queued` was determined
+---@field places string[]|nil         replay: place of each parked record of `all`
+---@field attempts integer[]|nil      replay: number of failed attempts of each record of `all`
+---@field parked tidetable.ParkedInHandler[]  records that tx:park has parked in this run
+---@field is_parked table<tidetable.Record, true>  the same records as a set
+---@field changes integer             increase of the parked version by the commit
+---@field added tidetable.Record[]    records that the commit has parked
+---@field has_run boolean|nil         true: a handler was called, and may have changed the records
+---@field is_given boolean|nil        true: the program has the records as a batch
+---@field is_broken boolean|nil       true: parked records or dead letters could not be stored
 
 ---@class tidetable.ParkedInHandler
 ---@field record tidetable.Record
----@field reason string               "": it follows a parked one
+---@field reason string               "": parked because of an earlier record of its key
 ---@field attempts integer
 
 --- Creates a delivery.
@@ -60,7 +61,7 @@ function deliveries.new(database, all, ending, version, depth)
   }
 end
 
---- Returns true if records of these depths may be in one batch.
+--- Returns true if records of these depths may be in the same batch.
 ---@param a integer
 ---@param b integer
 ---@return boolean
@@ -68,7 +69,7 @@ function deliveries.may_share_batch(a, b)
   return (a >= DEEP) == (b >= DEEP)
 end
 
---- Makes the array and the records what they were before a handler got them.
+--- Undoes the changes that a handler made to the array and to the records.
 ---@param delivery tidetable.Delivery
 function deliveries.restore(delivery)
   local records, all = delivery.records, delivery.all
@@ -83,7 +84,7 @@ function deliveries.restore(delivery)
   end
 end
 
---- Undoes what an earlier run of the handler did to the delivery, by tx:park or by itself.
+--- Prepares the delivery for a run of the handler: undoes the changes of an earlier run.
 ---@param delivery tidetable.Delivery
 function deliveries.reset(delivery)
   if delivery.has_run or #delivery.parked > 0 then
@@ -93,7 +94,7 @@ function deliveries.reset(delivery)
   delivery.changes, delivery.added, delivery.is_broken = 0, {}, nil
 end
 
---- Returns a text of at most TEXT_MAX bytes for anything that a handler can raise. It is UTF-8.
+--- Returns a failure of a handler, which can be any value, as UTF-8 text of at most TEXT_MAX bytes.
 ---@param failure any
 ---@return string
 function deliveries.text_of(failure)
@@ -101,16 +102,16 @@ function deliveries.text_of(failure)
   if not ok then
     return ("a %s without text"):format(type(failure))
   elseif text == "" then
-    return "an empty text"       -- "" is that of a record parked because of its key
+    return "an empty text"       -- "" means: parked because of an earlier record of the key
   end
   text = text:sub(1, TEXT_MAX)
   if not utf8.len(text) then
-    text = text:gsub("[\xc2-\xf4][\x80-\xbf]*$", "")   -- a character that was cut
+    text = text:gsub("[\xc2-\xf4][\x80-\xbf]*$", "")   -- a truncated character
   end
   return utf8.len(text) and text or (text:gsub("[\x80-\xff]", "?"))
 end
 
---- Returns the place of a record in the array that the handler has; nil if it is not there.
+--- Returns the index of a record in the handler's array; nil if it is not there.
 local function find(delivery, record)
   for i, each in ipairs(delivery.records) do
     if rawequal(each, record) then
@@ -124,8 +125,8 @@ local function add(delivery, record, reason, attempts)
   delivery.is_parked[record] = true
 end
 
---- Parks a record of the batch in the handler's transaction, and the later ones of its key, which
---- are removed from the array. Parking it twice is allowed.
+--- Parks a record of the batch, and the later records of its key, in the handler's transaction.
+--- Removes the later ones from the handler's array. Calling it twice is allowed.
 ---@param tx tidetable.Transaction
 ---@param record tidetable.Record
 ---@param reason any  stored as text

@@ -1,20 +1,20 @@
--- lag.lua - how far consumers are behind, and warnings before records are lost.
+-- lag.lua - the lag of consumers, and warnings before records are lost.
 
 local core = require "tidetable.core"
 
 local lags = {}
 
---- Part of a limit from which on a consumer has a warning.
+--- Used fraction of a limit at which a consumer gets a warning.
 local WARN_FROM = 0.8
 
 ---@class tidetable.ConsumerLag
----@field records integer        number of records of the source that wait, with those that the
----                              filter will leave out
----@field bytes integer          their size, as retention counts it
----@field seconds number         age of the oldest of them; 0 if none waits
----@field held_bytes integer     size of those that have exceeded their retention and are held
+---@field records integer        number of unprocessed records of the source, including those that
+---                              the consumer will leave out
+---@field bytes integer          size of the unprocessed records, as retention counts it
+---@field seconds number         age of the oldest unprocessed record; 0 if there is none
+---@field held_bytes integer     size of records that are retained only because of the hold
 ---@field hold "none"|"holds"|"released"
----@field hold_used number       part of the nearest limit of the hold that is used, 0 to 1
+---@field hold_used number       used fraction of the nearest limit of the hold, 0 to 1
 
 ---@class tidetable.NamedLag : tidetable.ConsumerLag
 ---@field name string
@@ -31,7 +31,7 @@ local function stream_name(database, id)
     or ("%d"):format(id)
 end
 
---- Returns a sentence if the hold of a consumer is released or will end soon; nil otherwise.
+--- Returns a warning if the hold of a consumer is released or close to a limit; nil otherwise.
 local function warning(database, name, lag)
   if lag.hold_used < WARN_FROM then
     return nil
@@ -53,7 +53,7 @@ local function public(lag)
   return lag
 end
 
---- Returns the lag of a consumer and, if its hold is released or will end soon, a warning.
+--- Returns the lag of a consumer and a warning; nil if there is none.
 ---@param database tidetable.Database
 ---@param name string
 ---@return tidetable.ConsumerLag|nil lag, tidetable.error|string|nil err_or_warning
@@ -67,7 +67,7 @@ function lags.of(database, name)
   return public(lag), text
 end
 
---- Returns the lags of all consumers, in one snapshot, in byte order of their names.
+--- Returns the lags of all consumers, read in one snapshot, in byte order of their names.
 ---@param database tidetable.Database
 ---@return tidetable.NamedLag[]|nil, tidetable.error|nil err, tidetable.code|nil code
 function lags.all(database)

@@ -1,8 +1,8 @@
--- left_out.lua - records that a consumer leaves out: its position moves over them.
+-- left_out.lua - moves a consumer's position over records that it leaves out.
 --
--- A batch moves the position over the records that were left out before it. If no batch follows,
--- the worker moves it with a commit of its own, but only while it has read no record that is
--- to be handled: the position never passes such a record.
+-- The commit of a batch moves the position over the records left out before it. If no batch
+-- follows, the worker moves the position in a separate commit. It does so only while it has read no
+-- record for the handler, so the position never skips such a record.
 
 local attempts = require "tidetable.consumer.attempt"
 local core = require "tidetable.core"
@@ -10,16 +10,16 @@ local wait = require "tidetable.wait"
 
 local left_out = {}
 
---- Maximum number of records left out before a commit, and maximum age of the first of them.
+--- Limits after which the position is moved: records left out, and seconds since the first of them.
 local RECORDS_MAX, SECONDS_MAX = 10000, 10
 
---- Records that were left out after the position.
+--- The records left out after the position.
 ---@class tidetable.LeftOut
 ---@field to integer      sequence number of the last of them
 ---@field count integer
----@field since number    time of the process's clock at which the first was read
+---@field since number    process time when the first one was read
 
---- Notes that a record was left out.
+--- Registers a record that was left out.
 ---@param worker tidetable.Worker
 ---@param record tidetable.Record
 function left_out.note(worker, record)
@@ -31,7 +31,7 @@ function left_out.note(worker, record)
   noted.to, noted.count = record.sequence_number, noted.count + 1
 end
 
---- Returns the number of seconds until the position must be moved by a commit of its own; nil if no
+--- Returns the number of seconds until the position must be moved in a separate commit; nil if no
 --- record was left out after it.
 ---@param worker tidetable.Worker
 ---@return number|nil
@@ -45,9 +45,9 @@ function left_out.seconds(worker)
   return math.max(noted.since + SECONDS_MAX - core.process_elapsed(), 0)
 end
 
---- Moves the position over the records left out, if it is time. The worker must not have read a
---- record that is to be handled. Returns true; false if the consumer was lost; nil, err, code on
---- failure. A temporary failure is none: the position is moved later.
+--- Moves the position over the records left out, if that is due. The worker must not have read a
+--- record for the handler. Returns true; false if the consumer was lost; nil, err, code on failure.
+--- After a temporary failure returns true, and the position is moved later.
 ---@param worker tidetable.Worker
 ---@return boolean|nil owns, tidetable.error|nil err, tidetable.code|nil code
 function left_out.pass(worker)

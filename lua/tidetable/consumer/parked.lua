@@ -1,4 +1,4 @@
--- parked.lua - commands for the parked records of a consumer: list, replay, discard.
+-- parked.lua - commands on the parked records of a consumer: list, replay, discard.
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
@@ -6,7 +6,7 @@ local wait = require "tidetable.wait"
 
 local parked = {}
 
---- Maximum number of records that are read in one call of the core.
+--- Maximum number of records that one call of the core returns.
 local PAGE = 100
 
 local known = { table = "string", key = "table", limit = options.integer_from(0) }
@@ -17,14 +17,14 @@ local known = { table = "string", key = "table", limit = options.integer_from(0)
 ---@field limit integer|nil           maximum number of records
 
 ---@class tidetable.ParkedRecord
----@field record tidetable.Record     as it was delivered first
+---@field record tidetable.Record     as in its first delivery
 ---@field error string|nil            text of its last failure; nil: parked because of an earlier
 ---                                   record of its key
 ---@field attempts integer            number of failed attempts
 ---@field parked_at number
----@field is_to_be_replayed boolean
+---@field is_to_be_replayed boolean   true: marked for replay
 
---- Returns the array of copies as an iterator over them.
+--- Returns an iterator over the parked records.
 ---@param consumer tidetable.Consumer
 ---@param opts tidetable.ParkedOptions|nil
 ---@return fun(): tidetable.ParkedRecord|nil
@@ -53,7 +53,7 @@ function parked.iterate(consumer, opts)
   end
 end
 
---- Marks or removes parked records, in transactions of at most a thousand. Returns their number.
+--- Marks or removes parked records, at most 1,000 in a transaction. Returns their number.
 ---@param consumer tidetable.Consumer
 ---@param subject "replay"|"discard"
 ---@param opts tidetable.ParkedOptions|nil
@@ -72,7 +72,7 @@ function parked.change(consumer, subject, opts)
   return count
 end
 
---- Calls a command that returns false as long as it has only removed some of the parked records.
+--- Repeats a command that returns false while parked records are left to remove.
 ---@param consumer tidetable.Consumer
 ---@param f fun(...): boolean|nil, tidetable.error|nil, tidetable.code|nil
 ---@return true|nil, tidetable.error|nil err, tidetable.code|nil code

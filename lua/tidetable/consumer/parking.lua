@@ -1,8 +1,7 @@
--- parking.lua - the parked records of a worker's consumer: which keys are parked, what is delivered
--- again, and what the commit of a delivery parks or removes.
+-- parking.lua - parks, replays and removes parked records in a worker.
 --
--- The worker keeps the set of the keys that have parked records. It belongs to a parked version,
--- which the commit of a batch compares with that in the file.
+-- The worker caches the set of the keys that have parked records, and the parked version of this
+-- set. The commit of a batch compares the version with the one in the file.
 
 local core = require "tidetable.core"
 local dead_letters = require "tidetable.consumer.dead_letter"
@@ -11,7 +10,7 @@ local snapshots = require "tidetable.consumer.snapshot"
 
 local parking = {}
 
---- Stores the numbers of parked records that the progress has.
+--- Takes over the parked version and the counts of parked records from the consumer's progress.
 ---@param worker tidetable.Worker
 ---@param row table  progress
 function parking.note(worker, row)
@@ -35,14 +34,24 @@ local function parked_keys(worker)
   return worker.parked_keys
 end
 
---- Returns true if the key of a record has parked records. Most keys have none, and their hash is
---- not in the set; it is an integer, for which no memory is allocated.
+--- Returns true if the key of a record has parked records. The set contains the hashes of the keys,
+--- too. The hash is tested first, because it is an integer and allocates no memory.
 local function is_parked(worker, keys, record)
   local database = worker.database.core
   return keys[core.record_hash(record, database)] and keys[core.record_item(record, database)]
 end
 
---- Returns the delivery of a batch of records from the streams; or nil, err, code.
+--- Returns the records of a batch whose keys have no parked records, and the other ones.
+local function split(worker, keys, batch)
+  local live, queued = {}, {}
+  for _, record in ipairs(batch) do
+    local part = is_parked(worker, keys, record) and queued or live
+    part[#part + 1] = record
+  end
+  return live, queued
+end
+
+--- Creates the delivery of a batch of records from the streams.
 ---@param worker tidetable.Worker
 ---@param batch tidetable.Record[]
 ---@return tidetable.Delivery|nil, tidetable.error|nil err, tidetable.code|nil code
@@ -51,25 +60,19 @@ function parking.divide(worker, batch)
   local keys, err, code = parked_keys(worker)
   if err then
     return nil, err, code
-  elseif not keys or batch.mark then
-    local delivery = deliveries.new(worker.database, batch, ending, worker.parked_version,
-      batch.depth)
-    delivery.mark = batch.mark
-    return delivery
   end
-  local live, queued = {}, {}
-  for _, record in ipairs(batch) do
-    local part = is_parked(worker, keys, record) and queued or live
-    part[#part + 1] = record
+  local live, queued = batch, {}
+  if keys then
+    live, queued = split(worker, keys, batch)
   end
   local delivery = deliveries.new(worker.database, live, ending, worker.parked_version,
     batch.depth)
-  delivery.queued = queued
+  delivery.mark, delivery.queued = batch.mark, queued
   return delivery
 end
 
---- Returns the delivery of parked records that are to be delivered again; nil if there are none;
---- or nil, err, code. Those of a key are in the order of their changes.
+--- Creates a delivery of parked records that are marked for replay. Returns nil if there are none;
+--- nil, err, code on failure. Records of the same key are in sequence order.
 ---@param worker tidetable.Worker
 ---@return tidetable.Delivery|nil, tidetable.error|nil err, tidetable.code|nil code
 function parking.next_replays(worker)
@@ -96,8 +99,8 @@ function parking.next_replays(worker)
     all[i], places[i], attempts[i] = copy.record, copy.place, copy.attempts
     depth = math.max(depth, deep)
   end
-  -- One record is found by its sequence number if the worker dies; a limit of the size of several
-  -- must not outlast them.
+  -- If the worker dies, a single record is identified by its sequence number. For several records,
+  -- the limit of the batch size ends at the place already reached, so it affects no later batch.
   local limit = #all == 1 and all[1].sequence_number or math.max(snapshots.reached(worker), 1)
   local ending = { to = worker.position, limit = limit, items = 0 }
   local delivery = deliveries.new(worker.database, all, ending, version, depth)
@@ -116,8 +119,8 @@ end
 
 -- The commit -------------------------------------------------------------------
 
---- Parks a record in the open transaction, or puts it into the table of dead letters if no more may
---- be parked.
+--- Parks a record in the open transaction; at the limit of parked records, puts it into the dead
+--- letter table if there is one.
 local function park(worker, delivery, each)
   local settings = worker.settings
   local ok, err, code = core.park(each.record, worker.database.core, worker.id, each.attempts,
@@ -131,7 +134,7 @@ local function park(worker, delivery, each)
   return ok, err, code
 end
 
---- Stores the records that are given up, or parked by the handler or because of their key.
+--- Stores the records that were given up, parked by the handler, or queued because of their key.
 local function store(worker, delivery, gives_up)
   local is_dead = gives_up and worker.settings.on_failure == "dead_letter"
   for _, each in ipairs(delivery.parked) do
@@ -154,7 +157,7 @@ local function store(worker, delivery, gives_up)
   return true
 end
 
---- Removes the parked records that were handled, and keeps those that the handler has parked again.
+--- Removes the parked records that were handled. Keeps those that the handler has parked again.
 local function finish_replays(worker, delivery)
   local database, reasons = worker.database.core, {}
   for _, each in ipairs(delivery.parked) do
@@ -176,11 +179,11 @@ local function finish_replays(worker, delivery)
   return true
 end
 
---- Moves the position, and stores what the delivery parks, in the open transaction. Returns true;
---- or nil, err, code. delivery.is_broken is then set if it can't succeed the next time.
+--- Moves the position and stores the parked records of the delivery in the open transaction. If
+--- parked records or dead letters can't be stored, also sets delivery.is_broken.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
----@param gives_up boolean|nil  all of its records are given up
+---@param gives_up boolean|nil  true: all of its records are given up
 ---@return true|nil, tidetable.error|nil err, tidetable.code|nil code
 function parking.commit(worker, delivery, gives_up)
   local database = worker.database.core
@@ -204,7 +207,7 @@ function parking.commit(worker, delivery, gives_up)
   return true
 end
 
---- Notes that a delivery was committed.
+--- Updates the worker after the commit of a delivery.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 function parking.committed(worker, delivery)
@@ -212,10 +215,10 @@ function parking.committed(worker, delivery)
     return
   end
   worker.parked_version = delivery.version + delivery.changes
-  worker.verified_at = 0         -- the counts are read before the next batch
+  worker.verified_at = 0         -- reads the counts before the next batch
   worker.parked = math.max(worker.parked, 1)
   if delivery.places then
-    worker.parked_keys = nil     -- read again for the next batch of the streams, after all replays
+    worker.parked_keys = nil     -- reads it again for the next batch of the streams
     return
   end
   worker.parked_keys = worker.parked_keys or {}

@@ -1,4 +1,4 @@
--- retry.lua - what follows a failed attempt: another division of the batch, a wait, or the end.
+-- retry.lua - handling of failed attempts: division of the batch, backoff, giving up.
 
 local attempts = require "tidetable.consumer.attempt"
 local core = require "tidetable.core"
@@ -8,10 +8,11 @@ local wait = require "tidetable.wait"
 
 local retries = {}
 
---- Maximum number of seconds between two attempts.
+--- Maximum backoff in seconds.
 local BACKOFF_MAX = 60
 
---- Counts a failed attempt in the file. Returns the number of attempts; 0 if the consumer was lost.
+--- Counts a failed attempt in the file. Returns the number of failed attempts; 0 if the consumer
+--- was lost.
 local function count_failure(worker, delivery, failure)
   local count = worker.attempts + 1
   -- A worker that takes over reads the same batch.
@@ -28,7 +29,7 @@ local function count_failure(worker, delivery, failure)
   return count
 end
 
---- Names a batch.
+--- Returns the name of a delivery for messages.
 local function subject_of(delivery)
   local records = delivery.all
   if delivery.mark then
@@ -44,8 +45,8 @@ local function batch_failed(worker, delivery, failure)
   return nil, err, "BATCH_FAILED"
 end
 
---- Cuts the current batch after the first `count` records of the delivery. The other records are
---- the first ones of the next batch.
+--- Ends the current batch after the first `count` records of the delivery. The next batch starts
+--- with the other records.
 local function divide(worker, delivery, count)
   local first, rest = { bytes = 0, depth = 0 }, { bytes = 0, depth = 0 }
   local boundary, part = delivery.all[count + 1], first
@@ -63,9 +64,9 @@ local function divide(worker, delivery, count)
   worker.records, worker.gathered, worker.delivery = first, rest, nil
 end
 
---- Divides a batch that failed, if that is no failed attempt: before the first record that the
---- handler named; in halves if the batch was too big for a transaction, or if the setting `bisect`
---- is true.
+--- Divides a failed batch: before the first failed record that the handler named; in halves if the
+--- batch was too big for a transaction, if the setting `bisect` is true, or in a replay. Returns
+--- true if it was divided; the run then does not count as a failed attempt.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 ---@param failure any
@@ -98,8 +99,8 @@ local function is_spent(worker, delivery, count)
     and core.wall_clock(worker.database.core) - oldest.created_at >= (limits.max_age or math.huge)
 end
 
---- Returns true if the delivery is to be given up without a further attempt. This is so if a worker
---- died in the last attempt, or after it, before it gave up the records.
+--- Returns true if the delivery must be given up without another attempt, because a worker died in
+--- the last attempt, or after it and before it gave up the records.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 ---@return boolean
@@ -109,8 +110,8 @@ function retries.is_used_up(worker, delivery)
     and worker.attempts >= (worker.settings.max_attempts or math.huge)
 end
 
---- Parks the records of the delivery, or puts them into the table of dead letters. Returns the
---- number of records passed; nil, err, code if they can't be stored.
+--- Parks the records of the delivery, or puts them into the dead letter table. Returns the number
+--- of records given up; nil, err, code if they can't be stored.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 ---@param seconds number
@@ -128,14 +129,9 @@ function retries.give_up(worker, delivery, seconds)
   return passed and #delivery.all or 0
 end
 
---- Keeps a parked record that was delivered again and has failed. Returns 0; BATCH_FAILED if it
---- must not wait.
----@param worker tidetable.Worker
----@param delivery tidetable.Delivery  has one record
----@param failure any
----@param may_wait boolean
----@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
-function retries.keep_parked(worker, delivery, failure, may_wait)
+--- Counts the failed attempt of a replayed record, which stays parked. Returns 0; BATCH_FAILED if
+--- it must not wait.
+local function keep_parked(worker, delivery, failure, may_wait)
   local database = worker.database.core
   local ok, err, code = attempts.transact(worker, function()
     local verified, wrong, why = core.parked_verify(database, worker.id, worker.epoch,
@@ -160,7 +156,7 @@ function retries.keep_parked(worker, delivery, failure, may_wait)
   return 0
 end
 
---- Waits before the next attempt. Returns 0, the number of records handled.
+--- Waits for the backoff before the next attempt. Returns 0, the number of records handled.
 ---@param worker tidetable.Worker
 ---@param count integer  number of failed attempts
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
@@ -171,9 +167,9 @@ function retries.back_off(worker, count)
   return ok and 0, err, code
 end
 
---- Counts a failed attempt and waits before the next one. Returns 0, the number of records handled;
---- after the last attempt the number of records given up, or BATCH_FAILED; BATCH_FAILED if it must
---- not wait.
+--- Counts a failed attempt and waits for the backoff. Returns 0, the number of records handled.
+--- After the last attempt returns the number of records given up, or BATCH_FAILED if on_failure is
+--- "stop". Returns BATCH_FAILED if it must not wait.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 ---@param failure any  what the handler raised or returned
@@ -181,7 +177,7 @@ end
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function retries.after_attempt(worker, delivery, failure, seconds)
   if delivery.places then
-    return retries.keep_parked(worker, delivery, failure, seconds > 0)
+    return keep_parked(worker, delivery, failure, seconds > 0)
   end
   local count, err, code = count_failure(worker, delivery, failure)
   if not count then
@@ -195,7 +191,7 @@ function retries.after_attempt(worker, delivery, failure, seconds)
   elseif spent or seconds == 0 then
     return batch_failed(worker, delivery, failure)
   end
-  worker.delivery = nil          -- marked parked records are delivered first
+  worker.delivery = nil          -- records marked for replay are delivered first
   return retries.back_off(worker, count)
 end
 

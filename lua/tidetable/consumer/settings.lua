@@ -1,7 +1,7 @@
--- settings.lua - the options of a consumer: how they are checked, stored and compared.
+-- settings.lua - checks, stores and compares the options of a consumer.
 --
--- The settings are stored with the consumer as a map, so that every program that opens it handles
--- its records in the same way. A setting that has its default is not stored.
+-- The settings are stored with the consumer as a map, so that they apply in every program that
+-- opens it. A setting that has its default value is not stored.
 
 local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
@@ -20,41 +20,39 @@ local settings = {}
 ---                                least one record
 ---@field window number|nil        seconds after the creation of the first record for which a batch
 ---                                that is not full is held back; default 0
----@field on_trimmed "error"|"skip"|"snapshot"|nil  what follows if records expire before they are
----                                handled; default "error"
+---@field on_trimmed "error"|"skip"|"snapshot"|nil  action after records have expired before they
+---                                were handled; default "error"
 ---@field mode "optimistic"|"locked"|nil  how the handler's transaction runs; default "optimistic"
 ---@field handler_limit number|nil  seconds that a handler may take; default 60
----@field max_attempts integer|nil  failed attempts of a batch after which the consumer stops; nil:
----                                no limit; with another on_failure than "stop" and without max_age
----                                the default is 10
----@field on_failure "stop"|"park"|"dead_letter"|nil  what follows the last attempt of a record: the
----                                consumer stops (the default); or the record is parked, and so
----                                are the later ones of its key; or it is put into a table
----@field dead_letter string|nil   name of the table for "dead_letter"; for "park", of the table for
----                                records that exceed max_parked or max_parked_bytes
----@field max_age number|nil       seconds since the change after which a failed attempt is the last
+---@field max_attempts integer|nil  maximum number of attempts of a batch; nil: no limit, or 10 if
+---                                on_failure is not "stop" and max_age is nil
+---@field on_failure "stop"|"park"|"dead_letter"|nil  action after the last attempt of a record:
+---                                stop the consumer; park the record and the later ones of its key;
+---                                or put it into the dead letter table; default "stop"
+---@field dead_letter string|nil   name of the dead letter table; with on_failure "park" for records
+---                                that exceed max_parked or max_parked_bytes
+---@field max_age number|nil       maximum age in seconds of a record that is attempted again
 ---@field max_parked integer|nil   maximum number of parked records; default 10,000
----@field max_parked_bytes integer|nil  size of parked records from which on no more are parked;
----                                default 256 MiB
----@field bisect boolean|nil      true: a failed batch runs again in halves, down to the record that
+---@field max_parked_bytes integer|nil  size of the parked records at which parking stops; default
+---                                256 MiB
+---@field bisect boolean|nil      true: a failed batch is retried in halves, down to the record that
 ---                                fails; only an attempt with one record counts; default false if
 ---                                on_failure is "stop", otherwise true
----@field lease number|nil         seconds after which a worker that is stopped, and not in a
----                                handler, loses the consumer; default 10
----@field on_gap "stop"|"continue"|nil  what follows when the stream of a table was disabled and its
----                                records were handled: the run ends with STREAM_GAP, or the
----                                consumer continues with the table's next stream; default "stop"
----@field origin string|nil        origin of what the handler writes; default: the first 64
----                                characters of the consumer's name
----@field ignore_origin boolean|string|string[]|nil  records with one of these origins are left
----                                out; true: its own; default false
+---@field lease number|nil         seconds after which a suspended worker that is not in a handler
+---                                loses the consumer; default 10
+---@field on_gap "stop"|"continue"|nil  action after the stream of a table was disabled and its
+---                                records were handled: stop with STREAM_GAP, or continue with the
+---                                table's next stream; default "stop"
+---@field origin string|nil        origin of the handler's writes; default: the first 64 characters
+---                                of the consumer's name
+---@field ignore_origin boolean|string|string[]|nil  origins whose records are left out; true: the
+---                                consumer's origin; default false
 ---@field backoff number|nil       seconds before the second attempt; doubled for each further one,
 ---                                at most 60 s; default 0.1
----@field hold boolean|nil         true: keeps the records after its position longer than the
----                                retention of their streams, up to the caps of these; default
----                                false
----@field hold_limit number|nil    seconds without progress, while records wait, after which the
----                                hold is released; default 86400
+---@field hold boolean|nil         true: unprocessed records are retained longer than the retention
+---                                of their stream, up to the stream's caps of holds; default false
+---@field hold_limit number|nil    seconds without progress, while there are unprocessed records,
+---                                after which the hold is released; default 86400
 
 local MIB = 1024 * 1024
 
@@ -65,13 +63,10 @@ local defaults = {
   hold_limit = 86400,
 }
 
---- Longest origin, as in csrc/codec/annotation.h.
-local ORIGIN_MAX = 64
-
---- Default of max_attempts if failing records are given up.
+--- Default of max_attempts if on_failure is not "stop".
 local MAX_ATTEMPTS = 10
 
---- Returns the default of a setting, which can depend on the others.
+--- Returns the default of a setting, which can depend on other settings.
 local function default(opts, name)
   local gives_up = (opts.on_failure or "stop") ~= "stop"
   if name == "bisect" then
@@ -82,7 +77,7 @@ local function default(opts, name)
   return defaults[name]
 end
 
---- Returns the check of a number of seconds from `least` on, which can be stored.
+--- Returns a check of an option: a finite number of seconds of at least `least`.
 local function finite_seconds(least)
   return function(value)
     local wrong = options.seconds(value)
@@ -121,7 +116,7 @@ local known = {
   hold = "boolean", hold_limit = finite_seconds(1),
 }
 
---- Names of the settings, in the order in which messages list them.
+--- Names of the settings in alphabetical order.
 local names = {}
 for name in pairs(known) do
   names[#names + 1] = name
@@ -129,11 +124,10 @@ end
 table.sort(names)
 
 --- The options of db:consumer.
-settings.options = positions.with_options {
+settings.options = positions.with_consumer_options {
   source = { "string", "table" }, shards = options.integer_from(1), update = "boolean",
   wait = "function", on_snapshot = "function",
 }
-settings.options.from = positions.check_consumer_from
 for name, check in pairs(known) do
   settings.options[name] = check
 end
@@ -150,7 +144,7 @@ function settings.are_given(opts)
   return false
 end
 
---- Returns a list of origins in order and without repetitions; other values as they are.
+--- Returns a list of origins sorted and without duplicates; other values unchanged.
 local function normalized(value)
   if type(value) ~= "table" then
     return value
@@ -173,12 +167,12 @@ local function are_equal(a, b)
   return table.concat(a, "\n") == table.concat(b, "\n")
 end
 
---- Returns the origin of what the handler of a consumer writes.
+--- Returns the origin of the handler's writes.
 ---@param complete tidetable.ConsumerSettings
 ---@param name string  of the consumer
 ---@return string
 function settings.origin(complete, name)
-  return complete.origin or name:sub(1, ORIGIN_MAX)
+  return complete.origin or name:sub(1, annotations.ORIGIN_MAX)
 end
 
 --- Returns the set of the origins whose records are left out; nil if there are none.
@@ -237,10 +231,10 @@ function settings.complete(stored)
   return complete
 end
 
---- Maximum limit of a hold, in seconds; a longer one has the same effect.
+--- Maximum of hold_limit in seconds. A greater value has the same effect.
 local HOLD_LIMIT_MAX = 1e12
 
---- Returns the limit of the hold, in ms; 0: the consumer holds nothing.
+--- Returns hold_limit in ms; 0: no hold.
 ---@param stored table
 ---@return integer ms
 function settings.hold_ms(stored)
@@ -248,8 +242,8 @@ function settings.hold_ms(stored)
   return stored.hold and math.ceil(seconds * 1000) or 0
 end
 
---- Compares the stored settings with those of a program. Returns true; or nil, err,
---- "CONSUMER_DIFFERS", and the message names the settings that differ.
+--- Compares the stored settings with those of a program. Returns CONSUMER_DIFFERS if some differ;
+--- the message names them.
 ---@param name string  of the consumer
 ---@param stored table
 ---@param wanted table

@@ -1,46 +1,46 @@
--- snapshot.lua - consumers that start with a snapshot: where a batch of items ends, the commits
--- that begin and end the copy (marks), and what follows after records have expired.
+-- snapshot.lua - consumers that start with a snapshot: the end of a batch of items, the first and
+-- last commits of the copy (marks), and gaps.
 --
--- A consumer that is copying gets the items of its tables as records, and between them the changes
--- of the items that it has already got (csrc/api/feed_copy.h). Its state in the file is the
--- position and the key of the last item. The copy begins and ends with a commit without records, in
--- which the function on_snapshot is called.
+-- A copying consumer gets the items of its tables as records, interleaved with changes of the items
+-- that were already delivered (csrc/api/feed_copy.h). The file contains the position and the key of
+-- the last item. The first and the last commit of a copy have no records; on_snapshot is called in
+-- them.
 
 local core = require "tidetable.core"
 local wait = require "tidetable.wait"
 
 local snapshots = {}
 
---- Number of copies that begin by themselves before one has ended.
+--- Maximum number of copies that are started automatically without one that is completed.
 local ROUNDS_MAX = 3
 
---- Numbers of the marks for core.consumer_advance.
+--- Marks as arguments of core.consumer_advance.
 local MARKS = { none = 0, begin = 1, ["end"] = 2 }
 
 --- State of the copy of a worker's consumer.
 ---@class tidetable.Copy
----@field has_begun boolean
+---@field has_begun boolean  the first commit was made
 ---@field items integer   number of items delivered
----@field rounds integer  copies begun since the last one that ended
+---@field rounds integer  number of copies started since the last completed one
 
---- Where a batch ends.
+--- The end of a batch.
 ---@class tidetable.BatchEnd
 ---@field to integer       position after its last record
----@field limit integer    place up to which a limit of its size holds (snapshots.reached)
----@field items integer    number of its records that are items of a snapshot
----@field key string|nil   item key of the last of these; nil: none
+---@field limit integer    place (snapshots.reached) up to which a limit of the batch size applies
+---@field items integer    number of records that are items of a snapshot
+---@field key string|nil   item key of the last item; nil: no items
 
---- Returns the place that a worker has reached: the number of items that its copy has delivered, or
---- its position. A limit of the size of batches ends at such a place.
+--- Returns the place of a worker: the number of items that its copy has delivered; without a copy,
+--- the position. A limit of the batch size applies up to such a place.
 ---@param worker tidetable.Worker
 ---@return integer
 function snapshots.reached(worker)
   return worker.copy and worker.copy.items or worker.position
 end
 
---- Returns where a batch ends.
+--- Returns the end of a batch.
 ---@param worker tidetable.Worker
----@param records tidetable.Record[]  with the field `mark`: a batch without records
+---@param records tidetable.Record[]  empty for a mark
 ---@return tidetable.BatchEnd
 function snapshots.end_of(worker, records)
   local count = #records
@@ -75,7 +75,7 @@ function snapshots.advance(worker, delivery)
     delivery.key)
 end
 
---- Notes that a delivery was committed.
+--- Updates the worker after the commit of a delivery.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 function snapshots.note_commit(worker, delivery)
@@ -91,7 +91,7 @@ end
 
 -- Marks ----------------------------------------------------------------------
 
---- Returns the mark of the beginning as a batch, if it is due.
+--- Returns the mark of the start as a batch; nil if it is not due.
 ---@param worker tidetable.Worker
 ---@return tidetable.Record[]|nil
 function snapshots.beginning(worker)
@@ -100,7 +100,8 @@ function snapshots.beginning(worker)
   end
 end
 
---- Returns the mark of the end as a batch, if all items were read.
+--- Returns the mark of the end as a batch. The caller has read all items. Returns nil if the worker
+--- is not copying.
 ---@param worker tidetable.Worker
 ---@return tidetable.Record[]|nil
 function snapshots.ending(worker)
@@ -109,7 +110,7 @@ function snapshots.ending(worker)
   end
 end
 
---- Returns the handler of a delivery, which for a mark calls on_snapshot.
+--- Returns the handler of a delivery. For a mark it calls on_snapshot.
 ---@param worker tidetable.Worker
 ---@param handler tidetable.Handler
 ---@param delivery tidetable.Delivery
@@ -128,9 +129,9 @@ end
 
 -- Records that have expired ----------------------------------------------------
 
---- Handles TRIMMED as the settings say. Returns true if the worker can read again; nil if it has
---- lost the consumer; nil, err, code on failure. A copy starts again, because changes of the items
---- that it has delivered are missing.
+--- Handles TRIMMED according to the setting on_trimmed. Returns true if the worker can read again;
+--- nil if it has lost the consumer; nil, err, code on failure. A copy starts from scratch, because
+--- changes of delivered items are missing.
 ---@param worker tidetable.Worker
 ---@param err tidetable.error  the TRIMMED error
 ---@return true|nil ok, tidetable.error|nil err, tidetable.code|nil code

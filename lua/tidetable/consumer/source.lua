@@ -1,8 +1,8 @@
 -- source.lua - the tables whose streams a consumer reads.
 --
--- A consumer reads the streams that its tables had when it was created. If a stream is disabled, or
--- its table deleted, the consumer handles the records that are left. What follows then depends on
--- the tables and on the setting `on_gap`.
+-- A consumer reads the streams that its tables had when it was created. If a stream is disabled or
+-- its table deleted, the consumer first handles the remaining records. Then it stops, waits, or
+-- continues with the table's next stream, depending on the other tables and the setting `on_gap`.
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
@@ -23,7 +23,7 @@ local function table_name(source)
     .. "all tables")
 end
 
---- Returns the option `source` as it is stored: "" for all tables, the name of a table, or the
+--- Converts the option `source` to its stored form: "" for all tables, the name of a table, or the
 --- names of several tables in byte order.
 ---@param source string|tidetable.Table|(string|tidetable.Table)[]
 ---@return string|string[]
@@ -55,7 +55,7 @@ function sources.are_equal(a, b)
   return table.concat(sources.names(a), ",") == table.concat(sources.names(b), ",")
 end
 
---- Returns a stored source as it is shown.
+--- Converts a stored source to the form of the option: "*" for all tables.
 ---@param stored string|string[]
 ---@return string|string[]
 function sources.shown(stored)
@@ -89,8 +89,8 @@ function sources.streams(database, stored)
   return ids
 end
 
---- Returns the status of each table of which the consumer reads a stream that still exists, and the
---- ids of the streams that do not.
+--- Returns the status of each table whose stream still exists, and the ids of the streams that were
+--- removed.
 local function statuses(database, streams)
   local found, removed = {}, {}
   for _, id in ipairs(streams) do
@@ -106,8 +106,8 @@ local function statuses(database, streams)
   return found, removed
 end
 
---- Returns the status of a table whose stream was removed, at least a day after it had been
---- disabled or its table deleted. A table that is not older than the consumer is another one.
+--- Returns the status of a table whose stream was removed. A stream is removed at least a day after
+--- it was disabled or its table deleted. A table that is newer than the consumer is another table.
 local function status_after_removal(database, row, name)
   local handle, err, code = database:table(name)
   local about
@@ -123,9 +123,9 @@ local function status_after_removal(database, row, name)
 end
 
 --- Reads the state of all tables of a consumer. Returns the ids of their newest streams in
---- ascending order, the name of the first table whose stream was disabled, and the number of tables
---- that exist; nil, err, code on failure. A table without a stream keeps its place by the streams
---- that were removed: the consumer waits for its next one.
+--- ascending order, the name of the first table whose stream was disabled (nil: none), and the
+--- number of existing tables; nil, err, code on failure. For a table without a stream the ids
+--- contain the removed streams: the consumer waits for the table's next stream.
 local function look(database, row)
   local found, removed, code = statuses(database, row.streams)
   local err
@@ -156,8 +156,8 @@ local function look(database, row)
   return streams, cut, count
 end
 
---- Makes the consumer read the streams that its tables have now. Returns true, or false if that is
---- no other stream than before; nil, err, code on failure.
+--- Replaces the streams of the consumer by the newest ones of its tables. Returns true; false if
+--- they are the same; nil, err, code on failure.
 local function renew(worker, row, streams)
   local is_new = false
   for _, id in ipairs(streams) do
@@ -178,10 +178,9 @@ local function renew(worker, row, streams)
   return true
 end
 
---- Decides how a consumer continues that has handled all records, and of which a stream has ended.
---- Returns true if it waits for the records of the other streams, or for another stream of its
---- table; false if it reads other streams now, so that the worker has to join again. Errors:
---- SOURCE_GONE, STREAM_GAP.
+--- Decides how a consumer continues after a stream has ended and its records were handled. Returns
+--- true if it waits for records of other streams, or for the table's next stream; false if its
+--- streams were replaced, so that the worker must join again. Errors: SOURCE_GONE, STREAM_GAP.
 ---@param worker tidetable.Worker
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function sources.after_end(worker)

@@ -1,63 +1,26 @@
--- wait_for.lua - waits until a consumer has passed a change.
+-- wait_for.lua - waits until a consumer has processed a change.
 
 local core = require "tidetable.core"
 local endings = require "tidetable.consumer.ending"
+local handlers = require "tidetable.consumer.handler"
 local options = require "tidetable.options"
 local parked = require "tidetable.consumer.parked"
+local rows = require "tidetable.consumer.row"
 local wait = require "tidetable.wait"
 
 local waits = {}
 
---- Seconds between two readings of a clock that replaces the process's.
+--- Seconds between two reads of a clock that a test has replaced.
 local CLOCK_INTERVAL = 0.01
 
 --- Maximum number of seconds of one wait.
 local WAIT_MAX = 1
 
--- Handlers -------------------------------------------------------------------
-
---- For each coroutine that runs handlers of consumers, the ids of these, the innermost last.
----@type table<thread, integer[]>
-local handled = setmetatable({}, { __mode = "k" })
-
---- Notes that this coroutine enters a handler of the consumer. Returns a function that is called
---- when it leaves it.
----@param id integer
----@return fun()
-function waits.enter_handler(id)
-  local thread = coroutine.running()
-  local ids = handled[thread] or {}
-  handled[thread] = ids
-  ids[#ids + 1] = id
-  return function() table.remove(ids) end
-end
-
---- Returns true if this coroutine, or one that has resumed it, runs a handler of the consumer.
-local function is_in_handler(id)
-  for thread, ids in next, handled do
-    local status = coroutine.status(thread)
-    if status == "running" or status == "normal" then
-      for _, other in ipairs(ids) do
-        if other == id then
-          return true
-        end
-      end
-    end
-  end
-  return false
-end
-
--- Waiting --------------------------------------------------------------------
-
---- Returns nil, err, code if the consumer can't pass the change without an intervention; true
---- otherwise.
+--- Returns true; nil, err, code if the consumer can't process the change without an intervention.
 local function check_running(consumer)
-  local row, err, code = core.consumer_describe(consumer.database.core, consumer.name)
-  if not row and code ~= "NOT_FOUND" then
+  local row, err, code = rows.read(consumer)
+  if not row then
     return nil, err, code
-  elseif not row or row.id ~= consumer.id then
-    return core.consumer_failure("CONSUMER_GONE", ("consumer %s was deleted"):format(
-      consumer.name))
   elseif row.is_paused then
     return core.consumer_failure("CONSUMER_PAUSED", ("consumer %s is paused: call resume")
       :format(consumer.name))
@@ -70,7 +33,8 @@ local function check_running(consumer)
   return true
 end
 
---- Returns true if the consumer has passed the change, false if it will; nil, err, code otherwise.
+--- Returns true if the consumer has processed the change; false if not yet; nil, err, code if it
+--- can't.
 local function has_passed(consumer, sequence)
   local passed, err, code = core.consumer_passed(consumer.database.core, consumer.name,
     consumer.id, sequence)
@@ -87,7 +51,8 @@ local function has_passed(consumer, sequence)
   return false
 end
 
---- Waits in the event loop. The wakeup is cleared before the test, so that no commit is missed.
+--- Waits in the event loop. Clears the wakeup before it tests for progress, so that no commit is
+--- missed.
 local function wait_in_loop(loop, wakeup, database, seen, seconds)
   if core.is_clock_replaced() then
     seconds = math.min(seconds, CLOCK_INTERVAL)
@@ -98,8 +63,8 @@ local function wait_in_loop(loop, wakeup, database, seen, seconds)
   end
 end
 
---- Sleeps in this thread. If a test has replaced the clock, nothing else in this thread can advance
---- it.
+--- Sleeps in this thread. Advances a clock that a test has replaced, since nothing else in this
+--- thread can.
 local function sleep(database, seen, seconds)
   if seconds < math.huge and core.is_clock_replaced() then
     if core.progress_count(database.core) == seen then
@@ -110,7 +75,7 @@ local function sleep(database, seen, seconds)
   end
 end
 
---- Returns true and, if the change is a parked record, "parked".
+--- Returns true and, if the record of the change is parked, "parked".
 local function passed_how(consumer, sequence)
   local row = core.consumer_describe(consumer.database.core, consumer.name)
   if not row or row.parked == 0 then
@@ -157,7 +122,7 @@ end
 function waits.wait_for(consumer, sequence, seconds)
   options.argument("wait_for", "sequence number", options.integer_from(0), sequence or 0)
   options.argument("wait_for", "seconds", options.seconds, seconds or 0)
-  if is_in_handler(consumer.id) then
+  if handlers.is_in_handler_of(consumer) then
     options.misuse("wait_for: called in the consumer's own handler, it would wait for ever")
   end
   sequence = sequence or consumer.database:last_change()

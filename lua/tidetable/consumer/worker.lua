@@ -1,4 +1,4 @@
--- worker.lua - a worker of a consumer: joins it, and handles its records batch by batch.
+-- worker.lua - a worker of a consumer: joins it, and handles its batches.
 --
 -- A worker owns its consumer from join to leave. The epoch of the consumer increases with each new
 -- owner and each command that sets the position. The commit of a batch verifies the epoch and the
@@ -10,65 +10,65 @@ local core = require "tidetable.core"
 local parking = require "tidetable.consumer.parking"
 local readers = require "tidetable.stream.reader"
 local retries = require "tidetable.consumer.retry"
+local rows = require "tidetable.consumer.row"
 local settings = require "tidetable.consumer.settings"
 local snapshots = require "tidetable.consumer.snapshot"
 local wait = require "tidetable.wait"
 
 local workers = {}
 
---- Seconds between two tests whether the owner of the consumer is alive.
+--- Seconds between two checks that the owner of the consumer is alive.
 local STANDBY = 0.05
---- Maximum number of seconds between two tests of the consumer while records are handled.
+--- Maximum number of seconds between two reads of the consumer while records are handled.
 local VERIFY_EVERY = 0.05
 --- Number of beats in a lease.
 local BEATS = 3
---- Maximum number of seconds of one wait, after which the worker beats.
+--- Maximum number of seconds of one wait. The worker beats after each wait.
 local WAIT_MAX = 1
---- Seconds after a failure of the library that is no attempt.
+--- Seconds between two tries after a temporary failure of the library.
 local TEMPORARY_PAUSE = 0.1
---- Seconds between two readings of a clock that replaces the process's.
+--- Seconds between two reads of a clock that a test has replaced.
 local CLOCK_INTERVAL = 0.01
 
---- Errors of the stream that may be out of date: a command may have set the position, or parked
---- records may be delivered again. The consumer is tested before such an error is returned.
-local may_be_answered = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true }
+--- Errors of the stream that may be out of date: a command may have set the position or marked
+--- parked records. The consumer is read again before such an error is returned.
+local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true }
 
 ---@class tidetable.Worker
 ---@field consumer tidetable.Consumer
 ---@field database tidetable.Database
----@field number integer          its number in this opening of the database
----@field slot integer|nil        its slot in the shared page
+---@field number integer          number of the worker in this database handle
+---@field slot integer|nil        slot of the worker in the shared page
 ---@field id integer              id of the consumer
----@field epoch integer|nil       nil: it does not own the consumer
----@field joined_epoch integer|nil  of its last joining, also after it has left
+---@field epoch integer|nil       nil: the worker does not own the consumer
+---@field joined_epoch integer|nil  epoch of the last join; kept after leaving
 ---@field position integer        position of the consumer
 ---@field settings tidetable.ConsumerSettings
 ---@field ignored table<string, true>|nil  origins whose records are left out
 ---@field left_out tidetable.LeftOut|nil  records left out after the position
----@field streams integer[]     ids of its streams; empty: all
+---@field streams integer[]     ids of the consumer's streams; empty: all
 ---@field reader tidetable.Reader|nil
 ---@field copy tidetable.Copy|nil  state of the copy, if the consumer is copying
 ---@field records tidetable.Record[]|nil  current batch
----@field delivery tidetable.Delivery|nil  what the handler gets next, or has got
----@field gathered table|nil      records read for the next batch, while its window lasts
+---@field delivery tidetable.Delivery|nil  delivery that is or will be handled
+---@field gathered table|nil      records read for the next batch
 ---@field attempts integer        failed attempts of the current batch
----@field largest integer         maximum number of records of a batch, because of failures; 0: none
----@field limit_until integer     sequence number at which that limit ends
----@field failure_text string|nil  of the last failed attempt of the current batch
----@field parked integer          parked records of the consumer
----@field replays integer         those that are to be delivered again
----@field replay_limit integer|nil  maximum number of records in the next batch of these
+---@field largest integer         maximum number of records of a batch after failures; 0: no limit
+---@field limit_until integer     place (snapshots.reached) at which that limit ends
+---@field failure_text string|nil  text of the last failed attempt of the current batch
+---@field parked integer          number of parked records of the consumer
+---@field replays integer         number of parked records that are marked for replay
+---@field replay_limit integer|nil  maximum number of records in the next batch of replays
 ---@field parked_version integer
 ---@field parked_keys table<string|integer, true>|nil  keys that have parked records; nil: unknown
----@field verified_at number      time of the last test of the consumer
----@field progress_seen integer   number of commits that had changed consumers then, with those of
----                                this worker after it
----@field is_verified boolean     it was tested since the last call of next
----@field wakeup tidetable.Wakeup|nil  for waits that are not for records
+---@field verified_at number      time of the last read of the consumer; 0: must be read
+---@field progress_seen integer   progress count at that time, plus the later commits of this worker
+---@field is_verified boolean     the consumer was read since the last call of next
+---@field wakeup tidetable.Wakeup|nil  used for all waits except those of the reader
 local Worker = {}
 Worker.__index = Worker
 
---- Creates a worker, which has not joined.
+--- Creates a worker. It does not join.
 ---@param consumer tidetable.Consumer
 ---@return tidetable.Worker
 function workers.new(consumer)
@@ -83,8 +83,8 @@ end
 
 -- Waiting --------------------------------------------------------------------
 
---- Waits for at most `seconds`; a commit or `stop` ends it early. Returns true; nil, err, code if
---- no wakeup can be created.
+--- Waits for a commit or `stop`, at most `seconds`. Returns true; nil, err, code if no wakeup can
+--- be created.
 function Worker:doze(seconds)
   local err, code
   if not self.wakeup then
@@ -106,14 +106,14 @@ function Worker:doze(seconds)
   return true
 end
 
---- Waits until a time of the process's clock or `stop`, whatever is committed. If a test has
---- replaced the clock and nothing else in this thread can advance it, advances it.
+--- Sleeps until a process time or `stop`. If a test has replaced the clock and nothing else in this
+--- thread can advance it, advances it.
 function Worker:sleep_until(deadline)
   while not self.consumer.is_stopping and core.process_elapsed() < deadline do
     core.worker_beat(self.database.core, self.slot or 0)
     local left, ok, err, code = deadline - core.process_elapsed(), true, nil, nil
     if not core.is_clock_replaced() then
-      ok, err, code = self:doze(math.min(left, WAIT_MAX, self.settings.lease / BEATS))
+      ok, err, code = self:doze(math.min(left, WAIT_MAX, self:beat_interval()))
     elseif wait.loop(self.consumer.wait or self.database.wait) then
       ok, err, code = self:doze(CLOCK_INTERVAL)
     else
@@ -126,7 +126,17 @@ function Worker:sleep_until(deadline)
   return true
 end
 
---- Ends the waits of this worker: their wakeups are closed.
+--- Sleeps after a temporary failure of the library. Returns as sleep_until.
+function Worker:sleep_after_failure()
+  return self:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
+end
+
+--- Returns the maximum number of seconds between two beats.
+function Worker:beat_interval()
+  return self.settings.lease / BEATS
+end
+
+--- Interrupts the waits of this worker by closing their wakeups.
 function Worker:interrupt()
   for _, owner in ipairs { self, self.reader } do
     local wakeup = owner.wakeup
@@ -139,7 +149,7 @@ end
 
 -- Joining --------------------------------------------------------------------
 
---- Closes the reader. The next one continues at the position in the file.
+--- Closes the reader. The next reader continues at the position in the file.
 function Worker:close_reader()
   if self.reader then
     self.reader:close()
@@ -147,7 +157,7 @@ function Worker:close_reader()
   self.reader = nil
 end
 
---- Opens the reader, if it is not open. Returns true; or nil, err, code.
+--- Opens the reader, if it is not open.
 function Worker:open_reader()
   if self.reader then
     return true
@@ -162,14 +172,14 @@ function Worker:open_reader()
   return true
 end
 
---- Discards what was read, and its attempts.
+--- Discards the records read and the count of attempts.
 function Worker:forget_batch()
   self.records, self.gathered, self.delivery, self.left_out = nil, nil, nil, nil
   self.attempts, self.largest, self.limit_until = 0, 0, 0
   self.failure_text, self.replay_limit = nil, nil
 end
 
---- Discards everything that belongs to an epoch.
+--- Discards the state of the epoch. The worker does not own the consumer any more.
 function Worker:lose()
   self:close_reader()
   self:forget_batch()
@@ -181,7 +191,7 @@ function Worker:lose_delivery()
   self.delivery, self.parked_keys, self.verified_at = nil, nil, 0
 end
 
---- Reads the position again, after a command of this worker has set it. Returns true; nil if the
+--- Continues at the position in the file, which this worker has set. Returns true; nil if the
 --- consumer was lost; nil, err, code on failure.
 function Worker:reread()
   local row, err, code = self:describe()
@@ -197,19 +207,12 @@ function Worker:reread()
   return self:open_reader()
 end
 
-local function gone(self)
-  return core.consumer_failure("CONSUMER_GONE", ("consumer %s was deleted"):format(
-    self.consumer.name))
-end
-
---- Reads the consumer. Returns CONSUMER_GONE if it was deleted after this worker had found it.
+--- Reads the consumer from the file (rows.read), and takes over its settings.
 function Worker:describe()
   local seen = core.progress_count(self.database.core)
-  local row, err, code = core.consumer_describe(self.database.core, self.consumer.name)
-  if not row and code ~= "NOT_FOUND" then
+  local row, err, code = rows.read(self.consumer)
+  if not row then
     return nil, err, code
-  elseif not row or row.id ~= self.id then
-    return gone(self)
   end
   self.verified_at, self.is_verified, self.progress_seen = core.elapsed(), true, seen
   self.settings, self.streams = settings.complete(row.settings), row.streams
@@ -218,9 +221,9 @@ function Worker:describe()
   return row
 end
 
---- Returns true if the owner of the consumer is another worker that is alive. Otherwise false,
---- number of records and last sequence number of the batch in whose handler it ended, 0 if it did
---- not.
+--- Returns true if another worker that is alive owns the consumer. Otherwise returns false, and the
+--- number of records and the limit of the batch in whose handler the last owner died; 0, 0 if it
+--- did not die in a handler.
 function Worker:has_rival(row)
   if not row.opening or row.is_of_this_opening and row.worker == self.number then
     return false, 0, 0
@@ -229,7 +232,7 @@ function Worker:has_rival(row)
     self.settings.lease, self.settings.handler_limit)
 end
 
---- Takes a slot in the shared page, by which other workers detect that this one is alive.
+--- Allocates a slot in the shared page, by which other workers detect that this one is alive.
 function Worker:take_slot(id)
   if self.slot then
     return true
@@ -242,8 +245,8 @@ function Worker:take_slot(id)
   return true
 end
 
---- Becomes the owner. Returns false if the consumer is paused, or has an owner that is alive; nil,
---- err, code on failure.
+--- Becomes the owner of the consumer. Returns false if the consumer is paused or its owner is
+--- alive; nil, err, code on failure.
 function Worker:join()
   local row, err, code = self:describe()
   if not row then
@@ -279,8 +282,8 @@ function Worker:join()
   return true
 end
 
---- Tests whether this worker still owns the consumer. Returns false, and has lost it, if not, or if
---- it is paused; nil, err, code on failure.
+--- Checks that this worker still owns the consumer. Otherwise, or if the consumer is paused, gives
+--- it up and returns false; nil, err, code on failure.
 function Worker:verify()
   local row, err, code = self:describe()
   if not row then
@@ -296,8 +299,8 @@ function Worker:verify()
   return false
 end
 
---- Gives up the ownership, if this worker has it. A failure is ignored: another worker then joins
---- after the lease.
+--- Gives up the ownership, if this worker has it. Ignores a failure: another worker can join after
+--- the lease has expired.
 function Worker:leave()
   if self.epoch then
     pcall(wait.try, self.database, core.consumer_leave, self.database.core, self.id, self.epoch)
@@ -330,7 +333,7 @@ function Worker:__gc()
   end
 end
 
---- Notes that the program handles a delivery, or with nil that it has ended to.
+--- Publishes in the shared page which delivery is being handled; nil: none.
 function Worker:mark_handling(delivery)
   if self.slot and not core.is_closed(self.database.core) then
     core.worker_handles(self.database.core, self.slot, delivery and math.max(#delivery.all, 1) or 0,
@@ -338,8 +341,8 @@ function Worker:mark_handling(delivery)
   end
 end
 
---- Notes a commit of this worker. If it is the only one that has changed a consumer since the last
---- test, no other test is necessary.
+--- Counts a commit of this worker. If no other commit has changed a consumer since the last read,
+--- the consumer need not be read again.
 function Worker:note_commit()
   local next_count = self.progress_seen + 1 & 0xffffffff
   if core.progress_count(self.database.core) == next_count then
@@ -347,14 +350,15 @@ function Worker:note_commit()
   end
 end
 
---- Returns true if a test of the consumer can be left out: the last one was recently, and no other
---- commit has changed a consumer since. So a pause and other settings hold from the next batch on.
+--- Returns true if the consumer was read recently and no other commit has changed a consumer since.
+--- So a pause and changed settings apply from the next batch on.
 function Worker:was_verified()
   return core.elapsed() - self.verified_at < VERIFY_EVERY
     and core.progress_count(self.database.core) == self.progress_seen
 end
 
---- Makes this worker the owner, or verifies that it is. Returns false if it is not.
+--- Makes this worker the owner, or verifies that it is. Returns false if it can't be the owner now;
+--- nil, err, code on failure.
 function Worker:own()
   if self.epoch and self:was_verified() then
     return true
@@ -369,8 +373,8 @@ function Worker:own()
   return owns, err, code
 end
 
---- Sets self.delivery to the next one: marked parked records, or the current batch, or the next
---- one. Leaves it nil if there is none until the deadline; returns err, code on failure.
+--- Sets self.delivery to the next delivery: records marked for replay, the current batch, or the
+--- next batch. It is nil if there is none before the deadline. Returns err, code on failure.
 function Worker:deliver(deadline)
   local err, code
   if self.delivery and self.delivery.version ~= self.parked_version then
@@ -390,8 +394,8 @@ function Worker:deliver(deadline)
   return err, code
 end
 
---- Returns the current delivery, or the next one; nil if there is none in time or after `stop`;
---- nil, err, code on failure.
+--- Returns the current or the next delivery; nil after `seconds` or `stop`; nil, err, code on
+--- failure.
 ---@param seconds number  maximum time to wait
 ---@return tidetable.Delivery|nil, tidetable.error|nil err, tidetable.code|nil code
 function Worker:next(seconds)
@@ -403,19 +407,19 @@ function Worker:next(seconds)
       err, code = self:deliver(deadline)
     end
     local is_over = core.process_elapsed() >= deadline
-    if may_be_answered[code] and (not self.is_verified or self.replays > 0) then
+    if may_be_outdated[code] and (not self.is_verified or self.replays > 0) then
       self.verified_at = 0
     elseif err and (is_over or not attempts.temporary[code]) then
       return nil, err, code
     elseif err then
-      owns, err, code = self:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
+      owns, err, code = self:sleep_after_failure()
       if not owns then
         return nil, err, code
       end
     elseif self.delivery then
       return self.delivery
     elseif owns and not self.epoch then
-      self.verified_at = 0       -- it was lost while reading; joins again if it may
+      self.verified_at = 0       -- the consumer was lost while reading; tries to join again
     elseif core.process_elapsed() >= deadline then
       if not owns or self.is_verified then
         return nil
@@ -430,8 +434,8 @@ function Worker:next(seconds)
   end
 end
 
---- Gives a batch to the handler. Returns the number of records that were handled, 0 if none; nil,
---- err, code on failure. With a time limit of 0 a failed attempt is a failure.
+--- Calls the handler with the next batch. Returns the number of records handled; nil, err, code on
+--- failure. If `seconds` is 0, a failed attempt is a failure.
 ---@param handler tidetable.Handler
 ---@param seconds number  maximum time to wait for a batch
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
@@ -455,7 +459,7 @@ function Worker:handle(handler, seconds)
   return self:attempt(handler, delivery, seconds)
 end
 
---- Makes an attempt. Returns as handle.
+--- Runs the handler once. Returns as handle.
 function Worker:attempt(handler, delivery, seconds)
   local count = #delivery.all
   parking.count_attempts(self, delivery)
@@ -481,7 +485,8 @@ function Worker:attempt(handler, delivery, seconds)
   return retries.after_attempt(self, delivery, failure, seconds)
 end
 
---- Returns true for the code of a commit that must be repeated with what is in the file now.
+--- Returns true if the code means that the delivery is outdated and must be read again. Discards
+--- the outdated state.
 function Worker:has_recovered(code)
   if code == "LEASE_LOST" then
     self:lose()
@@ -491,20 +496,29 @@ function Worker:has_recovered(code)
   return code == "LEASE_LOST" or code == "PARKED_CHANGED"
 end
 
---- Commits a delivery without a handler (attempts.pass). Returns true; false if it must be read
---- again or, within `seconds`, is passed later; nil, err, code on failure.
+--- Commits a delivery without a handler (attempts.pass). Returns as after_commit.
 ---@param delivery tidetable.Delivery
 ---@param seconds number
 ---@param gives_up boolean|nil
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Worker:pass(delivery, seconds, gives_up)
-  local ok, err, code = attempts.pass(self, delivery, gives_up)
+  return self:after_commit(seconds, attempts.pass(self, delivery, gives_up))
+end
+
+--- Handles the result of a commit that is no attempt. Returns true if it succeeded; false if the
+--- delivery must be read again or, within `seconds`, committed again; nil, err, code on failure.
+---@param seconds number
+---@param ok any
+---@param err any
+---@param code tidetable.code|nil
+---@return boolean|nil, any err, tidetable.code|nil code
+function Worker:after_commit(seconds, ok, err, code)
   if ok then
     return true
   elseif self:has_recovered(code) then
     return false
   elseif seconds > 0 and attempts.temporary[code] then
-    ok, err, code = self:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
+    ok, err, code = self:sleep_after_failure()
     if ok then
       return false
     end

@@ -8,8 +8,8 @@ local positions = {}
 
 --- Where to start. At most one of from, at, after and time can be given.
 ---@class tidetable.PositionOptions
----@field from "TRIM_HORIZON"|"LATEST"|"SNAPSHOT"|nil  oldest record, or after the last change; for
----                              consumers also: all items, then the changes
+---@field from "TRIM_HORIZON"|"LATEST"|"SNAPSHOT"|nil  oldest record; after the last change; only
+---                              for consumers: all items, then their changes
 ---@field at integer|nil        first record with this or a greater sequence number
 ---@field after integer|nil     first record with a greater sequence number
 ---@field time number|nil       first record created at or after this time; seconds since 1970
@@ -18,9 +18,6 @@ local positions = {}
 -- The kinds of positions of core.feed.
 local FROM = { TRIM_HORIZON = 0, LATEST = 1, SNAPSHOT = 5 }
 local AT, AFTER, TIME = 2, 3, 4
-
---- Checks the option `from` of a consumer.
-positions.check_consumer_from = options.one_of { "TRIM_HORIZON", "LATEST", "SNAPSHOT" }
 
 local position_options = {
   from = options.one_of { "TRIM_HORIZON", "LATEST" },
@@ -36,6 +33,16 @@ function positions.with_options(known)
   for name, check in pairs(position_options) do
     known[name] = check
   end
+  return known
+end
+
+local check_consumer_from = options.one_of { "TRIM_HORIZON", "LATEST", "SNAPSHOT" }
+
+--- Adds the options of a consumer's position, which can also be "SNAPSHOT".
+---@param known table<string, string|string[]|fun(value: any): string|nil>
+---@return table<string, string|string[]|fun(value: any): string|nil>
+function positions.with_consumer_options(known)
+  positions.with_options(known).from = check_consumer_from
   return known
 end
 

@@ -4,179 +4,165 @@ local helper = require "spec.tidetable.helper"
 
 local add = consumers.add
 
-for _, mode in ipairs { "optimistic", "locked" } do
-  describe("a handler in mode " .. mode, function()
-    helper.setup(before_each, after_each)
-
-    local db, totals
-
-    before_each(function() db, totals = consumers.totals() end)
-
-    local function open(opts)
-      opts = opts or {}
-      opts.mode = opts.mode or mode
-      return consumers.open(db, "c", opts)
-    end
-
-    it("commits its effects with the position", function()
-      local consumer = open { batch_size = 4 }
-      local count, batches = 0, 0
-      assert.is_true(consumer:run(function(records, tx)
-        add(records, tx)
-        count, batches = count + #records, batches + 1
-        if count == 10 then consumer:stop() end
-      end))
-      assert.equal(3, batches)
-      assert.equal(55, totals:get({ id = "all" }).amount)
-      local about = consumer:describe()
-      assert.same({ 10, 10, 3, false },
-        { about.position, about.records, about.batches, about.has_owner })
-    end)
-
-    it("that raises or refuses stores nothing, and its batch runs again", function()
-      local consumer, runs = open(), 0
-      assert.is_true(consumer:run(function(records, tx)
-        add(records, tx)
-        runs = runs + 1
-        if runs == 1 then error "bad" end
-        if runs == 2 then error(nil) end
-        if runs == 3 then return nil, "refused" end
-        if runs == 4 then return false, "refused" end
-        if runs == 5 then tx:cancel "why" end
-        consumer:stop()
-      end))
-      assert.equal(6, runs)
-      assert.equal(55, totals:get({ id = "all" }).amount)
-      local about = consumer:describe()
-      assert.same({ 10, 0, 5 }, { about.position, about.attempts, about.failures })
-    end)
-
-    it("gets its records unchanged in each run, whatever an earlier one did to them", function()
-      local consumer, runs = open { max_attempts = 3 }, 0
-      local other = assert(helper.open():table "totals")
-      assert.is_true(consumer:run(function(records, tx)
-        runs = runs + 1
-        tx:table "totals":get { id = "other" }
-        while #records > 0 do
-          local record = table.remove(records, 1)
-          local image, keys = record.new_image, record.keys
-          image.amount, image.extra, keys.more = image.amount * 2, runs, image
-          assert.equal(2 * math.tointeger(tonumber(record.keys.id)), record.new_image.amount)
-          tx:table "totals":update({ id = "all" }, "ADD amount ?", { image.amount })
-        end
-        records[12] = "more"
-        if runs == 1 then error "bad" end
-        if runs == 2 and mode == "optimistic" then
-          -- Not in this coroutine, which is in a handler.
-          coroutine.wrap(function() assert(other:put { id = "other" }) end)()
-        end
-        consumer:stop()
-      end))
-      assert.equal(mode == "optimistic" and 3 or 2, runs)
-      assert.equal(110, totals:get({ id = "all" }).amount)
-      assert.same({ 10, 10 }, { consumer:describe().position, consumer:describe().records })
-    end)
-
-    it("can't pass a failure off as one of the library", function()
-      local strict = setmetatable({}, { __index = function() error "no such field" end })
-      local silent = setmetatable({}, { __tostring = function() error "no text" end })
-      for _, cause in ipairs { { code = "FULL" }, { code = "CONSUMER_GONE" }, strict, silent } do
-        local consumer = assert(db:consumer("d", { source = "orders", mode = mode, backoff = 0,
-          max_attempts = 2 }))
-        local err = helper.refused("BATCH_FAILED", consumer:run(function() error(cause) end))
-        assert.is_true(rawequal(cause, err.reason))
-        err = helper.refused("BATCH_FAILED",
-          consumer:run(function() return nil, "other", "LEASE_LOST" end))
-        assert.equal("other", err.reason)
-        assert.equal(3, consumer:describe().failures)
-        assert(consumer:delete())
-      end
-    end)
-
-    it("can't write past its transaction, also in a coroutine that it resumes", function()
-      local consumer = open { batch_size = 4 }
-      local function refused()
-        local key = { id = "x" }
-        helper.raises("NESTED", totals.put, totals, key)
-        helper.raises("NESTED", totals.update, totals, key)
-        helper.raises("NESTED", totals.delete, totals, key)
-        helper.raises("NESTED", totals.load, totals, { key })
-        helper.raises("NESTED", db.transact, db, function() end)
-        helper.raises("NESTED", consumer.seek, consumer, { from = "LATEST" })
-        assert.is_nil(totals:get(key))
-        assert.equal(0, #helper.collect(totals:scan { snapshot = true }))
-      end
-      assert.equal(4, consumer:step(function()
-        refused()
-        local ok, err = coroutine.resume(coroutine.create(refused))
-        assert.is_true(ok, err)
-      end))
-      assert.is_nil(totals:get { id = "x" })
-      assert(totals:put { id = "x" })
-    end)
-
-    it("may return values", function()
-      local consumer = open()
-      assert.equal(10, consumer:step(function() return 1, 2, 3 end))
-      assert.equal(0, consumer:step(error))
-    end)
-
-    it("fails where it can't yield, and leaves no lock", function()
-      local consumer = open()
-      local function yield(_, tx)
-        tx:table "totals":put { id = "all", amount = 1 }
-        coroutine.yield()
-      end
-      local err = helper.refused("BATCH_FAILED", consumer:step(yield))
-      assert.is_truthy(tostring(err.reason):find("yield from outside", 1, true))
-      if mode == "locked" then
-        coroutine.wrap(function()
-          err = helper.refused("BATCH_FAILED", consumer:step(yield))
-          assert.is_truthy(tostring(err.reason):find("yield across", 1, true))
-        end)()
-      end
-      assert.is_nil(totals:get { id = "all" })
-      assert(totals:put { id = "all", amount = 0 })
-      assert.equal(10, consumer:step(add))
-      assert.equal(55, totals:get({ id = "all" }).amount)
-    end)
-
-    it("can't use its transaction after the batch", function()
-      local consumer, kept = open(), nil
-      assert.equal(10, consumer:step(function(_, tx) kept = tx end))
-      helper.raises("CLOSED", kept.table, kept, "totals")
-    end)
-
-    -- In mode "locked" the command would wait for the handler.
-    if mode == "optimistic" then
-      it("does not see a batch whose position was set by a command during it", function()
-        local consumer, runs = open { batch_size = 4 }, 0
-        local other = assert(helper.open():consumer "c")
-        consumer:run(function(records, tx)
-          runs = runs + 1
-          if runs == 1 then
-            add(records, tx)
-            assert(other:seek { at = 9 })
-          else
-            assert.equal("9", records[1].keys.id)
-            add(records, tx)
-            consumer:stop()
-          end
-        end)
-        assert.equal(19, totals:get({ id = "all" }).amount)
-      end)
-    end
-
-    it("ends with CONSUMER_GONE if the consumer is deleted", function()
-      local consumer = open { batch_size = 1 }
-      local other = assert(helper.open():consumer "c")
-      if mode == "optimistic" then
-        helper.refused("CONSUMER_GONE", consumer:run(function() assert(other:delete()) end))
-        return
-      end
-      assert.equal(1, consumer:step(function() end))
-      assert(other:delete())
-      helper.refused("CONSUMER_GONE", consumer:run(function() end))
-    end)
+consumers.for_each_mode(describe, before_each, after_each, "a handler", function(t)
+  it("commits its effects with the position", function()
+    local consumer = t:open { batch_size = 4 }
+    local count, batches = 0, 0
+    assert.is_true(consumer:run(function(records, tx)
+      add(records, tx)
+      count, batches = count + #records, batches + 1
+      if count == 10 then consumer:stop() end
+    end))
+    assert.equal(3, batches)
+    assert.equal(55, t.totals:get({ id = "all" }).amount)
+    local about = consumer:describe()
+    assert.same({ 10, 10, 3, false },
+      { about.position, about.records, about.batches, about.has_owner })
   end)
-end
+
+  it("that raises or refuses stores nothing, and its batch runs again", function()
+    local consumer, runs = t:open(), 0
+    assert.is_true(consumer:run(function(records, tx)
+      add(records, tx)
+      runs = runs + 1
+      if runs == 1 then error "bad" end
+      if runs == 2 then error(nil) end
+      if runs == 3 then return nil, "refused" end
+      if runs == 4 then return false, "refused" end
+      if runs == 5 then tx:cancel "why" end
+      consumer:stop()
+    end))
+    assert.equal(6, runs)
+    assert.equal(55, t.totals:get({ id = "all" }).amount)
+    local about = consumer:describe()
+    assert.same({ 10, 0, 5 }, { about.position, about.attempts, about.failures })
+  end)
+
+  it("gets its records unchanged in each run, whatever an earlier one did to them", function()
+    local consumer, runs = t:open { max_attempts = 3 }, 0
+    local other = assert(helper.open():table "totals")
+    assert.is_true(consumer:run(function(records, tx)
+      runs = runs + 1
+      tx:table "totals":get { id = "other" }
+      while #records > 0 do
+        local record = table.remove(records, 1)
+        local image, keys = record.new_image, record.keys
+        image.amount, image.extra, keys.more = image.amount * 2, runs, image
+        assert.equal(2 * math.tointeger(tonumber(record.keys.id)), record.new_image.amount)
+        tx:table "totals":update({ id = "all" }, "ADD amount ?", { image.amount })
+      end
+      records[12] = "more"
+      if runs == 1 then error "bad" end
+      if runs == 2 and t.mode == "optimistic" then
+        -- Not in this coroutine, which is in a handler.
+        coroutine.wrap(function() assert(other:put { id = "other" }) end)()
+      end
+      consumer:stop()
+    end))
+    assert.equal(t.mode == "optimistic" and 3 or 2, runs)
+    assert.equal(110, t.totals:get({ id = "all" }).amount)
+    assert.same({ 10, 10 }, { consumer:describe().position, consumer:describe().records })
+  end)
+
+  it("can't pass a failure off as one of the library", function()
+    local strict = setmetatable({}, { __index = function() error "no such field" end })
+    local silent = setmetatable({}, { __tostring = function() error "no text" end })
+    for _, cause in ipairs { { code = "FULL" }, { code = "CONSUMER_GONE" }, strict, silent } do
+      local consumer = assert(t.db:consumer("d", { source = "orders", mode = t.mode, backoff = 0,
+        max_attempts = 2 }))
+      local err = helper.refused("BATCH_FAILED", consumer:run(function() error(cause) end))
+      assert.is_true(rawequal(cause, err.reason))
+      err = helper.refused("BATCH_FAILED",
+        consumer:run(function() return nil, "other", "LEASE_LOST" end))
+      assert.equal("other", err.reason)
+      assert.equal(3, consumer:describe().failures)
+      assert(consumer:delete())
+    end
+  end)
+
+  it("can't write past its transaction, also in a coroutine that it resumes", function()
+    local consumer = t:open { batch_size = 4 }
+    local function refused()
+      local key = { id = "x" }
+      helper.raises("NESTED", t.totals.put, t.totals, key)
+      helper.raises("NESTED", t.totals.update, t.totals, key)
+      helper.raises("NESTED", t.totals.delete, t.totals, key)
+      helper.raises("NESTED", t.totals.load, t.totals, { key })
+      helper.raises("NESTED", t.db.transact, t.db, function() end)
+      helper.raises("NESTED", consumer.seek, consumer, { from = "LATEST" })
+      assert.is_nil(t.totals:get(key))
+      assert.equal(0, #helper.collect(t.totals:scan { snapshot = true }))
+    end
+    assert.equal(4, consumer:step(function()
+      refused()
+      local ok, err = coroutine.resume(coroutine.create(refused))
+      assert.is_true(ok, err)
+    end))
+    assert.is_nil(t.totals:get { id = "x" })
+    assert(t.totals:put { id = "x" })
+  end)
+
+  it("may return values", function()
+    local consumer = t:open()
+    assert.equal(10, consumer:step(function() return 1, 2, 3 end))
+    assert.equal(0, consumer:step(error))
+  end)
+
+  it("fails where it can't yield, and leaves no lock", function()
+    local consumer = t:open()
+    local function yield(_, tx)
+      tx:table "totals":put { id = "all", amount = 1 }
+      coroutine.yield()
+    end
+    local err = helper.refused("BATCH_FAILED", consumer:step(yield))
+    assert.is_truthy(tostring(err.reason):find("yield from outside", 1, true))
+    if t.mode == "locked" then
+      coroutine.wrap(function()
+        err = helper.refused("BATCH_FAILED", consumer:step(yield))
+        assert.is_truthy(tostring(err.reason):find("yield across", 1, true))
+      end)()
+    end
+    assert.is_nil(t.totals:get { id = "all" })
+    assert(t.totals:put { id = "all", amount = 0 })
+    assert.equal(10, consumer:step(add))
+    assert.equal(55, t.totals:get({ id = "all" }).amount)
+  end)
+
+  it("can't use its transaction after the batch", function()
+    local consumer, kept = t:open(), nil
+    assert.equal(10, consumer:step(function(_, tx) kept = tx end))
+    helper.raises("CLOSED", kept.table, kept, "totals")
+  end)
+
+  -- In mode "locked" the command would wait for the handler.
+  if t.mode == "optimistic" then
+    it("does not see a batch whose position was set by a command during it", function()
+      local consumer, runs = t:open { batch_size = 4 }, 0
+      local other = assert(helper.open():consumer "c")
+      consumer:run(function(records, tx)
+        runs = runs + 1
+        if runs == 1 then
+          add(records, tx)
+          assert(other:seek { at = 9 })
+        else
+          assert.equal("9", records[1].keys.id)
+          add(records, tx)
+          consumer:stop()
+        end
+      end)
+      assert.equal(19, t.totals:get({ id = "all" }).amount)
+    end)
+  end
+
+  it("ends with CONSUMER_GONE if the consumer is deleted", function()
+    local consumer = t:open { batch_size = 1 }
+    local other = assert(helper.open():consumer "c")
+    if t.mode == "optimistic" then
+      helper.refused("CONSUMER_GONE", consumer:run(function() assert(other:delete()) end))
+      return
+    end
+    assert.equal(1, consumer:step(function() end))
+    assert(other:delete())
+    helper.refused("CONSUMER_GONE", consumer:run(function() end))
+  end)
+end)

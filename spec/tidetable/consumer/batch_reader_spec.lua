@@ -1,4 +1,5 @@
 -- batch_reader_spec.lua - how the records of a consumer become batches.
+local consumers = require "spec.tidetable.consumers"
 local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
 
@@ -8,9 +9,7 @@ describe("reading batches", function()
   local db, orders, consumer
 
   before_each(function()
-    db = helper.open()
-    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    assert(db:create_table { name = "totals", partition_key = "id" })
+    db, orders = consumers.orders()
     consumer = assert(db:consumer("c", { source = "orders", lease = 1 }))
   end)
 

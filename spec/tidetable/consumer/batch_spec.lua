@@ -1,16 +1,16 @@
 -- batch_spec.lua - batches that a program takes itself.
+local consumers = require "spec.tidetable.consumers"
 local helper = require "spec.tidetable.helper"
 
 describe("a loop over batches", function()
   helper.setup(before_each, after_each)
 
-  local db, orders, counts, consumer
+  local db, counts, consumer
 
   before_each(function()
-    db = helper.open()
-    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    counts = assert(db:create_table { name = "counts", partition_key = "id" })
-    for i = 1, 10 do assert(orders:put { id = tostring(i) }) end
+    local orders
+    db, orders, counts = consumers.orders "counts"
+    consumers.put(orders, 10)
     consumer = assert(db:consumer("c", { source = "orders", batch_size = 4 }))
   end)
 

@@ -1,4 +1,5 @@
 -- consumer_spec.lua - definition of consumers and the commands on them.
+local consumers = require "spec.tidetable.consumers"
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -8,19 +9,15 @@ describe("a consumer", function()
   local db, orders
 
   before_each(function()
-    db = helper.open()
-    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    for i = 1, 10 do assert(orders:put { id = tostring(i) }) end
+    db, orders = consumers.orders()
+    consumers.put(orders, 10)
   end)
 
   local function ids_from(opts)
     local consumer = assert(db:consumer("c", opts))
-    local ids = {}
-    while assert(consumer:step(function(records)
-      for _, record in ipairs(records) do ids[#ids + 1] = record.keys.id end
-    end)) > 0 do end
+    local ids = table.concat(consumers.drain(consumer), " ")
     assert(consumer:delete())
-    return table.concat(ids, " ")
+    return ids
   end
 
   it("begins at each start position of streams", function()

@@ -1,4 +1,5 @@
 -- ending_spec.lua - the error that ended the last run of a consumer.
+local consumers = require "spec.tidetable.consumers"
 local helper = require "spec.tidetable.helper"
 
 describe("the end of a run", function()
@@ -7,15 +8,11 @@ describe("the end of a run", function()
   local db, orders
 
   before_each(function()
-    db = helper.open()
-    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    assert(orders:put { id = "1" })
+    db, orders = consumers.orders()
+    consumers.put(orders, 1)
   end)
 
-  local function open(opts)
-    opts.source, opts.backoff = "orders", 0.001
-    return assert(db:consumer("c", opts))
-  end
+  local function open(opts) return consumers.open(db, "c", opts) end
 
   it("is kept with its code and message, also for other programs", function()
     local consumer = open { max_attempts = 1 }

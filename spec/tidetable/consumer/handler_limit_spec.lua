@@ -1,4 +1,5 @@
 -- handler_limit_spec.lua - the time limit of handlers that compute, in both modes.
+local consumers = require "spec.tidetable.consumers"
 local helper = require "spec.tidetable.helper"
 
 local raises, refused = helper.raises, helper.refused
@@ -19,10 +20,8 @@ for _, mode in ipairs { "optimistic", "locked" } do
 
     before_each(function()
       clock = helper.clock()
-      db = helper.open()
-      orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-      totals = assert(db:create_table { name = "totals", partition_key = "id" })
-      assert(orders:put { id = "1" })
+      db, orders, totals = consumers.orders "totals"
+      consumers.put(orders, 1)
       consumer = assert(db:consumer("c", {
         source = "orders", mode = mode, handler_limit = 30, max_attempts = 3, backoff = 0.001,
       }))
@@ -147,10 +146,9 @@ describe("the limit of a handler that yields", function()
 
   before_each(function()
     clock = helper.clock()
-    db = helper.open()
-    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    totals = assert(db:create_table { name = "totals", partition_key = "id" })
-    assert(orders:put { id = "1" })
+    local orders
+    db, orders, totals = consumers.orders "totals"
+    consumers.put(orders, 1)
     consumer = assert(db:consumer("c", { source = "orders", handler_limit = 30 }))
   end)
 
@@ -241,5 +239,8 @@ describe("the limit of a handler that yields", function()
     end))
     assert.equal("TIMEOUT", err.reason.code)
     assert.is_nil(debug.gethook())
+    assert(others:put { id = "2" })
+    assert.is_false(inner:wait_for(nil, 0))
+    assert.is_false(consumer:wait_for(1, 0))
   end)
 end)

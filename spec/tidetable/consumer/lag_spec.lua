@@ -1,5 +1,17 @@
 -- lag_spec.lua - how far consumers are behind, and the records that they hold.
+local consumers = require "spec.tidetable.consumers"
 local helper = require "spec.tidetable.helper"
+
+--- Puts items of equal sizes.
+local function put_items(orders, count)
+  local last = orders.database:last_change()
+  for i = 1, count do assert(orders:put { id = ("%06d"):format(last + i) }) end
+end
+
+--- Returns the number of records that have not expired.
+local function retained(orders)
+  return assert(orders:stream()):describe().count
+end
 
 describe("the lag of a consumer", function()
   helper.setup(before_each, after_each)
@@ -13,16 +25,7 @@ describe("the lag of a consumer", function()
       stream = { retention = 60, hold = { age = 600, bytes = 10000 } } })
   end)
 
-  local n
-
-  before_each(function() n = 0 end)
-
-  local function put(count)
-    for _ = 1, count or 1 do
-      n = n + 1
-      assert(orders:put { id = ("%06d"):format(n) })
-    end
-  end
+  local function put(count) put_items(orders, count or 1) end
 
   local function open(opts, name)
     opts = opts or {}
@@ -30,9 +33,7 @@ describe("the lag of a consumer", function()
     return assert(db:consumer(name or "c", opts))
   end
 
-  local function visible()
-    return assert(orders:stream()):describe().count
-  end
+  local function visible() return retained(orders) end
 
   it("is the number, the bytes and the age of the records that wait", function()
     local consumer = open()
@@ -129,7 +130,7 @@ describe("the lag of a consumer", function()
     assert.truthy(consumer:describe().warning:find("of the bytes of its hold", 1, true))
     clock:advance(60)
     put(10)
-    assert.equal(n, visible())
+    assert.equal(db:last_change(), visible())
     put(100)
     assert.truthy(consumer:lag().bytes <= 10000 and consumer:lag().bytes > 9900)
     helper.refused("TRIMMED", consumer:step(error))
@@ -168,18 +169,9 @@ describe("a hold", function()
       stream = { retention = { age = 60, count = 3 } } })
   end)
 
-  local n = 0
+  local function put(count) put_items(orders, count) end
 
-  local function put(count)
-    for _ = 1, count or 1 do
-      n = n + 1
-      assert(orders:put { id = ("%06d"):format(n) })
-    end
-  end
-
-  local function visible()
-    return assert(orders:stream()):describe().count
-  end
+  local function visible() return retained(orders) end
 
   it("extends every limit of the retention, and ends where the consumer is", function()
     local consumer = assert(db:consumer("c", { source = "orders", hold = true, batch_size = 2 }))
@@ -205,11 +197,7 @@ describe("a hold", function()
       assert(other:put { id = tostring(i) })
     end
     clock:advance(60)
-    local given = {}
-    while assert(consumer:step(function(records)
-      for _, record in ipairs(records) do given[#given + 1] = record.sequence_number end
-    end)) > 0 do end
-    assert.same({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, given)
+    assert.same({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, consumers.drain(consumer, consumers.number_of))
   end)
 
   it("does not shorten a retention that is longer than its caps", function()

@@ -28,13 +28,9 @@ describe("a consumer that ignores origins", function()
     end
   end
 
-  --- Returns the sequence numbers that the consumer gets, until it gets none.
+  --- Handles batches until none is left. Returns the sequence numbers of their records.
   local function handled(consumer)
-    local numbers = {}
-    while assert(consumer:step(function(records)
-      for _, record in ipairs(records) do numbers[#numbers + 1] = record.sequence_number end
-    end)) > 0 do end
-    return table.concat(numbers, " ")
+    return table.concat(consumers.drain(consumer, consumers.number_of), " ")
   end
 
   it("does not get their records", function()

@@ -167,10 +167,7 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
   end)
 
   it("waits while the failure of a record that is delivered again can't be stored", function()
-    p:put("a1")
-    local consumer = p:open { mode = "optimistic", max_attempts = 1, backoff = 0.2 }
-    p.failing.a1 = true
-    p:drain(consumer)
+    local consumer = p:open_with_a1_parked { mode = "optimistic", max_attempts = 1, backoff = 0.2 }
     assert.equal(1, consumer:replay())
     consumer:close()
     local impatient, began, child = helper.open { busy_timeout = 0 }, nil, nil
@@ -191,10 +188,7 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
   end)
 
   it("are delivered again at once, also by a worker that has just handled others", function()
-    p:put("a1")
-    p.failing.a1 = true
-    local consumer = p:open()
-    p:drain(consumer)
+    local consumer = p:open_with_a1_parked()
     consumer:close()
     local child = helper.child [[
       local consumer = assert(db:consumer "c")
@@ -259,10 +253,7 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
   end)
 
   it("wakes the worker that waits, for a replay", function()
-    p:put("a1")
-    p.failing.a1 = true
-    local consumer = p:open()
-    p:drain(consumer)
+    local consumer = p:open_with_a1_parked()
     consumer:close()
     local child = helper.child [[
       local consumer = assert(db:consumer "c")
@@ -281,10 +272,7 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
   end)
 
   it("wakes it also at once after it has read the consumer", function()
-    p:put("a1")
-    p.failing.a1 = true
-    local consumer = p:open()
-    p:drain(consumer)
+    local consumer = p:open_with_a1_parked()
     consumer:close()
     local child = helper.child [[
       local consumer = assert(db:consumer "c")

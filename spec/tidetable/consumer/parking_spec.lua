@@ -1,4 +1,5 @@
 -- parking_spec.lua - records that consumers give up, and the later ones of their keys.
+local consumers = require "spec.tidetable.consumers"
 local for_each_mode = require "spec.tidetable.parking"
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
@@ -127,10 +128,7 @@ for_each_mode(describe, before_each, after_each, "parking", function(p)
   end)
 
   it("passes a batch of queued records only", function()
-    p:put("a1")
-    p.failing.a1 = true
-    local consumer = p:open { batch_size = 1 }
-    p:drain(consumer)
+    local consumer = p:open_with_a1_parked { batch_size = 1 }
     p:put("a2", "a3", "b4")
     for batch in consumer:batches() do
       assert.equal("b4", p.name_of(batch[1]))
@@ -143,10 +141,7 @@ for_each_mode(describe, before_each, after_each, "parking", function(p)
   -- A command has to wait for a handler in mode "locked".
   local it_optimistic = p.mode == "optimistic" and it or function() end
   it_optimistic("runs a batch again whose keys a command has released meanwhile", function()
-    p:put("a1")
-    p.failing.a1 = true
-    local consumer = p:open()
-    p:drain(consumer)
+    local consumer = p:open_with_a1_parked()
     p:put("a2", "b3")
     local other = assert(helper.open():consumer "c")
     local seen, fails = {}, consumer:describe().failures
@@ -165,10 +160,7 @@ for_each_mode(describe, before_each, after_each, "parking", function(p)
   end)
 
   it("tells a batch of the program that its keys were released", function()
-    p:put("a1")
-    p.failing.a1 = true
-    local consumer = p:open()
-    p:drain(consumer)
+    local consumer = p:open_with_a1_parked()
     p:put("a2", "b3")
     local sizes = {}
     for batch in consumer:batches() do
@@ -189,10 +181,8 @@ describe("a record that kills its worker", function()
   helper.setup(before_each, after_each)
 
   it("is parked, and no other one", function()
-    local db = helper.open()
-    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    assert(db:create_table { name = "totals", partition_key = "id" })
-    for i = 1, 20 do assert(orders:put { id = tostring(i) }) end
+    local db, orders = consumers.orders "totals"
+    consumers.put(orders, 20)
     local consumer = assert(db:consumer("c", { source = "orders", on_failure = "park",
       max_attempts = 2, backoff = 0, lease = 1 }))
     local deadly = [[
@@ -228,10 +218,8 @@ describe("a record that kills its worker", function()
   end)
 
   it("is one whose handler outlasts its limit, too", function()
-    local db = helper.open()
-    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    assert(db:create_table { name = "totals", partition_key = "id" })
-    for i = 1, 4 do assert(orders:put { id = tostring(i) }) end
+    local db, orders = consumers.orders "totals"
+    consumers.put(orders, 4)
     local consumer = assert(db:consumer("c", { source = "orders", on_failure = "park",
       max_attempts = 1, lease = 1, handler_limit = 1 }))
     local child = helper.child [[
@@ -260,8 +248,7 @@ describe("a record that kills its worker", function()
   end)
 
   it("limits the batches of a snapshot only until what it was given is passed", function()
-    local db = helper.open()
-    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    local db, orders = consumers.orders()
     for i = 1, 100 do assert(orders:put { id = tostring(i % 20) }) end
     local consumer = assert(db:consumer("c", { source = "orders", from = "SNAPSHOT",
       batch_size = 4, on_failure = "park", max_attempts = 1, bisect = false, backoff = 0 }))
@@ -275,9 +262,8 @@ describe("a record that kills its worker", function()
   end)
 
   it("costs no attempt if the worker was outside its handler or has closed the file", function()
-    local db = helper.open()
-    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    assert(orders:put { id = "1" })
+    local db, orders = consumers.orders()
+    consumers.put(orders, 1)
     local consumer = assert(db:consumer("c", { source = "orders", on_failure = "park",
       max_attempts = 1, lease = 1 }))
     helper.child [[

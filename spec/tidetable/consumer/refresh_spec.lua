@@ -1,4 +1,5 @@
 -- refresh_spec.lua - handlers in optimistic mode that take longer than they hold a snapshot.
+local consumers = require "spec.tidetable.consumers"
 local cqueues = require "cqueues"
 local helper = require "spec.tidetable.helper"
 
@@ -14,11 +15,10 @@ describe("a handler that takes long", function()
 
   before_each(function()
     clock = helper.clock()
-    db = helper.open()
-    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    assert(db:create_table { name = "totals", partition_key = "id" })
+    local orders
+    db, orders = consumers.orders "totals"
     assert(db:create_table { name = "lines", partition_key = "p", sort_key = { "s", "N" } })
-    assert(orders:put { id = "1" })
+    consumers.put(orders, 1)
     other = helper.open()
   end)
 
@@ -380,10 +380,9 @@ describe("the snapshot of a handler", function()
   local db
 
   before_each(function()
-    db = helper.open()
-    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    assert(db:create_table { name = "totals", partition_key = "id" })
-    assert(orders:put { id = "1" })
+    local orders
+    db, orders = consumers.orders "totals"
+    consumers.put(orders, 1)
   end)
 
   --- Waits in the handler by wait(), while a second process overwrites an item many times, once

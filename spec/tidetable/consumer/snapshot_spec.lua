@@ -1,5 +1,6 @@
 -- snapshot_spec.lua - consumers that start with a snapshot, as doc/modules/consumer.md describes
 -- them.
+local consumers = require "spec.tidetable.consumers"
 local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
 local json = require "tidetable.dynamodb.json"
@@ -7,33 +8,43 @@ local json_text = require "tidetable.dynamodb.json_text"
 local readers = require "tidetable.stream.reader"
 local testing = require "tidetable.testing"
 
+local of_consumer = readers.of_consumer
+
+--- Limits the pages of items in readers that are opened later.
+local function limit_pages(count)
+  readers.of_consumer = function(...)
+    local reader, err, code = of_consumer(...)
+    if reader then core.limit_page(reader.core, count) end
+    return reader, err, code
+  end
+end
+
+local function unlimit_pages() readers.of_consumer = of_consumer end
+
+--- Puts items with the ids "001" to "003" and so on.
+local function put(orders, first, last)
+  for i = first, last do assert(orders:put { id = ("%03d"):format(i), v = i }) end
+end
+
+--- Updates an item repeatedly.
+local function update(orders, count, base)
+  for i = 1, count do
+    assert(orders:update({ id = "001" }, "SET n = ?", { (base or 0) + i }))
+  end
+end
+
 describe("a snapshot", function()
   helper.setup(before_each, after_each)
 
   local db, orders, events
-  local of_consumer, page = readers.of_consumer, nil
-
-  --- Limits the pages of items.
-  local function limit_pages(count)
-    page = count
-    readers.of_consumer = function(...)
-      local reader, err, code = of_consumer(...)
-      if reader then core.limit_page(reader.core, page) end
-      return reader, err, code
-    end
-  end
 
   before_each(function()
-    db = helper.open()
-    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    assert(db:create_table { name = "mirror", partition_key = "id" })
+    db, orders = consumers.orders "mirror"
     events = {}
   end)
-  after_each(function() readers.of_consumer = of_consumer end)
+  after_each(unlimit_pages)
 
-  local function fill(first, last)
-    for i = first, last do assert(orders:put { id = ("%03d"):format(i), v = i }) end
-  end
+  local function fill(first, last) put(orders, first, last) end
 
   local function open(opts, name)
     local given = { source = "orders", from = "SNAPSHOT",
@@ -42,20 +53,26 @@ describe("a snapshot", function()
     return assert(db:consumer(name or "c", given))
   end
 
-  --- Handles all batches. Returns the records as texts: the key, "+" for an item, "=" for a change,
-  --- "-" for a removal.
+  --- Returns a record as text: the key, "+" for an item, "=" for a change, "-" for a removal.
+  local function text_of(record)
+    local kind = record.is_snapshot and "+" or record.event_name == "REMOVE" and "-" or "="
+    return record.keys.id .. kind
+  end
+
+  --- Handles batches until none is left. Returns the records as texts.
   local function drain(consumer)
-    local texts = {}
-    repeat
-      local count, err = consumer:step(function(records)
-        for _, record in ipairs(records) do
-          local kind = record.is_snapshot and "+" or record.event_name == "REMOVE" and "-" or "="
-          texts[#texts + 1] = record.keys.id .. kind
-        end
-      end)
-      assert(count, err)
-    until count == 0
-    return table.concat(texts, " ")
+    return table.concat(consumers.drain(consumer, text_of), " ")
+  end
+
+  --- Opens a consumer that has handled the first of three items, which are read one by one.
+  local function begin_copy(opts)
+    limit_pages(1)
+    fill(1, 3)
+    local given = { batch_size = 1 }
+    for option, value in pairs(opts or {}) do given[option] = value end
+    local consumer = open(given)
+    assert.equal(1, consumer:step(function() end))
+    return consumer
   end
 
   it("gives the items of a table, then its changes", function()
@@ -134,9 +151,7 @@ describe("a snapshot", function()
     local seen = {}
     local function step()
       consumer:step(function(records)
-        for _, record in ipairs(records) do
-          seen[#seen + 1] = record.keys.id .. (record.is_snapshot and "+" or "=")
-        end
+        for _, record in ipairs(records) do seen[#seen + 1] = text_of(record) end
       end)
     end
     step()
@@ -159,7 +174,7 @@ describe("a snapshot", function()
     repeat
       local count = assert(consumer:step(function(records, tx)
         for _, record in ipairs(records) do
-          seen[#seen + 1] = record.keys.id .. (record.is_snapshot and "+" or "=")
+          seen[#seen + 1] = text_of(record)
           assert.equal(0, record.depth)
           assert.is_nil(record.origin)
           tx:table "orders":update({ id = "001" }, "ADD n ?", { 1 })
@@ -252,10 +267,7 @@ describe("a snapshot", function()
   end)
 
   it("begins anew with the table's next stream, if on_gap is continue", function()
-    limit_pages(1)
-    fill(1, 3)
-    local consumer = open { batch_size = 1, on_gap = "continue" }
-    assert.equal(1, consumer:step(function() end))
+    local consumer = begin_copy { on_gap = "continue" }
     assert(orders:disable_stream())
     assert(orders:delete { id = "001" })
     assert.equal("", drain(consumer))            -- it waits for a stream
@@ -280,10 +292,7 @@ describe("a snapshot", function()
   end)
 
   it("ends with SOURCE_GONE if its table is deleted, and names it", function()
-    limit_pages(1)
-    fill(1, 3)
-    local consumer = open { batch_size = 1 }
-    assert.equal(1, consumer:step(function() end))
+    local consumer = begin_copy()
     assert(db:delete_table "orders")
     local err = helper.refused("SOURCE_GONE", consumer:run(error))
     assert.is_truthy(err.message:find("orders", 1, true), err.message)
@@ -291,10 +300,7 @@ describe("a snapshot", function()
   end)
 
   it("ends with STREAM_GAP if the table was truncated without a stream, and names it", function()
-    limit_pages(1)
-    fill(1, 3)
-    local consumer = open { batch_size = 1 }
-    assert.equal(1, consumer:step(function() end))
+    local consumer = begin_copy()
     assert(orders:disable_stream())
     assert(orders:truncate())
     assert(orders:enable_stream())
@@ -303,10 +309,7 @@ describe("a snapshot", function()
   end)
 
   it("of a truncated table with a stream follows its removals", function()
-    limit_pages(1)
-    fill(1, 3)
-    local consumer = open { batch_size = 1 }
-    assert.equal(1, consumer:step(function() end))
+    local consumer = begin_copy()
     assert(orders:truncate())
     assert.equal("001-", drain(consumer))
   end)
@@ -394,6 +397,10 @@ describe("a snapshot", function()
     ok, err = pcall(refusing:batches())
     assert.is_false(ok)
     assert.equal("no", err)
+    refusing = open({ on_snapshot = function() return false, "still no" end }, "refusing")
+    ok, err = pcall(refusing:batches())
+    assert.is_false(ok)
+    assert.equal("still no", err)
   end)
 
   it("is divided at the record that failed", function()
@@ -436,10 +443,7 @@ describe("a snapshot", function()
   end)
 
   it("ends when the position is set to a record", function()
-    limit_pages(1)
-    fill(1, 3)
-    local consumer = open { batch_size = 1 }
-    assert.equal(1, consumer:step(function() end))
+    local consumer = begin_copy()
     assert.equal(0, consumer:step(function()             -- its commit is refused
       assert(helper.open():consumer "c":seek { at = 3 })
     end))
@@ -459,26 +463,16 @@ describe("a consumer whose records have expired", function()
       stream = { retention = { count = 2 }, hold = { bytes = 1 } } })
     events = {}
   end)
+  after_each(unlimit_pages)
 
-  local function fill(first, last)
-    for i = first, last do assert(orders:put { id = ("%03d"):format(i), v = i }) end
-  end
+  local function fill(first, last) put(orders, first, last) end
 
   local function open(on_trimmed, from)
     return assert(db:consumer("c", { source = "orders", on_trimmed = on_trimmed, batch_size = 1,
       from = from, on_snapshot = function(event) events[#events + 1] = event end }))
   end
 
-  local function drain(consumer)
-    local texts = {}
-    repeat
-      local count, err = consumer:step(function(records)
-        for _, record in ipairs(records) do texts[#texts + 1] = record.keys.id end
-      end)
-      assert(count, err)
-    until count == 0
-    return table.concat(texts, " ")
-  end
+  local function drain(consumer) return table.concat(consumers.drain(consumer), " ") end
 
   it("ends at every start, until the position is set", function()
     local consumer = open("error")
@@ -537,20 +531,15 @@ describe("a consumer whose records have expired", function()
     for _, answer in ipairs { "skip", "snapshot" } do
       fill(1, 6)
       local consumer = open(answer, "SNAPSHOT")
-      local restore = readers.of_consumer
-      readers.of_consumer = function(...)
-        local reader, err, code = restore(...)
-        if reader then core.limit_page(reader.core, 1) end
-        return reader, err, code
-      end
+      limit_pages(1)
       for round = 1, 3 do
         assert.equal(1, consumer:step(function() end))
         assert.equal(round, core.consumer_describe(db.core, "c").copy_rounds)
-        for i = 1, 4 do assert(orders:update({ id = "001" }, "SET n = ?", { round * 10 + i })) end
+        update(orders, 4, round * 10)
       end
       helper.refused("TRIMMED", consumer:step(error))
       helper.refused("TRIMMED", consumer:run(error))
-      readers.of_consumer = restore
+      unlimit_pages()
       assert.equal(2, consumer:describe().gaps)
       assert.same({ "begin", "begin", "begin" }, events)
       assert(consumer:seek { from = "SNAPSHOT" })
@@ -568,7 +557,7 @@ describe("a consumer whose records have expired", function()
     assert.equal(1, consumer:step(function() end))
     consumer:close()
     fill(1, 1)
-    for i = 1, 4 do assert(orders:update({ id = "001" }, "SET n = ?", { i })) end
+    update(orders, 4)
     helper.refused("TRIMMED", consumer:run(error))
     assert.is_true(consumer:describe().is_copying)
   end)
@@ -577,17 +566,11 @@ describe("a consumer whose records have expired", function()
     assert(orders:stream():set_retention({ count = 2 }, { bytes = 1000000 }))
     fill(1, 6)
     local consumer = open("error", "SNAPSHOT")
-    local restore = readers.of_consumer
-    readers.of_consumer = function(...)
-      local reader, err, code = restore(...)
-      if reader then core.limit_page(reader.core, 1) end
-      return reader, err, code
-    end
+    limit_pages(1)
     assert.equal(1, consumer:step(function() end))
     assert.equal("holds", consumer:lag().hold)
-    for i = 1, 9 do assert(orders:update({ id = "001" }, "SET n = ?", { i })) end
+    update(orders, 9)
     drain(consumer)
-    readers.of_consumer = restore
     assert.same({ false, "none", 0 },
       { consumer:describe().is_copying, consumer:lag().hold, consumer:describe().gaps })
     assert.same({}, assert(db:check()).problems)

@@ -1,4 +1,5 @@
 -- source_spec.lua - consumers of several tables, and what follows the end of a stream.
+local consumers = require "spec.tidetable.consumers"
 local helper = require "spec.tidetable.helper"
 local sources = require "tidetable.consumer.source"
 
@@ -16,17 +17,11 @@ describe("the sources of a consumer", function()
     end
   end)
 
-  --- Handles everything that is there. Returns the table names and the ids.
+  --- Handles batches until none is left. Returns the table names and the ids.
   local function drain(consumer)
-    local got = {}
-    repeat
-      local count = assert(consumer:step(function(records)
-        for _, record in ipairs(records) do
-          got[#got + 1] = record.table_name .. record.keys.id
-        end
-      end))
-    until count == 0
-    return got
+    return consumers.drain(consumer, function(record)
+      return record.table_name .. record.keys.id
+    end)
   end
 
   local function put(name, id)

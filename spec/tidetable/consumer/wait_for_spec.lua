@@ -1,4 +1,5 @@
 -- wait_for_spec.lua - waiting until a consumer has passed a change.
+local consumers = require "spec.tidetable.consumers"
 local core = require "tidetable.core"
 local cqueues = require "cqueues"
 local helper = require "spec.tidetable.helper"
@@ -9,9 +10,8 @@ describe("wait_for", function()
   local db, orders, consumer
 
   before_each(function()
-    db = helper.open()
-    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    consumer = assert(db:consumer("c", { source = "orders", backoff = 0.001, max_attempts = 1 }))
+    db, orders = consumers.orders()
+    consumer = consumers.open(db, "c", { max_attempts = 1 })
   end)
 
   local function handle() assert(consumer:step(function() end)) end
@@ -56,7 +56,7 @@ describe("wait_for", function()
     assert.is_true(consumer:wait_for(nil, 0))
     local all = assert(db:consumer("all", { source = "*" }))
     assert.is_false(all:wait_for(nil, 0))
-    while all:step(function() end) > 0 do end
+    consumers.drain(all)
     assert.is_true(all:wait_for(nil, 0))
     assert(bare:put { id = "3" })
     assert.is_true(all:wait_for(nil, 0))

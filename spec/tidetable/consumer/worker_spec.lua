@@ -1,4 +1,5 @@
 -- worker_spec.lua - workers of consumers: ownership, waiting and takeover.
+local consumers = require "spec.tidetable.consumers"
 local helper = require "spec.tidetable.helper"
 local core = require "tidetable.core"
 local tidetable = require "tidetable"
@@ -11,9 +12,7 @@ describe("a worker", function()
   local db, orders, consumer
 
   before_each(function()
-    db = helper.open()
-    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-    assert(db:create_table { name = "totals", partition_key = "id" })
+    db, orders = consumers.orders "totals"
     consumer = assert(db:consumer("c", { source = "orders", lease = 1 }))
   end)
 
@@ -73,7 +72,7 @@ describe("a worker", function()
   end)
 
   it("may stop before a step, and ends a loop over batches by close", function()
-    for i = 1, 3 do assert(orders:put { id = tostring(i) }) end
+    consumers.put(orders, 3)
     consumer:stop()
     assert.equal(0, consumer:step(error))
     local iterate = consumer:batches()
@@ -95,7 +94,7 @@ describe("a worker", function()
   end)
 
   it("is paused, and has other settings, from its next batch on", function()
-    for i = 1, 9 do assert(orders:put { id = tostring(i) }) end
+    consumers.put(orders, 9)
     local given, sizes = { source = "orders", lease = 1, batch_size = 4, update = true }, {}
     local function handler(records)
       sizes[#sizes + 1] = #records
