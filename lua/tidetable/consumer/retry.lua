@@ -8,7 +8,7 @@ local wait = require "tidetable.wait"
 
 local retries = {}
 
---- Maximum number of seconds between two attempts.
+--- Maximum number of seconds between two attempts, before it is made shorter or longer at random.
 local BACKOFF_MAX = 60
 
 --- Counts a failed attempt in the file. Returns the number of attempts; 0 if the consumer was lost.
@@ -165,8 +165,8 @@ end
 ---@param count integer  number of failed attempts
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function retries.back_off(worker, count)
-  local seconds = worker.settings.backoff * 2 ^ math.min(count - 1, 20)
-  seconds = math.min(seconds * (0.75 + math.random() / 2), BACKOFF_MAX)
+  local seconds = math.min(worker.settings.backoff * 2 ^ math.min(count - 1, 20), BACKOFF_MAX)
+  seconds = seconds * (0.75 + math.random() / 2)
   local ok, err, code = worker:sleep_until(core.process_elapsed() + seconds)
   return ok and 0, err, code
 end
