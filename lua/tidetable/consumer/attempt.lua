@@ -93,7 +93,7 @@ local function committed(worker, delivery)
   worker:note_commit()
   if not delivery.places then
     worker.position, worker.records, worker.attempts = delivery.to, nil, 0
-    worker.failure_text = nil
+    worker.failure_text, worker.follows_death = nil, nil
     snapshots.note_commit(worker, delivery)
   else
     worker.replay_limit = nil

@@ -106,7 +106,8 @@ end
 function retries.is_used_up(worker, delivery)
   return worker.settings.on_failure ~= "stop" and not delivery.places and not delivery.mark
     and (#delivery.all == 1 or not worker.settings.bisect)
-    and worker.attempts >= (worker.settings.max_attempts or math.huge)
+    and (worker.attempts >= (worker.settings.max_attempts or math.huge)
+      or worker.follows_death and is_spent(worker, delivery, worker.attempts))
 end
 
 --- Parks the records of the delivery, or puts them into the table of dead letters. Returns the

@@ -55,6 +55,8 @@ local may_be_answered = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field largest integer         maximum number of records of a batch, because of failures; 0: none
 ---@field limit_until integer     sequence number at which that limit ends
 ---@field failure_text string|nil  of the last failed attempt of the current batch
+---@field follows_death boolean|nil  the former owner died in its handler with one record, and no
+---                                batch has been committed since
 ---@field parked integer          parked records of the consumer
 ---@field replays integer         those that are to be delivered again
 ---@field replay_limit integer|nil  maximum number of records in the next batch of these
@@ -166,7 +168,7 @@ end
 function Worker:forget_batch()
   self.records, self.gathered, self.delivery, self.left_out = nil, nil, nil, nil
   self.attempts, self.largest, self.limit_until = 0, 0, 0
-  self.failure_text, self.replay_limit = nil, nil
+  self.failure_text, self.replay_limit, self.follows_death = nil, nil, nil
 end
 
 --- Discards everything that belongs to an epoch.
@@ -270,6 +272,7 @@ function Worker:join()
   self.epoch, self.joined_epoch = progress.epoch, progress.epoch
   self.position, self.attempts = progress.position, progress.attempts
   self.largest, self.limit_until = progress.largest_batch, progress.limit_until
+  self.follows_death = records == 1
   parking.note(self, progress)
   ok, err, code = self:open_reader()
   if not ok then
