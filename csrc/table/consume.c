@@ -115,6 +115,9 @@ static int check_spec(const struct consume_spec *spec, struct failure *failure)
 	if (spec->shards < 1 || spec->shards > CONSUMER_SHARDS_MAX)
 		return fail_as(failure, ERR_VALIDATION, "a consumer must have 1 to %d shards",
 			CONSUMER_SHARDS_MAX);
+	if (spec->streams.len > 4 * CONSUMER_SOURCES_MAX)
+		return fail_as(failure, ERR_LIMIT, "a consumer can have at most %d tables",
+			CONSUMER_SOURCES_MAX);
 	return 0;
 }
 
