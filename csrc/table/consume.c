@@ -109,9 +109,11 @@ static int place_with_hold(struct transaction *transaction, uint64_t id, struct 
 
 static int check_source(struct slice streams, struct failure *failure)
 {
+	if (streams.len > 4 * CONSUMER_SOURCES_MAX)
+		return fail_as(failure, ERR_LIMIT, "a consumer can have at most %d tables",
+			CONSUMER_SOURCES_MAX);
 	return is_consumer_source(streams) ? 0 : fail_as(failure, ERR_VALIDATION,
-		"a consumer must have at most %d streams, with ids in ascending order",
-		CONSUMER_SOURCES_MAX);
+		"the stream ids of a consumer must be in ascending order");
 }
 
 static int check_spec(const struct consume_spec *spec, struct failure *failure)

@@ -50,17 +50,21 @@ function consumers.drain(consumer, name_of)
   return names
 end
 
+--- Opens a database with the table `orders`, which has ten items with an amount, and the table
+--- `totals`. Returns the database and `totals`.
+function consumers.totals()
+  local db, orders, totals = consumers.orders "totals"
+  for i = 1, 10 do assert(orders:put { id = tostring(i), amount = i }) end
+  return db, totals
+end
+
 -- Handlers in both modes -----------------------------------------------------
 
---- A database with the table `orders`, which has ten items with an amount, and the table `totals`.
+--- The database of consumers.totals.
 local Totals = {}
 Totals.__index = Totals
 
-function Totals:start()
-  local orders
-  self.db, orders, self.totals = consumers.orders "totals"
-  for i = 1, 10 do assert(orders:put { id = tostring(i), amount = i }) end
-end
+function Totals:start() self.db, self.totals = consumers.totals() end
 
 --- Opens the consumer "c" in the mode of the tests.
 function Totals:open(opts)

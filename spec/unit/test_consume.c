@@ -115,7 +115,7 @@ static void names_and_sizes(struct tide *tide)
 	wanted.streams = slice_of("\0\0\0\1\0\0\0\1", 8);      /* not ascending */
 	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_VALIDATION);
 	wanted.streams = slice_of(big, 4 * (CONSUMER_SOURCES_MAX + 1));
-	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_VALIDATION);
+	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_LIMIT);
 	wanted.streams = slice_of("\0\0\0\x63", 4);
 	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_NOT_FOUND);
 	CHECK_EQUAL_INT(tide_describe_consumer(tide, wanted.name, &(struct tide_consumer){ 0 },

@@ -30,6 +30,9 @@ attempts.final = {
 --- Maximum number of runs of a handler on a snapshot. The next run holds the write lock.
 local OPTIMISTIC_RUNS = 3
 
+--- End of Lua's error for a yield under the write lock.
+local YIELD_REFUSED = "attempt to yield across a C-call boundary"
+
 --- Returns true unless the first result is nil or false and there is a second.
 local function succeeded(first, second)
   return first or second == nil
@@ -84,7 +87,7 @@ local function committed(worker, delivery)
   worker:note_commit()
   if not delivery.places then
     worker.position, worker.records, worker.attempts = delivery.to, nil, 0
-    worker.failure_text = nil
+    worker.failure_text, worker.follows_death = nil, nil
     snapshots.note_commit(worker, delivery)
   else
     worker.replay_limit = nil
@@ -94,6 +97,20 @@ local function committed(worker, delivery)
   end
   worker.delivery = nil
   parking.committed(worker, delivery)
+end
+
+--- Runs fn(tx) under the write lock, after optimistic runs of which the last one ended with a
+--- conflict. Returns the results as an array. If fn yields, these are those of the conflict: it can
+--- only run in optimistic mode.
+local function run_after_conflict(database, fn, limit, annotation, conflict)
+  local results = table.pack(pcall(transactions.transact, database, fn, limit, annotation))
+  local err = results[2]
+  if results[1] then
+    return table.pack(table.unpack(results, 2, results.n))
+  elseif type(err) == "string" and err:find(YIELD_REFUSED, 1, true) then
+    return conflict
+  end
+  error(err, 0)
 end
 
 --- Runs fn(tx), and moves the position in the same transaction. If fn returns nil or false and a
@@ -120,8 +137,10 @@ function attempts.commit(worker, delivery, fn)
       annotation))
     finish()
   end
-  if not results or results[1] == nil and results[3] == "CONFLICT" then
+  if not results then
     results = table.pack(transactions.transact(database, locked(fn, advance), limit, annotation))
+  elseif results[1] == nil and results[3] == "CONFLICT" then
+    results = run_after_conflict(database, locked(fn, advance), limit, annotation, results)
   end
   if results[1] and not succeeded(results[2], results[3]) then
     return table.unpack(results, 2, math.max(results.n, 4))      -- nothing was stored

@@ -25,6 +25,9 @@ local consumers = {}
 --- Number of shards of a consumer, unless the options give another one.
 local SHARDS = 64
 
+--- A number of shards that is too great, and that the core can be given.
+local SHARDS_TOO_MANY = 65535
+
 --- A consumer. Its position, its settings and its statistics are in the file.
 ---@class tidetable.Consumer
 ---@field name string
@@ -64,7 +67,8 @@ local function ensure(self, opts)
     end
     local ok
     ok, err, code = wait.try(database, core.consumer_create, database.core, self.name, streams,
-      kind, value, opts.shards or SHARDS, wanted, settings.hold_ms(wanted))
+      kind, value, math.min(opts.shards or SHARDS, SHARDS_TOO_MANY), wanted,
+      settings.hold_ms(wanted))
     if ok then
       return true
     elseif code ~= "IN_USE" then
@@ -74,14 +78,13 @@ local function ensure(self, opts)
   end
   if not existing then
     return nil, err, code
-  elseif opts.shards and opts.shards ~= existing.shards then
-    return core.consumer_failure("CONSUMER_DIFFERS", ("consumer %s exists with another shards")
-      :format(self.name))
-  elseif opts.update and sources.are_equal(existing.settings.source, source) then
+  end
+  local has_shards = opts.shards == nil or opts.shards == existing.shards
+  if opts.update and has_shards and sources.are_equal(existing.settings.source, source) then
     return wait.try(database, core.consumer_set, database.core, self.name, wanted,
       settings.hold_ms(wanted))
   end
-  return settings.compare(self.name, existing.settings, wanted)
+  return settings.compare(self.name, existing.settings, wanted, has_shards)
 end
 
 ---@class tidetable.ConsumerOptions : tidetable.ConsumerSettings, tidetable.PositionOptions

@@ -8,7 +8,7 @@ local wait = require "tidetable.wait"
 
 local retries = {}
 
---- Maximum backoff in seconds.
+--- Maximum backoff in seconds, before the random change.
 local BACKOFF_MAX = 60
 
 --- Counts a failed attempt in the file. Returns the number of failed attempts; 0 if the consumer
@@ -107,7 +107,8 @@ end
 function retries.is_used_up(worker, delivery)
   return worker.settings.on_failure ~= "stop" and not delivery.places and not delivery.mark
     and (#delivery.all == 1 or not worker.settings.bisect)
-    and worker.attempts >= (worker.settings.max_attempts or math.huge)
+    and (worker.attempts >= (worker.settings.max_attempts or math.huge)
+      or worker.follows_death and is_spent(worker, delivery, worker.attempts))
 end
 
 --- Parks the records of the delivery, or puts them into the dead letter table. Returns the number
@@ -161,8 +162,8 @@ end
 ---@param count integer  number of failed attempts
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function retries.back_off(worker, count)
-  local seconds = worker.settings.backoff * 2 ^ math.min(count - 1, 20)
-  seconds = math.min(seconds * (0.75 + math.random() / 2), BACKOFF_MAX)
+  local seconds = math.min(worker.settings.backoff * 2 ^ math.min(count - 1, 20), BACKOFF_MAX)
+  seconds = seconds * (0.75 + math.random() / 2)
   local ok, err, code = worker:sleep_until(core.process_elapsed() + seconds)
   return ok and 0, err, code
 end

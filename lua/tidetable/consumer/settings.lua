@@ -247,15 +247,18 @@ end
 ---@param name string  of the consumer
 ---@param stored table
 ---@param wanted table
+---@param has_shards boolean|nil  false: the number of shards differs, too
 ---@return true|nil, tidetable.error|nil err, tidetable.code|nil code
-function settings.compare(name, stored, wanted)
+function settings.compare(name, stored, wanted, has_shards)
   local differing = {}
-  for _, setting in ipairs { "source", table.unpack(names) } do
-    local differs = not are_equal(stored[setting], wanted[setting])
-    if setting == "source" then
-      differs = not sources.are_equal(stored.source, wanted.source)
-    end
-    if differs then
+  if not sources.are_equal(stored.source, wanted.source) then
+    differing[1] = "source"
+  end
+  if has_shards == false then
+    differing[#differing + 1] = "shards"
+  end
+  for _, setting in ipairs(names) do
+    if not are_equal(stored[setting], wanted[setting]) then
       differing[#differing + 1] = setting
     end
   end

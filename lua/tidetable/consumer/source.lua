@@ -43,6 +43,9 @@ function sources.stored(source)
     end
     seen[names[i]] = true
   end
+  if not options.is_tuple(source, #names) then
+    misuse 'consumer: option "source": the array has other keys than 1 to its length'
+  end
   table.sort(names)
   return names[2] and names or names[1]
 end

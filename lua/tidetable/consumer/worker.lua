@@ -56,6 +56,8 @@ local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field largest integer         maximum number of records of a batch after failures; 0: no limit
 ---@field limit_until integer     place (snapshots.reached) at which that limit ends
 ---@field failure_text string|nil  text of the last failed attempt of the current batch
+---@field follows_death boolean|nil  the former owner died in its handler with one record, and no
+---                                batch was committed since
 ---@field parked integer          number of parked records of the consumer
 ---@field replays integer         number of parked records that are marked for replay
 ---@field replay_limit integer|nil  maximum number of records in the next batch of replays
@@ -176,7 +178,7 @@ end
 function Worker:forget_batch()
   self.records, self.gathered, self.delivery, self.left_out = nil, nil, nil, nil
   self.attempts, self.largest, self.limit_until = 0, 0, 0
-  self.failure_text, self.replay_limit = nil, nil
+  self.failure_text, self.replay_limit, self.follows_death = nil, nil, nil
 end
 
 --- Discards the state of the epoch. The worker does not own the consumer any more.
@@ -273,6 +275,7 @@ function Worker:join()
   self.epoch, self.joined_epoch = progress.epoch, progress.epoch
   self.position, self.attempts = progress.position, progress.attempts
   self.largest, self.limit_until = progress.largest_batch, progress.limit_until
+  self.follows_death = records == 1
   parking.note(self, progress)
   ok, err, code = self:open_reader()
   if not ok then

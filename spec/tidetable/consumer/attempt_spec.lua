@@ -166,3 +166,65 @@ consumers.for_each_mode(describe, before_each, after_each, "a handler", function
     helper.refused("CONSUMER_GONE", consumer:run(function() end))
   end)
 end)
+
+describe("a handler that yields", function()
+  helper.setup(before_each, after_each)
+
+  local db, totals
+
+  before_each(function()
+    db, totals = consumers.totals()
+    assert(totals:put { id = "read", n = 0 })
+  end)
+
+  --- Resumes f until it ends, and changes after each yield what the handler has read. Returns the
+  --- results of f and the number of yields.
+  local function with_conflicts(f)
+    local thread, yields = coroutine.create(f), 0
+    local results = table.pack(coroutine.resume(thread))
+    while coroutine.status(thread) == "suspended" do
+      yields = yields + 1
+      assert(totals:put { id = "read", n = yields })
+      results = table.pack(coroutine.resume(thread))
+    end
+    assert.is_true(results[1], results[2])
+    return yields, table.unpack(results, 2, results.n)
+  end
+
+  local function handle(_, tx)
+    local read = tx:table "totals":get { id = "read" }
+    coroutine.yield()
+    tx:table "totals":put { id = "written", n = read.n }
+  end
+
+  it("fails as CONFLICT after three runs with conflicts, which are one attempt", function()
+    local consumer = consumers.open(db, "c", { max_attempts = 2 })
+    local yields, _, err, code = with_conflicts(function() return consumer:run(handle) end)
+    assert.same({ 6, "BATCH_FAILED", "CONFLICT" }, { yields, code, err.reason.code })
+    assert.equal(2, consumer:describe().failures)
+    assert.is_nil(totals:get { id = "written" })
+    assert(coroutine.wrap(function() return totals:put { id = "no lock" } end)())
+  end)
+
+  it("gives batch:commit the error CONFLICT", function()
+    local consumer <close> = consumers.open(db, "c")
+    local batch = consumer:batches()()
+    local yields, ok, err, code = with_conflicts(function()
+      return batch:commit(function(tx) return handle(batch, tx) end)
+    end)
+    assert.same({ 3, "CONFLICT", "CONFLICT" }, { yields, code, err.code })
+    assert.is_nil(ok)
+    assert.is_true((batch:commit()))
+    assert.equal(10, consumer:describe().position)
+  end)
+
+  it("writes while nothing that it has read changes", function()
+    local consumer, count = consumers.open(db, "c"), nil
+    local thread = coroutine.create(function() count = consumer:step(handle) end)
+    assert(coroutine.resume(thread))
+    assert(totals:put { id = "other" })
+    assert(coroutine.resume(thread))
+    assert.same({ 10, "dead" }, { count, coroutine.status(thread) })
+    assert.equal(0, totals:get({ id = "written" }).n)
+  end)
+end)

@@ -107,6 +107,10 @@ describe("a consumer", function()
         shards = 8, update = update }))
       assert.is_truthy(err.message:find("shards", 1, true), err.message)
     end
+    err = helper.refused("CONSUMER_DIFFERS", db:consumer("c", { source = "*", mode = "locked",
+      shards = 8 }))
+    assert.is_truthy(err.message:find("another source, shards, batch_size, mode", 1, true),
+      err.message)
     assert(db:consumer("c", { source = "orders", batch_size = 100 , update = true }))
     assert(db:consumer("c", { source = "orders" }))
     helper.refused("CONSUMER_DIFFERS", db:consumer("c", { source = "*", update = true }))
@@ -117,7 +121,15 @@ describe("a consumer", function()
     assert(db:create_table { name = "plain", partition_key = "id" })
     helper.refused("NOT_FOUND", db:consumer("c", { source = "plain" }))
     helper.refused("VALIDATION", db:consumer("a b", { source = "orders" }))
-    helper.refused("VALIDATION", db:consumer("c", { source = "orders", shards = 4097 }))
+    for _, shards in ipairs { 4097, 65536, 65600, 1 << 53, math.maxinteger } do
+      local err = helper.refused("VALIDATION", db:consumer("c", { source = "orders",
+        shards = shards }))
+      assert.is_truthy(err.message:find("1 to 4096 shards", 1, true), err.message)
+    end
+    for _, shards in ipairs { 0, -1, 64.5, 0 / 0, "64" } do
+      helper.misuse('"shards" must be an integer from 1', db.consumer, db, "c",
+        { source = "orders", shards = shards })
+    end
     helper.misuse("expected a name", db.consumer, db)
     helper.misuse('"batchsize"', db.consumer, db, "c", { source = "orders", batchsize = 1 })
     helper.misuse('"source" is missing', db.consumer, db, "c", { from = "LATEST" })

@@ -217,6 +217,49 @@ describe("a record that kills its worker", function()
     assert.same({}, assert(db:check()).problems)
   end)
 
+  it("is parked when it is older than max_age, without a limit of attempts", function()
+    local db = helper.open()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    for i = 1, 3 do assert(orders:put { id = tostring(i) }) end
+    local consumer = assert(db:consumer("c", { source = "orders", on_failure = "park",
+      max_age = 0.001, backoff = 0, lease = 1 }))
+    for _ = 1, 3 do
+      helper.child [[
+        local consumer = assert(db:consumer "c")
+        consumer:run(function(records)
+          for _, record in ipairs(records) do
+            if record.keys.id == "2" then os.exit(9, false) end
+          end
+          if records[#records].keys.id == "3" then consumer:stop() end
+        end)
+      ]]:output()
+    end
+    -- The deaths with 3, 1 and 1 records: the third worker parked it.
+    local copies = helper.collect(consumer:parked())
+    assert.same({ 1, 1 }, { #copies, consumer:describe().failures })
+    assert.same({ "2", "the worker died in the handler", 1 }, { copies[1].record.keys.id,
+      copies[1].error, copies[1].attempts })
+    assert.equal(3, consumer:describe().position)
+    assert.same({}, assert(db:check()).problems)
+  end)
+
+  it("gets another attempt from the next worker if the last one ended outside its handler",
+    function()
+      local db = helper.open()
+      local orders = assert(db:create_table { name = "orders", partition_key = "id",
+        stream = true })
+      assert(orders:put { id = "1" })
+      local first = assert(db:consumer("c", { source = "orders", on_failure = "park",
+        max_age = 3600, backoff = 0 }))
+      helper.refused("BATCH_FAILED", first:step(error))
+      assert(db:consumer("c", { source = "orders", on_failure = "park", max_age = 0, backoff = 0,
+        update = true }))
+      first:close()
+      local second = assert(db:consumer "c")
+      assert.equal(1, second:step(function() end))
+      assert.same({ 0, 1 }, { second:describe().parked, second:describe().failures })
+    end)
+
   it("is one whose handler outlasts its limit, too", function()
     local db, orders = consumers.orders "totals"
     consumers.put(orders, 4)

@@ -127,3 +127,34 @@ consumers.for_each_mode(describe, before_each, after_each, "a handler", function
     end)
   end
 end)
+
+describe("the wait before another attempt", function()
+  helper.setup(before_each, after_each)
+
+  it("is doubled up to a minute, and differs at random by at most a quarter", function()
+    local clock = helper.clock(1e9)
+    local db = helper.memory()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    assert(orders:put { id = "1" })
+    local consumer = assert(db:consumer("c", { source = "orders", backoff = 1,
+      max_attempts = 40 }))
+    local last, waits = nil, {}
+    helper.refused("BATCH_FAILED", consumer:run(function()
+      local now = clock:elapsed()
+      waits[#waits + 1], last = last and now - last, now
+      error "no"
+    end))
+    assert.equal(39, #waits)
+    local longest, shortest = 0, math.huge
+    for i, wait in ipairs(waits) do
+      local middle = math.min(2 ^ (i - 1), 60)
+      assert.is_true(wait >= 0.75 * middle - 1e-3 and wait <= 1.25 * middle + 1e-3,
+        ("wait %d: %g s"):format(i, wait))
+      if middle == 60 then
+        longest, shortest = math.max(longest, wait), math.min(shortest, wait)
+      end
+    end
+    -- 33 waits at the limit: that all are within 3 s of each other has a probability of 1e-30.
+    assert.is_true(longest - shortest > 3, longest - shortest)
+  end)
+end)

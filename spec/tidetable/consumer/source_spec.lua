@@ -34,9 +34,27 @@ describe("the sources of a consumer", function()
     assert.equal("orders", sources.stored { "orders" })
     assert.same({ "logs", "orders" }, sources.stored { "orders", db:table "logs" })
     assert.equal("*", sources.shown(sources.stored "*"))
-    for _, wrong in ipairs { { "a", "*" }, { "a", "a" }, {}, 7, { 1 } } do
+    for _, wrong in ipairs { { "a", "*" }, { "a", "a" }, {}, 7, { 1 }, { "a", nil, "c" },
+      { "a", more = "b" } } do
       assert.has_error(function() sources.stored(wrong) end)
     end
+  end)
+
+  it("are at most 100 tables", function()
+    local names = {}
+    for i = 1, 101 do
+      names[i] = ("t%03d"):format(i)
+      assert(db:create_table { name = names[i], partition_key = "id", stream = true })
+    end
+    local err = helper.refused("LIMIT", db:consumer("c", { source = names }))
+    assert.is_truthy(err.message:find("at most 100 tables", 1, true), err.message)
+    assert.same({}, db:list_consumers())
+    local last = table.remove(names)
+    local consumer = assert(db:consumer("c", { source = names }))
+    put(names[100], "1") put(last, "2") put(names[1], "3")
+    assert.same({ "t1001", "t0013" }, drain(consumer))
+    assert.is_true(consumer:seek { from = "TRIM_HORIZON" })
+    assert.same({}, assert(db:check()).problems)
   end)
 
   it("are read in the order of all changes, and no other table is", function()
