@@ -2,19 +2,12 @@
 #ifndef UNIT_CALLS_CONSUMERS_H
 #define UNIT_CALLS_CONSUMERS_H
 
-#include "tide_consumer.h"
 #include "unit/calling.h"
-
-static struct tide_consumer_spec copier(const char *name)
-{
-	return (struct tide_consumer_spec){ .name = slice_of_text(name), .from = TIDE_SNAPSHOT,
-		.shards = 64, .settings = slice_of("\0", 1) };
-}
 
 /* Creates the consumer whose feed run_copy reads. */
 static void create_copier(struct tide *tide)
 {
-	struct tide_consumer_spec spec = copier("copier");
+	struct tide_consumer_spec spec = consumer_spec("copier", TIDE_SNAPSHOT);
 
 	MUST(tide_create_consumer(tide, &spec, &failure), failure);
 }
@@ -84,7 +77,7 @@ static int run_lag(struct tide *tide)
 
 static int run_create_copier(struct tide *tide)
 {
-	struct tide_consumer_spec spec = copier("another");
+	struct tide_consumer_spec spec = consumer_spec("another", TIDE_SNAPSHOT);
 
 	return tide_create_consumer(tide, &spec, &failure);
 }
@@ -106,10 +99,7 @@ static int run_move_copier(struct tide *tide)
 
 static bool sign_move_copier(struct tide *tide)
 {
-	struct tide_consumer consumer;
-
-	MUST(tide_describe_consumer(tide, slice_of_text("copier"), &consumer, &failure), failure);
-	return !consumer.progress.is_copying;
+	return !described(tide, "copier").progress.is_copying;
 }
 
 #endif

@@ -2,12 +2,11 @@
 #ifndef UNIT_CALLS_PARKING_H
 #define UNIT_CALLS_PARKING_H
 
-#include "tide_consumer.h"
 #include "unit/calling.h"
 
 static struct parked_place parked_places[2];     /* of a small record and of one of several rows */
 static struct parked_copy parked_copies[2];
-static struct buffer parked_bytes[2], parked_stream;
+static struct buffer parked_bytes[2];
 
 static struct slice parks(void)
 {
@@ -16,10 +15,7 @@ static struct slice parks(void)
 
 static struct progress_row progress_of_parks(struct tide *tide)
 {
-	struct tide_consumer consumer;
-
-	MUST(tide_describe_consumer(tide, parks(), &consumer, &failure), failure);
-	return consumer.progress;
+	return described(tide, "parks").progress;
 }
 
 /* Ends the open transaction. */
@@ -39,46 +35,35 @@ static int park_copy(struct tide *tide, int which)
 		&parked_copies[which], 10, BIG * 10, &failure));
 }
 
-/* Takes a copy of the next record of the feed. */
+/* Takes a copy of the next record of the feed. Both copies are of the same stream. */
 static void take_copy(struct tide *tide, struct tide_feed *feed, uint64_t consumer, int which)
 {
-	uint8_t bytes[PARKED_PLACE_BYTES];
-	const struct stream_row *row;
-	struct record record;
+	struct parked_copy *copy = &parked_copies[which];
 	struct slice found;
-	uint32_t stream;
 
-	CHECK_EQUAL_INT(tide_feed_next(feed, &stream, &found), 0);
+	*copy = (struct parked_copy){ .error = slice_of_text("why") };
+	CHECK_EQUAL_INT(tide_feed_next(feed, &copy->stream, &found), 0);
 	buffer_clear(&parked_bytes[which]);
 	buffer_put_slice(&parked_bytes[which], found);
-	CHECK_EQUAL_INT(record_get(&record, buffer_slice(&parked_bytes[which])), 0);
-	MUST(tide_stream_row(tide, stream, &row, &failure), failure);
-	buffer_clear(&parked_stream);
-	stream_put(&parked_stream, row);
-	CHECK_EQUAL_INT(tide_parked_item(tide, row->table, &row->schema, &record, bytes), 0);
-	set_u64(bytes + PARKED_ITEM_BYTES, record.sequence);
-	parked_get_place(&parked_places[which], bytes);
+	copy->record = buffer_slice(&parked_bytes[which]);
+	MUST(place_copy(tide, copy, &parked_places[which], &failure), failure);
 	parked_places[which].consumer = consumer;
-	parked_copies[which] = (struct parked_copy){ .stream = stream,
-		.error = slice_of_text("why"), .stream_row = buffer_slice(&parked_stream),
-		.record = buffer_slice(&parked_bytes[which]) };
 }
 
-/* Creates a consumer that has passed all records and has parked the first one. */
+/* Creates a consumer that has processed all records and has parked the first one. */
 static void fill_parking(struct tide *tide)
 {
-	struct tide_consumer_spec spec = { .name = parks(), .from = TIDE_LATEST, .shards = 1,
-		.settings = slice_of("\0", 1) };
-	struct tide_consumer consumer;
+	struct tide_consumer_spec spec = consumer_spec("parks", TIDE_LATEST);
 	struct tide_feed *feed;
+	uint64_t id;
 
 	MUST(tide_create_consumer(tide, &spec, &failure), failure);
-	MUST(tide_describe_consumer(tide, parks(), &consumer, &failure), failure);
+	id = described(tide, "parks").row.id;
 	MUST(tide_feed_start(&feed, tide, 1, TIDE_TRIM_HORIZON, 0, &failure), failure);
 	MUST(tide_feed_fill(feed, tide, 3, &failure), failure);
-	take_copy(tide, feed, consumer.row.id, 0);
+	take_copy(tide, feed, id, 0);
 	CHECK_EQUAL_INT(tide_feed_next(feed, &(uint32_t){ 0 }, &(struct slice){ 0 }), 0);
-	take_copy(tide, feed, consumer.row.id, 1);
+	take_copy(tide, feed, id, 1);
 	tide_feed_finish(feed);
 	CHECK(parked_copies[1].record.len > BIG);
 	MUST(park_copy(tide, 0), failure);

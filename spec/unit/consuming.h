@@ -8,8 +8,7 @@
 #include <stdio.h>
 
 #include "calls/dice.h"
-#include "tide_consumer.h"
-#include "unit/tides.h"
+#include "unit/consumers.h"
 
 #define CONSUMERS 2
 #define CONSUMED_MAX 8
@@ -44,12 +43,11 @@ static struct slice name_of(const struct consuming *c)
 static int create_consumer(struct consuming *c)
 {
 	static const enum tide_from from[] = { TIDE_TRIM_HORIZON, TIDE_LATEST, TIDE_SNAPSHOT };
-	struct tide_consumer_spec spec = { .name = name_of(c), .from = from[dice_below(c->dice,
-		3)], .shards = 64, .settings = slice_of("\0", 1),
-		.hold_ms = dice_one_in(c->dice, 2) ? 1000 * DAY_MS : 0 };
+	struct tide_consumer_spec spec = consumer_spec(c->name, from[dice_below(c->dice, 3)]);
 	struct buffer ids = { 0 };
 	int err = 0;
 
+	spec.hold_ms = dice_one_in(c->dice, 2) ? 1000 * DAY_MS : 0;
 	if (dice_one_in(c->dice, 2)) {
 		err = tide_stream_ids(c->tide, &ids, c->failure);
 		spec.streams = slice_of(ids.data, ids.len < 4 ? 0 : 4);
@@ -70,7 +68,7 @@ static int change_consumer(struct consuming *c)
 		return tide_pause_consumer(c->tide, name_of(c), !c->found.row.is_paused,
 			c->failure);
 	case 1:
-		return tide_set_consumer(c->tide, name_of(c), slice_of("\0", 1),
+		return tide_set_consumer(c->tide, name_of(c), NO_SETTINGS,
 			dice_one_in(c->dice, 2) ? 1000 * DAY_MS : 0, c->failure);
 	case 2:
 		err = tide_move_consumer(c->tide, name_of(c), TIDE_SNAPSHOT, 0, false, &is_done,
@@ -189,25 +187,13 @@ static int read_batch(struct consuming *c, struct consumed *batch, struct tide_f
 
 static int park_some(struct consuming *c, const struct consumed *batch, size_t i)
 {
-	static struct buffer stream_row;
 	struct parked_copy copy = { .attempts = 1, .error = slice_of_text("parked"),
 		.stream = batch->streams[i], .record = batch->records[i] };
 	struct parked_place place;
-	uint8_t bytes[PARKED_PLACE_BYTES];
-	const struct stream_row *row;
-	struct record record;
-	int err = tide_stream_row(c->tide, copy.stream, &row, c->failure);
+	int err = place_copy(c->tide, &copy, &place, c->failure);
 
 	if (err)
 		return err;
-	buffer_clear(&stream_row);
-	stream_put(&stream_row, row);
-	copy.stream_row = buffer_slice(&stream_row);
-	if (record_get(&record, copy.record) ||
-			tide_parked_item(c->tide, row->table, &row->schema, &record, bytes))
-		return fail(c->failure, ERR_CORRUPT);
-	set_u64(bytes + PARKED_ITEM_BYTES, record.sequence);
-	parked_get_place(&place, bytes);
 	place.consumer = c->found.row.id;
 	err = tide_park(c->tide, &place, &copy, PARKED_MAX, UINT64_MAX, c->failure);
 	return err == ERR_PARKED_FULL ? tide_count_dead_letter(c->tide, place.consumer,

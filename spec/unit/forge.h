@@ -30,6 +30,13 @@ static inline void forge_commit(struct tide *tide, struct txn *txn)
 	write_lock_release(store_shared_page(tide->store));
 }
 
+/* Commits the transaction. Returns the number of problems that check finds then. */
+static inline uint64_t forge_problems(struct tide *tide, struct txn *txn)
+{
+	forge_commit(tide, txn);
+	return problems_of(tide);
+}
+
 static inline void forge_row(struct txn *txn, enum tree tree, struct slice key,
 	struct slice payload)
 {

@@ -2,48 +2,34 @@
 #include "api/database.h"
 #include "os/commit_notifier.h"
 #include "table/consume.h"
-#include "tide_consumer.h"
-#include "unit/tides.h"
+#include "unit/consumers.h"
+#include "unit/forge.h"
 
 static struct failure failure;
-static const struct handler_batch alive;        /* no death */
-static const struct slice no_settings = { (const uint8_t *)"\0", 1 };
-
-static struct tide_consumer_spec spec(const char *name, enum tide_from from, uint64_t at)
-{
-	return (struct tide_consumer_spec){ .name = slice_of_text(name), .from = from, .at = at,
-		.shards = 64, .settings = no_settings };
-}
 
 static int try_create(struct tide *tide, const char *name, enum tide_from from, uint64_t at)
 {
-	struct tide_consumer_spec wanted = spec(name, from, at);
-	int err = tide_create_consumer(tide, &wanted, &failure);
+	struct tide_consumer_spec wanted = consumer_spec(name, from);
+	int err;
 
+	wanted.at = at;
+	err = tide_create_consumer(tide, &wanted, &failure);
 	CHECK(!tide_in_transaction(tide));
 	return err;
 }
 
-static int delete_consumer(struct tide *tide, const char *name)
+static int try_delete(struct tide *tide, const char *name)
 {
 	bool is_done;
 
 	return tide_delete_consumer(tide, slice_of_text(name), false, &is_done, &failure);
 }
 
-static int move_consumer(struct tide *tide, const char *name, enum tide_from from, uint64_t at)
+static int try_move(struct tide *tide, const char *name, enum tide_from from, uint64_t at)
 {
 	bool is_done;
 
 	return tide_move_consumer(tide, slice_of_text(name), from, at, false, &is_done, &failure);
-}
-
-static struct tide_consumer described(struct tide *tide, const char *name)
-{
-	struct tide_consumer consumer;
-
-	MUST(tide_describe_consumer(tide, slice_of_text(name), &consumer, &failure), failure);
-	return consumer;
 }
 
 static struct tide_consumer created(struct tide *tide, const char *name, enum tide_from from,
@@ -55,12 +41,7 @@ static struct tide_consumer created(struct tide *tide, const char *name, enum ti
 
 static uint64_t put_one(struct tide *tide, struct tide_table *table, const char *v)
 {
-	uint64_t sequence;
-
-	begin(tide);
-	sequence = put(tide, table, "a", "b", v);
-	commit(tide);
-	return sequence;
+	return put_alone(tide, table, "a", "b", v);
 }
 
 static struct progress_row joined(struct tide *tide, const struct tide_consumer *consumer)
@@ -69,7 +50,7 @@ static struct progress_row joined(struct tide *tide, const struct tide_consumer 
 	struct progress_row row;
 
 	MUST(tide_join_consumer(tide, consumer->row.id, consumer->progress.epoch, &owner,
-		&alive, &row, &failure), failure);
+		NO_DEATH, &row, &failure), failure);
 	return row;
 }
 
@@ -77,21 +58,14 @@ static int advance(struct tide *tide, uint64_t id, uint64_t epoch, uint64_t from
 {
 	struct consume_batch batch = { .consumer = id, .epoch = epoch, .from = from, .to = to,
 		.records = to - from };
-	int err;
 
-	begin(tide);
-	err = tide_advance_consumer(tide, &batch, &failure);
-	if (err)
-		tide_abort(tide);
-	else
-		commit(tide);
-	return err;
+	return commit_batch_of(tide, &batch, &failure);
 }
 
 static void names_and_sizes(struct tide *tide)
 {
 	char longest[CONSUMER_NAME_MAX + 2] = { 0 };
-	struct tide_consumer_spec wanted = spec("shards", TIDE_LATEST, 0);
+	struct tide_consumer_spec wanted = consumer_spec("shards", TIDE_LATEST);
 	static uint8_t big[2100];
 
 	memset(longest, 'n', CONSUMER_NAME_MAX + 1);
@@ -99,9 +73,8 @@ static void names_and_sizes(struct tide *tide)
 	longest[CONSUMER_NAME_MAX] = '\0';
 	CHECK_EQUAL_INT(try_create(tide, longest, TIDE_LATEST, 0), 0);
 	CHECK_EQUAL_INT(try_create(tide, longest, TIDE_LATEST, 0), ERR_IN_USE);
-	CHECK_EQUAL_INT(delete_consumer(tide, longest), 0);
-	CHECK_EQUAL_INT(delete_consumer(tide, longest),
-		ERR_NOT_FOUND);
+	delete_consumer(tide, longest);
+	CHECK_EQUAL_INT(try_delete(tide, longest), ERR_NOT_FOUND);
 	CHECK_EQUAL_INT(try_create(tide, "", TIDE_LATEST, 0), ERR_VALIDATION);
 	CHECK_EQUAL_INT(try_create(tide, "a b", TIDE_LATEST, 0), ERR_VALIDATION);
 	wanted.shards = 0;
@@ -111,7 +84,7 @@ static void names_and_sizes(struct tide *tide)
 	wanted.shards = 1;
 	wanted.settings = slice_of(big, sizeof big);
 	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_LIMIT);
-	wanted.settings = no_settings;
+	wanted.settings = NO_SETTINGS;
 	wanted.streams = slice_of("\0\0\0\1\0\0\0\1", 8);      /* not ascending */
 	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_VALIDATION);
 	wanted.streams = slice_of(big, 4 * (CONSUMER_SOURCES_MAX + 1));
@@ -147,8 +120,8 @@ static void an_epoch_fences(struct tide *tide, struct tide_table *table)
 
 	CHECK_EQUAL_UINT(old.epoch, consumer.progress.epoch + 1);
 	CHECK_EQUAL_INT(tide_join_consumer(tide, id, consumer.progress.epoch, &other,
-		&alive, &new, &failure), ERR_LEASE_LOST);
-	CHECK_EQUAL_INT(tide_join_consumer(tide, id, old.epoch, &other, &alive, &new, &failure),
+		NO_DEATH, &new, &failure), ERR_LEASE_LOST);
+	CHECK_EQUAL_INT(tide_join_consumer(tide, id, old.epoch, &other, NO_DEATH, &new, &failure),
 		0);
 	CHECK_EQUAL_INT(advance(tide, id, old.epoch, from, to), ERR_LEASE_LOST);
 	CHECK_EQUAL_INT(advance(tide, id, new.epoch, from, to), 0);
@@ -172,11 +145,10 @@ static void a_move_fences(struct tide *tide, struct tide_table *table)
 	struct progress_row row = joined(tide, &consumer);
 	uint64_t to = put_one(tide, table, "4");
 
-	MUST(move_consumer(tide, "moved", TIDE_AFTER, from), failure);
+	move_consumer(tide, "moved", TIDE_AFTER, from);
 	CHECK_EQUAL_INT(advance(tide, id, row.epoch, from, to), ERR_LEASE_LOST);
-	CHECK_EQUAL_INT(move_consumer(tide, "moved", TIDE_AFTER, to + 1), ERR_AHEAD);
-	CHECK_EQUAL_INT(move_consumer(tide, "none", TIDE_LATEST, 0),
-		ERR_NOT_FOUND);
+	CHECK_EQUAL_INT(try_move(tide, "moved", TIDE_AFTER, to + 1), ERR_AHEAD);
+	CHECK_EQUAL_INT(try_move(tide, "none", TIDE_LATEST, 0), ERR_NOT_FOUND);
 	CHECK_EQUAL_UINT(described(tide, "moved").progress.epoch, row.epoch + 1);
 }
 
@@ -188,7 +160,7 @@ static void a_deleted_consumer_is_gone(struct tide *tide)
 	struct progress_row row = joined(tide, &consumer);
 	struct tide_feed *feed;
 
-	MUST(delete_consumer(tide, "gone"), failure);
+	delete_consumer(tide, "gone");
 	CHECK_EQUAL_INT(advance(tide, consumer.row.id, row.epoch, at, at), ERR_CONSUMER_GONE);
 	CHECK(created(tide, "gone", TIDE_LATEST, 0).row.id != consumer.row.id);
 	CHECK_EQUAL_INT(advance(tide, consumer.row.id, row.epoch, at, at), ERR_CONSUMER_GONE);
@@ -289,67 +261,43 @@ static void names_are_listed(struct tide *tide)
 
 /* --- check --- */
 
-/* Returns the number of problems that check finds after the transaction is committed. */
-static uint64_t problems_of(struct tide *tide)
-{
-	struct report report = { 0 };
-	uint64_t problems;
-
-	commit(tide);
-	MUST(tide_check(tide, &report, &failure), failure);
-	problems = report.problems;
-	buffer_release(&report.text);
-	return problems;
-}
-
 static void check_finds_wrong_progress(struct tide *tide)
 {
 	struct tide_consumer consumer = described(tide, "quiet");
 	struct progress_row row = consumer.progress;
-	struct transaction *transaction = &tide->transaction;
-	struct txn *txn;
-
-	begin(tide);
-	txn = transaction->txn;
-	transaction->changed = true;
+	struct txn *txn = forge_begin(tide);
 	row.last = 9;
 	MUST(progress_write(txn, consumer.row.id, &row), failure);
-	CHECK_EQUAL_UINT(problems_of(tide), 1);
-	begin(tide);
-	transaction->changed = true;
+	CHECK_EQUAL_UINT(forge_problems(tide, txn), 1);
+	txn = forge_begin(tide);
 	row.first = 8;
 	row.last = 63;
-	MUST(progress_write(transaction->txn, consumer.row.id, &row), failure);
-	CHECK_EQUAL_UINT(problems_of(tide), 1);
-	begin(tide);
-	transaction->changed = true;
-	MUST(consumer_remove(transaction->txn, slice_of_text("quiet"), consumer.row.id), failure);
+	MUST(progress_write(txn, consumer.row.id, &row), failure);
+	CHECK_EQUAL_UINT(forge_problems(tide, txn), 1);
+	txn = forge_begin(tide);
+	MUST(consumer_remove(txn, slice_of_text("quiet"), consumer.row.id), failure);
 	row.first = 0;
-	MUST(progress_write(transaction->txn, consumer.row.id, &row), failure);
-	CHECK_EQUAL_UINT(problems_of(tide), 1);
-	begin(tide);
-	transaction->changed = true;
-	CHECK_EQUAL_INT(consumer_remove(transaction->txn, slice_of_text("latest"),
-		consumer.row.id), 0);
-	CHECK_EQUAL_UINT(problems_of(tide), 1);
+	MUST(progress_write(txn, consumer.row.id, &row), failure);
+	CHECK_EQUAL_UINT(forge_problems(tide, txn), 1);
+	txn = forge_begin(tide);
+	MUST(consumer_remove(txn, slice_of_text("latest"), consumer.row.id), failure);
+	CHECK_EQUAL_UINT(forge_problems(tide, txn), 1);
 }
 
 /* A consumer without progress is damage, which is named. */
 static void missing_progress_is_damage(struct tide *tide)
 {
 	struct tide_consumer torn = created(tide, "torn", TIDE_LATEST, 0), other;
-	struct transaction *transaction = &tide->transaction;
+	struct txn *txn;
 
 	created(tide, "victim", TIDE_LATEST, 0);
-	begin(tide);
-	transaction->changed = true;
-	MUST(consumer_remove(transaction->txn, slice_of_text("victim"), torn.row.id), failure);
-	commit(tide);
+	txn = forge_begin(tide);
+	MUST(consumer_remove(txn, slice_of_text("victim"), torn.row.id), failure);
+	forge_commit(tide, txn);
 	CHECK_EQUAL_INT(tide_describe_consumer(tide, slice_of_text("torn"), &other, &failure),
 		ERR_CORRUPT);
 	CHECK(strstr(failure.message, "torn"));
-	CHECK_EQUAL_INT(move_consumer(tide, "torn", TIDE_LATEST, 0),
-		ERR_CORRUPT);
+	CHECK_EQUAL_INT(try_move(tide, "torn", TIDE_LATEST, 0), ERR_CORRUPT);
 }
 
 int main(void)

@@ -2,26 +2,15 @@
 #include "table/consume_copy.h"
 
 #include "api/database.h"
-#include "tide_consumer.h"
-#include "unit/tides.h"
+#include "unit/consumers.h"
+#include "unit/forge.h"
 
 static struct failure failure;
-static bool done;
-static const struct slice no_settings = { (const uint8_t *)"\0", 1 };
-
-static struct tide_consumer described(struct tide *tide, const char *name)
-{
-	struct tide_consumer consumer;
-
-	MUST(tide_describe_consumer(tide, slice_of_text(name), &consumer, &failure), failure);
-	return consumer;
-}
 
 /* Creates a consumer that is copying, and makes a worker its owner. */
 static struct consume_batch joined(struct tide *tide, const char *name)
 {
-	struct tide_consumer_spec spec = { .name = slice_of_text(name), .from = TIDE_SNAPSHOT,
-		.shards = 64, .settings = no_settings };
+	struct tide_consumer_spec spec = consumer_spec(name, TIDE_SNAPSHOT);
 	struct shard_owner owner = { .worker = 1 };
 	struct tide_consumer consumer;
 	struct progress_row row;
@@ -29,7 +18,7 @@ static struct consume_batch joined(struct tide *tide, const char *name)
 	MUST(tide_create_consumer(tide, &spec, &failure), failure);
 	consumer = described(tide, name);
 	MUST(tide_join_consumer(tide, consumer.row.id, consumer.progress.epoch, &owner,
-		&(struct handler_batch){ 0 }, &row, &failure), failure);
+		NO_DEATH, &row, &failure), failure);
 	CHECK(row.is_copying);
 	return (struct consume_batch){ .consumer = consumer.row.id, .epoch = row.epoch,
 		.from = row.position, .to = row.position };
@@ -37,15 +26,7 @@ static struct consume_batch joined(struct tide *tide, const char *name)
 
 static int advance(struct tide *tide, const struct consume_batch *batch)
 {
-	int err;
-
-	begin(tide);
-	err = tide_advance_consumer(tide, batch, &failure);
-	if (err)
-		tide_abort(tide);
-	else
-		commit(tide);
-	return err;
+	return commit_batch_of(tide, batch, &failure);
 }
 
 static struct consume_batch with_items(struct consume_batch batch, uint64_t copied, uint64_t items,
@@ -110,7 +91,6 @@ static void a_copy_has_an_order(struct tide *tide)
 /* A command that sets the position ends a copy or begins one anew. */
 static void commands_replace_a_copy(struct tide *tide)
 {
-	struct slice name = slice_of_text("replaced");
 	struct consume_batch batch = joined(tide, "replaced");
 	uint64_t last = described(tide, "replaced").last_sequence;
 
@@ -119,13 +99,13 @@ static void commands_replace_a_copy(struct tide *tide)
 	batch = with_items(batch, 0, 1, "k");
 	batch.mark = MARK_NONE;
 	CHECK_EQUAL_INT(advance(tide, &batch), 0);
-	MUST(tide_move_consumer(tide, name, TIDE_SNAPSHOT, 0, false, &done, &failure), failure);
+	move_consumer(tide, "replaced", TIDE_SNAPSHOT, 0);
 	check_copy_row(tide, batch.consumer, 0, "");
 	CHECK_EQUAL_UINT(described(tide, "replaced").progress.position, last);
 	CHECK_EQUAL_UINT(described(tide, "replaced").progress.epoch, batch.epoch + 1);
-	MUST(tide_move_consumer(tide, name, TIDE_LATEST, 0, false, &done, &failure), failure);
+	move_consumer(tide, "replaced", TIDE_LATEST, 0);
 	CHECK(!described(tide, "replaced").progress.is_copying);
-	MUST(tide_delete_consumer(tide, name, false, &done, &failure), failure);
+	delete_consumer(tide, "replaced");
 }
 
 /* Makes the records after the position expire, except the last one. */
@@ -163,7 +143,7 @@ static void gaps_are_counted(struct tide *tide, struct tide_table *table)
 	}
 	row = described(tide, "trimmed").progress;
 	CHECK_EQUAL_UINT(row.gaps, CONSUMER_ROUNDS_MAX - 1);
-	MUST(tide_move_consumer(tide, name, TIDE_TRIM_HORIZON, 0, false, &done, &failure), failure);
+	move_consumer(tide, "trimmed", TIDE_TRIM_HORIZON, 0);
 	row = described(tide, "trimmed").progress;
 	CHECK_EQUAL_UINT(row.gaps, CONSUMER_ROUNDS_MAX);
 	CHECK(!row.is_copying && row.position == described(tide, "trimmed").last_sequence - 1);
@@ -224,43 +204,27 @@ static void rows_decode(void)
 
 /* --- check --- */
 
-static uint64_t problems_of(struct tide *tide)
-{
-	struct report report = { 0 };
-	uint64_t problems;
-
-	tide->transaction.changed = true;
-	commit(tide);
-	MUST(tide_check(tide, &report, &failure), failure);
-	problems = report.problems;
-	buffer_release(&report.text);
-	return problems;
-}
-
 static void check_finds_a_wrong_copy(struct tide *tide)
 {
 	uint64_t id = joined(tide, "checked").consumer;
 	struct copy_row row = { .rounds = 1 };
-
-	begin(tide);
-	MUST(copy_remove(tide->transaction.txn, id), failure);
-	CHECK_EQUAL_UINT(problems_of(tide), 1);
-	begin(tide);
-	MUST(copy_write(tide->transaction.txn, id, &row), failure);
-	CHECK_EQUAL_UINT(problems_of(tide), 0);
-	begin(tide);
-	MUST(copy_write(tide->transaction.txn, described(tide, "trimmed").row.id, &row), failure);
-	CHECK_EQUAL_UINT(problems_of(tide), 1);
-	CHECK_EQUAL_INT(tide_delete_consumer(tide, slice_of_text("trimmed"), false, &done,
-		&failure), 0);
+	struct txn *txn = forge_begin(tide);
+	MUST(copy_remove(txn, id), failure);
+	CHECK_EQUAL_UINT(forge_problems(tide, txn), 1);
+	txn = forge_begin(tide);
+	MUST(copy_write(txn, id, &row), failure);
+	CHECK_EQUAL_UINT(forge_problems(tide, txn), 0);
+	txn = forge_begin(tide);
+	MUST(copy_write(txn, described(tide, "trimmed").row.id, &row), failure);
+	CHECK_EQUAL_UINT(forge_problems(tide, txn), 1);
+	delete_consumer(tide, "trimmed");
 	check_clean(tide);
-	begin(tide);
-	MUST(copy_remove(tide->transaction.txn, id), failure);
-	tide->transaction.changed = true;
-	commit(tide);
+	txn = forge_begin(tide);
+	MUST(copy_remove(txn, id), failure);
+	forge_commit(tide, txn);
 	CHECK_EQUAL_INT(tide_describe_consumer(tide, slice_of_text("checked"),
 		&(struct tide_consumer){ 0 }, &failure), ERR_CORRUPT);
-	MUST(tide_delete_consumer(tide, slice_of_text("checked"), false, &done, &failure), failure);
+	delete_consumer(tide, "checked");
 }
 
 int main(void)

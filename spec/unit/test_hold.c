@@ -3,19 +3,16 @@
 #include "api/database.h"
 #include "stream/hold.h"
 #include "table/consume.h"
-#include "tide_consumer.h"
+#include "unit/consumers.h"
 #include "unit/forge.h"
 
 #define HOUR UINT64_C(3600000)
 #define NAME slice_of_text("c")
 
 static struct failure failure;
-static const struct handler_batch no_death;
-static bool done;
 static struct clock *manual;
 static struct tide *tide;
 static struct tide_table orders;
-static const struct slice no_settings = { (const uint8_t *)"\0", 1 };
 
 /* Opens a database with a stream that keeps records for an hour, and held ones for ten hours or
  * 1,000 bytes. A record of these tests has 80 to 90 bytes. */
@@ -47,33 +44,22 @@ static uint64_t put_record(void)
 
 static void create(const char *name, enum tide_from from, uint64_t hold_ms)
 {
-	static const uint8_t stream[] = { 0, 0, 0, 1 };
-	struct tide_consumer_spec spec = { .name = slice_of_text(name), .from = from, .shards = 1,
-		.streams = slice_of(stream, sizeof stream), .settings = no_settings,
-		.hold_ms = hold_ms };
+	struct tide_consumer_spec spec = consumer_spec(name, from);
 
+	spec.streams = slice_of("\0\0\0\1", 4);
+	spec.hold_ms = hold_ms;
 	MUST(tide_create_consumer(tide, &spec, &failure), failure);
-}
-
-static struct tide_consumer described(const char *name)
-{
-	struct tide_consumer consumer;
-
-	MUST(tide_describe_consumer(tide, slice_of_text(name), &consumer, &failure), failure);
-	return consumer;
 }
 
 /* Moves the position of a consumer by a batch. */
 static void advance(const char *name, uint64_t to)
 {
-	struct tide_consumer consumer = described(name);
+	struct tide_consumer consumer = described(tide, name);
 	struct consume_batch batch = { .consumer = consumer.row.id,
 		.epoch = consumer.progress.epoch, .from = consumer.progress.position, .to = to,
 		.records = 1 };
 
-	begin(tide);
-	MUST(tide_advance_consumer(tide, &batch, &failure), failure);
-	commit(tide);
+	MUST(commit_batch_of(tide, &batch, &failure), failure);
 }
 
 /* Returns the sequence number of the newest expired record, as readers see it. */
@@ -169,7 +155,7 @@ static void a_hold_is_released(void)
 	CHECK_EQUAL_UINT(trimmed(), three);
 	CHECK(lag_of_consumer("c").records == 0);
 	/* Progress renews the hold; what has expired stays invisible. */
-	MUST(tide_move_consumer(tide, NAME, TIDE_AFTER, one, false, &done, &failure), failure);
+	move_consumer(tide, "c", TIDE_AFTER, one);
 	CHECK_EQUAL_UINT(trimmed(), three);
 	one = put_record();
 	clock_advance(manual, HOUR + 1);
@@ -212,28 +198,28 @@ static void nothing_becomes_visible(void)
 	old = put_record();
 	clock_advance(manual, HOUR);
 	create("c", TIDE_TRIM_HORIZON, 100 * HOUR);
-	CHECK_EQUAL_UINT(described("c").progress.position, old);
+	CHECK_EQUAL_UINT(described(tide, "c").progress.position, old);
 	CHECK_EQUAL_UINT(trimmed(), old);
 	new = put_record();
-	MUST(tide_move_consumer(tide, NAME, TIDE_AFTER, 0, false, &done, &failure), failure);
+	move_consumer(tide, "c", TIDE_AFTER, 0);
 	CHECK_EQUAL_UINT(trimmed(), old);
-	MUST(tide_move_consumer(tide, NAME, TIDE_LATEST, 0, false, &done, &failure), failure);
+	move_consumer(tide, "c", TIDE_LATEST, 0);
 	clock_advance(manual, HOUR);
 	CHECK_EQUAL_UINT(trimmed(), new);
-	MUST(tide_move_consumer(tide, NAME, TIDE_AFTER, old, false, &done, &failure), failure);
+	move_consumer(tide, "c", TIDE_AFTER, old);
 	CHECK_EQUAL_UINT(trimmed(), new);
-	MUST(tide_set_consumer(tide, NAME, no_settings, 0, &failure), failure);
+	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, 0, &failure), failure);
 	old = put_record();
 	clock_advance(manual, HOUR);
 	CHECK_EQUAL_UINT(trimmed(), old);
-	MUST(tide_set_consumer(tide, NAME, no_settings, HOUR, &failure), failure);
+	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, HOUR, &failure), failure);
 	CHECK_EQUAL_UINT(trimmed(), old);
 	new = put_record();
 	clock_advance(manual, HOUR);
 	CHECK_EQUAL_UINT(trimmed(), old);
-	MUST(tide_set_consumer(tide, NAME, no_settings, 100 * HOUR, &failure), failure);
+	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, 100 * HOUR, &failure), failure);
 	CHECK_EQUAL_UINT(trimmed(), old);
-	MUST(tide_delete_consumer(tide, NAME, false, &done, &failure), failure);
+	delete_consumer(tide, "c");
 	CHECK_EQUAL_UINT(trimmed(), new);
 	close_database();
 }
@@ -265,7 +251,7 @@ static void trimming_pauses(void)
 	put_record();
 	CHECK_EQUAL_UINT(stream->free_through, 3);
 	CHECK_EQUAL_UINT(stream->bounds.horizon.removed, 3);
-	MUST(tide_delete_consumer(tide, NAME, false, &done, &failure), failure);
+	delete_consumer(tide, "c");
 	clock_advance(manual, TRIM_HELD_MS);
 	put_record();
 	stream = streams_cached(&transaction->catalog->streams, 1);
@@ -277,11 +263,11 @@ static void trimming_pauses(void)
 /* A consumer of all streams holds the records of each; a stream that ends loses its holds. */
 static void holds_on_all_streams(void)
 {
-	struct tide_consumer_spec all = { .name = slice_of_text("all"), .from = TIDE_LATEST,
-		.shards = 1, .settings = no_settings, .hold_ms = 100 * HOUR };
+	struct tide_consumer_spec all = consumer_spec("all", TIDE_LATEST);
 	uint64_t only;
 
 	open_database("all.tide");
+	all.hold_ms = 100 * HOUR;
 	MUST(tide_create_consumer(tide, &all, &failure), failure);
 	create("c", TIDE_LATEST, 100 * HOUR);
 	only = put_record();
@@ -298,11 +284,11 @@ static void holds_on_all_streams(void)
 	sweep();
 	check_clean(tide);
 	begin(tide);
-	CHECK_EQUAL_INT(hold_find_row(tide->transaction.txn, 0, described("all").row.id), 0);
-	CHECK_EQUAL_INT(hold_find_row(tide->transaction.txn, 1, described("c").row.id), END);
+	CHECK_EQUAL_INT(hold_find_row(tide->transaction.txn, 0, described(tide, "all").row.id), 0);
+	CHECK_EQUAL_INT(hold_find_row(tide->transaction.txn, 1, described(tide, "c").row.id), END);
 	tide_abort(tide);
-	MUST(tide_set_consumer(tide, NAME, no_settings, 0, &failure), failure);
-	MUST(tide_set_consumer(tide, NAME, no_settings, HOUR, &failure), failure);
+	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, 0, &failure), failure);
+	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, HOUR, &failure), failure);
 	close_database();
 }
 
@@ -310,7 +296,7 @@ static bool has_passed(const char *name, uint64_t sequence)
 {
 	bool passed;
 
-	MUST(tide_consumer_passed(tide, slice_of_text(name), described(name).row.id, sequence,
+	MUST(tide_consumer_passed(tide, slice_of_text(name), described(tide, name).row.id, sequence,
 		&passed, &failure), failure);
 	return passed;
 }
@@ -346,7 +332,7 @@ static void lags(void)
 	CHECK(!has_passed("c", last + 1));
 	advance("c", last);
 	CHECK(has_passed("c", last) && has_passed("c", last + 1));
-	CHECK_EQUAL_INT(tide_consumer_passed(tide, NAME, described("c").row.id, last + 2, &passed,
+	CHECK_EQUAL_INT(tide_consumer_passed(tide, NAME, described(tide, "c").row.id, last + 2, &passed,
 		&failure), ERR_AHEAD);
 	CHECK_EQUAL_INT(tide_consumer_passed(tide, NAME, 0, last, &passed, &failure),
 		ERR_NOT_FOUND);
@@ -370,7 +356,6 @@ static void lags(void)
 /* A damaged row of progress holds all records; the check finds the damage. */
 static void damage_holds(void)
 {
-	struct report report = { 0 };
 	uint8_t key[11] = { CONSUMER_PROGRESS };
 	struct txn *txn;
 	uint64_t id;
@@ -378,7 +363,7 @@ static void damage_holds(void)
 	open_database("damage.tide");
 	create("c", TIDE_LATEST, HOUR);
 	put_record();
-	id = described("c").row.id;
+	id = described(tide, "c").row.id;
 	txn = forge_begin(tide);
 	set_u64(key + 1, id);
 	set_u16(key + 9, 0);
@@ -389,9 +374,7 @@ static void damage_holds(void)
 	CHECK_EQUAL_UINT(trimmed(), 0);
 	clock_advance(manual, 5 * HOUR);
 	CHECK_EQUAL_UINT(trimmed(), 1);
-	MUST(tide_check(tide, &report, &failure), failure);
-	CHECK_EQUAL_UINT(report.problems, 1);
-	buffer_release(&report.text);
+	CHECK_EQUAL_UINT(problems_of(tide), 1);
 	tide_close(tide);
 }
 
@@ -407,7 +390,7 @@ static void check_finds_holds(void)
 
 		open_database(names[i]);
 		create("c", TIDE_LATEST, i == 3 ? 0 : HOUR);
-		set_u64(key + 5, described("c").row.id);
+		set_u64(key + 5, described(tide, "c").row.id);
 		set_u32(key + 1, i == 1 ? 0 : i == 2 ? 9 : 1);
 		txn = forge_begin(tide);
 		if (i == 0)
@@ -457,20 +440,20 @@ static void an_end_is_kept(void)
 
 	open_database("end.tide");
 	create("c", TIDE_LATEST, 0);
-	id = described("c").row.id;
+	id = described(tide, "c").row.id;
 	memset(text, 'x', sizeof text);
 	CHECK_EQUAL_INT(tide_end_consumer(tide, id, 9, slice_of_text("TRIMMED lost"), &failure),
 		ERR_LEASE_LOST);
 	CHECK_EQUAL_INT(tide_end_consumer(tide, id + 99, 0, slice_of_text("TRIMMED"), &failure),
 		ERR_CONSUMER_GONE);
 	MUST(tide_end_consumer(tide, id, 0, slice_of(text, sizeof text), &failure), failure);
-	CHECK_EQUAL_UINT(described("c").progress.end.len, CONSUMER_END_MAX);
+	CHECK_EQUAL_UINT(described(tide, "c").progress.end.len, CONSUMER_END_MAX);
 	MUST(tide_end_consumer(tide, id, 0, slice_of_text("TRIMMED lost"), &failure), failure);
-	CHECK(slice_equal(described("c").progress.end, slice_of_text("TRIMMED lost")));
-	MUST(tide_set_consumer(tide, NAME, no_settings, HOUR, &failure), failure);
-	CHECK(slice_equal(described("c").progress.end, slice_of_text("TRIMMED lost")));
-	MUST(tide_join_consumer(tide, id, 0, &owner, &no_death, &row, &failure), failure);
-	CHECK_EQUAL_UINT(described("c").progress.end.len, 0);
+	CHECK(slice_equal(described(tide, "c").progress.end, slice_of_text("TRIMMED lost")));
+	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, HOUR, &failure), failure);
+	CHECK(slice_equal(described(tide, "c").progress.end, slice_of_text("TRIMMED lost")));
+	MUST(tide_join_consumer(tide, id, 0, &owner, NO_DEATH, &row, &failure), failure);
+	CHECK_EQUAL_UINT(described(tide, "c").progress.end.len, 0);
 	close_database();
 }
 

@@ -1,11 +1,9 @@
 /* test_park.c - table/park.h: parked records of consumers, and what check finds in their rows. */
-#include "api/database.h"
-#include "table/consume.h"
-#include "tide_consumer.h"
-#include "unit/tides.h"
+#include "table/park.h"
+#include "unit/consumers.h"
+#include "unit/forge.h"
 
 static struct failure failure;
-static const struct handler_batch alive;
 
 /* A consumer, and the records of the table as a feed delivers them. */
 struct fixture {
@@ -18,10 +16,7 @@ struct fixture {
 
 static struct progress_row progress(const struct fixture *f)
 {
-	struct tide_consumer consumer;
-
-	MUST(tide_describe_consumer(f->tide, slice_of_text("c"), &consumer, &failure), failure);
-	return consumer.progress;
+	return described(f->tide, "c").progress;
 }
 
 static void join(struct fixture *f, const struct handler_batch *death)
@@ -37,50 +32,34 @@ static void join(struct fixture *f, const struct handler_batch *death)
 
 static void create(struct fixture *f, const char *path)
 {
-	struct tide_consumer_spec spec = { .name = slice_of_text("c"), .from = TIDE_LATEST,
-		.shards = 64, .settings = slice_of("\0", 1) };
-	struct tide_consumer consumer;
+	struct tide_consumer_spec spec = consumer_spec("c", TIDE_LATEST);
 
 	*f = (struct fixture){ .tide = open_tide(path) };
 	f->table = create_table(f->tide, "orders");
 	MUST(tide_create_consumer(f->tide, &spec, &failure), failure);
-	MUST(tide_describe_consumer(f->tide, slice_of_text("c"), &consumer, &failure), failure);
-	f->id = consumer.row.id;
-	join(f, &alive);
+	f->id = described(f->tide, "c").row.id;
+	join(f, NO_DEATH);
 }
 
-/* Puts an item and moves the position behind its record. Sets *place, and bytes to the record. */
-static struct parked_copy pass_record(struct fixture *f, const char *partition, const char *v,
+/* Puts an item. Sets *place to that of its record, and bytes to the record. */
+static struct parked_copy put_record(struct fixture *f, const char *partition, const char *v,
 	struct parked_place *place, struct buffer *bytes)
 {
-	static struct buffer row;
-	const struct stream_row *stream;
+	struct parked_copy copy = { .attempts = 3, .error = slice_of_text("why") };
 	struct tide_feed *feed;
 	struct slice record;
-	struct record decoded;
-	uint8_t item[PARKED_PLACE_BYTES];
-	uint32_t id;
 
-	begin(f->tide);
-	put(f->tide, &f->table, partition, "sort", v);
-	commit(f->tide);
+	put_alone(f->tide, &f->table, partition, "sort", v);
 	MUST(tide_consumer_feed(&feed, f->tide, f->id, slice_of(NULL, 0), &failure), failure);
 	MUST(tide_feed_fill(feed, f->tide, 1, &failure), failure);
-	CHECK_EQUAL_INT(tide_feed_next(feed, &id, &record), 0);
+	CHECK_EQUAL_INT(tide_feed_next(feed, &copy.stream, &record), 0);
 	buffer_clear(bytes);
 	buffer_put_slice(bytes, record);
 	tide_feed_finish(feed);
-	MUST(tide_stream_row(f->tide, id, &stream, &failure), failure);
-	buffer_clear(&row);
-	stream_put(&row, stream);
-	CHECK_EQUAL_INT(record_get(&decoded, buffer_slice(bytes)), 0);
-	CHECK_EQUAL_INT(tide_parked_item(f->tide, stream->table, &stream->schema, &decoded, item),
-		0);
-	set_u64(item + PARKED_ITEM_BYTES, decoded.sequence);
+	copy.record = buffer_slice(bytes);
+	MUST(place_copy(f->tide, &copy, place, &failure), failure);
 	place->consumer = f->id;
-	parked_get_place(place, item);
-	return (struct parked_copy){ .attempts = 3, .error = slice_of_text("why"), .stream = id,
-		.stream_row = buffer_slice(&row), .record = buffer_slice(bytes) };
+	return copy;
 }
 
 /* Advances the consumer to the place and parks the copy. */
@@ -107,24 +86,11 @@ static struct parked_place park_one(struct fixture *f, const char *partition, co
 {
 	struct buffer bytes = { 0 };
 	struct parked_place place;
-	struct parked_copy copy = pass_record(f, partition, v, &place, &bytes);
+	struct parked_copy copy = put_record(f, partition, v, &place, &bytes);
 
 	MUST(park(f, &place, &copy, 1000, 1 << 20), failure);
 	buffer_release(&bytes);
 	return place;
-}
-
-static uint64_t problems(struct tide *tide)
-{
-	struct report report = { 0 };
-	uint64_t count;
-
-	MUST(tide_check(tide, &report, &failure), failure);
-	count = report.problems;
-	if (count)
-		fprintf(stderr, "%.*s", (int)report.text.len, (const char *)report.text.data);
-	buffer_release(&report.text);
-	return count;
 }
 
 static uint64_t change(struct fixture *f, enum tide_parked_command command, const char *table,
@@ -146,7 +112,7 @@ static void counts(const struct fixture *f, uint64_t parked, uint64_t replays)
 	CHECK_EQUAL_UINT(row.parked, parked);
 	CHECK_EQUAL_UINT(row.replays, replays);
 	CHECK((row.parked_bytes > 0) == (parked > 0));
-	CHECK_EQUAL_UINT(problems(f->tide), 0);
+	CHECK_EQUAL_UINT(problems_of(f->tide), 0);
 }
 
 /* A copy of several rows is read as it was written; the counts include all of it. */
@@ -160,7 +126,7 @@ static void long_records(struct fixture *f)
 	struct source source;
 
 	memset(v, 'v', sizeof v - 1);
-	copy = pass_record(f, "long", v, &place, &bytes);
+	copy = put_record(f, "long", v, &place, &bytes);
 	MUST(park(f, &place, &copy, 1000, 1 << 20), failure);
 	counts(f, 1, 0);
 	CHECK(progress(f).parked_bytes > sizeof v);
@@ -191,7 +157,7 @@ static void parking_twice_keeps_one(struct fixture *f)
 	struct progress_row before;
 
 	memset(v, 'v', sizeof v - 1);
-	copy = pass_record(f, "twice", v, &place, &bytes);
+	copy = put_record(f, "twice", v, &place, &bytes);
 	MUST(park(f, &place, &copy, 1000, 1 << 20), failure);
 	before = progress(f);
 	copy.error = slice_of_text("");
@@ -214,7 +180,7 @@ static void limits_refuse(struct fixture *f)
 
 	park_one(f, "a", "1");
 	used = progress(f).parked_bytes;
-	copy = pass_record(f, "b", "2", &place, &bytes);
+	copy = put_record(f, "b", "2", &place, &bytes);
 	CHECK_EQUAL_INT(park(f, &place, &copy, 1, 1 << 20), ERR_PARKED_FULL);
 	CHECK_EQUAL_INT(park(f, &place, &copy, 2, used), ERR_PARKED_FULL);
 	CHECK_EQUAL_INT(park(f, &place, &copy, 2, used + 1), 0);
@@ -270,7 +236,7 @@ static void failures_keep_records(struct fixture *f)
 	death.last = 1;                                /* no such record is marked */
 	join(f, &death);
 	CHECK(progress(f).replays > 0);
-	CHECK_EQUAL_UINT(problems(f->tide), 0);
+	CHECK_EQUAL_UINT(problems_of(f->tide), 0);
 	buffer_release(&page);
 }
 
@@ -287,7 +253,7 @@ static void deaths_halve(struct fixture *f)
 	CHECK_EQUAL_UINT(progress(f).largest_batch, 1);
 	CHECK_EQUAL_UINT(progress(f).attempts, 1);
 	CHECK_EQUAL_UINT(progress(f).failures, failures + 1);
-	join(f, &alive);
+	join(f, NO_DEATH);
 	CHECK_EQUAL_UINT(progress(f).attempts, 1);
 	CHECK_EQUAL_UINT(progress(f).largest_batch, 1);
 }
@@ -308,13 +274,13 @@ static void moving_and_deleting_refuse(struct fixture *f)
 	CHECK(is_done);
 	CHECK_EQUAL_UINT(progress(f).parked, 4);
 	CHECK_EQUAL_UINT(progress(f).position, last.sequence - 1);
-	CHECK_EQUAL_UINT(problems(f->tide), 0);
+	CHECK_EQUAL_UINT(problems_of(f->tide), 0);
 	CHECK_EQUAL_INT(tide_delete_consumer(f->tide, name, false, &is_done, &failure),
 		ERR_PARKED);
 	CHECK(strstr(failure.message, "has 4 parked records;"));
 	MUST(tide_delete_consumer(f->tide, name, true, &is_done, &failure), failure);
 	CHECK(is_done);
-	CHECK_EQUAL_UINT(problems(f->tide), 0);
+	CHECK_EQUAL_UINT(problems_of(f->tide), 0);
 }
 
 /* Removing many records takes several transactions. */
@@ -328,7 +294,7 @@ static void steps(struct fixture *f)
 		struct parked_place place;
 		struct parked_copy copy;
 
-		copy = pass_record(f, "many", i % 2 ? "odd" : "even", &place, &bytes);
+		copy = put_record(f, "many", i % 2 ? "odd" : "even", &place, &bytes);
 		begin(f->tide);
 		MUST(tide_park(f->tide, &place, &copy, 10000, 1 << 30, &failure), failure);
 		commit(f->tide);
@@ -337,7 +303,7 @@ static void steps(struct fixture *f)
 			&failure), failure);
 		buffer_release(&bytes);
 	}
-	join(f, &alive);
+	join(f, NO_DEATH);
 	CHECK_EQUAL_UINT(change(f, TIDE_REPLAY, "", UINT64_MAX), PARK_STEP_RECORDS + 2);
 	counts(f, PARK_STEP_RECORDS + 2, PARK_STEP_RECORDS + 2);
 	MUST(tide_delete_consumer(f->tide, name, true, &is_done, &failure), failure);
@@ -345,7 +311,7 @@ static void steps(struct fixture *f)
 	counts(f, 2, 2);
 	MUST(tide_delete_consumer(f->tide, name, true, &is_done, &failure), failure);
 	CHECK(is_done);
-	CHECK_EQUAL_UINT(problems(f->tide), 0);
+	CHECK_EQUAL_UINT(problems_of(f->tide), 0);
 }
 
 /* --- check --- */
@@ -353,28 +319,21 @@ static void steps(struct fixture *f)
 static void check_finds_damage(struct fixture *f)
 {
 	struct parked_place place = park_one(f, "a", "1"), other = park_one(f, "b", "2");
-	struct transaction *transaction = &f->tide->transaction;
+	struct txn *txn = forge_begin(f->tide);
 	uint8_t key[PARKED_KEY];
 	uint64_t bytes;
 
-	begin(f->tide);
-	transaction->changed = true;
-	MUST(parked_mark(transaction->txn, &other), failure);
-	commit(f->tide);
-	CHECK_EQUAL_UINT(problems(f->tide), 1);        /* a mark that is not counted */
-	begin(f->tide);
-	transaction->changed = true;
-	MUST(parked_remove(transaction->txn, &other, &bytes), failure);
-	commit(f->tide);
-	CHECK_EQUAL_UINT(problems(f->tide), 3);        /* also no record, and the count */
-	begin(f->tide);
-	transaction->changed = true;
-	MUST(txn_delete(transaction->txn, TREE_CONSUMERS, slice_of(key, parked_set_key(key,
+	MUST(parked_mark(txn, &other), failure);
+	CHECK_EQUAL_UINT(forge_problems(f->tide, txn), 1);  /* a mark that is not counted */
+	txn = forge_begin(f->tide);
+	MUST(parked_remove(txn, &other, &bytes), failure);
+	CHECK_EQUAL_UINT(forge_problems(f->tide, txn), 3);  /* also no record, and the count */
+	txn = forge_begin(f->tide);
+	MUST(txn_delete(txn, TREE_CONSUMERS, slice_of(key, parked_set_key(key,
 		CONSUMER_PARKED, &place, 0))), failure);
 	other.consumer++;
-	MUST(parked_mark(transaction->txn, &other), failure);
-	commit(f->tide);
-	CHECK_EQUAL_UINT(problems(f->tide), 4);        /* also a mark of no consumer */
+	MUST(parked_mark(txn, &other), failure);
+	CHECK_EQUAL_UINT(forge_problems(f->tide, txn), 4);  /* also a mark of no consumer */
 }
 
 int main(void)

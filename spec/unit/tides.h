@@ -179,6 +179,17 @@ static inline bool has(struct tide *tide, struct tide_table *table, const char *
 	return same;
 }
 
+/* Returns the number of problems that check finds. */
+static inline uint64_t problems_of(struct tide *tide)
+{
+	struct report report = { 0 };
+	struct failure failure = { 0 };
+
+	MUST(tide_check(tide, &report, &failure), failure);
+	buffer_release(&report.text);
+	return report.problems;
+}
+
 static inline void check_clean(struct tide *tide)
 {
 	struct report report = { 0 };

@@ -206,6 +206,33 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
     child:kill()
   end)
 
+  it("may be changed by a command while one of them fails again", function()
+    p:put("a1", "b2", "c3")
+    p.failing.a1, p.failing.b2, p.failing.c3 = true, true, true
+    local consumer = p:open { mode = "optimistic" }
+    p:drain(consumer)
+    assert.equal(1, consumer:replay { key = { id = "a" } })
+    consumer:close()
+    local other = helper.open()
+    local command, runs = assert(other:consumer "c"), {}
+    assert.is_true(consumer:run(function(records)
+      local names = {}
+      for i, record in ipairs(records) do names[i] = p.name_of(record) end
+      table.sort(names)
+      runs[#runs + 1] = table.concat(names, " ")
+      if #runs == 1 then
+        assert.equal(1, command:discard { key = { id = "c" } })
+        assert.equal(1, command:replay { key = { id = "b" } })
+        error "no"
+      end
+      consumer:stop()
+    end))
+    -- The failure of a1 was not stored, because the parked records were others.
+    assert.same({ "a1", "a1 b2" }, runs)
+    assert.same({ 0, 0, 0, 3 }, p.counts(consumer))
+    assert.same({}, assert(p.db:check()).problems)
+  end)
+
   it("have a text, also if the handler gave an empty one", function()
     p:put("a1", "b2")
     local consumer, calls = p:open { max_attempts = 1, bisect = true }, 0

@@ -143,6 +143,58 @@ describe("the sources of a consumer", function()
     assert.same({}, assert(db:check()).problems)
   end)
 
+  --- Opens a database on a clock that the test advances, and a consumer of its table `orders` that
+  --- has handled all records.
+  local function open_with_clock()
+    local clock = helper.clock(1e9)
+    db = helper.open(nil, helper.path "clock.tide")
+    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    put("orders", "1")
+    clock:advance(1)
+    local consumer = assert(db:consumer("c", { source = "orders", lease = 100 }))
+    assert.same({ "orders1" }, drain(consumer))
+    consumer:close()
+    return clock, orders, consumer
+  end
+
+  it("end with STREAM_GAP also after the stream was disabled and removed", function()
+    local clock, orders, consumer = open_with_clock()
+    assert(orders:disable_stream())
+    for _, seconds in ipairs { 1, 86401 } do
+      clock:advance(seconds)
+      assert(db:sweep())
+      assert.equal(seconds == 1 and 1 or 0, #assert(db:list_streams()))
+      helper.refused("STREAM_GAP", consumer:step(error))
+    end
+    -- With on_gap it waits for the next stream.
+    consumer:close()
+    assert(db:consumer("c", { source = "orders", lease = 100, on_gap = "continue",
+      update = true }))
+    assert.same({}, drain(consumer))
+    assert(orders:enable_stream())
+    put("orders", "2")
+    assert.same({ "orders2" }, drain(consumer))
+    assert.equal(1, consumer:describe().gaps)
+  end)
+
+  it("end with SOURCE_GONE also after the table was replaced and its stream removed", function()
+    local clock, _, consumer = open_with_clock()
+    assert(db:delete_table "orders")
+    clock:advance(1)
+    assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    put("orders", "2")
+    for _, seconds in ipairs { 1, 86401 } do
+      clock:advance(seconds)
+      assert(db:sweep())
+      assert.equal(seconds == 1 and 2 or 1, #assert(db:list_streams()))
+      helper.refused("SOURCE_GONE", consumer:step(error))
+    end
+    consumer:close()
+    assert(db:consumer("c", { source = "orders", lease = 100, on_gap = "continue",
+      update = true }))
+    helper.refused("SOURCE_GONE", consumer:step(error))
+  end)
+
   it("give every record once and in order, with any tables and pages (SEED)", function()
     math.randomseed(SEED)
     for round = 1, 20 do

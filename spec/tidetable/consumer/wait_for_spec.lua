@@ -181,6 +181,25 @@ describe("wait_for", function()
     end)
   end
 
+  it("waits again after the progress of another consumer", function()
+    local waits, passed, loop = 0, nil, cqueues.new()
+    consumer = assert(db:consumer("c", { wait = function(wakeup, seconds)
+      waits = waits + 1
+      cqueues.poll(wakeup, seconds)
+    end }))
+    local number = assert(orders:put { id = "1" })
+    local other = assert(db:consumer("other", { source = "orders" }))
+    loop:wrap(function() passed = consumer:wait_for(number, 0.3) end)
+    loop:wrap(function()
+      cqueues.sleep(0.02)
+      assert(other:step(function() end))
+    end)
+    assert(loop:loop())
+    assert.is_false(passed)
+    -- Before, and after each of the commits of `other`.
+    assert.is_true(waits >= 2 and waits <= 4, waits)
+  end)
+
   it("wakes no reader of a stream", function()
     local commits = assert(db:wakeup())
     assert(orders:put { id = "1" })
