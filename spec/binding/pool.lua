@@ -4,7 +4,8 @@ local core = require "tidetable.core"
 --- Functions that wait, and the index of their timeout argument, which is set to 0 here. They are
 --- replaced before the library's modules read them.
 for name, at in pairs { wait_writer = 2, wait_feed = 2, wakeup_wait = 2, backup_wait = 2,
-  check_wait = 2, read_input = 2, terminal_wait = 2, backup = 5, check_file = 2 } do
+  check_wait = 2, read_input = 2, terminal_wait = 2, backup = 5, check_file = 2,
+  progress_wait = 3 } do
   local f = core[name]
   core[name] = function(...)
     local given = table.pack(...)
@@ -21,6 +22,13 @@ for _, name in ipairs { "redirect_output", "publish_output", "catch_signals", "h
 end
 
 local tidetable = require "tidetable"
+
+-- A consumer's wait_for would wait for ever: the records are handled by the script itself.
+local waits = require "tidetable.consumer.wait_for"
+local wait_for = waits.wait_for
+function waits.wait_for(consumer, sequence, seconds)
+  return wait_for(consumer, sequence, (seconds == nil or tonumber(seconds)) and 0 or seconds)
+end
 
 local pool = { values = {}, functions = {} }
 
