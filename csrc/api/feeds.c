@@ -319,6 +319,6 @@ size_t tide_feed_bytes(const struct tide_feed *feed)
 		(feed->copy ? feed_copy_bytes(feed->copy) : 0) +
 		(feed->filter ? sizeof *feed->filter + feed_filter_bytes(feed->filter) : 0) +
 		feed->feed.streams.count * sizeof *feed->feed.streams.ids +
-		feed->feed.floor_cap * sizeof *feed->feed.floors +
+		feed->feed.floors.cap * sizeof *feed->feed.floors.all +
 		feed->feed.merge.cap * sizeof *feed->feed.merge.all;
 }

@@ -1,7 +1,6 @@
 /* consumer.c - reads and writes the rows of consumers. */
 #include "stream/consumer.h"
 
-#include "base/memory.h"
 #include "codec/state.h"
 
 #define ROW_MAX 2028             /* of key and value, so that two rows fit in a page */
@@ -235,8 +234,8 @@ int floors_write(struct txn *txn, uint64_t id, const struct feed *feed)
 
 	if (!err && feed->started > feed->position)
 		err = write_floor(txn, id, 0, feed->started, feed->started);
-	for (size_t i = 0; i < feed->floor_count && !err; i++) {
-		const struct floor *floor = &feed->floors[i];
+	for (size_t i = 0; i < feed->floors.count && !err; i++) {
+		const struct floor *floor = &feed->floors.all[i];
 
 		if (floor->hidden > feed->position || (!feed->streams.one &&
 				floor->last > feed->position))
@@ -258,7 +257,7 @@ int floor_read(uint64_t *floor, struct txn *txn, uint64_t id, uint32_t stream)
 	return err;
 }
 
-static int add_floor(struct feed *feed, size_t *cap, struct slice key, struct slice value)
+static int add_floor(struct feed *feed, struct slice key, struct slice value)
 {
 	struct slice payload;
 	uint32_t stream;
@@ -271,16 +270,8 @@ static int add_floor(struct feed *feed, size_t *cap, struct slice key, struct sl
 		feed->started = get_u64(payload.data);
 		return 0;
 	}
-	if (feed->floor_count == *cap) {
-		struct floor *floors = memory_grow(feed->floors, cap, sizeof *floors);
-
-		if (!floors)
-			return ERR_NO_MEMORY;
-		feed->floors = floors;
-	}
-	feed->floors[feed->floor_count++] = (struct floor){ .stream = stream,
-		.hidden = get_u64(payload.data), .last = get_u64(payload.data + 8) };
-	return 0;
+	return floors_add(&feed->floors, (struct floor){ .stream = stream,
+		.hidden = get_u64(payload.data), .last = get_u64(payload.data + 8) });
 }
 
 int floors_read(struct feed *feed, struct txn *txn, uint64_t id)
@@ -288,14 +279,13 @@ int floors_read(struct feed *feed, struct txn *txn, uint64_t id)
 	uint8_t prefix[ID_KEY];
 	struct slice key = slice_of(prefix, ID_KEY), value;
 	struct cursor *cursor;
-	size_t cap = 0;
 	int err = txn_cursor(txn, TREE_CONSUMERS, &cursor);
 
 	set_id_key(prefix, CONSUMER_FLOOR, id);
 	if (!err)
 		err = cursor_move(cursor, MOVE_FROM, &key, &value);
 	while (!err && slice_begins(key, slice_of(prefix, ID_KEY))) {
-		err = add_floor(feed, &cap, key, value);
+		err = add_floor(feed, key, value);
 		if (!err)
 			err = cursor_move(cursor, MOVE_NEXT, &key, &value);
 	}

@@ -3,8 +3,6 @@
 
 #include <assert.h>
 
-#include "base/memory.h"
-
 #define ENTRY_HEADER 8
 
 /* --- expired records --- */
@@ -13,19 +11,8 @@
  * feed's position, or a later record that had expired when the feed was started. */
 static uint64_t floor_of(const struct feed *feed, uint32_t stream)
 {
-	size_t low = 0, high = feed->floor_count;
-	uint64_t hidden = 0;
+	uint64_t hidden = floors_hidden(&feed->floors, stream);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (feed->floors[middle].stream < stream)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low < feed->floor_count && feed->floors[low].stream == stream)
-		hidden = feed->floors[low].hidden;
 	return hidden > feed->position ? hidden : feed->position;
 }
 
@@ -44,13 +31,8 @@ static int check_expired_records(uint64_t floor, uint64_t hidden, struct failure
 	return ERR_TRIMMED;
 }
 
-static int check_trimmed(const struct feed *feed, uint32_t stream, uint64_t hidden,
-	struct failure *failure)
-{
-	return check_expired_records(floor_of(feed, stream), hidden, failure);
-}
-
-/* Like check_trimmed, for a chosen stream that was removed. It had no record after state->lost. */
+/* Like check_expired_records, for a chosen stream that was removed. It had no record after
+ * state->lost. */
 static int check_removed_stream(const struct feed *feed, uint32_t stream,
 	const struct view_of_streams *view, struct failure *failure)
 {
@@ -66,7 +48,7 @@ static int check_removed_stream(const struct feed *feed, uint32_t stream,
 	return exists ? 0 : check_expired_records(floor, view->state->lost, failure);
 }
 
-/* Like check_trimmed, for all streams of the file that were removed with their records. */
+/* Like check_expired_records, for all streams of the file that were removed with their records. */
 static int check_all_removed_streams(const struct feed *feed, const struct view_of_streams *view,
 	struct failure *failure)
 {
@@ -74,20 +56,20 @@ static int check_all_removed_streams(const struct feed *feed, const struct view_
 	int err = check_expired_records(floor, view->state->lost, failure);
 
 	/* The floors contain the last records of the streams that existed at the start. */
-	for (size_t i = 0; i < feed->floor_count && !err && view->state->lost > feed->position;
+	for (size_t i = 0; i < feed->floors.count && !err && view->state->lost > feed->position;
 			i++) {
-		uint32_t id = feed->floors[i].stream, found = id - 1;
+		uint32_t id = feed->floors.all[i].stream, found = id - 1;
 
 		err = stream_next_id(view->txn, &found);
 		if (err < 0)
 			return fail(failure, err);
 		err = err || found != id ? check_expired_records(floor_of(feed, id),
-			feed->floors[i].last, failure) : 0;
+			feed->floors.all[i].last, failure) : 0;
 	}
 	return err;
 }
 
-/* Like check_trimmed, for all streams of the feed that were removed with their records. */
+/* Like check_expired_records, for all streams of the feed that were removed with their records. */
 static int check_removed_streams(const struct feed *feed, const struct view_of_streams *view,
 	struct failure *failure)
 {
@@ -135,7 +117,7 @@ static int seek_first_record(const struct feed *feed, const struct view_of_strea
 		return 0;
 	err = read_bounds(view, row, start - 1, &hidden, &last);
 	if (!err)
-		err = check_trimmed(feed, row->id, hidden, failure);
+		err = check_expired_records(start - 1, hidden, failure);
 	return err ? err : log_seek(cursor, row->id, start, header);
 }
 
@@ -144,17 +126,10 @@ static int seek_first_record(const struct feed *feed, const struct view_of_strea
 static int read_floor(struct feed *feed, const struct view_of_streams *view,
 	const struct stream_row *row)
 {
-	struct floor *floors = feed->floors, *floor;
+	struct floor floor = { .stream = row->id };
+	int err = read_bounds(view, row, 0, &floor.hidden, &floor.last);
 
-	if (feed->floor_count == feed->floor_cap) {
-		floors = memory_grow(feed->floors, &feed->floor_cap, sizeof *floors);
-		if (!floors)
-			return ERR_NO_MEMORY;
-		feed->floors = floors;
-	}
-	floor = &floors[feed->floor_count++];
-	*floor = (struct floor){ .stream = row->id };
-	return read_bounds(view, row, 0, &floor->hidden, &floor->last);
+	return err ? err : floors_add(&feed->floors, floor);
 }
 
 static int read_floors(struct feed *feed, const struct view_of_streams *view)
@@ -216,8 +191,8 @@ static int start_at_time(struct feed *feed, uint64_t ms, const struct view_of_st
 {
 	uint64_t earliest = view->state->sequence;
 
-	for (size_t i = 0; i < feed->floor_count; i++) {
-		const struct floor *floor = &feed->floors[i];
+	for (size_t i = 0; i < feed->floors.count; i++) {
+		const struct floor *floor = &feed->floors.all[i];
 		uint64_t position;
 		int err = find_position_before_time(view, floor->stream, floor->hidden, ms,
 			&position);
@@ -815,7 +790,7 @@ void feed_release(struct feed *feed)
 	buffer_release(&feed->page);
 	stream_set_release(&feed->streams);
 	buffer_release(&feed->annotation);
-	memory_free(feed->floors);
+	floors_release(&feed->floors);
 	merge_release(&feed->merge);
 	*feed = (struct feed){ 0 };
 }

@@ -14,6 +14,7 @@
 #define STREAM_FEED_H
 
 #include "base/error.h"
+#include "stream/floors.h"
 #include "stream/merge.h"
 #include "stream/retention.h"
 #include "stream/stream_set.h"
@@ -49,14 +50,6 @@ struct record_filter {
 	uint32_t partition_hash;
 };
 
-/* Bounds of a stream when the feed was started. Records that had expired by then are not
- * reported as TRIMMED. */
-struct floor {
-	uint32_t stream;
-	uint64_t hidden;             /* newest expired record */
-	uint64_t last;               /* newest record */
-};
-
 struct feed {
 	struct stream_set streams;
 	const struct record_filter *filter;  /* NULL: every record passes */
@@ -68,8 +61,7 @@ struct feed {
 	bool ended;                  /* caught up with a disabled stream, so that no record of it
 	                              * can follow */
 	uint64_t started;            /* last sequence number assigned when floors were read */
-	struct floor *floors;        /* ascending by stream */
-	size_t floor_count, floor_cap;
+	struct floors floors;        /* of the streams that existed then */
 	struct merge merge;          /* streams to read next; used by a feed of all streams */
 	struct buffer page;
 	size_t at;                   /* offset of the next record in the page */

@@ -37,8 +37,8 @@ static int announced(struct transaction *transaction, int err, struct failure *f
 static void skip_expired(struct feed *feed, uint64_t last_sequence)
 {
 	feed->position = last_sequence;
-	for (size_t i = 0; i < feed->floor_count; i++) {
-		const struct floor *floor = &feed->floors[i];
+	for (size_t i = 0; i < feed->floors.count; i++) {
+		const struct floor *floor = &feed->floors.all[i];
 
 		if (floor->hidden < floor->last && floor->hidden < feed->position)
 			feed->position = floor->hidden;

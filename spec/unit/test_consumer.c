@@ -173,7 +173,7 @@ static void shards_are_found(struct txn *txn)
 static void floors_are_kept(struct txn *txn)
 {
 	struct floor floors[] = { { 2, 5, 9 }, { 7, 20, 30 }, { 9, 21, 40 } };
-	struct feed feed = { .position = 10, .started = 50, .floors = floors, .floor_count = 3 };
+	struct feed feed = { .position = 10, .started = 50, .floors = { floors, 3, 3 } };
 	struct feed again = { 0 };
 	struct slice name = slice_of_text("name");
 	struct consumer_row row = { .id = 5, .shards = 64 };
@@ -182,14 +182,14 @@ static void floors_are_kept(struct txn *txn)
 	CHECK_EQUAL_INT(floors_write(txn, 5, &feed), 0);
 	CHECK_EQUAL_INT(floors_read(&again, txn, 5), 0);
 	CHECK_EQUAL_UINT(again.started, 50);
-	CHECK_EQUAL_UINT(again.floor_count, 2);
-	CHECK(again.floors[0].stream == 7 && again.floors[0].hidden == 20);
-	CHECK(again.floors[1].stream == 9 && again.floors[1].hidden == 21);
+	CHECK_EQUAL_UINT(again.floors.count, 2);
+	CHECK(again.floors.all[0].stream == 7 && again.floors.all[0].hidden == 20);
+	CHECK(again.floors.all[1].stream == 9 && again.floors.all[1].hidden == 21);
 	feed_release(&again);
 	CHECK_EQUAL_INT(consumer_write(txn, name, &row), 0);
 	CHECK_EQUAL_INT(consumer_remove(txn, name, 5), 0);
 	CHECK_EQUAL_INT(floors_read(&again, txn, 5), 0);
-	CHECK(again.floor_count == 0 && again.started == 0);
+	CHECK(again.floors.count == 0 && again.started == 0);
 	CHECK_EQUAL_INT(progress_read(&(struct progress_row){ 0 }, txn, 5, 0), END);
 	CHECK_EQUAL_INT(consumer_read(&row, txn, name), END);
 	feed_release(&again);

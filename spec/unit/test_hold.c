@@ -332,8 +332,8 @@ static void lags(void)
 	CHECK(!has_passed("c", last + 1));
 	advance("c", last);
 	CHECK(has_passed("c", last) && has_passed("c", last + 1));
-	CHECK_EQUAL_INT(tide_consumer_passed(tide, NAME, described(tide, "c").row.id, last + 2, &passed,
-		&failure), ERR_AHEAD);
+	CHECK_EQUAL_INT(tide_consumer_passed(tide, NAME, described(tide, "c").row.id, last + 2,
+		&passed, &failure), ERR_AHEAD);
 	CHECK_EQUAL_INT(tide_consumer_passed(tide, NAME, 0, last, &passed, &failure),
 		ERR_NOT_FOUND);
 	CHECK_EQUAL_INT(tide_consumer_lag(tide, slice_of_text("none"), &(struct lag){ 0 },

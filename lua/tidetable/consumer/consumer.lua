@@ -31,7 +31,7 @@ local SHARDS_TOO_MANY = 65535
 --- A consumer. Its position, its settings and its statistics are in the file.
 ---@class tidetable.Consumer
 ---@field name string
----@field package id integer            in the file; a later consumer of the same name has another id
+---@field package id integer            in the file; a new consumer of the same name has another id
 ---@field package database tidetable.Database
 ---@field package wait (fun(wakeup: tidetable.Wakeup, seconds: number|nil))|false  the option `wait`
 ---@field package on_snapshot (fun(event: "begin"|"end", tx: tidetable.Transaction): any)|false

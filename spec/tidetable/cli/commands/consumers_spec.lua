@@ -154,7 +154,8 @@ describe("consumers", function()
     command.refuses(1, "no consumer none\n  to list them:", consumers "none")
     command.refuses(1, "no consumer mial\n  did you mean mail?", consumers "mial")
     command.refuses(2, "not a key attribute", consumers("mail", "parked", "--key", "nom=o1"))
-    command.refuses(2, "--key: id: expected S, got N", consumers("mail", "parked", "--key", "id:=3"))
+    command.refuses(2, "--key: id: expected S, got N",
+      consumers("mail", "parked", "--key", "id:=3"))
     command.refuses(1, "consumer mail does not read table oders\n  its source: orders",
       consumers("mail", "replay", "--table", "oders", "--yes"))
     command.must(consumers("audit", "parked", "--table", "orders", "--key", "id=o1"))
@@ -165,7 +166,8 @@ describe("consumers", function()
       command.refuses(2, option .. " requires seek", consumers("mail", "pause", option, "1"))
     end
     command.refuses(2, "--from requires seek", consumers("mail", "parked", "--from", "LATEST"))
-    command.refuses(2, "--discard requires seek or delete", consumers("mail", "parked", "--discard"))
+    command.refuses(2, "--discard requires seek or delete",
+      consumers("mail", "parked", "--discard"))
     for _, option in ipairs { "--table", "--key", "--limit" } do
       command.refuses(2, option .. " requires parked, replay or discard", consumers(option, "1"))
     end
