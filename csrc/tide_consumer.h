@@ -82,11 +82,11 @@ int tide_consumer_lag(struct tide *tide, struct slice name, struct lag *lag,
  * length and its name, and the bytes of a struct lag. */
 int tide_consumer_lags(struct tide *tide, struct buffer *lags, struct failure *failure);
 
-/* Sets *passed to whether the consumer has passed a change: no record of its source up to this
- * sequence number waits or was lost. Returns NOT_FOUND (no consumer with this name and id),
+/* Sets *processed to whether the consumer has processed a change: no record of its source up to
+ * this sequence number waits or was lost. Returns NOT_FOUND (no consumer with this name and id),
  * AHEAD. */
-int tide_consumer_passed(struct tide *tide, struct slice name, uint64_t id, uint64_t sequence,
-	bool *passed, struct failure *failure);
+int tide_consumer_has_processed(struct tide *tide, struct slice name, uint64_t id,
+	uint64_t sequence, bool *processed, struct failure *failure);
 
 /* Returns the number of commits that have changed the state of consumers, modulo 2^32. If it is
  * read before a snapshot, and tide_progress_wait is called with it, no later commit is missed. */
@@ -151,12 +151,12 @@ int tide_skip_gap(struct tide *tide, struct slice name, uint64_t id, uint64_t ep
 int tide_end_consumer(struct tide *tide, uint64_t id, uint64_t epoch, struct slice end,
 	struct failure *failure);
 
-/* Moves the position in the open transaction. tide_pass_consumer does the same in a transaction of
- * its own, for records that were left out, and tide_fail_consumer counts a failed attempt in one
+/* Moves the position in the open transaction. tide_skip_ignored does the same in a transaction of
+ * its own, for ignored records, and tide_fail_consumer counts a failed attempt in one
  * (table/consume.h). */
 int tide_advance_consumer(struct tide *tide, const struct consume_batch *batch,
 	struct failure *failure);
-int tide_pass_consumer(struct tide *tide, const struct consume_batch *batch,
+int tide_skip_ignored(struct tide *tide, const struct consume_batch *batch,
 	struct failure *failure);
 int tide_fail_consumer(struct tide *tide, const struct consume_batch *batch,
 	uint32_t largest_batch, struct failure *failure);

@@ -91,8 +91,8 @@ int tide_consumer_lags(struct tide *tide, struct buffer *lags, struct failure *f
 
 /* --- waiting --- */
 
-static int test_passed(struct found *found, struct slice name, uint64_t id, uint64_t sequence,
-	bool *passed, struct failure *failure)
+static int test_processed(struct found *found, struct slice name, uint64_t id, uint64_t sequence,
+	bool *processed, struct failure *failure)
 {
 	int err = find(found, name);
 
@@ -104,12 +104,13 @@ static int test_passed(struct found *found, struct slice name, uint64_t id, uint
 			(unsigned long long)sequence,
 			(unsigned long long)found->view.state->sequence);
 	if (!err)
-		err = lag_passed(passed, &found->view, &found->row, &found->progress, sequence);
+		err = lag_has_processed(processed, &found->view, &found->row, &found->progress,
+			sequence);
 	return consumer_failed(failure, err, name);
 }
 
-int tide_consumer_passed(struct tide *tide, struct slice name, uint64_t id, uint64_t sequence,
-	bool *passed, struct failure *failure)
+int tide_consumer_has_processed(struct tide *tide, struct slice name, uint64_t id,
+	uint64_t sequence, bool *processed, struct failure *failure)
 {
 	struct read_view snapshot;
 	struct found found;
@@ -118,7 +119,7 @@ int tide_consumer_passed(struct tide *tide, struct slice name, uint64_t id, uint
 	if (err)
 		return err;
 	tide_view_streams(tide, &snapshot, &found.view);
-	err = test_passed(&found, name, id, sequence, passed, failure);
+	err = test_processed(&found, name, id, sequence, processed, failure);
 	return tide_read_end(tide, &snapshot, err, failure);
 }
 

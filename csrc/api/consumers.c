@@ -115,14 +115,14 @@ int tide_advance_consumer(struct tide *tide, const struct consume_batch *batch,
 	return consume_advance(&tide->transaction, batch, failure);
 }
 
-int tide_pass_consumer(struct tide *tide, const struct consume_batch *batch,
+int tide_skip_ignored(struct tide *tide, const struct consume_batch *batch,
 	struct failure *failure)
 {
-	struct consume_batch left_out = *batch;
+	struct consume_batch ignored = *batch;
 	int err = tide_begin(tide, failure);
 
-	left_out.is_left_out = true;
-	return err ? err : tide_end(tide, consume_advance(&tide->transaction, &left_out, failure),
+	ignored.is_ignored = true;
+	return err ? err : tide_end(tide, consume_advance(&tide->transaction, &ignored, failure),
 		failure);
 }
 

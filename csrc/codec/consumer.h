@@ -54,7 +54,7 @@ struct progress_row {
 	uint16_t last;
 	uint64_t epoch;
 	struct shard_owner owner;
-	uint64_t position;           /* sequence number of the last record that was passed */
+	uint64_t position;           /* sequence number of the last processed record */
 	uint64_t moved_ms;           /* retention clock when the position or the hold was last
 	                              * set */
 	uint32_t attempts;           /* failed attempts of the batch after the position */
@@ -75,8 +75,8 @@ struct progress_row {
 	                              * at most CONSUMER_END_MAX bytes; empty: none */
 };
 
-/* State of a copy: a consumer that is copying has passed all records up to its position whose item
- * keys are at most `key`, and nothing of the keys after it. */
+/* State of a copy: a consumer that is copying has processed all records up to its position whose
+ * item keys are at most `key`, and no record of the keys after it. */
 struct copy_row {
 	bool has_begun;              /* its beginning was committed (MARK_BEGIN) */
 	uint8_t rounds;              /* copies begun since the last one that ended, 1 to
@@ -125,7 +125,7 @@ struct consume_batch {
 	uint64_t to;                 /* position after its last record */
 	uint64_t records;
 	uint64_t parked_version;     /* with which the worker read the parked keys */
-	bool is_left_out;            /* its records were left out: it is no batch of the handler */
+	bool is_ignored;             /* its records were ignored: the handler has no such batch */
 	enum consume_mark mark;      /* the other fields are for a consumer that is copying */
 	uint64_t copied;             /* number of items delivered before the batch */
 	uint64_t items;              /* number of its records that are items of the snapshot */

@@ -271,18 +271,18 @@ static int consumer_lags(lua_State *L)
 	return 1;
 }
 
-/* consumer_passed(db, name, id, sequence number) -> boolean; or nil, err, code */
-static int consumer_passed(lua_State *L)
+/* consumer_has_processed(db, name, id, sequence number) -> boolean; or nil, err, code */
+static int consumer_has_processed(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct slice name = check_slice(L, 2);
 	struct failure failure;
-	bool passed;
+	bool processed;
 
-	if (tide_consumer_passed(database->tide, name, check_unsigned(L, 3), check_unsigned(L, 4),
-			&passed, &failure))
+	if (tide_consumer_has_processed(database->tide, name, check_unsigned(L, 3),
+			check_unsigned(L, 4), &processed, &failure))
 		return return_failure(L, &failure);
-	lua_pushboolean(L, passed);
+	lua_pushboolean(L, processed);
 	return 1;
 }
 
@@ -392,8 +392,8 @@ static int consumer_advance(lua_State *L)
 	return return_true(L, tide_advance_consumer(database->tide, &batch, &failure), &failure);
 }
 
-/* consumer_pass(db, id, epoch, from, to) -> true; or nil, err, code. For records left out. */
-static int consumer_pass(lua_State *L)
+/* consumer_skip_ignored(db, id, epoch, from, to) -> true; or nil, err, code */
+static int consumer_skip_ignored(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct consume_batch batch = {
@@ -402,7 +402,7 @@ static int consumer_pass(lua_State *L)
 	};
 	struct failure failure;
 
-	return return_true(L, tide_pass_consumer(database->tide, &batch, &failure), &failure);
+	return return_true(L, tide_skip_ignored(database->tide, &batch, &failure), &failure);
 }
 
 /* consumer_fail(db, id, epoch, from, to, records, parked version, size of the largest batch from
@@ -517,14 +517,14 @@ void open_consumers(lua_State *L)
 		{ "consumer_names", list_names },
 		{ "consumer_lag", consumer_lag },
 		{ "consumer_lags", consumer_lags },
-		{ "consumer_passed", consumer_passed },
+		{ "consumer_has_processed", consumer_has_processed },
 		{ "progress_count", count_progress },
 		{ "progress_wait", wait_for_progress },
 		{ "consumer_join", consumer_join },
 		{ "consumer_end", consumer_end },
 		{ "consumer_leave", consumer_leave },
 		{ "consumer_advance", consumer_advance },
-		{ "consumer_pass", consumer_pass },
+		{ "consumer_skip_ignored", consumer_skip_ignored },
 		{ "consumer_fail", consumer_fail },
 		{ "consumer_skip_gap", consumer_skip_gap },
 		{ "consumer_failure", consumer_failure },

@@ -279,7 +279,7 @@ int feed_resume(struct feed *feed, uint64_t position, const struct view_of_strea
 
 /* --- filling --- */
 
-/* Notes that a record was read, and counts it as taken or as left out. */
+/* Notes that a record was read, and counts it as taken or as filtered out. */
 static void count_read_record(struct feed *feed, const struct record *header, bool passes,
 	size_t bytes)
 {
@@ -288,8 +288,8 @@ static void count_read_record(struct feed *feed, const struct record *header, bo
 	if (passes) {
 		feed->taken++;
 	} else {
-		feed->left_out++;
-		feed->left_out_bytes += bytes;
+		feed->filtered_out++;
+		feed->filtered_out_bytes += bytes;
 	}
 }
 
@@ -431,8 +431,8 @@ static int take_next_record(struct feed *feed, struct cursor *cursor, const stru
 
 static bool page_is_full(const struct feed *feed, uint32_t max)
 {
-	return feed->taken >= max || feed->taken + feed->left_out >= FEED_PAGE_RECORDS ||
-		feed->page.len + feed->left_out_bytes >=
+	return feed->taken >= max || feed->taken + feed->filtered_out >= FEED_PAGE_RECORDS ||
+		feed->page.len + feed->filtered_out_bytes >=
 			(feed->streams.one ? FEED_PAGE_BYTES : FEED_MERGED_BYTES);
 }
 
@@ -733,8 +733,8 @@ void feed_reread(struct feed *feed)
 	buffer_clear(&feed->page);
 	feed->at = 0;
 	feed->filled_to = feed->position;
-	feed->taken = feed->left_out = 0;
-	feed->left_out_bytes = 0;
+	feed->taken = feed->filtered_out = 0;
+	feed->filtered_out_bytes = 0;
 	feed->caught_up = false;
 }
 

@@ -3,7 +3,7 @@
  * The position of a feed is the sequence number of the last record returned.
  * feed_fill copies a page of the following records from one snapshot, and
  * feed_next returns these records one by one, without a snapshot. Records that
- * do not pass the feed's filter are left out of the page. A fill reads at most
+ * do not pass the feed's filter are not in the page. A fill reads at most
  * FEED_PAGE_RECORDS records, so the page can be empty although the feed has not
  * caught up. Each annotated record is returned with the annotation of its transaction, which is
  * searched at most once for each transaction.
@@ -66,8 +66,8 @@ struct feed {
 	struct buffer page;
 	size_t at;                   /* offset of the next record in the page */
 	uint32_t taken;              /* records that the last fill added to the page */
-	uint32_t left_out;           /* records of the last fill that did not pass the filter */
-	size_t left_out_bytes;       /* bytes of those records */
+	uint32_t filtered_out;           /* records of the last fill that did not pass the filter */
+	size_t filtered_out_bytes;       /* bytes of those records */
 	struct buffer annotation;    /* that of the transaction `annotated` */
 	uint64_t annotated;          /* 0: none */
 };

@@ -1,4 +1,4 @@
-/* lag.c - how far a consumer is behind, and whether it has passed a change. */
+/* lag.c - the lag of a consumer, and whether it has processed a change. */
 #include "stream/lag.h"
 
 #include "codec/state.h"
@@ -10,8 +10,8 @@ struct subject {
 	const struct view_of_streams *view;
 	const struct consumer_row *row;
 	const struct progress_row *progress;
-	uint64_t sequence;           /* lag_passed: the change */
-	bool passed;
+	uint64_t sequence;           /* lag_has_processed: the change */
+	bool processed;
 	struct lag *lag;
 };
 
@@ -190,27 +190,27 @@ static int test_stream(struct subject *subject, const struct stream_row *row)
 		return 0;
 	err = stream_horizon(txn, row->id, &horizon);
 	if (!err && horizon.hidden > after)
-		subject->passed = false;
+		subject->processed = false;
 	if (!err)
 		err = txn_cursor(txn, TREE_LOG, &cursor);
 	if (!err)
 		err = log_seek(cursor, row->id, after + 1, &first);
 	if (!err && first.sequence <= subject->sequence)
-		subject->passed = false;
+		subject->processed = false;
 	return err == END ? 0 : err;
 }
 
-int lag_passed(bool *passed, const struct view_of_streams *view, const struct consumer_row *row,
-	const struct progress_row *progress, uint64_t sequence)
+int lag_has_processed(bool *processed, const struct view_of_streams *view,
+	const struct consumer_row *row, const struct progress_row *progress, uint64_t sequence)
 {
 	struct subject subject = { .view = view, .row = row, .progress = progress,
-		.sequence = sequence, .passed = true };
+		.sequence = sequence, .processed = true };
 	int err = 0;
 
 	if (progress->is_copying)
-		subject.passed = sequence == 0;
+		subject.processed = sequence == 0;
 	else if (progress->position < sequence)
 		err = step_source(&subject, test_stream);
-	*passed = subject.passed;
+	*processed = subject.processed;
 	return err;
 }

@@ -533,7 +533,7 @@ int consume_advance(struct transaction *transaction, const struct consume_batch 
 
 	if (!err && (batch->to < batch->from || batch->to > transaction->state.sequence))
 		err = fail(failure, ERR_AHEAD);
-	if (!err && !batch->is_left_out && row.parked_version != batch->parked_version)
+	if (!err && !batch->is_ignored && row.parked_version != batch->parked_version)
 		err = fail(failure, ERR_PARKED_CHANGED);
 	if (!err)
 		err = consume_copy_advance(transaction, batch, &row, failure);
@@ -542,8 +542,8 @@ int consume_advance(struct transaction *transaction, const struct consume_batch 
 	row.position = batch->to;
 	row.moved_ms = transaction->clock_ms;
 	row.records += batch->records;
-	row.batches += !batch->is_left_out && !batch->mark;
-	if (!batch->is_left_out)
+	row.batches += !batch->is_ignored && !batch->mark;
+	if (!batch->is_ignored)
 		row.attempts = 0;
 	if ((row.is_copying ? batch->copied + batch->items : row.position) >= row.limit_until)
 		row.largest_batch = 0;

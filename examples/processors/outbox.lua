@@ -3,8 +3,8 @@
 --   lua5.4 examples/processors/outbox.lua shop.tide
 --
 -- A mail goes out at least once: after a crash between the sending and the commit it is sent again,
--- with the same id, by which the receiver recognises it. After five attempts the record is parked,
--- and later records of the same order with it:
+-- with the same id, which the receiver uses to detect duplicates. After five attempts the record is
+-- parked, and later records of the same order with it:
 --
 --   tidetable consumers shop.tide mail parked
 --   tidetable consumers shop.tide mail replay

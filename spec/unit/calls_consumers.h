@@ -52,14 +52,14 @@ static int run_copy(struct tide *tide)
 	return err;
 }
 
-/* A consumer that is copying holds records and has passed no change, whatever the store
+/* A consumer that is copying holds records and has processed no change, whatever the store
  * returns. */
 static int run_lag(struct tide *tide)
 {
 	struct tide_consumer consumer;
 	struct buffer lags = { 0 };
 	struct lag lag;
-	bool passed;
+	bool processed;
 	int err = tide_describe_consumer(tide, slice_of_text("copier"), &consumer, &failure);
 
 	if (!err)
@@ -68,9 +68,9 @@ static int run_lag(struct tide *tide)
 	if (!err)
 		err = tide_consumer_lags(tide, &lags, &failure);
 	if (!err)
-		err = tide_consumer_passed(tide, slice_of_text("copier"), consumer.row.id,
-			consumer.progress.position, &passed, &failure);
-	CHECK(err || !passed);
+		err = tide_consumer_has_processed(tide, slice_of_text("copier"), consumer.row.id,
+			consumer.progress.position, &processed, &failure);
+	CHECK(err || !processed);
 	buffer_release(&lags);
 	return err;
 }

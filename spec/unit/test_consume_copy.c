@@ -73,7 +73,7 @@ static void a_copy_has_an_order(struct tide *tide)
 	CHECK_EQUAL_INT(advance(tide, &next), 0);
 	check_copy_row(tide, batch.consumer, 3, "k3");
 	next = with_items(batch, 3, 0, "");
-	next.is_left_out = true;
+	next.is_ignored = true;
 	CHECK_EQUAL_INT(advance(tide, &next), 0);
 	check_copy_row(tide, batch.consumer, 3, "k3");
 	CHECK_EQUAL_UINT(described(tide, "ordered").copy.items, 3);

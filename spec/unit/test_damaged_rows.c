@@ -332,7 +332,7 @@ static void use_consumers(struct tide *tide)
 			bool passed;
 
 			read_parked(tide, name);
-			tested(tide_consumer_passed(tide, name, 1, 4, &passed, &failure));
+			tested(tide_consumer_has_processed(tide, name, 1, 4, &passed, &failure));
 		}
 	buffer_release(&list);
 	for (int i = 0; i < 30; i++) {

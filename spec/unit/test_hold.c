@@ -292,23 +292,23 @@ static void holds_on_all_streams(void)
 	close_database();
 }
 
-static bool has_passed(const char *name, uint64_t sequence)
+static bool has_processed(const char *name, uint64_t sequence)
 {
-	bool passed;
+	bool processed;
 
-	MUST(tide_consumer_passed(tide, slice_of_text(name), described(tide, name).row.id, sequence,
-		&passed, &failure), failure);
-	return passed;
+	MUST(tide_consumer_has_processed(tide, slice_of_text(name), described(tide, name).row.id,
+		sequence, &processed, &failure), failure);
+	return processed;
 }
 
-/* Lag comes from the totals in the headers; a change in no source counts as passed. */
+/* Lag comes from the totals in the headers; a change in no source counts as processed. */
 static void lags(void)
 {
 	struct tide_table other;
 	struct buffer all = { 0 };
 	struct source source;
 	uint64_t first, last;
-	bool passed;
+	bool processed;
 
 	open_database("lag.tide");
 	other = create_table(tide, "other");
@@ -327,14 +327,14 @@ static void lags(void)
 	CHECK_EQUAL_UINT(lag_of_consumer("d").age_ms, 6000);
 	CHECK(lag_of_consumer("d").bytes > lag_of_consumer("c").bytes);
 	CHECK(!lag_of_consumer("d").is_held && lag_of_consumer("d").limit == 0);
-	CHECK(has_passed("c", first) && !has_passed("c", last) && !has_passed("d", first));
+	CHECK(has_processed("c", first) && !has_processed("c", last) && !has_processed("d", first));
 	CHECK_EQUAL_UINT(put_alone(tide, &other, "a", "b", NULL), last + 1);
-	CHECK(!has_passed("c", last + 1));
+	CHECK(!has_processed("c", last + 1));
 	advance("c", last);
-	CHECK(has_passed("c", last) && has_passed("c", last + 1));
-	CHECK_EQUAL_INT(tide_consumer_passed(tide, NAME, described(tide, "c").row.id, last + 2,
-		&passed, &failure), ERR_AHEAD);
-	CHECK_EQUAL_INT(tide_consumer_passed(tide, NAME, 0, last, &passed, &failure),
+	CHECK(has_processed("c", last) && has_processed("c", last + 1));
+	CHECK_EQUAL_INT(tide_consumer_has_processed(tide, NAME, described(tide, "c").row.id,
+		last + 2, &processed, &failure), ERR_AHEAD);
+	CHECK_EQUAL_INT(tide_consumer_has_processed(tide, NAME, 0, last, &processed, &failure),
 		ERR_NOT_FOUND);
 	CHECK_EQUAL_INT(tide_consumer_lag(tide, slice_of_text("none"), &(struct lag){ 0 },
 		&failure), ERR_NOT_FOUND);
@@ -346,10 +346,10 @@ static void lags(void)
 	source_take(&source, sizeof(struct lag));
 	CHECK_EQUAL_INT(source_finish(&source), 0);
 	buffer_release(&all);
-	clock_advance(manual, HOUR - 6000);      /* a lost record is no lag, and not passed */
+	clock_advance(manual, HOUR - 6000);      /* a lost record is no lag, and not processed */
 	CHECK_EQUAL_UINT(lag_of_consumer("d").records, 1);
 	sweep();
-	CHECK(!has_passed("d", first));
+	CHECK(!has_processed("d", first));
 	close_database();
 }
 

@@ -2,7 +2,7 @@
 
 local core = require "tidetable.core"
 local deliveries = require "tidetable.consumer.delivery"
-local left_out = require "tidetable.consumer.left_out"
+local ignored = require "tidetable.consumer.ignored"
 local snapshots = require "tidetable.consumer.snapshot"
 local sources = require "tidetable.consumer.source"
 local wait = require "tidetable.wait"
@@ -13,7 +13,7 @@ local batch_reader = {}
 local WAIT_MAX = 1
 --- Maximum depth of a record. A deeper one is evidence of a loop.
 local DEPTH_MAX = 16
---- Maximum number of records that are left out before other coroutines run and the consumer is
+--- Maximum number of records that are ignored before other coroutines run and the consumer is
 --- verified.
 local LEFT_OUT_AT_ONCE = 1000
 
@@ -39,15 +39,15 @@ local function loop_failure(worker, record)
     worker.consumer.name, record.sequence_number, record.table_name, record.depth, DEPTH_MAX))
 end
 
---- Returns this record or the first one after it that is not left out; nil if there is none; false
+--- Returns this record or the first one after it that is not ignored; nil if there is none; false
 --- after LEFT_OUT_AT_ONCE records.
 local function leave_out(worker, record)
   local reader, err, code = worker.reader, nil, nil
   for _ = 1, LEFT_OUT_AT_ONCE do
-    if not record or not worker.ignored[record.origin] then
+    if not record or not worker.ignored_origins[record.origin] then
       return record, err, code
     end
-    left_out.note(worker, record)
+    ignored.note(worker, record)
     record, err, code = reader:try(false)
   end
   if not record then
@@ -60,7 +60,7 @@ end
 --- Adds the available records to the batch. Returns true if it is full; false if there are no more;
 --- "more" after LEFT_OUT_AT_ONCE records; nil, err, code if reading failed and the batch is empty.
 local function fill(worker, records)
-  local limits, reader, leaves_out = worker.settings, worker.reader, worker.ignored ~= nil
+  local limits, reader, ignores = worker.settings, worker.reader, worker.ignored_origins ~= nil
   local size, most_bytes = limits.batch_size, limits.batch_bytes
   if worker.largest > 0 then
     size = math.min(size, worker.largest)
@@ -73,7 +73,7 @@ local function fill(worker, records)
     if not record then
       record, err, code = reader:try(false)
     end
-    if record and leaves_out then
+    if record and ignores then
       record, err, code = leave_out(worker, record)
     end
     if err then
@@ -111,7 +111,7 @@ local function wait_for_records(worker, records, deadline)
   if #records > 0 then
     seconds = math.min(seconds, remaining_window(worker, records))
   else
-    seconds = math.min(seconds, left_out.seconds(worker) or seconds)
+    seconds = math.min(seconds, ignored.seconds(worker) or seconds)
   end
   if wait.loop(worker.consumer.wait or worker.database.wait) and not core.is_clock_replaced() then
     seconds = math.min(seconds, WAIT_MAX)
@@ -166,7 +166,7 @@ local function recover(worker, deadline, err, code)
   return continues, err, code
 end
 
---- Lets other coroutines run after many records were left out. Returns false if the consumer was
+--- Lets other coroutines run after many records were ignored. Returns false if the consumer was
 --- lost.
 local function read_on(worker)
   local ok, err, code = worker.reader:yield()
@@ -176,13 +176,13 @@ local function read_on(worker)
   return worker:verify()
 end
 
---- Does the work of a worker without records: moves the position over records left out if that is
+--- Does the work of a worker without records: moves the position over ignored records if that is
 --- due, and checks whether its streams have ended. Returns false if the consumer was lost.
 local function check_idle(worker, is_at_end)
   if worker.copy then
     return true                  -- the next item moves the position
   end
-  local owns, err, code = left_out.pass(worker)
+  local owns, err, code = ignored.skip(worker)
   if not owns or not is_at_end then
     return owns, err, code
   end

@@ -220,7 +220,7 @@ function Consumer:lag()
   return lag
 end
 
---- Waits until the consumer has processed a change: its record was handled, parked or left out, or
+--- Waits until the consumer has processed a change: its record was handled, parked or ignored, or
 --- the source has no record of it. Returns true and, if the record is parked, "parked"; false after
 --- `seconds`. Errors: CONSUMER_PAUSED, CONSUMER_GONE, AHEAD (no such change), and the error that
 --- stopped the last run. Raises an error in the consumer's own handler.

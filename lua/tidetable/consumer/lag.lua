@@ -9,7 +9,7 @@ local WARN_FROM = 0.8
 
 ---@class tidetable.ConsumerLag
 ---@field records integer        number of unprocessed records of the source, including those that
----                              the consumer will leave out
+---                              the consumer will ignore
 ---@field bytes integer          size of the unprocessed records, as retention counts it
 ---@field seconds number         age of the oldest unprocessed record; 0 if there is none
 ---@field held_bytes integer     size of records that are retained only because of the hold

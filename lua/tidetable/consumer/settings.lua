@@ -45,7 +45,7 @@ local settings = {}
 ---                                table's next stream; default "stop"
 ---@field origin string|nil        origin of the handler's writes; default: the first 64 characters
 ---                                of the consumer's name
----@field ignore_origin boolean|string|string[]|nil  origins whose records are left out; true: the
+---@field ignore_origin boolean|string|string[]|nil  origins whose records are ignored; true: the
 ---                                consumer's origin; default false
 ---@field backoff number|nil       seconds before the second attempt; doubled for each further one,
 ---                                at most 60 s; default 0.1
@@ -88,7 +88,7 @@ local function finite_seconds(least)
 end
 
 --- Checks the option ignore_origin.
-local function ignored_origins(value)
+local function check_ignored(value)
   if type(value) == "boolean" or not annotations.origin(value) then
     return nil
   end
@@ -112,7 +112,7 @@ local known = {
   max_age = finite_seconds(0), max_parked = options.integer_from(1),
   max_parked_bytes = options.integer_from(1),
   bisect = "boolean", lease = finite_seconds(1), backoff = finite_seconds(0),
-  origin = annotations.origin, ignore_origin = ignored_origins,
+  origin = annotations.origin, ignore_origin = check_ignored,
   hold = "boolean", hold_limit = finite_seconds(1),
 }
 
@@ -175,11 +175,11 @@ function settings.origin(complete, name)
   return complete.origin or name:sub(1, annotations.ORIGIN_MAX)
 end
 
---- Returns the set of the origins whose records are left out; nil if there are none.
+--- Returns the set of the origins whose records are ignored; nil if there are none.
 ---@param complete tidetable.ConsumerSettings
 ---@param name string  of the consumer
 ---@return table<string, true>|nil
-function settings.ignored(complete, name)
+function settings.ignored_origins(complete, name)
   local ignored = complete.ignore_origin
   if not ignored then
     return nil

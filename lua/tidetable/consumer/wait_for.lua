@@ -35,12 +35,12 @@ end
 
 --- Returns true if the consumer has processed the change; false if not yet; nil, err, code if it
 --- can't.
-local function has_passed(consumer, sequence)
-  local passed, err, code = core.consumer_passed(consumer.database.core, consumer.name,
+local function has_processed(consumer, sequence)
+  local processed, err, code = core.consumer_has_processed(consumer.database.core, consumer.name,
     consumer.id, sequence)
-  if passed then
+  if processed then
     return true
-  elseif passed == nil and code ~= "NOT_FOUND" then
+  elseif processed == nil and code ~= "NOT_FOUND" then
     return nil, err, code
   end
   local ok
@@ -76,7 +76,7 @@ local function sleep(database, seen, seconds)
 end
 
 --- Returns true and, if the record of the change is parked, "parked".
-local function passed_how(consumer, sequence)
+local function how_processed(consumer, sequence)
   local row = core.consumer_describe(consumer.database.core, consumer.name)
   if not row or row.parked == 0 then
     return true
@@ -102,10 +102,10 @@ local function wait_until(consumer, sequence, deadline)
   local _ <close> = wakeup
   while true do
     local seen = core.progress_count(database.core)
-    local passed, err, code = has_passed(consumer, sequence)
+    local processed, err, code = has_processed(consumer, sequence)
     local left = deadline - core.process_elapsed()
-    if passed ~= false or left <= 0 then
-      return passed, err, code
+    if processed ~= false or left <= 0 then
+      return processed, err, code
     elseif wakeup then
       wait_in_loop(loop, wakeup, database, seen, left)
     else
@@ -118,7 +118,7 @@ end
 ---@param consumer tidetable.Consumer
 ---@param sequence integer|nil
 ---@param seconds number|nil
----@return boolean|nil passed, tidetable.error|"parked"|nil err, tidetable.code|nil code
+---@return boolean|nil processed, tidetable.error|"parked"|nil err, tidetable.code|nil code
 function waits.wait_for(consumer, sequence, seconds)
   options.argument("wait_for", "sequence number", options.integer_from(0), sequence or 0)
   options.argument("wait_for", "seconds", options.seconds, seconds or 0)
@@ -126,14 +126,14 @@ function waits.wait_for(consumer, sequence, seconds)
     options.misuse("wait_for: called in the consumer's own handler, it would wait for ever")
   end
   sequence = sequence or consumer.database:last_change()
-  local passed, err, code = has_passed(consumer, sequence)
-  if passed == false and seconds ~= 0 then
-    passed, err, code = wait_until(consumer, sequence, core.process_elapsed()
+  local processed, err, code = has_processed(consumer, sequence)
+  if processed == false and seconds ~= 0 then
+    processed, err, code = wait_until(consumer, sequence, core.process_elapsed()
       + (seconds or math.huge))
   end
-  if passed then
-    return passed_how(consumer, sequence)
-  elseif passed == nil then
+  if processed then
+    return how_processed(consumer, sequence)
+  elseif processed == nil then
     return nil, err, code
   end
   return false

@@ -44,8 +44,8 @@ local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field joined_epoch integer|nil  epoch of the last join; kept after leaving
 ---@field position integer        position of the consumer
 ---@field settings tidetable.ConsumerSettings
----@field ignored table<string, true>|nil  origins whose records are left out
----@field left_out tidetable.LeftOut|nil  records left out after the position
+---@field ignored_origins table<string, true>|nil  their records are not delivered
+---@field ignored_records tidetable.IgnoredRecords|nil  records ignored after the position
 ---@field streams integer[]     ids of the consumer's streams; empty: all
 ---@field reader tidetable.Reader|nil
 ---@field copy tidetable.Copy|nil  state of the copy, if the consumer is copying
@@ -176,7 +176,7 @@ end
 
 --- Discards the records read and the count of attempts.
 function Worker:forget_batch()
-  self.records, self.gathered, self.delivery, self.left_out = nil, nil, nil, nil
+  self.records, self.gathered, self.delivery, self.ignored_records = nil, nil, nil, nil
   self.attempts, self.largest, self.limit_until = 0, 0, 0
   self.failure_text, self.replay_limit, self.follows_death = nil, nil, nil
 end
@@ -218,7 +218,7 @@ function Worker:describe()
   end
   self.verified_at, self.is_verified, self.progress_seen = core.elapsed(), true, seen
   self.settings, self.streams = settings.complete(row.settings), row.streams
-  self.ignored = settings.ignored(self.settings, self.consumer.name)
+  self.ignored_origins = settings.ignored_origins(self.settings, self.consumer.name)
   parking.note(self, row)
   return row
 end

@@ -166,7 +166,7 @@ describe("a snapshot", function()
     assert.equal("", drain(consumer))
   end)
 
-  it("leaves out the changes that its own handler makes, if it ignores its origin", function()
+  it("ignores the changes that its own handler makes, if it ignores its origin", function()
     limit_pages(2)
     fill(1, 5)
     local consumer = open { batch_size = 2, ignore_origin = true }

@@ -1,4 +1,4 @@
--- wait_for_spec.lua - waiting until a consumer has passed a change.
+-- wait_for_spec.lua - waiting until a consumer has processed a change.
 local consumers = require "spec.tidetable.consumers"
 local core = require "tidetable.core"
 local cqueues = require "cqueues"
@@ -42,7 +42,7 @@ describe("wait_for", function()
     assert.same({ true }, { parker:wait_for(first) })
   end)
 
-  it("counts a change in no source as passed, as soon as those before it are", function()
+  it("counts a change in no source as processed, as soon as those before it are", function()
     local other = assert(db:create_table { name = "other", partition_key = "id", stream = true })
     local bare = assert(db:create_table { name = "bare", partition_key = "id" })
     assert(other:put { id = "1" })
@@ -62,7 +62,7 @@ describe("wait_for", function()
     assert.is_true(all:wait_for(nil, 0))
   end)
 
-  it("has passed no change until its snapshot ends", function()
+  it("has processed no change until its snapshot ends", function()
     local first = assert(orders:put { id = "1" })
     assert(orders:put { id = "2" })
     local copier = assert(db:consumer("copier", { source = "orders", from = "SNAPSHOT",
@@ -78,7 +78,7 @@ describe("wait_for", function()
     assert.is_true(copier:wait_for(nil, 0))
   end)
 
-  it("returns an error at once for a consumer that can't pass the change", function()
+  it("returns an error at once for a consumer that can't process the change", function()
     assert(orders:put { id = "1" })
     assert(consumer:pause())
     helper.refused("CONSUMER_PAUSED", consumer:wait_for())
@@ -182,20 +182,20 @@ describe("wait_for", function()
   end
 
   it("waits again after the progress of another consumer", function()
-    local waits, passed, loop = 0, nil, cqueues.new()
+    local waits, processed, loop = 0, nil, cqueues.new()
     consumer = assert(db:consumer("c", { wait = function(wakeup, seconds)
       waits = waits + 1
       cqueues.poll(wakeup, seconds)
     end }))
     local number = assert(orders:put { id = "1" })
     local other = assert(db:consumer("other", { source = "orders" }))
-    loop:wrap(function() passed = consumer:wait_for(number, 0.3) end)
+    loop:wrap(function() processed = consumer:wait_for(number, 0.3) end)
     loop:wrap(function()
       cqueues.sleep(0.02)
       assert(other:step(function() end))
     end)
     assert(loop:loop())
-    assert.is_false(passed)
+    assert.is_false(processed)
     -- Before, and after each of the commits of `other`.
     assert.is_true(waits >= 2 and waits <= 4, waits)
   end)
@@ -204,8 +204,8 @@ describe("wait_for", function()
     local commits = assert(db:wakeup())
     assert(orders:put { id = "1" })
     commits:clear()
-    local loop, passed = cqueues.new(), false
-    loop:wrap(function() passed = consumer:wait_for(nil, 60) end)
+    local loop, processed = cqueues.new(), false
+    loop:wrap(function() processed = consumer:wait_for(nil, 60) end)
     loop:wrap(function()
       cqueues.sleep(0.01)
       local batch = consumer:batches()()
@@ -215,6 +215,6 @@ describe("wait_for", function()
       consumer:close()
     end)
     assert(loop:loop())
-    assert.is_true(passed)
+    assert.is_true(processed)
   end)
 end)

@@ -1,7 +1,7 @@
--- left_out_spec.lua - origins that a consumer leaves out, and its position after them.
+-- ignored_spec.lua - origins that a consumer ignores, and its position after them.
 local consumers = require "spec.tidetable.consumers"
 local helper = require "spec.tidetable.helper"
-local left_out = require "tidetable.consumer.left_out"
+local ignored = require "tidetable.consumer.ignored"
 
 describe("a consumer that ignores origins", function()
   helper.setup(before_each, after_each)
@@ -166,9 +166,9 @@ describe("a consumer that ignores origins", function()
     put("a")
     local began, position = clock:elapsed(), nil
     -- A waiting worker advances the clock. When it has moved the position, it gets a record.
-    local pass = left_out.pass
-    local _ <close> = setmetatable({}, { __close = function() left_out.pass = pass end })
-    left_out.pass = function(worker)
+    local pass = ignored.skip
+    local _ <close> = setmetatable({}, { __close = function() ignored.skip = pass end })
+    ignored.skip = function(worker)
       local owns, err, code = pass(worker)
       if worker.position == 1 and not position then
         position = consumer:describe().position
