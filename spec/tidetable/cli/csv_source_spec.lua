@@ -122,16 +122,16 @@ it("keeps the parts of a long field with many lines in bounded memory", function
     assert.is_nil(source:next())
   end)
   with_source('id,s\n1,"' .. lines .. lines .. '"\n', {}, function(source)
-    -- The memory in use at every 10,000th read, without garbage: the process of all specs has a
+    -- The memory in use at every 10,000th line, without garbage: the process of all specs has a
     -- heap that takes long to collect.
-    local read, reads, peak = source.input.read, 0, 0
-    function source.input:read()
-      reads = reads + 1
-      if reads % 10000 == 0 then
+    local next_line, count, peak = source.input.next, 0, 0
+    function source.input:next()
+      count = count + 1
+      if count % 10000 == 0 then
         collectgarbage()
         peak = math.max(peak, collectgarbage "count")
       end
-      return read(self)
+      return next_line(self)
     end
     collectgarbage()
     local before = collectgarbage "count"
