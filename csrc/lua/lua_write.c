@@ -244,6 +244,36 @@ static int tx_write(lua_State *L)
 	return lua_error(L);
 }
 
+/* Returns true if the value at an index is nil or a table whose keys are all integers. */
+static bool is_positional(lua_State *L, int index)
+{
+	if (!lua_istable(L, index))
+		return lua_isnil(L, index);
+	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+		if (!lua_isinteger(L, -2)) {
+			lua_pop(L, 2);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* tx_update(table, key, expression | nil, values of the `?` | nil) -> true; false if another type
+ * of argument or a named option was passed, or the number of values is wrong. Raises failures. */
+static int tx_update(lua_State *L)
+{
+	lua_settop(L, 4);
+	if (!lua_istable(L, 2) || !is_positional(L, 4) ||
+			(lua_type(L, 3) != LUA_TSTRING && !lua_isnil(L, 3))) {
+		lua_pushboolean(L, 0);
+		return 1;
+	}
+	lua_pushinteger(L, TIDE_UPDATE);
+	lua_insert(L, 2);
+	lua_pushinteger(L, RETURN_NONE);
+	return tx_write(L);
+}
+
 /* evaluate(table, operation, item or key as bytes, update | nil, options | nil, return values,
  * wants the item that failed, snapshot, old item as bytes | nil): computes the new item without
  * storing it, for an optimistic transaction. -> new item as bytes ("": there is none) [, item];
@@ -287,6 +317,7 @@ void open_writes(lua_State *L)
 	static const luaL_Reg functions[] = {
 		{ "write", write_and_commit },
 		{ "tx_write", tx_write },
+		{ "tx_update", tx_update },
 		{ "evaluate", evaluate_write },
 		{ NULL, NULL },
 	};

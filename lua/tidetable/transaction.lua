@@ -59,13 +59,23 @@ function TransactionTable:put(item, opts)
   return tx_put(self.core, item, opts.return_values == "ALL_OLD")
 end
 
---- Changes attributes of the item with this key by an update expression.
+local tx_update = core.tx_update
+
+--- Changes attributes of the item with this key by an update expression. The core checks the
+--- arguments of an update whose options are only the values of its `?`, which is the most frequent
+--- one. All others, and wrong arguments, take the general way.
 ---@param key table<string, any>  the key attributes and no others
 ---@param expression string|nil
 ---@param opts tidetable.UpdateOptions|nil
 ---@return true ok, table|nil item
 function TransactionTable:update(key, expression, opts)
+  if getmetatable(self) ~= TransactionTable then
+    options.no_self("update", "table")
+  end
   check_not_ended(self)
+  if tx_update(self.core, key, expression, opts) then
+    return true
+  end
   check_table(key, "update", "a key")
   opts = request.check_tx_update(expression, opts)
   return request.tx_write(self, request.UPDATE, key, expression, opts, "update")
@@ -122,7 +132,7 @@ function TransactionTable:load(items, opts)
   end, items, size))
 end
 
-options.methods(TransactionTable, "table", { put = true })
+options.methods(TransactionTable, "table", { put = true, update = true })
 members.guard(TransactionTable, "table")
 
 --- Returns a table as the transaction sees it. Raises NOT_FOUND.
