@@ -21,7 +21,7 @@ static size_t lay_out(struct binding *binding, const struct expression *expressi
 	uint8_t *block)
 {
 	size_t at = 0, tops = expression_is_condition(expression->kind) ?
-		expression->path_count : 0;
+		expression->path_count + (expression->compares_images ? 2u : 0u) : 0;
 	size_t targets = expression->kind == EXPRESSION_UPDATE ? expression->action_count :
 		expression->path_count;
 	struct binding none, *b = block ? binding : &none;
@@ -114,9 +114,23 @@ static int bind_range(struct binding *binding, struct request *request, unsigned
 
 /* --- conditions --- */
 
+/* The number of a path that stands for one of the images in the sorted list of paths, and its
+ * name. */
+enum { OLD_IMAGE, NEW_IMAGE };
+
+static const struct slice image_names[] = {
+	[OLD_IMAGE] = { (const uint8_t *)"old_image", sizeof "old_image" - 1 },
+	[NEW_IMAGE] = { (const uint8_t *)"new_image", sizeof "new_image" - 1 },
+};
+
+/* Returns the name of the attribute in which a path begins. The numbers after those of the paths
+ * stand for the images. */
 static const struct slice *top_name(const struct binding *binding, uint32_t path)
 {
-	return &binding->names[binding->expression->paths[path].first];
+	const struct expression *expression = binding->expression;
+
+	return path < expression->path_count ? &binding->names[expression->paths[path].first] :
+		&image_names[path - expression->path_count];
 }
 
 static int compare_tops(const void *context, uint32_t a, uint32_t b)
@@ -124,14 +138,29 @@ static int compare_tops(const void *context, uint32_t a, uint32_t b)
 	return slice_compare(*top_name(context, a), *top_name(context, b));
 }
 
+/* Lists the paths in binding->order, except those in the images, for which it lists the images.
+ * Returns their number. */
+static unsigned list_paths(struct binding *binding)
+{
+	const struct expression *expression = binding->expression;
+	unsigned i, count = 0;
+
+	for (i = 0; i < expression->path_count; i++)
+		if (!expression->paths[i].in_images)
+			binding->order[count++] = i;
+	if (expression->compares_images) {
+		binding->order[count++] = expression->path_count + (uint32_t)OLD_IMAGE;
+		binding->order[count++] = expression->path_count + (uint32_t)NEW_IMAGE;
+	}
+	return count;
+}
+
 /* Collects the distinct top-level attributes of the paths of a condition, ascending by name. */
 static void list_tops(struct binding *binding)
 {
-	unsigned i, count = binding->expression->path_count;
+	unsigned i, count = list_paths(binding), paths = binding->expression->path_count;
 	uint32_t *order = binding->order;
 
-	for (i = 0; i < count; i++)
-		order[i] = i;
 	sort_ids(order, count, compare_tops, binding);
 	for (i = 0; i < count; i++) {
 		struct slice name = *top_name(binding, order[i]);
@@ -139,6 +168,10 @@ static void list_tops(struct binding *binding)
 		if (i == 0 || !slice_equal(name, binding->tops[binding->top_count - 1]))
 			binding->tops[binding->top_count++] = name;
 		binding->path_top[order[i]] = (uint16_t)(binding->top_count - 1);
+	}
+	if (binding->expression->compares_images) {
+		binding->old_top = binding->path_top[paths + (unsigned)OLD_IMAGE];
+		binding->new_top = binding->path_top[paths + (unsigned)NEW_IMAGE];
 	}
 }
 

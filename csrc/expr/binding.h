@@ -22,6 +22,7 @@ struct binding {
 	uint16_t *path_top;              /* by path: index of its attribute in `tops` */
 	struct slice *tops;
 	unsigned top_count;
+	uint16_t old_top, new_top;       /* old_image and new_image, if some paths are in_images */
 	/* for the evaluation of an item, in which one walk over its attributes finds all tops */
 	struct value *found;             /* by index in `tops`; type 0 if missing */
 	unsigned found_count;            /* number of tops found or known to be missing */

@@ -116,6 +116,24 @@ static int load(struct binding *binding, unsigned argument, struct operand *oper
 	return err;
 }
 
+/* Sets *value to the value of a path in the image at a top. */
+static int find_in_image(struct binding *binding, unsigned top, unsigned argument,
+	struct value *value)
+{
+	const struct expression *expression = binding->expression;
+	unsigned n = expression->nodes[expression->arguments[argument]].at;
+	int err = binding->found_count > top ? 0 : find_top(binding, top);
+
+	if (err)
+		return err;
+	*value = binding->found[top];
+	if (value->type)
+		err = binding_descend(binding, &expression->paths[n], 0, value);
+	if (err == END)
+		value->type = 0;
+	return err == END ? 0 : err;
+}
+
 /* --- tests --- */
 
 static inline bool equal(const struct value *a, const struct value *b)
@@ -237,6 +255,26 @@ static int test_two(struct binding *binding, const struct expr_test *test, bool 
 	}
 }
 
+/* Evaluates changed(path) and became(path, value). */
+static int test_images(struct binding *binding, const struct expr_test *test, bool *holds)
+{
+	struct operand wanted;
+	struct value old, new;
+	int err = find_in_image(binding, binding->old_top, test->first, &old);
+
+	if (!err)
+		err = find_in_image(binding, binding->new_top, test->first, &new);
+	if (err)
+		return err;
+	if (test->operation == OPERATION_CHANGED) {
+		*holds = old.type != new.type || (old.type && !equal(&old, &new));
+		return 0;
+	}
+	err = load(binding, test->first + 1u, &wanted);
+	*holds = !err && equal(&new, &wanted.value) && !equal(&old, &wanted.value);
+	return err;
+}
+
 static int test_exists(struct binding *binding, const struct expr_test *test, bool *holds)
 {
 	struct operand operand;
@@ -255,6 +293,9 @@ static int run_test(struct binding *binding, const struct expr_test *test, bool 
 	case OPERATION_IN:
 	case OPERATION_BETWEEN:
 		return test_many(binding, test, holds);
+	case OPERATION_CHANGED:
+	case OPERATION_BECAME:
+		return test_images(binding, test, holds);
 	default:
 		return test_two(binding, test, holds);
 	}

@@ -124,7 +124,8 @@ static int check_arity(const struct binding *binding, const struct expr_node *ca
 	struct failure *failure)
 {
 	bool is_one = call->operation == OPERATION_EXISTS ||
-		call->operation == OPERATION_NOT_EXISTS || call->operation == OPERATION_SIZE;
+		call->operation == OPERATION_NOT_EXISTS || call->operation == OPERATION_SIZE ||
+		call->operation == OPERATION_CHANGED;
 
 	if (call->count == (is_one ? 1 : 2))
 		return 0;
@@ -159,7 +160,8 @@ static int check_distinct(const struct binding *binding, const struct expr_test 
 	const struct expression *expression = binding->expression;
 	const struct expr_node *a, *b;
 
-	if (test->count != 2 || test->operation == OPERATION_IN)
+	if (test->count != 2 || test->operation == OPERATION_IN ||
+			test->operation == OPERATION_BECAME)
 		return 0;
 	a = argument(binding, test->first, 0);
 	b = argument(binding, test->first, 1);
@@ -270,6 +272,8 @@ static int check_operands(const struct binding *binding, const struct expr_test 
 	switch (operation) {
 	case OPERATION_EXISTS:
 	case OPERATION_NOT_EXISTS:
+	case OPERATION_CHANGED:
+	case OPERATION_BECAME:
 		return check_path_operand(binding, operation, test->first, failure);
 	case OPERATION_TYPE:
 		return check_type_name(binding, test, failure);

@@ -72,6 +72,22 @@ static struct exits join(struct parser *parser, struct exits a, struct exits b)
 	return (struct exits){ a.first, b.last };
 }
 
+static bool compares_images(enum operation operation)
+{
+	return operation == OPERATION_CHANGED || operation == OPERATION_BECAME;
+}
+
+/* Marks the first argument of `changed` or `became`, if it is a path. */
+static void mark_image_path(struct expression *expression, uint16_t argument)
+{
+	const struct expr_node *node = &expression->nodes[expression->arguments[argument]];
+
+	if (node->kind != NODE_PATH)
+		return;
+	expression->paths[node->at].in_images = true;
+	expression->compares_images = true;
+}
+
 /* Replaces the operands on the stack, from index `first` on, by a test of them. */
 static void make_test(struct parser *parser, enum operation operation, unsigned token,
 	unsigned first, uint16_t arguments, uint16_t count)
@@ -86,6 +102,8 @@ static void make_test(struct parser *parser, enum operation operation, unsigned 
 		.start = parser->tokens[token].start,
 		.steps = expression->step_count, .nodes = expression->node_count,
 		.values = expression->value_count };
+	if (compares_images(operation) && count > 0)
+		mark_image_path(expression, arguments);
 	parser->stack[first] = (struct parsed){ .is_condition = true, .entry = n,
 		.token = parser->stack[first].token, .if_true = yes, .if_false = no };
 	parser->height = first + 1;
@@ -95,7 +113,7 @@ static void make_test(struct parser *parser, enum operation operation, unsigned 
 
 static bool is_condition_function(enum operation operation)
 {
-	return operation >= OPERATION_EXISTS && operation <= OPERATION_CONTAINS;
+	return operation >= OPERATION_EXISTS && operation <= OPERATION_BECAME;
 }
 
 /* Returns the function that an operand calls, OPERATION_UNKNOWN for other operands and for unknown
@@ -251,20 +269,22 @@ static void open_parentheses(struct parser *parser)
 	parser->at++;
 }
 
-static enum operation function_of(struct slice name)
+/* Returns the function with this name. `changed` and `became` exist only in filters of records. */
+static enum operation function_of(const struct parser *parser, struct slice name)
 {
-	unsigned i;
+	bool is_of_records = parser->expression->kind == EXPRESSION_RECORD_FILTER;
+	enum operation i;
 
 	for (i = OPERATION_EXISTS; i <= OPERATION_LIST_APPEND; i++)
-		if (slice_equal(name, slice_of_text(operation_name((enum operation)i))))
-			return (enum operation)i;
+		if (slice_equal(name, slice_of_text(operation_name(i))))
+			return is_of_records || !compares_images(i) ? i : OPERATION_UNKNOWN;
 	return OPERATION_UNKNOWN;
 }
 
 static void open_call(struct parser *parser)
 {
 	struct frame *frame = push_frame(parser, FRAME_CALL,
-		function_of(parser_text(parser, parser->at)));
+		function_of(parser, parser_text(parser, parser->at)));
 
 	frame->operand_only = true;
 	frame->no_sum = true;

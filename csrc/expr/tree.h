@@ -36,7 +36,8 @@ enum operation {
 	OPERATION_EQUAL, OPERATION_NOT_EQUAL, OPERATION_LESS, OPERATION_LESS_OR_EQUAL,
 	OPERATION_GREATER, OPERATION_GREATER_OR_EQUAL, OPERATION_BETWEEN, OPERATION_IN,
 	OPERATION_EXISTS, OPERATION_NOT_EXISTS, OPERATION_TYPE, OPERATION_BEGINS_WITH,
-	OPERATION_CONTAINS, OPERATION_SIZE, OPERATION_IF_NOT_EXISTS, OPERATION_LIST_APPEND,
+	OPERATION_CONTAINS, OPERATION_CHANGED, OPERATION_BECAME,
+	OPERATION_SIZE, OPERATION_IF_NOT_EXISTS, OPERATION_LIST_APPEND,
 	OPERATION_PLUS, OPERATION_MINUS,
 	OPERATION_SET, OPERATION_REMOVE, OPERATION_ADD, OPERATION_DELETE,
 };
@@ -52,6 +53,8 @@ struct expr_step {
 
 struct expr_path {
 	uint16_t first, count;   /* range of steps */
+	bool in_images;          /* relative to both images of a record: the path of `changed` or
+	                          * `became` */
 };
 
 enum node_kind { NODE_PATH, NODE_VALUE, NODE_CALL };
@@ -102,6 +105,7 @@ struct expression {
 	uint16_t action_count;
 	uint16_t position_count;         /* number of values that are a ? */
 	uint16_t operator_count;
+	bool compares_images;            /* some paths are in_images */
 	uint16_t first_logic;            /* position of a condition's first OR or NOT */
 	uint8_t first_logic_keyword;     /* KEYWORD_OR, KEYWORD_NOT; 0 if none */
 };

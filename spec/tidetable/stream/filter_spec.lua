@@ -48,6 +48,17 @@ local conditions = {
     local old, new = r.old_image and r.old_image.total, r.new_image and r.new_image.total
     return old ~= new or old == nil
   end, "both" },
+  { "changed(total)", {}, function(r)
+    return (r.old_image or {}).total ~= (r.new_image or {}).total
+  end, "both" },
+  { "became(total, ?) OR NOT changed(n)", { 3 }, function(r)
+    local old, new = r.old_image or {}, r.new_image or {}
+    return new.total == 3 and old.total ~= 3 or old.n == new.n
+  end, "both" },
+  { "became(total, keys.n) AND old_image.total < ?", { 4 }, function(r)
+    local old, new = r.old_image or {}, r.new_image or {}
+    return new.total == r.keys.n and old.total ~= r.keys.n and old.total ~= nil and old.total < 4
+  end, "both" },
   { "transaction_count > ? AND transaction_position = ?", { 1, 2 }, function(r)
     return r.transaction_count > 1 and r.transaction_position == 2
   end },
@@ -168,6 +179,32 @@ describe("a filter", function()
     helper.raises("VALIDATION", orders.scan, orders, { filter = "status = ?", "open" })
   end)
 
+  it("compares values at any depth of both images", function()
+    for _, city in ipairs { "Rome", "Rome", "Oslo", false, "Oslo" } do
+      assert(orders:put { id = "a", n = 1, hits = 0, lines = { { city = city or nil }, city and 1 },
+        tags = tidetable.set { "x", city or "y" } })
+    end
+    assert(orders:update({ id = "a", n = 1 }, "SET hits = hits + :one", { values = {
+      [":one"] = 1 } }))
+    assert(orders:delete { id = "a", n = 1 })
+    local function selects(...) return numbers(assert(orders:stream { filter = ... })) end
+    local function became(value, text)
+      return numbers(assert(orders:stream { filter = text, value }))
+    end
+    -- The second put changes nothing, so it has no record: Rome, Oslo, none, Oslo, hits, removal.
+    assert.same({ 1, 2, 3, 4, 6 }, selects "changed(lines[0].city)")
+    assert.same({ 1, 3, 4, 6 }, selects "changed(lines[1])")
+    assert.same({ 1, 2, 3, 4, 6 }, selects "changed(tags)")
+    assert.same({ 1, 5, 6 }, selects "changed(hits)")
+    assert.same({ 1, 6 }, selects "changed(id)")
+    assert.same({}, selects "changed(absent) OR changed(hits.absent) OR changed(lines[9])")
+    assert.same({ 2, 4 }, became("Oslo", "became(lines[0].city, ?)"))
+    assert.same({ 2, 4 }, became(tidetable.set { "Oslo", "x" }, "became(tags, ?)"))
+    assert.same({ 1 }, selects "became(hits, old_image.hits) OR became(n, keys.n)")
+    assert.same({ 5 }, numbers(assert(orders:stream { filter = "NOT changed(#l[0].#c)",
+      names = { ["#l"] = "lines", ["#c"] = "city" } })))
+  end)
+
   it("sees the identity of removals by time to live as missing in other records", function()
     put(1, 1)
     local stream = assert(orders:stream { filter = "user_identity.type = ?", "Service" })
@@ -221,6 +258,21 @@ describe("a filter that is wrong", function()
     helper.refused("VALIDATION", db:stream { filter = "a = :v", values = { [":v"] = print } })
   end)
 
+  it("knows changed and became only for records, with a path and its operands", function()
+    for _, text in ipairs { "changed(a, b)", "changed(:v)", "changed(size(a))", "became(a)",
+        "became(:v, a)", "became(a, b, c)", "size(changed(a)) > :v", "changed(a) = :v",
+        "changed()" } do
+      helper.refused("VALIDATION", orders:stream { filter = text,
+        values = text:find(":v", 1, true) and { [":v"] = 1 } or nil })
+    end
+    for _, text in ipairs { "changed(total)", "became(total, total)" } do
+      local err = helper.raises("VALIDATION", orders.scan, orders, { filter = text })
+      assert.is_truthy(tostring(err):find("Invalid function name; function: "
+        .. text:match "%l+", 1, true))
+      helper.refused("VALIDATION", orders:put({ id = "a", n = 1 }, { condition = text }))
+    end
+  end)
+
   it("is misuse if its values, images or options do not fit", function()
     local stream = assert(orders:stream())
     local all = assert(db:stream())
@@ -243,6 +295,8 @@ describe("a filter that is wrong", function()
       helper.blames(message:format(missing, view), function()
         assert(orders:stream { filter = text })
       end)
+      helper.blames(message:format(missing, view),
+        function() assert(orders:stream { filter = "changed(a.b)" }) end)
       assert.same({}, numbers(assert(orders:stream { filter = "keys.n = ?", 0 })))
       assert(orders:disable_stream())
     end
