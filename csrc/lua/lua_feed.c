@@ -9,6 +9,7 @@
 #include "lua/lua_failure.h"
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
+#include "lua/lua_record.h"
 #include "lua/lua_value.h"
 #include "tide_consumer.h"
 
@@ -366,6 +367,67 @@ static int try_record(lua_State *L)
 	return 1;
 }
 
+/* A batch of records that is being read, and its limits. */
+struct batch {
+	lua_Integer count, most;             /* number of records */
+	lua_Integer bytes, most_bytes;
+	lua_Integer depth, deep;             /* records from this depth on are left to the caller */
+};
+
+/* Adds the record on top to the table at 2, and pops it. Returns false, and leaves it, if it does
+ * not fit into the batch or is deep. */
+static bool add_to_batch(lua_State *L, struct batch *batch)
+{
+	lua_Integer depth, bytes = measure_record_at(L, lua_gettop(L), &depth);
+
+	if (depth >= batch->deep)
+		return false;
+	if (batch->count > 0 && (batch->depth >= batch->deep ||
+			batch->bytes + bytes > batch->most_bytes))
+		return false;
+	batch->count++;
+	batch->bytes += bytes;
+	batch->depth = depth > batch->depth ? depth : batch->depth;
+	lua_rawseti(L, 2, batch->count);
+	return true;
+}
+
+/* take_records(feed, batch, count, most, bytes, most bytes, depth, deep) -> count, bytes, depth,
+ * record; or count, bytes, depth, nil, err, code. Adds records to the array `batch` until it has
+ * `most` records or `most bytes`, and returns its new size. The returned record is one that does
+ * not fit, or whose depth is at least `deep`; nil if there is none. */
+static int take_records(lua_State *L)
+{
+	struct batch batch = {
+		.count = luaL_checkinteger(L, 3), .most = luaL_checkinteger(L, 4),
+		.bytes = luaL_checkinteger(L, 5), .most_bytes = luaL_checkinteger(L, 6),
+		.depth = luaL_checkinteger(L, 7), .deep = luaL_checkinteger(L, 8),
+	};
+	struct failure failure;
+	bool fits = true;
+	int got = 1;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_settop(L, 2);
+	while (fits && batch.count < batch.most && got > 0) {
+		while ((got = next_or_fail(L, &failure)) == 0 && is_behind(L))
+			run_hooks(L);
+		fits = got <= 0 || add_to_batch(L, &batch);
+		if (fits)
+			lua_settop(L, 2);
+	}
+	lua_pushinteger(L, batch.count);
+	lua_pushinteger(L, batch.bytes);
+	lua_pushinteger(L, batch.depth);
+	if (got < 0)
+		return 3 + return_failure(L, &failure);
+	if (fits)
+		lua_pushnil(L);
+	else
+		lua_pushvalue(L, -4);
+	return 4;
+}
+
 /* check_end(feed, follows) -> true; or nil, err, code. For a feed that has read all records,
  * before it waits. */
 static int check_end_of(lua_State *L)
@@ -465,6 +527,7 @@ void open_feeds(lua_State *L)
 		{ "consumer_feed", start_consumer_feed },
 		{ "records", feed_records },
 		{ "try_record", try_record },
+		{ "take_records", take_records },
 		{ "check_end", check_end_of },
 		{ "position", feed_position },
 		{ "is_past", feed_past },

@@ -133,14 +133,14 @@ void push_stream_field(lua_State *L, const char *name)
 	lua_rawget(L, -2);
 }
 
-struct slice find_record_keys(lua_State *L, const struct record *record,
+struct slice find_record_keys(lua_State *L, int index, const struct record *record,
 	uint8_t buf[KEY_ATTRIBUTES_MAX])
 {
 	const struct key_schema *schema;
 	struct slice keys = { 0 };
 	int err;
 
-	lua_getiuservalue(L, 1, VALUE_INFO);
+	lua_getiuservalue(L, index, VALUE_INFO);
 	lua_rawgeti(L, -1, RECORD_INFO_SCHEMA);
 	schema = lua_rawlen(L, -1) == sizeof *schema ? lua_touserdata(L, -1) : NULL;
 	err = schema ? record_keys(&keys, record, schema, buf) : ERR_CORRUPT;
@@ -157,19 +157,20 @@ static void push_keys(lua_State *L, const struct record *record)
 	if (lua_getiuservalue(L, 1, VALUE_KEYS) != LUA_TNIL)
 		return;
 	lua_pop(L, 1);
-	push_table(L, VALUE_KEYS, find_record_keys(L, record, buf));
+	push_table(L, VALUE_KEYS, find_record_keys(L, 1, record, buf));
 }
 
-/* Pushes the size of the record at 1. It is computed once, because every attribute is read for
- * it. */
-static void push_size(lua_State *L, const struct record *record)
+/* Returns the size of the record at an index. It is computed once, because every attribute is read
+ * for it. */
+static lua_Integer size_of_record(lua_State *L, int index, const struct record *record)
 {
-	struct record_handle *handle = lua_touserdata(L, 1);
+	struct record_handle *handle = lua_touserdata(L, index);
 	uint8_t buf[KEY_ATTRIBUTES_MAX];
 
 	if (handle->size == 0)
-		handle->size = (lua_Integer)record_size(record, find_record_keys(L, record, buf));
-	lua_pushinteger(L, handle->size);
+		handle->size = (lua_Integer)record_size(record,
+			find_record_keys(L, index, record, buf));
+	return handle->size;
 }
 
 static void push_identity(lua_State *L, const struct record *record)
@@ -283,7 +284,7 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 		push_of_transaction(L, record, field);
 		break;
 	case FIELD_SIZE_BYTES:
-		push_size(L, record);
+		lua_pushinteger(L, size_of_record(L, 1, record));
 		break;
 	case FIELD_PARTITION_HASH:
 		lua_pushinteger(L, (lua_Integer)record->partition_hash);
@@ -310,17 +311,27 @@ struct record_handle *check_record_handle(lua_State *L)
 	return check_type(L, 1, RECORD_TYPE);
 }
 
+lua_Integer measure_record_at(lua_State *L, int index, lua_Integer *depth)
+{
+	struct annotation annotation;
+	struct record record;
+
+	decode_record(L, lua_touserdata(L, index), &record);
+	decode_annotation(L, &record, &annotation);
+	*depth = annotation.depth;
+	return size_of_record(L, index, &record);
+}
+
 /* measure_record(record) -> its fields size_bytes and depth. A consumer needs both of each record,
  * and one call costs as much as one field. */
 static int measure_record(lua_State *L)
 {
-	struct record_handle *handle = check_record_handle(L);
-	struct record record;
+	lua_Integer depth;
 
+	check_record_handle(L);
 	lua_settop(L, 1);
-	decode_record(L, handle, &record);
-	push_size(L, &record);
-	push_annotation(L, &record, FIELD_DEPTH);
+	lua_pushinteger(L, measure_record_at(L, 1, &depth));
+	lua_pushinteger(L, depth);
 	return 2;
 }
 
@@ -406,18 +417,40 @@ static int record_tostring(lua_State *L)
 	return 1;
 }
 
-/* set_attempt(record, number of the delivery): also drops the tables of keys, images and context
- * that the record has returned, because a handler can have changed them */
-static int set_attempt(lua_State *L)
+/* Sets the number of the delivery of the record at an index. Drops the tables of keys, images and
+ * context that the record has returned, because a handler can have changed them. */
+static void set_attempt_at(lua_State *L, int index, lua_Integer attempt)
 {
-	struct record_handle *handle = check_record_handle(L);
+	struct record_handle *handle = lua_touserdata(L, index);
 
-	handle->attempt = luaL_checkinteger(L, 2);
+	handle->attempt = attempt;
 	for (int value = VALUE_KEYS; handle->has_tables && value <= VALUE_CONTEXT; value++) {
 		lua_pushnil(L);
-		lua_setiuservalue(L, 1, value);
+		lua_setiuservalue(L, index, value);
 	}
 	handle->has_tables = false;
+}
+
+/* set_attempt(record, number of the delivery) */
+static int set_attempt(lua_State *L)
+{
+	check_record_handle(L);
+	set_attempt_at(L, 1, luaL_checkinteger(L, 2));
+	return 0;
+}
+
+/* set_attempts(array of records, number of their delivery) */
+static int set_attempts(lua_State *L)
+{
+	lua_Integer attempt = luaL_checkinteger(L, 2);
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 2);
+	for (lua_Integer i = 1; lua_rawgeti(L, 1, i) != LUA_TNIL; i++) {
+		check_type(L, 3, RECORD_TYPE);
+		set_attempt_at(L, 3, attempt);
+		lua_settop(L, 2);
+	}
 	return 0;
 }
 
@@ -465,7 +498,7 @@ static int item_key(lua_State *L)
 
 	lua_settop(L, 2);
 	decode_record(L, handle, &record);
-	keys = find_record_keys(L, &record, buf);
+	keys = find_record_keys(L, 1, &record, buf);
 	lua_getiuservalue(L, 1, VALUE_INFO);
 	lua_rawgeti(L, 3, RECORD_INFO_SCHEMA);
 	lua_rawgeti(L, 3, RECORD_INFO_TABLE);
@@ -502,6 +535,7 @@ void open_records(lua_State *L)
 		{ "measure_record", measure_record },
 		{ "json_record", json_record },
 		{ "set_attempt", set_attempt },
+		{ "set_attempts", set_attempts },
 		{ "record_images", record_images },
 		{ "record_position", record_position },
 		{ "item_key", item_key },

@@ -24,10 +24,14 @@ void decode_record(lua_State *L, const struct record_handle *handle, struct reco
  * damaged. */
 void decode_annotation(lua_State *L, const struct record *record, struct annotation *annotation);
 
-/* Returns the key attributes of the record at 1. They are part of the record, or are copied from an
- * image to buf. Raises CORRUPT if they are missing. */
-struct slice find_record_keys(lua_State *L, const struct record *record,
+/* Returns the key attributes of the record at a positive index. They are part of the record, or are
+ * copied from an image to buf. Raises CORRUPT if they are missing. */
+struct slice find_record_keys(lua_State *L, int index, const struct record *record,
 	uint8_t buf[KEY_ATTRIBUTES_MAX]);
+
+/* Returns the field size_bytes of the record at a positive index, and sets *depth to its field
+ * depth. Raises CORRUPT. */
+lua_Integer measure_record_at(lua_State *L, int index, lua_Integer *depth);
 
 /* Pushes a field of the record at 1 that is equal for all records of its stream, such as
  * "table_name". */

@@ -272,7 +272,7 @@ int json_record(lua_State *L)
 	decode_record(L, handle, &record);
 	decode_annotation(L, &record, &writer.annotation);
 	writer.record = &record;
-	writer.keys = find_record_keys(L, &record, buf);
+	writer.keys = find_record_keys(L, 1, &record, buf);
 	writer.table_name = push_field_text(L, "table_name");
 	writer.stream_label = push_field_text(L, "stream_label");
 	writer.view_type = push_field_text(L, "view_type");

@@ -57,6 +57,16 @@ local function leave_out(worker, record)
   return false
 end
 
+--- Returns the results of fill if no record is left to read.
+local function after_last(count, record, err, code)
+  if err and count == 0 then
+    return nil, err, code
+  elseif err then
+    return true              -- the next batch reports the error
+  end
+  return record == false and "more"
+end
+
 --- Adds the available records to the batch. Returns true if it is full; false if there are no more;
 --- "more" after LEFT_OUT_AT_ONCE records; nil, err, code if reading failed and the batch is empty.
 local function fill(worker, records)
@@ -69,6 +79,13 @@ local function fill(worker, records)
   if count < size then
     record = reader:take_pending()
   end
+  if count < size and not record and not ignores then
+    count, records.bytes, records.depth, record, err, code = core.take_records(reader.core, records,
+      count, size, records.bytes, most_bytes, records.depth, deliveries.DEEP)
+    if not record and count < size then
+      return after_last(count, record, err, code)
+    end
+  end
   while count < size do
     if not record then
       record, err, code = reader:try(false)
@@ -76,13 +93,8 @@ local function fill(worker, records)
     if record and ignores then
       record, err, code = leave_out(worker, record)
     end
-    if err then
-      if count > 0 then
-        return true          -- the next batch reports the error
-      end
-      return nil, err, code
-    elseif not record then
-      return record == false and "more"
+    if err or not record then
+      return after_last(count, record, err, code)
     end
     local bytes, depth = core.measure_record(record)
     bytes = bytes + records.bytes

@@ -17,7 +17,7 @@ local TEXT_MAX = 1024
 --- Minimum depth of deep records. Batches do not mix deep and shallow records: the depth of a
 --- handler's writes is the greatest depth of its batch plus 1, so the writes for shallow records
 --- would become deep.
-local DEEP = 8
+deliveries.DEEP = 8
 
 ---@class tidetable.Delivery
 ---@field database tidetable.Database
@@ -66,7 +66,7 @@ end
 ---@param b integer
 ---@return boolean
 function deliveries.may_share_batch(a, b)
-  return (a >= DEEP) == (b >= DEEP)
+  return (a >= deliveries.DEEP) == (b >= deliveries.DEEP)
 end
 
 --- Undoes the changes that a handler made to the array and to the records.

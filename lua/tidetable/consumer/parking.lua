@@ -112,8 +112,12 @@ end
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 function parking.count_attempts(worker, delivery)
+  if not delivery.attempts then
+    core.set_attempts(delivery.all, worker.attempts + 1)
+    return
+  end
   for i, record in ipairs(delivery.all) do
-    core.set_attempt(record, (delivery.attempts and delivery.attempts[i] or worker.attempts) + 1)
+    core.set_attempt(record, delivery.attempts[i] + 1)
   end
 end
 
