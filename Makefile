@@ -187,7 +187,7 @@ setup-build setup-tools setup-test setup-lint setup-fuzz setup-peers setup-valgr
 clean: ## remove everything that was built
 	rm -rf $(BUILD)
 
-docs: setup-test $(SO) ## rewrite the generated parts of doc/tools.md and doc/tidetable.1
+docs: setup-test $(SO) ## rewrite the generated parts of the pages
 	@$(LUA) spec/generate_docs.lua
 
 help: ## this list

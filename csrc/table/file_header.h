@@ -1,4 +1,6 @@
-/* file_header.h - the rows that identify the file and the way it was written: in `meta`, and
+/* file_header.h - reads and writes the rows that identify the file, and its past incarnations.
+ *
+ * The rows are in `meta`, except those of past incarnations:
  *
  *     catalog   0x14, sequence number (u64)    incarnation in which this change and those after the
  *                                              previous such row were made
