@@ -26,7 +26,9 @@ struct tide_consumer_spec {
 struct tide_consumer {
 	struct consumer_row row;     /* its slices, and that of progress, are lent until the next
 	                              * call */
-	struct progress_row progress;
+	struct progress_row progress;        /* with the lowest position and the statistics of all
+	                              * ranges */
+	struct slice ranges;         /* struct progress_row, without `end`: each range of shards */
 	struct copy_row copy;        /* if progress.is_copying; without its key */
 	uint64_t last_sequence;      /* last sequence number assigned in the file */
 };
@@ -48,8 +50,8 @@ int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from
 	bool discards, bool *is_done, struct failure *failure);
 
 /* Makes a consumer read other streams (table/consume.h), in a transaction of its own. */
-int tide_renew_consumer(struct tide *tide, struct slice name, uint64_t id, uint64_t epoch,
-	struct slice streams, struct failure *failure);
+int tide_renew_consumer(struct tide *tide, struct slice name, struct shard_range range,
+	struct slice streams, bool *is_done, struct failure *failure);
 
 /* Reads a consumer. Returns NOT_FOUND. */
 int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_consumer *consumer,
@@ -101,10 +103,11 @@ int tide_progress_wait(struct tide *tide, uint32_t seen, uint32_t ms);
  * bytes), in byte order. */
 int tide_consumer_names(struct tide *tide, struct buffer *names, struct failure *failure);
 
-/* Starts a feed of the consumer's streams (ids, u32, ascending; empty: all streams) after its
- * position. Returns CONSUMER_GONE. */
-int tide_consumer_feed(struct tide_feed **feed, struct tide *tide, uint64_t consumer,
-	struct slice streams, struct failure *failure);
+/* Starts a feed of the consumer's streams (ids, u32, ascending; empty: all streams) after the
+ * position of a range of its shards, of which there are `shards`. It returns only the records of
+ * this range. Returns CONSUMER_GONE, LEASE_LOST. */
+int tide_consumer_feed(struct tide_feed **feed, struct tide *tide, struct shard_range range,
+	uint16_t shards, struct slice streams, struct failure *failure);
 
 /* Sets *row as tide_stream_row does, and *has_table to true if the stream's table still exists. */
 int tide_stream_table(struct tide *tide, uint32_t stream, const struct stream_row **row,
@@ -132,23 +135,36 @@ bool tide_worker_is_alive(const struct tide *tide, const struct shard_owner *own
 	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms,
 	struct handler_batch *batch);
 
-/* Makes a worker the owner if the epoch is still `seen`, in a transaction of its own, and sets
- * *progress. death: the batch in whose handler the former owner ended. tide_leave_consumer
- * removes the owner of the consumer. Both return CONSUMER_GONE, LEASE_LOST, and the errors of a
- * transaction. */
-int tide_join_consumer(struct tide *tide, uint64_t id, uint64_t seen,
+/* Returns the number of workers of a consumer that are alive in this sense, with or without a
+ * range. */
+uint32_t tide_live_workers(const struct tide *tide, uint64_t consumer, uint64_t lease_ms,
+	uint64_t handler_limit_ms);
+
+/* Makes a worker the owner of a range if its epoch is still the one seen, in a transaction of its
+ * own, and sets *progress. death: the batch in whose handler the former owner ended.
+ * tide_leave_consumer removes the owner of a range. Both return CONSUMER_GONE, LEASE_LOST, and the
+ * errors of a transaction. */
+int tide_join_consumer(struct tide *tide, struct shard_range range,
 	const struct shard_owner *owner, const struct handler_batch *death,
 	struct progress_row *progress, struct failure *failure);
-int tide_leave_consumer(struct tide *tide, uint64_t id, uint64_t epoch,
+int tide_leave_consumer(struct tide *tide, struct shard_range range, struct failure *failure);
+
+/* Divide and unite ranges, and set the number of shards (table/consume_range.h), each in a
+ * transaction of its own. */
+int tide_split_range(struct tide *tide, struct shard_range range, uint16_t at, bool keeps_right,
+	struct progress_row *progress, struct failure *failure);
+int tide_merge_ranges(struct tide *tide, struct shard_range left, struct shard_range right,
+	struct progress_row *progress, struct failure *failure);
+int tide_reshard_consumer(struct tide *tide, struct slice name, uint16_t shards,
 	struct failure *failure);
 
 /* Continues after records that expired before they were read (consume_skip_gap), in a transaction
  * of its own, and sets *progress. */
-int tide_skip_gap(struct tide *tide, struct slice name, uint64_t id, uint64_t epoch, bool copies,
+int tide_skip_gap(struct tide *tide, struct slice name, struct shard_range range, bool copies,
 	struct progress_row *progress, struct failure *failure);
 
 /* Stores the error that ended a worker's run (table/consume.h), in a transaction of its own. */
-int tide_end_consumer(struct tide *tide, uint64_t id, uint64_t epoch, struct slice end,
+int tide_end_consumer(struct tide *tide, struct shard_range range, struct slice end,
 	struct failure *failure);
 
 /* Moves the position in the open transaction. tide_skip_ignored does the same in a transaction of
@@ -171,7 +187,7 @@ int tide_parked_item(const struct tide *tide, uint32_t table, const struct key_s
 /* Functions of a batch, in the open transaction. */
 int tide_park(struct tide *tide, const struct parked_place *place, struct parked_copy *copy,
 	uint64_t max_records, uint64_t max_bytes, struct failure *failure);
-int tide_verify_parked(struct tide *tide, uint64_t consumer, uint64_t epoch, uint64_t version,
+int tide_verify_parked(struct tide *tide, struct shard_range range, uint64_t version,
 	struct failure *failure);
 int tide_parked_handled(struct tide *tide, const struct parked_place *place,
 	struct failure *failure);
@@ -210,8 +226,8 @@ int tide_change_parked(struct tide *tide, struct slice name, enum tide_parked_co
  * last record. tide_parked_replays appends only those that are to be delivered again. */
 int tide_parked_page(struct tide *tide, struct slice name, const struct tide_parked_scope *scope,
 	uint32_t limit, struct parked_place *place, struct buffer *page, struct failure *failure);
-int tide_parked_replays(struct tide *tide, uint64_t consumer, uint32_t limit, struct buffer *page,
-	struct failure *failure);
+int tide_parked_replays(struct tide *tide, const struct shard_hashes *hashes, uint64_t consumer,
+	uint32_t limit, struct buffer *page, struct failure *failure);
 
 /* Appends table id and hash of each key that has parked records, and sets *version. */
 int tide_parked_items(struct tide *tide, uint64_t consumer, struct buffer *items,

@@ -19,7 +19,7 @@ static int find(struct found *found, struct slice name)
 
 	if (err)
 		return err;
-	err = progress_read(&found->progress, found->view.txn, found->row.id, 0);
+	err = progress_read_oldest(&found->progress, found->view.txn, found->row.id);
 	return err == END ? ERR_CORRUPT : err;
 }
 

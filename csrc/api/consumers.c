@@ -4,6 +4,7 @@
 #include "api/database.h"
 #include "os/worker_slots.h"
 #include "table/consume.h"
+#include "table/consume_range.h"
 #include "tide_consumer.h"
 
 int tide_create_consumer(struct tide *tide, const struct tide_consumer_spec *spec,
@@ -59,22 +60,22 @@ int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from
 		failure), failure);
 }
 
-int tide_skip_gap(struct tide *tide, struct slice name, uint64_t id, uint64_t epoch, bool copies,
+int tide_skip_gap(struct tide *tide, struct slice name, struct shard_range range, bool copies,
 	struct progress_row *progress, struct failure *failure)
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : tide_end(tide, consume_skip_gap(&tide->transaction, name, id, epoch,
+	return err ? err : tide_end(tide, consume_skip_gap(&tide->transaction, name, range,
 		copies, progress, failure), failure);
 }
 
-int tide_renew_consumer(struct tide *tide, struct slice name, uint64_t id, uint64_t epoch,
-	struct slice streams, struct failure *failure)
+int tide_renew_consumer(struct tide *tide, struct slice name, struct shard_range range,
+	struct slice streams, bool *is_done, struct failure *failure)
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : tide_end(tide, consume_renew(&tide->transaction, name, id, epoch,
-		streams, failure), failure);
+	return err ? err : tide_end(tide, consume_renew(&tide->transaction, name, range,
+		streams, is_done, failure), failure);
 }
 
 const uint8_t *tide_opening(const struct tide *tide)
@@ -82,31 +83,58 @@ const uint8_t *tide_opening(const struct tide *tide)
 	return tide->opening;
 }
 
-int tide_join_consumer(struct tide *tide, uint64_t id, uint64_t seen,
+int tide_join_consumer(struct tide *tide, struct shard_range range,
 	const struct shard_owner *owner, const struct handler_batch *death,
 	struct progress_row *progress, struct failure *failure)
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : tide_end(tide, consume_join(&tide->transaction, id, seen, owner,
+	return err ? err : tide_end(tide, consume_join(&tide->transaction, range, owner,
 		death, progress, failure), failure);
 }
 
-int tide_leave_consumer(struct tide *tide, uint64_t id, uint64_t epoch, struct failure *failure)
+int tide_leave_consumer(struct tide *tide, struct shard_range range, struct failure *failure)
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : tide_end(tide, consume_leave(&tide->transaction, id, epoch, failure),
+	return err ? err : tide_end(tide, consume_leave(&tide->transaction, range, failure),
 		failure);
 }
 
-int tide_end_consumer(struct tide *tide, uint64_t id, uint64_t epoch, struct slice end,
+int tide_end_consumer(struct tide *tide, struct shard_range range, struct slice end,
 	struct failure *failure)
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : tide_end(tide, consume_end(&tide->transaction, id, epoch, end, failure),
+	return err ? err : tide_end(tide, consume_end(&tide->transaction, range, end, failure),
 		failure);
+}
+
+int tide_split_range(struct tide *tide, struct shard_range range, uint16_t at, bool keeps_right,
+	struct progress_row *progress, struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : tide_end(tide, consume_split(&tide->transaction, range, at,
+		keeps_right, progress, failure), failure);
+}
+
+int tide_merge_ranges(struct tide *tide, struct shard_range left, struct shard_range right,
+	struct progress_row *progress, struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : tide_end(tide, consume_merge(&tide->transaction, left, right, progress,
+		failure), failure);
+}
+
+int tide_reshard_consumer(struct tide *tide, struct slice name, uint16_t shards,
+	struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : tide_end(tide, consume_reshard(&tide->transaction, name, shards,
+		failure), failure);
 }
 
 int tide_advance_consumer(struct tide *tide, const struct consume_batch *batch,
@@ -195,12 +223,19 @@ bool tide_worker_is_alive(const struct tide *tide, const struct shard_owner *own
 	return false;
 }
 
+uint32_t tide_live_workers(const struct tide *tide, uint64_t consumer, uint64_t lease_ms,
+	uint64_t handler_limit_ms)
+{
+	return worker_count_live(store_shared_page(tide->store), consumer, lease_ms,
+		handler_limit_ms);
+}
+
 /* --- reading --- */
 
 int tide_keep_consumer(struct tide_consumer *consumer, struct buffer *kept)
 {
 	struct slice *const slices[] = { &consumer->row.streams, &consumer->row.settings,
-		&consumer->progress.end };
+		&consumer->progress.end, &consumer->ranges };
 	size_t at = 0;
 
 	buffer_clear(kept);
@@ -223,6 +258,30 @@ static int read_progress(struct progress_row *progress, struct txn *txn, uint64_
 	return err == END ? ERR_CORRUPT : err;
 }
 
+/* Sets the ranges of a consumer to its rows of progress, in `ranges`, adds their statistics to its
+ * progress, and sets its position to the lowest one. */
+static int read_ranges(struct tide_consumer *consumer, struct txn *txn, struct buffer *ranges)
+{
+	struct progress_row *sum = &consumer->progress, row;
+	uint16_t shard = 0;
+	int err = 0;
+
+	buffer_clear(ranges);
+	while (!err && (err = progress_next(&row, txn, consumer->row.id, &shard)) == 0) {
+		row.end = slice_of(NULL, 0);
+		buffer_put(ranges, &row, sizeof row);
+		if (row.first == 0)
+			continue;
+		sum->records += row.records;
+		sum->batches += row.batches;
+		sum->failures += row.failures;
+		if (row.position < sum->position)
+			sum->position = row.position;
+	}
+	consumer->ranges = buffer_slice(ranges);
+	return err == END ? buffer_error(ranges) : err;
+}
+
 /* Reads the copy of a consumer that is copying. */
 static int read_copy(struct tide_consumer *consumer, struct txn *txn)
 {
@@ -236,6 +295,7 @@ static int read_copy(struct tide_consumer *consumer, struct txn *txn)
 int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_consumer *consumer,
 	struct failure *failure)
 {
+	struct buffer ranges = { 0 };
 	struct read_view snapshot;
 	int err = tide_read_begin(tide, &snapshot, failure);
 
@@ -246,9 +306,12 @@ int tide_describe_consumer(struct tide *tide, struct slice name, struct tide_con
 	if (!err)
 		err = read_progress(&consumer->progress, snapshot.txn, consumer->row.id);
 	if (!err)
+		err = read_ranges(consumer, snapshot.txn, &ranges);
+	if (!err)
 		err = read_copy(consumer, snapshot.txn);
 	if (!err)
 		err = tide_keep_consumer(consumer, &tide->scratch);
+	buffer_release(&ranges);
 	return tide_read_end(tide, &snapshot, consumer_failed(failure, err, name), failure);
 }
 

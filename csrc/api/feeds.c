@@ -25,11 +25,42 @@ static void note_commits(struct tide_feed *feed, const struct tide *tide)
 	feed->filled_ms = clock_elapsed_ms(clock_system());
 }
 
-/* Where a feed starts: at a position, or after that of a consumer. */
+/* Where a feed starts: at a position, or after that of a range of a consumer's shards. */
 struct start {
 	struct position position;
-	uint64_t consumer;           /* id; 0: none */
+	struct shard_range range;    /* consumer 0: none */
+	uint16_t shards;             /* of the consumer */
 };
+
+/* Gives the feed a filter that lets every record pass, unless it has one. */
+static int make_filter(struct tide_feed *feed)
+{
+	if (!feed->filter)
+		feed->filter = memory_alloc_zeroed(sizeof *feed->filter);
+	if (!feed->filter)
+		return ERR_NO_MEMORY;
+	feed->feed.filter = &feed->filter->filter;
+	return 0;
+}
+
+/* Makes the feed return only the records of these shards, if they are not all. */
+static int filter_shards(struct tide_feed *feed, const struct progress_row *row, uint16_t shards)
+{
+	struct shard_hashes hashes = hashes_of_shards(row->first, row->last, shards);
+	int err;
+
+	if (row->last >= shards)
+		return ERR_CORRUPT;
+	if (row->first == 0 && row->last + 1u == shards)
+		return 0;
+	err = make_filter(feed);
+	if (err)
+		return err;
+	feed->filter->filter.has_hashes = true;
+	feed->filter->filter.first_hash = hashes.first;
+	feed->filter->filter.last_hash = hashes.last;
+	return 0;
+}
 
 /* Makes the feed return the items that its consumer has still to copy. */
 static int start_copy(struct tide_feed *feed, const struct tide *tide, struct slice streams,
@@ -41,18 +72,33 @@ static int start_copy(struct tide_feed *feed, const struct tide *tide, struct sl
 	return feed_copy_start(feed->copy, &feed->feed, tide, consumer, streams, view);
 }
 
-static int start_at_consumer(struct tide_feed *tide_feed, const struct tide *tide,
-	struct slice streams, uint64_t id, const struct view_of_streams *view,
+/* Reads the progress of the range at which a feed starts. */
+static int read_range(struct progress_row *row, struct txn *txn, struct shard_range range,
 	struct failure *failure)
 {
-	struct feed *feed = &tide_feed->feed;
-	struct progress_row row;
-	int err = progress_read(&row, view->txn, id, 0);
+	int err = progress_read(row, txn, range.consumer, range.first);
 
 	if (err == END)
 		return fail(failure, ERR_CONSUMER_GONE);
+	if (!err && (row->first != range.first || row->epoch != range.epoch))
+		return fail(failure, ERR_LEASE_LOST);
+	return err ? fail(failure, err) : 0;
+}
+
+static int start_at_consumer(struct tide_feed *tide_feed, const struct tide *tide,
+	struct slice streams, const struct start *start, const struct view_of_streams *view,
+	struct failure *failure)
+{
+	struct feed *feed = &tide_feed->feed;
+	uint64_t id = start->range.consumer;
+	struct progress_row row;
+	int err = read_range(&row, view->txn, start->range, failure);
+
+	if (err)
+		return err;
+	err = floors_read(feed, view->txn, id);
 	if (!err)
-		err = floors_read(feed, view->txn, id);
+		err = filter_shards(tide_feed, &row, start->shards);
 	if (err)
 		return fail(failure, err);
 	err = feed_resume(feed, row.position, view, failure);
@@ -92,8 +138,8 @@ static int start_feed(struct tide_feed **out, struct tide *tide, struct slice st
 	err = err ? fail(failure, err) : tide_read_committed_begin(tide, &snapshot, failure);
 	if (!err) {
 		tide_view_streams(tide, &snapshot, &view);
-		err = start->consumer ?
-			start_at_consumer(feed, tide, streams, start->consumer, &view, failure) :
+		err = start->range.consumer ?
+			start_at_consumer(feed, tide, streams, start, &view, failure) :
 			feed_start(&feed->feed, start->position, &view, failure);
 		err = tide_read_end(tide, &snapshot, err, failure);
 	}
@@ -114,10 +160,10 @@ int tide_feed_start(struct tide_feed **feed, struct tide *tide, uint32_t stream,
 	return start_feed(feed, tide, slice_of(id, stream ? sizeof id : 0), &start, failure);
 }
 
-int tide_consumer_feed(struct tide_feed **feed, struct tide *tide, uint64_t consumer,
-	struct slice streams, struct failure *failure)
+int tide_consumer_feed(struct tide_feed **feed, struct tide *tide, struct shard_range range,
+	uint16_t shards, struct slice streams, struct failure *failure)
 {
-	const struct start start = { .consumer = consumer };
+	const struct start start = { .range = range, .shards = shards };
 
 	return start_feed(feed, tide, streams, &start, failure);
 }
@@ -136,16 +182,14 @@ static int set_filter_key(struct tide_feed *feed, struct tide *tide, struct slic
 int tide_feed_filter(struct tide_feed *feed, struct tide *tide, struct slice key,
 	struct tide_expressions *expressions, struct failure *failure)
 {
-	int err;
+	int err = make_filter(feed);
 
-	feed->filter = memory_alloc_zeroed(sizeof *feed->filter);
-	if (!feed->filter)
-		return fail(failure, ERR_NO_MEMORY);
+	if (err)
+		return fail(failure, err);
 	err = key.len ? set_filter_key(feed, tide, key, failure) : 0;
 	if (err)
 		return err;
 	feed_filter_by_condition(feed->filter, expressions);
-	feed->feed.filter = &feed->filter->filter;
 	return 0;
 }
 

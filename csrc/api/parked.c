@@ -30,10 +30,10 @@ int tide_park(struct tide *tide, const struct parked_place *place, struct parked
 	return park_record(&tide->transaction, place, copy, &limits, failure);
 }
 
-int tide_verify_parked(struct tide *tide, uint64_t consumer, uint64_t epoch, uint64_t version,
+int tide_verify_parked(struct tide *tide, struct shard_range range, uint64_t version,
 	struct failure *failure)
 {
-	return park_verify(&tide->transaction, consumer, epoch, version, failure);
+	return park_verify(&tide->transaction, range, version, failure);
 }
 
 int tide_parked_handled(struct tide *tide, const struct parked_place *place,
@@ -129,18 +129,36 @@ int tide_change_parked(struct tide *tide, struct slice name, enum tide_parked_co
 
 /* --- reading --- */
 
-/* Appends the record at *place to the page. */
-static int add_copy(struct buffer *page, struct txn *txn, const struct parked_place *place)
+/* Sets *has to whether a copy is of a record with one of these hashes. */
+static int has_hash(struct slice bytes, const struct shard_hashes *hashes, bool *has)
+{
+	struct parked_copy copy;
+	struct record record;
+	int err = parked_get(&copy, bytes);
+
+	if (!err)
+		err = record_get(&record, copy.record);
+	*has = !err && record.partition_hash >= hashes->first &&
+		record.partition_hash <= hashes->last;
+	return err;
+}
+
+/* Appends the record at *place to the page, if it has one of these hashes (NULL: any). */
+static int add_copy(struct buffer *page, struct txn *txn, const struct parked_place *place,
+	const struct shard_hashes *hashes)
 {
 	uint8_t bytes[PARKED_PLACE_BYTES];
 	struct buffer copy = { 0 };
 	int err = parked_read(&copy, txn, place), marked = parked_find_mark(txn, place);
+	bool has = true;
 
 	if (err == END)
 		err = ERR_CORRUPT;       /* a mark without a record */
 	if (!err && marked < 0)
 		err = marked;
-	if (!err) {
+	if (!err && hashes)
+		err = has_hash(buffer_slice(&copy), hashes, &has);
+	if (!err && has) {
 		parked_set_place(bytes, place);
 		buffer_put(page, bytes, sizeof bytes);
 		buffer_put_u8(page, marked == 0);
@@ -168,26 +186,30 @@ int tide_parked_page(struct tide *tide, struct slice name, const struct tide_par
 	for (uint32_t i = 0; i < limit && page->len < PAGE_BYTES && !err; i++) {
 		err = parked_next_of(snapshot.txn, &found, place);
 		if (!err)
-			err = add_copy(page, snapshot.txn, place);
+			err = add_copy(page, snapshot.txn, place, NULL);
 	}
 	if (err < 0)
 		fail(failure, err);
 	return tide_read_end(tide, &snapshot, err, failure);
 }
 
-int tide_parked_replays(struct tide *tide, uint64_t consumer, uint32_t limit, struct buffer *page,
-	struct failure *failure)
+int tide_parked_replays(struct tide *tide, const struct shard_hashes *hashes, uint64_t consumer,
+	uint32_t limit, struct buffer *page, struct failure *failure)
 {
 	struct parked_place place = { .consumer = consumer };
 	struct read_view snapshot;
+	size_t before = page->len;
+	uint32_t count = 0;
 	int err = tide_read_committed_begin(tide, &snapshot, failure);
 
 	if (err)
 		return err;
-	for (uint32_t i = 0; i < limit && page->len < PAGE_BYTES && !err; i++) {
+	while (count < limit && page->len < PAGE_BYTES && !err) {
 		err = parked_next(snapshot.txn, CONSUMER_REPLAY, &place);
 		if (!err)
-			err = add_copy(page, snapshot.txn, &place);
+			err = add_copy(page, snapshot.txn, &place, hashes);
+		count += page->len > before;
+		before = page->len;
 	}
 	if (err == END)
 		err = 0;

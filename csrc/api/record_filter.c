@@ -229,8 +229,8 @@ int feed_filter_by_key(struct feed_filter *filter, struct slice asked,
 	buffer_put_slice(&filter->key, asked);
 	if (buffer_error(&filter->key))
 		return fail(failure, ERR_NO_MEMORY);
-	filter->filter.has_hash = true;
-	filter->filter.partition_hash = key.partition_hash;
+	filter->filter.has_hashes = true;
+	filter->filter.first_hash = filter->filter.last_hash = key.partition_hash;
 	set_test(filter);
 	return 0;
 }

@@ -198,7 +198,7 @@ static int check_holds(struct check *check, const struct consumer_row *row)
 	const struct u64_map_entry *entry = u64_map_find(&check->holds, row->id);
 	uint64_t all = entry ? entry->a : 0, found, expected;
 	struct progress_row progress;
-	int err = progress_read(&progress, check->txn, row->id, 0);
+	int err = progress_read_oldest(&progress, check->txn, row->id);
 
 	if (!err)
 		err = count_holds(check, row, &expected, &found);

@@ -121,6 +121,7 @@ struct handler_batch {
 struct consume_batch {
 	uint64_t consumer;           /* id */
 	uint64_t epoch;              /* of the worker */
+	uint16_t first;              /* first of its shards */
 	uint64_t from;               /* position before its first record */
 	uint64_t to;                 /* position after its last record */
 	uint64_t records;
@@ -131,6 +132,31 @@ struct consume_batch {
 	uint64_t items;              /* number of its records that are items of the snapshot */
 	struct slice key;            /* item key of the last of them; empty: it has none */
 };
+
+/* A range of shards, which a worker owns in an epoch. */
+struct shard_range {
+	uint64_t consumer;           /* id */
+	uint16_t first;              /* its last shard is in the file */
+	uint64_t epoch;
+};
+
+/* The partition hashes of a range of shards. */
+struct shard_hashes {
+	uint32_t first, last;
+};
+
+/* Returns the lowest partition hash of a shard, of `shards`. The shard after the last one begins
+ * after the highest hash. */
+static inline uint64_t shard_hash(uint32_t shard, uint32_t shards)
+{
+	return (((uint64_t)shard << 32) + shards - 1) / shards;
+}
+
+static inline struct shard_hashes hashes_of_shards(uint16_t first, uint16_t last, uint16_t shards)
+{
+	return (struct shard_hashes){ (uint32_t)shard_hash(first, shards),
+		(uint32_t)(shard_hash(last + 1u, shards) - 1) };
+}
 
 /* Returns true if a row of `consumers` can have this key. */
 bool is_consumers_key(struct slice key);

@@ -100,26 +100,65 @@ static int consumer_move(lua_State *L)
 	return return_step(L, err, is_done, &failure);
 }
 
-/* consumer_renew(db, name, id, epoch, ids of its streams) -> true; or nil, err, code */
+/* Returns the range of shards of the arguments from `index` on: consumer id, epoch, first shard. */
+static struct shard_range check_range(lua_State *L, int index)
+{
+	return (struct shard_range){ .consumer = check_unsigned(L, index),
+		.epoch = check_unsigned(L, index + 1),
+		.first = (uint16_t)check_choice(L, index + 2, 0, CONSUMER_SHARDS_MAX - 1) };
+}
+
+/* consumer_renew(db, name, id, epoch, first, ids of its streams) -> true; false if other workers
+ * have not handled all records of the former streams; or nil, err, code */
 static int consumer_renew(lua_State *L)
 {
-	struct slice streams = push_ids(L, 5);
+	struct slice streams = push_ids(L, 6);
 	struct database *database = check_database(L, 1);
 	struct failure failure;
+	bool is_done = false;
+	int err = tide_renew_consumer(database->tide, check_slice(L, 2), check_range(L, 3), streams,
+		&is_done, &failure);
 
-	return return_true(L, tide_renew_consumer(database->tide, check_slice(L, 2),
-		check_unsigned(L, 3), check_unsigned(L, 4), streams, &failure), &failure);
+	return return_step(L, err, is_done, &failure);
+}
+
+/* consumer_reshard(db, name, number of shards) -> true; or nil, err, code */
+static int consumer_reshard(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint16_t shards = (uint16_t)check_choice(L, 3, 0, UINT16_MAX);
+	struct failure failure;
+
+	return return_true(L, tide_reshard_consumer(database->tide, check_slice(L, 2), shards,
+		&failure), &failure);
 }
 
 /* --- reading --- */
 
-static void set_progress(lua_State *L, const struct progress_row *progress,
+/* Sets the fields that each range of shards has. */
+static void set_range(lua_State *L, const struct progress_row *progress,
 	const uint8_t opening[WORKER_OPENING_BYTES])
 {
+	set_integer(L, "first", progress->first);
+	set_integer(L, "last", progress->last);
 	set_integer(L, "epoch", progress->epoch);
 	set_integer(L, "position", progress->position);
 	set_integer(L, "attempts", progress->attempts);
 	set_integer(L, "largest_batch", progress->largest_batch);
+	set_integer(L, "limit_until", progress->limit_until);
+	if (progress->owner.worker == 0)
+		return;
+	lua_pushlstring(L, (const char *)progress->owner.opening, WORKER_OPENING_BYTES);
+	lua_setfield(L, -2, "opening");
+	set_integer(L, "worker", progress->owner.worker);
+	set_bool(L, "is_of_this_opening", memcmp(progress->owner.opening, opening,
+		WORKER_OPENING_BYTES) == 0);
+}
+
+/* Sets the fields that the consumer has as a whole. */
+static void set_progress(lua_State *L, const struct progress_row *progress)
+{
+	set_integer(L, "position", progress->position);
 	set_integer(L, "records", progress->records);
 	set_integer(L, "batches", progress->batches);
 	set_integer(L, "failures", progress->failures);
@@ -129,15 +168,25 @@ static void set_progress(lua_State *L, const struct progress_row *progress,
 	set_integer(L, "parked_bytes", progress->parked_bytes);
 	set_integer(L, "parked_version", progress->parked_version);
 	set_integer(L, "replays", progress->replays);
-	set_integer(L, "limit_until", progress->limit_until);
 	set_bool(L, "is_copying", progress->is_copying);
-	if (progress->owner.worker == 0)
-		return;
-	lua_pushlstring(L, (const char *)progress->owner.opening, WORKER_OPENING_BYTES);
-	lua_setfield(L, -2, "opening");
-	set_integer(L, "worker", progress->owner.worker);
-	set_bool(L, "is_of_this_opening", memcmp(progress->owner.opening, opening,
-		WORKER_OPENING_BYTES) == 0);
+}
+
+/* Sets the field "ranges" to an array of the ranges of shards. */
+static void set_ranges(lua_State *L, struct slice ranges,
+	const uint8_t opening[WORKER_OPENING_BYTES])
+{
+	size_t count = ranges.len / sizeof(struct progress_row);
+
+	lua_createtable(L, (int)count, 0);
+	for (size_t i = 0; i < count; i++) {
+		struct progress_row row;
+
+		memcpy(&row, ranges.data + i * sizeof row, sizeof row);
+		lua_createtable(L, 0, 10);
+		set_range(L, &row, opening);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	lua_setfield(L, -2, "ranges");
 }
 
 /* Sets the field to an array of the ids. */
@@ -152,9 +201,9 @@ static void set_ids(lua_State *L, const char *name, struct slice ids)
 }
 
 /* consumer_describe(db, name) -> table with the fields of the consumer and of its progress; or nil,
- * err, code. streams is an array of ids, empty for all streams. opening and worker name its owner;
- * nil: none. ended is the error that ended its last run: its code, a blank, its message; nil:
- * none. */
+ * err, code. streams is an array of ids, empty for all streams; ranges an array of tables with the
+ * progress of each range of shards, whose opening and worker name its owner; nil: none. ended is
+ * the error that ended its last run: its code, a blank, its message; nil: none. */
 static int consumer_describe(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -179,7 +228,8 @@ static int consumer_describe(lua_State *L)
 	set_integer(L, "last_sequence", consumer.last_sequence);
 	set_seconds(L, "created_at", consumer.row.created_ms);
 	set_bool(L, "is_paused", consumer.row.is_paused);
-	set_progress(L, &consumer.progress, opening);
+	set_progress(L, &consumer.progress);
+	set_ranges(L, consumer.ranges, opening);
 	if (consumer.progress.is_copying) {
 		set_integer(L, "copied", consumer.copy.items);
 		set_integer(L, "copy_rounds", consumer.copy.rounds);
@@ -307,73 +357,113 @@ static int wait_for_progress(lua_State *L)
 
 /* --- progress --- */
 
-/* consumer_join(db, id, epoch seen, number of the worker, records and last sequence number of the
- * batch in whose handler the former owner ended, 0 if it did not) -> table with the progress; or
- * nil, err, code */
+/* Pushes a table with the progress of a range. */
+static int return_range(lua_State *L, const struct database *database,
+	const struct progress_row *progress)
+{
+	uint8_t opening[WORKER_OPENING_BYTES];
+
+	memcpy(opening, tide_opening(database->tide), WORKER_OPENING_BYTES);
+	lua_newtable(L);
+	set_range(L, progress, opening);
+	return 1;
+}
+
+/* consumer_join(db, id, epoch seen, first shard of the range, number of the worker, records and
+ * last sequence number of the batch in whose handler the former owner ended, 0 if it did not)
+ * -> table with the progress of the range; or nil, err, code */
 static int consumer_join(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	uint64_t id = check_unsigned(L, 2), seen = check_unsigned(L, 3);
-	struct shard_owner owner = { .worker = (uint32_t)check_choice(L, 4, 1, UINT32_MAX) };
+	struct shard_range range = check_range(L, 2);
+	struct shard_owner owner = { .worker = (uint32_t)check_choice(L, 5, 1, UINT32_MAX) };
 	struct handler_batch death = {
-		.records = (uint32_t)check_choice(L, 5, 0, UINT32_MAX), .last = check_unsigned(L, 6),
+		.records = (uint32_t)check_choice(L, 6, 0, UINT32_MAX), .last = check_unsigned(L, 7),
 	};
 	struct progress_row progress;
 	struct failure failure;
 
 	memcpy(owner.opening, tide_opening(database->tide), WORKER_OPENING_BYTES);
-	if (tide_join_consumer(database->tide, id, seen, &owner, &death, &progress,
-			&failure))
+	if (tide_join_consumer(database->tide, range, &owner, &death, &progress, &failure))
 		return return_failure(L, &failure);
-	lua_newtable(L);
-	set_progress(L, &progress, owner.opening);
-	return 1;
+	return return_range(L, database, &progress);
 }
 
-/* consumer_leave(db, id, epoch) -> true; or nil, err, code */
+/* split_range(db, id, epoch, first, shard before which it is divided, true to keep the second part)
+ * -> table with the progress of the part that is kept; or nil, err, code */
+static int split_range(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct shard_range range = check_range(L, 2);
+	uint16_t at = (uint16_t)check_choice(L, 5, 1, CONSUMER_SHARDS_MAX - 1);
+	struct progress_row progress;
+	struct failure failure;
+
+	if (tide_split_range(database->tide, range, at, lua_toboolean(L, 6), &progress,
+			&failure))
+		return return_failure(L, &failure);
+	return return_range(L, database, &progress);
+}
+
+/* merge_ranges(db, id, epoch, first, id, epoch, first) -> table with the progress of the range made
+ * of both; or nil, err, code. The second range is on the right of the first one. */
+static int merge_ranges(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct shard_range left = check_range(L, 2), right = check_range(L, 5);
+	struct progress_row progress;
+	struct failure failure;
+
+	if (tide_merge_ranges(database->tide, left, right, &progress, &failure))
+		return return_failure(L, &failure);
+	return return_range(L, database, &progress);
+}
+
+/* consumer_leave(db, id, epoch, first) -> true; or nil, err, code */
 static int consumer_leave(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct failure failure;
 
-	return return_true(L, tide_leave_consumer(database->tide, check_unsigned(L, 2),
-		check_unsigned(L, 3), &failure), &failure);
+	return return_true(L, tide_leave_consumer(database->tide, check_range(L, 2), &failure),
+		&failure);
 }
 
-/* consumer_skip_gap(db, name, id, epoch, true to begin a copy) -> true; or nil, err, code */
+/* consumer_skip_gap(db, name, id, epoch, first, true to begin a copy) -> true; or nil, err, code */
 static int consumer_skip_gap(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct progress_row progress;
 	struct failure failure;
 
-	return return_true(L, tide_skip_gap(database->tide, check_slice(L, 2), check_unsigned(L, 3),
-		check_unsigned(L, 4), lua_toboolean(L, 5), &progress, &failure), &failure);
+	return return_true(L, tide_skip_gap(database->tide, check_slice(L, 2), check_range(L, 3),
+		lua_toboolean(L, 6), &progress, &failure), &failure);
 }
 
-/* consumer_end(db, id, epoch, code, a blank and the message of the error that ended its run)
+/* consumer_end(db, id, epoch, first, code, a blank and the message of the error that ended its run)
  * -> true; or nil, err, code */
 static int consumer_end(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct failure failure;
 
-	return return_true(L, tide_end_consumer(database->tide, check_unsigned(L, 2),
-		check_unsigned(L, 3), check_slice(L, 4), &failure), &failure);
+	return return_true(L, tide_end_consumer(database->tide, check_range(L, 2),
+		check_slice(L, 5), &failure), &failure);
 }
 
-/* Returns the batch of the arguments 2 to 7: id, epoch, position before it, position after it,
- * number of records, parked version. */
+/* Returns the batch of the arguments 2 to 8: id, epoch, first shard, position before it, position
+ * after it, number of records, parked version. */
 static struct consume_batch check_batch(lua_State *L)
 {
 	return (struct consume_batch){
 		.consumer = check_unsigned(L, 2), .epoch = check_unsigned(L, 3),
-		.from = check_unsigned(L, 4), .to = check_unsigned(L, 5),
-		.records = check_unsigned(L, 6), .parked_version = check_unsigned(L, 7),
+		.first = check_range(L, 2).first, .from = check_unsigned(L, 5),
+		.to = check_unsigned(L, 6), .records = check_unsigned(L, 7),
+		.parked_version = check_unsigned(L, 8),
 	};
 }
 
-/* consumer_advance(db, id, epoch, from, to, records, parked version, mark, copied, items,
+/* consumer_advance(db, id, epoch, first, from, to, records, parked version, mark, copied, items,
  * item key | nil) -> true; or nil, err, code. Only in a transaction. The last four are those of
  * struct consume_batch. */
 static int consumer_advance(lua_State *L)
@@ -382,36 +472,37 @@ static int consumer_advance(lua_State *L)
 	struct consume_batch batch = check_batch(L);
 	struct failure failure;
 
-	batch.mark = (enum consume_mark)check_choice(L, 8, MARK_NONE, MARK_END);
-	batch.copied = check_unsigned(L, 9);
-	batch.items = check_unsigned(L, 10);
-	if (!lua_isnoneornil(L, 11))
-		batch.key = check_slice(L, 11);
-	luaL_argcheck(L, batch.key.len <= KEY_HEAD_MAX + SORT_KEY_MAX, 11, "not an item key");
+	batch.mark = (enum consume_mark)check_choice(L, 9, MARK_NONE, MARK_END);
+	batch.copied = check_unsigned(L, 10);
+	batch.items = check_unsigned(L, 11);
+	if (!lua_isnoneornil(L, 12))
+		batch.key = check_slice(L, 12);
+	luaL_argcheck(L, batch.key.len <= KEY_HEAD_MAX + SORT_KEY_MAX, 12, "not an item key");
 	check_deadline(L, database);
 	return return_true(L, tide_advance_consumer(database->tide, &batch, &failure), &failure);
 }
 
-/* consumer_skip_ignored(db, id, epoch, from, to) -> true; or nil, err, code */
+/* consumer_skip_ignored(db, id, epoch, first, from, to) -> true; or nil, err, code */
 static int consumer_skip_ignored(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct consume_batch batch = {
 		.consumer = check_unsigned(L, 2), .epoch = check_unsigned(L, 3),
-		.from = check_unsigned(L, 4), .to = check_unsigned(L, 5),
+		.first = check_range(L, 2).first, .from = check_unsigned(L, 5),
+		.to = check_unsigned(L, 6),
 	};
 	struct failure failure;
 
 	return return_true(L, tide_skip_ignored(database->tide, &batch, &failure), &failure);
 }
 
-/* consumer_fail(db, id, epoch, from, to, records, parked version, size of the largest batch from
- * now on or 0) -> true; or nil, err, code */
+/* consumer_fail(db, id, epoch, first, from, to, records, parked version, size of the largest batch
+ * from now on or 0) -> true; or nil, err, code */
 static int consumer_fail(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct consume_batch batch = check_batch(L);
-	uint32_t largest = (uint32_t)check_choice(L, 8, 0, UINT32_MAX);
+	uint32_t largest = (uint32_t)check_choice(L, 9, 0, UINT32_MAX);
 	struct failure failure;
 
 	return return_true(L, tide_fail_consumer(database->tide, &batch, largest, &failure),
@@ -485,6 +576,17 @@ static int worker_is_alive(lua_State *L)
 	return 3;
 }
 
+/* live_workers(db, consumer id, lease, handler limit in seconds) -> number of its workers that are
+ * alive */
+static int count_live_workers(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+
+	lua_pushinteger(L, tide_live_workers(database->tide, check_unsigned(L, 2),
+		check_time_limit(L, 3), check_time_limit(L, 4)));
+	return 1;
+}
+
 /* wall_clock(db) -> seconds since 1970 */
 static int wall_clock(lua_State *L)
 {
@@ -511,6 +613,9 @@ void open_consumers(lua_State *L)
 		{ "consumer_delete", consumer_delete },
 		{ "consumer_pause", consumer_pause },
 		{ "consumer_renew", consumer_renew },
+		{ "consumer_reshard", consumer_reshard },
+		{ "split_range", split_range },
+		{ "merge_ranges", merge_ranges },
 		{ "consumer_set", consumer_set },
 		{ "consumer_move", consumer_move },
 		{ "consumer_describe", consumer_describe },
@@ -533,6 +638,7 @@ void open_consumers(lua_State *L)
 		{ "worker_beat", beat_worker },
 		{ "worker_handles", worker_handles },
 		{ "worker_is_alive", worker_is_alive },
+		{ "live_workers", count_live_workers },
 		{ "wall_clock", wall_clock },
 		{ NULL, NULL },
 	};

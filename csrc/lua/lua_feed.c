@@ -162,19 +162,24 @@ static int start_new_feed(lua_State *L)
 	return 1;
 }
 
-/* consumer_feed(db, consumer id, ids of its streams | {}: all) -> feed; or nil, err, code */
+/* consumer_feed(db, consumer id, ids of its streams | {}: all, first shard of a range, its epoch,
+ * number of shards) -> feed; or nil, err, code */
 static int start_consumer_feed(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	uint64_t consumer = (uint64_t)luaL_checkinteger(L, 2);
+	struct shard_range range = { .consumer = (uint64_t)luaL_checkinteger(L, 2),
+		.first = (uint16_t)check_choice(L, 4, 0, CONSUMER_SHARDS_MAX - 1),
+		.epoch = check_unsigned(L, 5) };
+	uint16_t shards = (uint16_t)check_choice(L, 6, 1, CONSUMER_SHARDS_MAX);
 	struct slice streams = push_ids(L, 3);
 	struct feed_handle *handle = new_feed(L, INT64_MAX);
 	struct failure failure;
 
 	check_database(L, 1);
-	if (tide_consumer_feed(&handle->feed, database->tide, consumer, streams, &failure))
+	if (tide_consumer_feed(&handle->feed, database->tide, range, shards, streams,
+			&failure))
 		return return_failure(L, &failure);
-	handle->is_filtered = tide_feed_copy(handle->feed);
+	handle->is_filtered = true;              /* or it returns the items of a copy */
 	adopt(&handle->child, database);
 	hold_memory(L, &handle->child, tide_feed_bytes(handle->feed));
 	return 1;
@@ -372,6 +377,7 @@ struct batch {
 	lua_Integer count, most;             /* number of records */
 	lua_Integer bytes, most_bytes;
 	lua_Integer depth, deep;             /* records from this depth on are left to the caller */
+	lua_Integer last;                    /* highest sequence number */
 };
 
 /* Adds the record on top to the table at 2, and pops it. Returns false, and leaves it, if it does
@@ -380,7 +386,7 @@ static bool add_to_batch(lua_State *L, struct batch *batch)
 {
 	lua_Integer depth, bytes = measure_record_at(L, lua_gettop(L), &depth);
 
-	if (depth >= batch->deep)
+	if (depth >= batch->deep || sequence_of_record(L, -1) > batch->last)
 		return false;
 	if (batch->count > 0 && (batch->depth >= batch->deep ||
 			batch->bytes + bytes > batch->most_bytes))
@@ -392,16 +398,18 @@ static bool add_to_batch(lua_State *L, struct batch *batch)
 	return true;
 }
 
-/* take_records(feed, batch, count, most, bytes, most bytes, depth, deep) -> count, bytes, depth,
- * record; or count, bytes, depth, nil, err, code. Adds records to the array `batch` until it has
- * `most` records or `most bytes`, and returns its new size. The returned record is one that does
- * not fit, or whose depth is at least `deep`; nil if there is none. */
+/* take_records(feed, batch, count, most, bytes, most bytes, depth, deep, last) -> count, bytes,
+ * depth, record; or count, bytes, depth, nil, err, code. Adds records to the array `batch` until it
+ * has `most` records or `most bytes`, and returns its new size. The returned record is one that
+ * does not fit, whose depth is at least `deep`, or whose sequence number is greater than `last`;
+ * nil if there is none. */
 static int take_records(lua_State *L)
 {
 	struct batch batch = {
 		.count = luaL_checkinteger(L, 3), .most = luaL_checkinteger(L, 4),
 		.bytes = luaL_checkinteger(L, 5), .most_bytes = luaL_checkinteger(L, 6),
 		.depth = luaL_checkinteger(L, 7), .deep = luaL_checkinteger(L, 8),
+		.last = luaL_checkinteger(L, 9),
 	};
 	struct failure failure;
 	bool fits = true;

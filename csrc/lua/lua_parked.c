@@ -132,15 +132,17 @@ static struct parked_place check_place_of_consumer(lua_State *L)
 	return place;
 }
 
-/* parked_verify(db, consumer id, epoch, parked version) -> true; or nil, err, code */
+/* parked_verify(db, consumer id, epoch, first shard, parked version) -> true; or nil, err, code */
 static int parked_verify(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct failure failure;
 
 	check_deadline(L, database);
-	return return_true(L, tide_verify_parked(database->tide, check_unsigned(L, 2),
-		check_unsigned(L, 3), check_unsigned(L, 4), &failure), &failure);
+	return return_true(L, tide_verify_parked(database->tide, (struct shard_range){
+		.consumer = check_unsigned(L, 2), .epoch = check_unsigned(L, 3),
+		.first = (uint16_t)check_choice(L, 4, 0, CONSUMER_SHARDS_MAX - 1) },
+		check_unsigned(L, 5), &failure), &failure);
 }
 
 /* parked_handled(db, consumer id, place) -> true; or nil, err, code */
@@ -339,17 +341,22 @@ static int parked_page(lua_State *L)
 	return 2;
 }
 
-/* parked_replays(db, consumer id, limit) -> array of tables as parked_page; or nil, err, code */
+/* parked_replays(db, consumer id, limit, first and last shard of a range, number of shards)
+ * -> array of tables as parked_page; or nil, err, code */
 static int parked_replays(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	uint64_t consumer = check_unsigned(L, 2);
 	uint32_t limit = (uint32_t)check_choice(L, 3, 1, UINT32_MAX);
+	uint16_t shards = (uint16_t)check_choice(L, 6, 1, CONSUMER_SHARDS_MAX);
+	struct shard_hashes hashes = hashes_of_shards(
+		(uint16_t)check_choice(L, 4, 0, shards - 1),
+		(uint16_t)check_choice(L, 5, 0, shards - 1), shards);
 	struct buffer *page = &new_lua_buffer(L)->bytes;
 	struct failure failure;
 
 	check_database(L, 1);
-	if (tide_parked_replays(database->tide, consumer, limit, page, &failure))
+	if (tide_parked_replays(database->tide, &hashes, consumer, limit, page, &failure))
 		return return_failure(L, &failure);
 	push_page(L, page);
 	return 1;

@@ -311,6 +311,14 @@ struct record_handle *check_record_handle(lua_State *L)
 	return check_type(L, 1, RECORD_TYPE);
 }
 
+lua_Integer sequence_of_record(lua_State *L, int index)
+{
+	struct record record;
+
+	decode_record(L, lua_touserdata(L, index), &record);
+	return (lua_Integer)record.sequence;
+}
+
 lua_Integer measure_record_at(lua_State *L, int index, lua_Integer *depth)
 {
 	struct annotation annotation;

@@ -29,6 +29,9 @@ void decode_annotation(lua_State *L, const struct record *record, struct annotat
 struct slice find_record_keys(lua_State *L, int index, const struct record *record,
 	uint8_t buf[KEY_ATTRIBUTES_MAX]);
 
+/* Returns the sequence number of the record at an index. Raises CORRUPT. */
+lua_Integer sequence_of_record(lua_State *L, int index);
+
 /* Returns the field size_bytes of the record at a positive index, and sets *depth to its field
  * depth. Raises CORRUPT. */
 lua_Integer measure_record_at(lua_State *L, int index, lua_Integer *depth);

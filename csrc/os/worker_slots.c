@@ -387,6 +387,21 @@ uint32_t worker_count(const struct shared_page *shared, uint64_t consumer)
 	return worker_list(shared, consumer, NULL, 0);
 }
 
+uint32_t worker_count_live(const struct shared_page *shared, uint64_t consumer, uint64_t lease_ms,
+	uint64_t handler_limit_ms)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < WORKER_SLOTS; i++) {
+		struct reading reading;
+
+		count += read_worker(&reading, &shared->page->workers[i]) &&
+			reading.consumer == consumer &&
+			state_of(shared, &reading, lease_ms, handler_limit_ms) == WORKER_LIVE;
+	}
+	return count;
+}
+
 /* --- deaths --- */
 
 bool worker_died_in_handler(const struct shared_page *shared, const struct worker_id *id,

@@ -81,6 +81,10 @@ void worker_leave_opening(struct shared_page *shared, const uint8_t opening[WORK
 enum worker_state worker_state(const struct shared_page *shared, const struct worker_id *id,
 	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms);
 
+/* Returns the number of a consumer's workers that are LIVE. */
+uint32_t worker_count_live(const struct shared_page *shared, uint64_t consumer, uint64_t lease_ms,
+	uint64_t handler_limit_ms);
+
 /* Returns true if a worker died in its handler, and sets *batch to its batch: its process ended
  * there, or the worker is OVERRUN. A process that closes the database leaves its handlers. The
  * batch is also kept while no process has the database open, until another worker uses the slot. A

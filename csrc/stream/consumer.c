@@ -186,6 +186,47 @@ int progress_write(struct txn *txn, uint64_t id, const struct progress_row *row)
 	return row_write(txn, TREE_CONSUMERS, progress_key(bytes, id, row->first), &value);
 }
 
+int progress_remove(struct txn *txn, uint64_t id, uint16_t first)
+{
+	uint8_t bytes[CONSUMER_SHARD_KEY];
+
+	return txn_delete(txn, TREE_CONSUMERS, progress_key(bytes, id, first));
+}
+
+int progress_next(struct progress_row *row, struct txn *txn, uint64_t id, uint16_t *shard)
+{
+	uint8_t bytes[CONSUMER_SHARD_KEY];
+	struct slice key = progress_key(bytes, id, *shard), value, payload;
+	int err = txn_get(txn, TREE_CONSUMERS, key, &value);
+
+	if (!err)
+		err = row_open(key, value, &payload);
+	if (!err)
+		err = progress_get(row, payload);
+	if (err)
+		return err;
+	row->first = *shard;
+	*shard = (uint16_t)(row->last + 1u);
+	return row->first <= row->last ? 0 : ERR_CORRUPT;
+}
+
+int progress_read_oldest(struct progress_row *row, struct txn *txn, uint64_t id)
+{
+	struct progress_row next;
+	uint16_t shard = 0;
+	int err = progress_next(row, txn, id, &shard);
+
+	if (err)
+		return err;
+	while ((err = progress_next(&next, txn, id, &shard)) == 0) {
+		if (next.position < row->position) {
+			row->position = next.position;
+			row->moved_ms = next.moved_ms;
+		}
+	}
+	return err == END ? 0 : err;
+}
+
 /* --- copies --- */
 
 int copy_read(struct copy_row *row, struct txn *txn, uint64_t id)

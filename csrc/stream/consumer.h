@@ -33,6 +33,15 @@ int consumer_names(struct buffer *names, struct txn *txn);
  * has none: it was deleted. */
 int progress_read(struct progress_row *row, struct txn *txn, uint64_t id, uint16_t shard);
 int progress_write(struct txn *txn, uint64_t id, const struct progress_row *row);
+int progress_remove(struct txn *txn, uint64_t id, uint16_t first);
+
+/* Reads the row of progress that begins at *shard, and sets *shard to the first shard after it.
+ * Returns END if no row begins there. From 0 on, it enumerates all rows. */
+int progress_next(struct progress_row *row, struct txn *txn, uint64_t id, uint16_t *shard);
+
+/* Reads the progress of the first shards, and replaces its position and the time at which that was
+ * set by those of the row with the lowest position. Returns as progress_read. */
+int progress_read_oldest(struct progress_row *row, struct txn *txn, uint64_t id);
 
 /* Read, write and remove the copy of a consumer's first shards. row->key is lent until the next
  * write. Reading returns END if the consumer has none, or CORRUPT. */

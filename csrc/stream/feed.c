@@ -1,8 +1,6 @@
 /* feed.c - reads the records of one stream, or merges those of several or all streams. */
 #include "stream/feed.h"
 
-#include <assert.h>
-
 #define ENTRY_HEADER 8
 
 /* --- expired records --- */
@@ -354,7 +352,7 @@ static int filter_last_record(struct feed *feed, const struct stream_row *row,
 	bool passes = true;
 	int err = 0;
 
-	if (feed->filter) {
+	if (feed->filter && feed->filter->test) {
 		err = record_get(&record, slice_of(feed->page.data + from, feed->page.len - from));
 		if (!err)
 			err = feed->filter->test(feed->filter->context, row, &record, &passes);
@@ -392,7 +390,8 @@ static int take_record(struct feed *feed, struct cursor *cursor, uint32_t stream
 	size_t start = feed->page.len;
 	int err;
 
-	if (filter && filter->has_hash && header->partition_hash != filter->partition_hash) {
+	if (filter && filter->has_hashes && (header->partition_hash < filter->first_hash ||
+			header->partition_hash > filter->last_hash)) {
 		count_read_record(feed, header, false, RECORD_PREFIX + record_len(header));
 		return 0;
 	}
@@ -414,7 +413,7 @@ static int take_next_record(struct feed *feed, struct cursor *cursor, const stru
 	struct record header;
 	int err;
 
-	if (feed->filter && feed->filter->has_hash) {
+	if (feed->filter && feed->filter->has_hashes) {
 		err = log_next(cursor, row->id, &header);
 		return err ? err : take_record(feed, cursor, row->id, row, &header);
 	}
@@ -744,7 +743,6 @@ int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *vie
 	struct stream *stream;
 	int err;
 
-	assert(feed->streams.one || !feed->filter || !feed->filter->has_hash);
 	feed->position = feed_position(feed);
 	feed_reread(feed);
 	feed->filled_at = txn_id(view->txn);

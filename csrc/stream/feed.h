@@ -41,13 +41,14 @@ struct position {
 
 /* Selects the records that a feed returns. */
 struct record_filter {
-	/* Sets *passes for a record of this stream. Returns 0 or CORRUPT. */
+	/* Sets *passes for a record of this stream. Returns 0 or CORRUPT. NULL: all records
+	 * pass. */
 	int (*test)(void *context, const struct stream_row *stream, const struct record *record,
 		bool *passes);
 	void *context;
-	bool has_hash;               /* only records with partition_hash can pass, and the
-	                              * others are not copied; for feeds of one stream only */
-	uint32_t partition_hash;
+	bool has_hashes;             /* only records whose partition hash is in this range can
+	                              * pass, and the others are not copied */
+	uint32_t first_hash, last_hash;
 };
 
 struct feed {

@@ -127,7 +127,7 @@ int hold_remove_consumer(struct txn *txn, uint64_t consumer)
  * consumer was deleted, or holds nothing any more. */
 static int read_progress(struct progress_row *progress, struct txn *txn, uint64_t consumer)
 {
-	int err = progress_read(progress, txn, consumer, 0);
+	int err = progress_read_oldest(progress, txn, consumer);
 
 	if (err == ERR_CORRUPT) {
 		*progress = (struct progress_row){ .hold_ms = UINT64_MAX };

@@ -4,31 +4,13 @@
 #include <string.h>
 
 #include "table/consume_copy.h"
+#include "table/consume_range.h"
 #include "table/consumer_hold.h"
 
 static int find(struct consumer_row *row, struct transaction *transaction, struct slice name,
 	struct failure *failure)
 {
 	return consumer_failed(failure, consumer_read(row, transaction->txn, name), name);
-}
-
-/* Reports the result of a write: after a failure the transaction can only be aborted. */
-static int written(struct transaction *transaction, int err, struct failure *failure)
-{
-	transaction->changed = true;
-	txn_progressed(transaction->txn);
-	if (err == ERR_TOO_BIG)
-		return fail_as(failure, ERR_LIMIT,
-			"the settings of the consumer take more than a row of 2,028 bytes");
-	return err ? fail(failure, transaction_break(transaction, err)) : 0;
-}
-
-/* The same for a write after which all workers of the consumer are notified. */
-static int announced(struct transaction *transaction, int err, struct failure *failure)
-{
-	transaction->notifies = true;
-	txn_touch(transaction->txn, COMMIT_ALL_GROUPS);
-	return written(transaction, err, failure);
 }
 
 /* --- positions --- */
@@ -71,7 +53,8 @@ static int place(struct transaction *transaction, uint64_t id, struct slice stre
 	if (!err) {
 		row->position = feed.position;
 		row->moved_ms = transaction->clock_ms;
-		err = written(transaction, floors_write(transaction->txn, id, &feed), failure);
+		err = consume_written(transaction, floors_write(transaction->txn, id, &feed),
+			failure);
 	}
 	feed_release(&feed);
 	return err;
@@ -97,11 +80,11 @@ static int place_with_hold(struct transaction *transaction, uint64_t id, struct 
 	int err = holds ? consumer_hold_hide(transaction, streams) : 0;
 
 	if (err)
-		return written(transaction, err, failure);
+		return consume_written(transaction, err, failure);
 	err = place(transaction, id, streams, from, least, row, failure);
 	if (err)
 		return err;
-	return written(transaction, holds ? consumer_hold_begin(transaction, id, streams) :
+	return consume_written(transaction, holds ? consumer_hold_begin(transaction, id, streams) :
 		consumer_hold_end(transaction, id, streams), failure);
 }
 
@@ -156,17 +139,17 @@ int consume_create(struct transaction *transaction, const struct consume_spec *s
 		return err;
 	row.id = ++transaction->state.node;
 	if (spec->copies)
-		err = written(transaction, consume_set_copy(transaction, row.id, 1, &progress),
-			failure);
+		err = consume_written(transaction, consume_set_copy(transaction, row.id, 1,
+			&progress), failure);
 	if (!err)
 		err = place_with_hold(transaction, row.id, row.streams, spec->from, 0, &progress,
 			failure);
 	if (!err)
-		err = written(transaction, consumer_write(transaction->txn, spec->name, &row),
-			failure);
+		err = consume_written(transaction, consumer_write(transaction->txn, spec->name,
+			&row), failure);
 	if (!err)
-		err = announced(transaction, progress_write(transaction->txn, row.id, &progress),
-			failure);
+		err = consume_announced(transaction, progress_write(transaction->txn, row.id,
+			&progress), failure);
 	*id = row.id;
 	return err;
 }
@@ -204,14 +187,14 @@ int consume_delete(struct transaction *transaction, struct slice name, bool disc
 	err = consumer_hold_end(transaction, row.id, ids.all);
 	if (!err)
 		err = consumer_remove(transaction->txn, name, row.id);
-	return announced(transaction, err, failure);
+	return consume_announced(transaction, err, failure);
 }
 
 /* Writes a consumer's row again. */
 static int rewrite(struct transaction *transaction, struct slice name,
 	const struct consumer_row *row, struct failure *failure)
 {
-	return announced(transaction, consumer_write(transaction->txn, name, row), failure);
+	return consume_announced(transaction, consumer_write(transaction->txn, name, row), failure);
 }
 
 int consume_pause(struct transaction *transaction, struct slice name, bool is_paused,
@@ -262,7 +245,7 @@ static int set_hold(struct transaction *transaction, struct slice name,
 		err = progress_hold_ms(&progress) ?
 			consumer_hold_begin(transaction, row->id, ids.all) :
 			consumer_hold_end(transaction, row->id, ids.all);
-	return written(transaction, err == END ? ERR_CORRUPT : err, failure);
+	return consume_written(transaction, err == END ? ERR_CORRUPT : err, failure);
 }
 
 int consume_set(struct transaction *transaction, struct slice name, struct slice settings,
@@ -283,20 +266,6 @@ int consume_set(struct transaction *transaction, struct slice name, struct slice
 
 /* --- progress --- */
 
-/* Reads the progress of a consumer, and verifies that it has this epoch. */
-static int verify_epoch(struct transaction *transaction, uint64_t id, uint64_t epoch,
-	struct progress_row *row, struct failure *failure)
-{
-	int err = progress_read(row, transaction->txn, id, 0);
-
-	if (err == END)
-		return fail(failure, ERR_CONSUMER_GONE);
-	if (!err && row->epoch != epoch)
-		return fail(failure, ERR_LEASE_LOST);
-	return err ? fail_about(failure, err, "progress of consumer %llu",
-		(unsigned long long)id) : 0;
-}
-
 /* Replaces the holds of a consumer by holds on other streams. */
 static int replace_holds(struct transaction *transaction, uint64_t id, struct slice before,
 	struct slice now, const struct progress_row *progress)
@@ -309,16 +278,36 @@ static int replace_holds(struct transaction *transaction, uint64_t id, struct sl
 	return err ? err : consumer_hold_begin(transaction, id, now);
 }
 
-int consume_renew(struct transaction *transaction, struct slice name, uint64_t id, uint64_t epoch,
-	struct slice streams, struct failure *failure)
+/* Sets *have_read to whether all ranges of a consumer have processed the records of these streams,
+ * which get no more. */
+static int have_read(struct transaction *transaction, uint64_t id, struct slice streams,
+	bool *have_read)
+{
+	struct progress_row oldest;
+	struct bounds bounds;
+	int err = progress_read_oldest(&oldest, transaction->txn, id);
+
+	*have_read = true;
+	for (size_t i = 0; i < streams.len && !err; i += 4) {
+		bounds = (struct bounds){ 0 };
+		err = stream_bounds(transaction->txn, get_u32(streams.data + i), &bounds);
+		if (!err && bounds.head.sequence > oldest.position)
+			*have_read = false;
+	}
+	return err == END ? ERR_CORRUPT : err;
+}
+
+int consume_renew(struct transaction *transaction, struct slice name, struct shard_range range,
+	struct slice streams, bool *is_done, struct failure *failure)
 {
 	struct consumer_row row;
 	struct progress_row progress;
 	struct stream_ids ids;
+	uint64_t id = range.consumer;
 	int err = check_source(streams, failure);
 
 	if (!err)
-		err = verify_epoch(transaction, id, epoch, &progress, failure);
+		err = range_verify(transaction, range, &progress, failure);
 	if (!err)
 		err = find(&row, transaction, name, failure);
 	if (err == ERR_NOT_FOUND || (!err && row.id != id))
@@ -326,8 +315,15 @@ int consume_renew(struct transaction *transaction, struct slice name, uint64_t i
 	if (err)
 		return err;
 	copy_ids(&ids, row.streams);
+	*is_done = row.shards == progress.last + 1u - progress.first;
+	if (!*is_done)
+		err = have_read(transaction, id, ids.all, is_done);
+	if (err || !*is_done)
+		return err ? fail(failure, err) : 0;
+	err = range_unite(transaction, id, &progress, failure);
+	if (err)
+		return err;
 	progress.gaps++;
-	progress.end = slice_of(NULL, 0);        /* the next write may move it */
 	if (progress.is_copying) {
 		progress.position = transaction->state.sequence;
 		err = consume_set_copy(transaction, id, 1, &progress);
@@ -336,7 +332,7 @@ int consume_renew(struct transaction *transaction, struct slice name, uint64_t i
 		err = replace_holds(transaction, id, ids.all, streams, &progress);
 	if (!err)
 		err = progress_write(transaction->txn, id, &progress);
-	err = written(transaction, err, failure);
+	err = consume_written(transaction, err, failure);
 	if (!err)
 		err = find(&row, transaction, name, failure);
 	row.streams = streams;
@@ -369,7 +365,7 @@ static int relocate(struct transaction *transaction, const struct consumer_row *
 
 	progress->end = slice_of(NULL, 0);       /* the next write may move it */
 	copy_ids(&ids, row->streams);
-	err = written(transaction, consume_set_copy(transaction, row->id, rounds, progress),
+	err = consume_written(transaction, consume_set_copy(transaction, row->id, rounds, progress),
 		failure);
 	if (!err)
 		err = place_with_hold(transaction, row->id, ids.all, to, least, progress, failure);
@@ -377,7 +373,7 @@ static int relocate(struct transaction *transaction, const struct consumer_row *
 		return err;
 	progress->attempts = progress->largest_batch = 0;
 	progress->limit_until = 0;
-	return announced(transaction, progress_write(transaction->txn, row->id, progress),
+	return consume_announced(transaction, progress_write(transaction->txn, row->id, progress),
 		failure);
 }
 
@@ -395,7 +391,9 @@ int consume_move(struct transaction *transaction, struct slice name,
 		return err;
 	err = find(&row, transaction, name, failure);    /* the rows may have moved */
 	if (!err)
-		err = read_progress(transaction, name, row.id, &progress, failure);
+		err = range_unite(transaction, row.id, &progress, failure);
+	if (!err)
+		err = find(&row, transaction, name, failure);
 	if (err)
 		return err;
 	err = consume_find_gap(transaction, row.id, row.streams, &progress, &is_lost);
@@ -407,18 +405,50 @@ int consume_move(struct transaction *transaction, struct slice name,
 		failure);
 }
 
-int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_t id,
-	uint64_t epoch, bool copies, struct progress_row *row, struct failure *failure)
+/* Moves all ranges of a consumer to the oldest records, unless they are after these, and counts a
+ * gap. The workers of other ranges lose what they have read. */
+static int skip_in_all(struct transaction *transaction, const struct consumer_row *consumer,
+	struct failure *failure)
+{
+	struct progress_row row, oldest = { .position = 0 };
+	uint64_t id = consumer->id;
+	struct stream_ids ids;
+	uint16_t shard = 0;
+	int err;
+
+	copy_ids(&ids, consumer->streams);
+	err = place_with_hold(transaction, id, ids.all, (struct position){ POSITION_TRIM_HORIZON,
+		0 }, 0, &oldest, failure);
+	if (err)
+		return err;
+	while ((err = progress_next(&row, transaction->txn, id, &shard)) == 0) {
+		row.end = slice_of(NULL, 0);
+		row.gaps += row.first == 0;
+		if (row.position < oldest.position) {
+			row.position = oldest.position;
+			row.moved_ms = transaction->clock_ms;
+			row.attempts = row.largest_batch = 0;
+			row.limit_until = 0;
+		}
+		err = progress_write(transaction->txn, id, &row);
+		if (err)
+			break;
+	}
+	return consume_announced(transaction, err == END ? 0 : err, failure);
+}
+
+int consume_skip_gap(struct transaction *transaction, struct slice name, struct shard_range range,
+	bool copies, struct progress_row *row, struct failure *failure)
 {
 	struct consumer_row consumer;
 	unsigned rounds;
 	bool is_lost;
 	int err = find(&consumer, transaction, name, failure);
 
-	if (err == ERR_NOT_FOUND || (!err && consumer.id != id))
+	if (err == ERR_NOT_FOUND || (!err && consumer.id != range.consumer))
 		return fail(failure, ERR_CONSUMER_GONE);
 	if (!err)
-		err = verify_epoch(transaction, id, epoch, row, failure);
+		err = range_verify(transaction, range, row, failure);
 	if (err)
 		return err;
 	err = consume_find_gap(transaction, consumer.id, consumer.streams, row, &is_lost);
@@ -429,6 +459,13 @@ int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_
 	if (rounds >= CONSUMER_ROUNDS_MAX)
 		return fail_as(failure, ERR_TRIMMED, "consumer %.*s: records expired in each of"
 			" %u snapshots", (int)name.len, (const char *)name.data, rounds);
+	if (!copies && !rounds && row->last + 1u - row->first < consumer.shards)
+		return skip_in_all(transaction, &consumer, failure);
+	err = range_unite(transaction, range.consumer, row, failure);
+	if (!err)
+		err = find(&consumer, transaction, name, failure);
+	if (err)
+		return err;
 	row->gaps++;
 	if (copies || rounds)
 		return relocate(transaction, &consumer, (struct position){ POSITION_LATEST, 0 },
@@ -452,33 +489,46 @@ static void halve(struct progress_row *row, const struct handler_batch *death, b
 /* Sets *is_replay to true if the batch in which the worker died was one of a replay. If it had one
  * record, counts a failed attempt of that. Unless the consumer is copying, the records of a replay
  * do not follow the position. */
-static int count_death_in_replay(struct transaction *transaction, uint64_t id,
+static int count_death_in_replay(struct transaction *transaction, struct shard_range range,
 	struct progress_row *row, const struct handler_batch *death, bool *is_replay,
 	struct failure *failure)
 {
-	uint64_t epoch = row->epoch;
 	bool found;
 	int err;
 
 	*is_replay = !row->is_copying && death->last <= row->position;
 	if (death->records > 1 || row->replays == 0 || (!row->is_copying && !*is_replay))
 		return 0;
-	err = park_died(transaction, id, death->last, &found, failure);
+	err = park_died(transaction, range.consumer, death->last, &found, failure);
 	if (err)
 		return err;
 	*is_replay |= found;
-	return verify_epoch(transaction, id, epoch, row, failure);
+	return range_verify(transaction, range, row, failure);
 }
 
-int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
+/* Removes the error that ended the last run of a consumer. */
+static int clear_end(struct transaction *transaction, uint64_t id, struct failure *failure)
+{
+	struct progress_row head;
+	int err = range_read_head(transaction, id, &head, failure);
+
+	if (err || head.end.len == 0)
+		return err;
+	head.end = slice_of(NULL, 0);
+	return consume_written(transaction, progress_write(transaction->txn, id, &head), failure);
+}
+
+int consume_join(struct transaction *transaction, struct shard_range range,
 	const struct shard_owner *owner, const struct handler_batch *death,
 	struct progress_row *row, struct failure *failure)
 {
-	int err = verify_epoch(transaction, id, seen, row, failure);
+	int err = range_verify(transaction, range, row, failure);
 	bool is_replay = false;
 
 	if (!err && death->records)
-		err = count_death_in_replay(transaction, id, row, death, &is_replay, failure);
+		err = count_death_in_replay(transaction, range, row, death, &is_replay, failure);
+	if (!err)
+		err = clear_end(transaction, range.consumer, failure);
 	if (err)
 		return err;
 	row->epoch++;
@@ -486,26 +536,29 @@ int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
 	row->end = slice_of(NULL, 0);
 	if (death->records)
 		halve(row, death, is_replay);
-	return announced(transaction, progress_write(transaction->txn, id, row), failure);
+	return consume_announced(transaction, progress_write(transaction->txn, range.consumer, row),
+		failure);
 }
 
-int consume_leave(struct transaction *transaction, uint64_t id, uint64_t epoch,
+int consume_leave(struct transaction *transaction, struct shard_range range,
 	struct failure *failure)
 {
 	struct progress_row row;
-	int err = verify_epoch(transaction, id, epoch, &row, failure);
+	int err = range_verify(transaction, range, &row, failure);
 
 	if (err)
 		return err;
 	memset(&row.owner, 0, sizeof row.owner);
-	return announced(transaction, progress_write(transaction->txn, id, &row), failure);
+	return consume_announced(transaction, progress_write(transaction->txn, range.consumer,
+		&row), failure);
 }
 
 /* Reads the progress of the batch's consumer, and verifies that the batch continues it. */
 static int verify_batch(struct transaction *transaction, const struct consume_batch *batch,
 	struct progress_row *row, struct failure *failure)
 {
-	int err = verify_epoch(transaction, batch->consumer, batch->epoch, row, failure);
+	struct shard_range range = { batch->consumer, batch->first, batch->epoch };
+	int err = range_verify(transaction, range, row, failure);
 
 	return err || row->position == batch->from ? err : fail(failure, ERR_LEASE_LOST);
 }
@@ -521,8 +574,21 @@ static int prepare_advance(struct transaction *transaction, const struct consume
 		return err;
 	err = consumer_hold_revive(transaction, batch->consumer, row, &has_written);
 	if (err || !has_written)
-		return err ? written(transaction, err, failure) : 0;
+		return err ? consume_written(transaction, err, failure) : 0;
 	return verify_batch(transaction, batch, row, failure);
+}
+
+/* Returns PARKED_CHANGED if the parked version is not that of the batch. */
+static int verify_parked(struct transaction *transaction, const struct consume_batch *batch,
+	const struct progress_row *row, struct failure *failure)
+{
+	struct progress_row head;
+	int err = row->first ? range_read_head(transaction, batch->consumer, &head, failure) : 0;
+
+	if (err)
+		return err;
+	return (row->first ? &head : row)->parked_version == batch->parked_version ? 0 :
+		fail(failure, ERR_PARKED_CHANGED);
 }
 
 int consume_advance(struct transaction *transaction, const struct consume_batch *batch,
@@ -533,8 +599,8 @@ int consume_advance(struct transaction *transaction, const struct consume_batch 
 
 	if (!err && (batch->to < batch->from || batch->to > transaction->state.sequence))
 		err = fail(failure, ERR_AHEAD);
-	if (!err && !batch->is_ignored && row.parked_version != batch->parked_version)
-		err = fail(failure, ERR_PARKED_CHANGED);
+	if (!err && !batch->is_ignored)
+		err = verify_parked(transaction, batch, &row, failure);
 	if (!err)
 		err = consume_copy_advance(transaction, batch, &row, failure);
 	if (err)
@@ -548,7 +614,7 @@ int consume_advance(struct transaction *transaction, const struct consume_batch 
 	if ((row.is_copying ? batch->copied + batch->items : row.position) >= row.limit_until)
 		row.largest_batch = 0;
 	transaction->has_progressed = true;
-	return written(transaction, progress_write(transaction->txn, batch->consumer, &row),
+	return consume_written(transaction, progress_write(transaction->txn, batch->consumer, &row),
 		failure);
 }
 
@@ -567,19 +633,22 @@ int consume_fail(struct transaction *transaction, const struct consume_batch *ba
 	if (batch->to > row.limit_until)
 		row.limit_until = batch->to;
 	transaction->has_progressed = true;
-	return written(transaction, progress_write(transaction->txn, batch->consumer, &row),
+	return consume_written(transaction, progress_write(transaction->txn, batch->consumer, &row),
 		failure);
 }
 
-int consume_end(struct transaction *transaction, uint64_t id, uint64_t epoch, struct slice end,
+int consume_end(struct transaction *transaction, struct shard_range range, struct slice end,
 	struct failure *failure)
 {
 	struct progress_row row;
-	int err = verify_epoch(transaction, id, epoch, &row, failure);
+	int err = range_verify(transaction, range, &row, failure);
 
+	if (!err)
+		err = range_read_head(transaction, range.consumer, &row, failure);
 	if (err)
 		return err;
 	row.end = slice_of(end.data, end.len < CONSUMER_END_MAX ? end.len : CONSUMER_END_MAX);
 	transaction->has_progressed = true;
-	return written(transaction, progress_write(transaction->txn, id, &row), failure);
+	return consume_written(transaction, progress_write(transaction->txn, range.consumer, &row),
+		failure);
 }

@@ -44,11 +44,12 @@ int consume_pause(struct transaction *transaction, struct slice name, bool is_pa
 int consume_set(struct transaction *transaction, struct slice name, struct slice settings,
 	uint64_t hold_ms, struct failure *failure);
 
-/* Makes the consumer with this name and id read other streams (ids, u32, ascending), and counts a
- * gap. If it is copying, the copy starts again. Returns VALIDATION (the ids), CONSUMER_GONE,
- * LEASE_LOST. */
-int consume_renew(struct transaction *transaction, struct slice name, uint64_t id, uint64_t epoch,
-	struct slice streams, struct failure *failure);
+/* Makes the consumer with this name read other streams (ids, u32, ascending), and counts a gap. If
+ * it is copying, the copy starts again. Sets *is_done to false, and does nothing, if other ranges
+ * of its shards have not processed the records of the former streams. Returns VALIDATION (the ids),
+ * CONSUMER_GONE, LEASE_LOST. */
+int consume_renew(struct transaction *transaction, struct slice name, struct shard_range range,
+	struct slice streams, bool *is_done, struct failure *failure);
 
 /* A new position. Parked records after it make consume_move return PARKED, or are removed; before a
  * snapshot all of them do, because its items contain their changes. */
@@ -64,24 +65,24 @@ struct consume_target {
 int consume_move(struct transaction *transaction, struct slice name,
 	const struct consume_target *to, bool *is_done, struct failure *failure);
 
-/* The consumer with this name and id continues after records that expired before its worker read
- * them, and counts the gap: at the oldest record of each stream or, if `copies` or the consumer is
- * copying, with a new snapshot. Does nothing if no records are lost. Sets *row to the new progress.
+/* The consumer with this name continues after records that expired before a worker read them, and
+ * counts the gap: at the oldest record of each stream or, if `copies` or the consumer is copying,
+ * with a new snapshot. This holds for all its shards. Does nothing if no records are lost.
  * Returns CONSUMER_GONE, LEASE_LOST; TRIMMED if CONSUMER_ROUNDS_MAX copies have begun and none has
  * ended. */
-int consume_skip_gap(struct transaction *transaction, struct slice name, uint64_t id,
-	uint64_t epoch, bool copies, struct progress_row *row, struct failure *failure);
+int consume_skip_gap(struct transaction *transaction, struct slice name, struct shard_range range,
+	bool copies, struct progress_row *row, struct failure *failure);
 
-/* Makes a worker the owner and increases the epoch, if the consumer still has the epoch `seen`.
+/* Makes a worker the owner of a range and increases its epoch, if it still has the epoch seen.
  * death: the batch in whose handler the former owner died. If there is one, limits the next batches
  * to half its records until its last record is processed, and counts a failed attempt of a batch of
  * one record. Sets *row to the new progress. Returns CONSUMER_GONE or LEASE_LOST. */
-int consume_join(struct transaction *transaction, uint64_t id, uint64_t seen,
+int consume_join(struct transaction *transaction, struct shard_range range,
 	const struct shard_owner *owner, const struct handler_batch *death,
 	struct progress_row *row, struct failure *failure);
 
-/* Removes the owner of the consumer. Returns CONSUMER_GONE or LEASE_LOST. */
-int consume_leave(struct transaction *transaction, uint64_t id, uint64_t epoch,
+/* Removes the owner of a range. Returns CONSUMER_GONE or LEASE_LOST. */
+int consume_leave(struct transaction *transaction, struct shard_range range,
 	struct failure *failure);
 
 /* Moves the position after a batch, and the copy of a consumer that is copying. If its records were
@@ -99,7 +100,7 @@ int consume_fail(struct transaction *transaction, const struct consume_batch *ba
 
 /* Stores the error that ended the worker's run: its code, a blank and its message, of which
  * CONSUMER_END_MAX bytes are kept. Returns CONSUMER_GONE or LEASE_LOST. */
-int consume_end(struct transaction *transaction, uint64_t id, uint64_t epoch, struct slice end,
+int consume_end(struct transaction *transaction, struct shard_range range, struct slice end,
 	struct failure *failure);
 
 #endif

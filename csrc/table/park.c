@@ -2,13 +2,14 @@
 #include "table/park.h"
 
 #include "codec/record.h"
+#include "table/consume_range.h"
 #include "stream/consumer.h"
 
 /* What a call changes in the progress of a consumer. */
 struct change {
 	int64_t parked, bytes, replays;
 	uint64_t records, failures, dead_letters;
-	bool is_repeated;            /* a record that is to be parked is parked already */
+	bool is_command;             /* the set of parked keys may change for all workers */
 };
 
 static int broken(struct transaction *transaction, int err, struct failure *failure)
@@ -42,7 +43,7 @@ static int count_change(struct transaction *transaction, uint64_t id, const stru
 	row.records += change->records;
 	row.failures += change->failures;
 	row.dead_letters += change->dead_letters;
-	if (change->parked || change->replays || change->failures || change->is_repeated)
+	if (change->is_command)
 		row.parked_version++;
 	transaction->has_progressed = true;
 	return broken(transaction, progress_write(transaction->txn, id, &row), failure);
@@ -86,8 +87,7 @@ int park_record(struct transaction *transaction, const struct parked_place *plac
 		return err;
 	err = parked_find(transaction->txn, place);
 	if (err != END)
-		return err ? fail(failure, err) : count_change(transaction, place->consumer,
-			&(struct change){ .is_repeated = true }, failure);
+		return err ? fail(failure, err) : 0;
 	if (row.parked >= limits->records || row.parked_bytes >= limits->bytes)
 		return fail_as(failure, ERR_PARKED_FULL, "the consumer has %llu parked records"
 			" of %llu bytes; it may have %llu of %llu bytes",
@@ -112,16 +112,16 @@ int park_dead_letter(struct transaction *transaction, uint64_t id, struct failur
 
 /* --- delivery --- */
 
-int park_verify(struct transaction *transaction, uint64_t id, uint64_t epoch, uint64_t version,
+int park_verify(struct transaction *transaction, struct shard_range range, uint64_t version,
 	struct failure *failure)
 {
 	struct progress_row row;
-	int err = read_progress(&row, transaction, id, failure);
+	int err = range_verify(transaction, range, &row, failure);
 
+	if (!err)
+		err = range_read_head(transaction, range.consumer, &row, failure);
 	if (err)
 		return err;
-	if (row.epoch != epoch)
-		return fail(failure, ERR_LEASE_LOST);
 	return row.parked_version == version ? 0 : fail(failure, ERR_PARKED_CHANGED);
 }
 
@@ -234,9 +234,10 @@ int park_died(struct transaction *transaction, uint64_t id, uint64_t sequence, b
 
 /* Ends the step of a command. */
 static int end_step(struct transaction *transaction, struct park_command *command,
-	const struct change *change, int err, struct failure *failure)
+	struct change *change, int err, struct failure *failure)
 {
 	command->is_done = err == END;
+	change->is_command = true;
 	err = broken(transaction, err == END ? 0 : err, failure);
 	if (err || (!change->parked && !change->replays))
 		return err;

@@ -2,15 +2,16 @@
  *
  * A record that its consumer gave up is copied to the consumer's rows, and so is each later record
  * of its key when it is read. A command marks records, so that they are delivered again, or removes
- * them. Each of these increases the consumer's parked version, which the commit of a batch compares
+ * them, and increases the consumer's parked version, which the commit of a batch compares
  * (consume_advance): the set of parked keys that a worker has cached may be stale if its version is
- * older.
+ * older. What a worker changes does not increase it: only this worker handles these keys.
  *
  * All functions can return CORRUPT, NO_MEMORY, STORE and, if they take an id, CONSUMER_GONE.
  */
 #ifndef TABLE_PARK_H
 #define TABLE_PARK_H
 
+#include "codec/consumer.h"
 #include "stream/parked.h"
 #include "table/transaction.h"
 
@@ -33,7 +34,7 @@ int park_record(struct transaction *transaction, const struct parked_place *plac
 
 /* Verifies, in the transaction of a batch of parked records, that the worker is the owner and that
  * the parked version is the one with which it read them. Returns LEASE_LOST, PARKED_CHANGED. */
-int park_verify(struct transaction *transaction, uint64_t id, uint64_t epoch, uint64_t version,
+int park_verify(struct transaction *transaction, struct shard_range range, uint64_t version,
 	struct failure *failure);
 
 /* Removes a parked record that was handled. */

@@ -43,8 +43,8 @@ static int run_copy(struct tide *tide)
 
 	if (!err) {
 		CHECK(consumer.progress.is_copying);
-		err = tide_consumer_feed(&feed, tide, consumer.row.id, slice_of(NULL, 0),
-			&failure);
+		err = tide_consumer_feed(&feed, tide, whole(consumer.row.id,
+			consumer.progress.epoch), 64, slice_of(NULL, 0), &failure);
 	}
 	if (!err)
 		err = read_copy(tide, feed);

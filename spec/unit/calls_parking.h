@@ -152,7 +152,7 @@ static int run_parked_reading(struct tide *tide)
 
 	CHECK(err != 0);
 	if (err == END)
-		err = tide_parked_replays(tide, consumer, 10, &page, &failure);
+		err = tide_parked_replays(tide, NULL, consumer, 10, &page, &failure);
 	if (!err)
 		err = tide_parked_items(tide, consumer, &page, &version, &failure);
 	buffer_release(&page);

@@ -9,6 +9,12 @@
 #define NO_SETTINGS slice_of("\0", 1)
 #define NO_DEATH (&(struct handler_batch){ 0 })
 
+/* Returns the range of all shards of a consumer. */
+static inline struct shard_range whole(uint64_t consumer, uint64_t epoch)
+{
+	return (struct shard_range){ consumer, 0, epoch };
+}
+
 /* Returns a consumer of all streams. */
 static inline struct tide_consumer_spec consumer_spec(const char *name, enum tide_from from)
 {

@@ -97,8 +97,8 @@ static int renew_consumer(struct consuming *c)
 
 	if (!err)
 		err = ids.len < 4 ? remove_consumer(c) : tide_renew_consumer(c->tide, name_of(c),
-			c->found.row.id, c->found.progress.epoch,
-			slice_of(ids.data + ids.len - 4, 4), c->failure);
+			whole(c->found.row.id, c->found.progress.epoch),
+			slice_of(ids.data + ids.len - 4, 4), &(bool){ false }, c->failure);
 	buffer_release(&ids);
 	return err;
 }
@@ -111,7 +111,7 @@ static int join_consumer(struct consuming *c)
 	struct progress_row row;
 
 	memcpy(owner.opening, tide_opening(c->tide), sizeof owner.opening);
-	return tide_join_consumer(c->tide, c->found.row.id, c->found.progress.epoch, &owner,
+	return tide_join_consumer(c->tide, whole(c->found.row.id, c->found.progress.epoch), &owner,
 		&death, &row, c->failure);
 }
 
@@ -219,8 +219,8 @@ static int finish_batch(struct consuming *c, struct consumed *batch, int err)
 	struct progress_row row;
 
 	if (err == ERR_TRIMMED) {
-		err = tide_skip_gap(c->tide, name_of(c), c->found.row.id,
-			c->found.progress.epoch, dice_one_in(c->dice, 2), &row, c->failure);
+		err = tide_skip_gap(c->tide, name_of(c), whole(c->found.row.id,
+			c->found.progress.epoch), dice_one_in(c->dice, 2), &row, c->failure);
 		return err == ERR_TRIMMED ? remove_consumer(c) : err;
 	}
 	if (err == ERR_STREAM_ENDED)
@@ -248,8 +248,8 @@ static int deliver_batch(struct consuming *c)
 		batch.end.mark = MARK_BEGIN;
 		return finish_batch(c, &batch, 0);
 	}
-	err = tide_consumer_feed(&feed, c->tide, c->found.row.id, buffer_slice(&c->streams),
-		c->failure);
+	err = tide_consumer_feed(&feed, c->tide, whole(c->found.row.id, c->found.progress.epoch),
+		64, buffer_slice(&c->streams), c->failure);
 	if (!err)
 		err = read_batch(c, &batch, feed);
 	err = finish_batch(c, &batch, err);
@@ -274,14 +274,14 @@ static int deliver_again(struct consuming *c)
 {
 	struct buffer page = { 0 };
 	struct source source;
-	int err = tide_parked_replays(c->tide, c->found.row.id, 1, &page, c->failure);
+	int err = tide_parked_replays(c->tide, NULL, c->found.row.id, 1, &page, c->failure);
 
 	source = source_of(buffer_slice(&page));
 	if (err >= 0 && source_left(&source))
 		err = tide_begin(c->tide, c->failure);
 	if (err < 0 || !tide_in_transaction(c->tide))
 		goto out;
-	err = tide_verify_parked(c->tide, c->found.row.id, c->found.progress.epoch,
+	err = tide_verify_parked(c->tide, whole(c->found.row.id, c->found.progress.epoch),
 		c->found.progress.parked_version, c->failure);
 	if (!err)
 		err = handle_again(c, source_take(&source, PARKED_PLACE_BYTES));

@@ -49,7 +49,7 @@ static struct progress_row joined(struct tide *tide, const struct tide_consumer 
 	struct shard_owner owner = { .opening = "opening", .worker = 7 };
 	struct progress_row row;
 
-	MUST(tide_join_consumer(tide, consumer->row.id, consumer->progress.epoch, &owner,
+	MUST(tide_join_consumer(tide, whole(consumer->row.id, consumer->progress.epoch), &owner,
 		NO_DEATH, &row, &failure), failure);
 	return row;
 }
@@ -119,10 +119,10 @@ static void an_epoch_fences(struct tide *tide, struct tide_table *table)
 	uint64_t to = put_one(tide, table, "3");
 
 	CHECK_EQUAL_UINT(old.epoch, consumer.progress.epoch + 1);
-	CHECK_EQUAL_INT(tide_join_consumer(tide, id, consumer.progress.epoch, &other,
+	CHECK_EQUAL_INT(tide_join_consumer(tide, whole(id, consumer.progress.epoch), &other,
 		NO_DEATH, &new, &failure), ERR_LEASE_LOST);
-	CHECK_EQUAL_INT(tide_join_consumer(tide, id, old.epoch, &other, NO_DEATH, &new, &failure),
-		0);
+	CHECK_EQUAL_INT(tide_join_consumer(tide, whole(id, old.epoch), &other, NO_DEATH, &new,
+		&failure), 0);
 	CHECK_EQUAL_INT(advance(tide, id, old.epoch, from, to), ERR_LEASE_LOST);
 	CHECK_EQUAL_INT(advance(tide, id, new.epoch, from, to), 0);
 	CHECK_EQUAL_INT(advance(tide, id, new.epoch, from, to), ERR_LEASE_LOST);
@@ -130,10 +130,10 @@ static void an_epoch_fences(struct tide *tide, struct tide_table *table)
 	CHECK_EQUAL_INT(advance(tide, id, new.epoch, to, from), ERR_AHEAD);
 	CHECK_EQUAL_UINT(described(tide, "fenced").progress.position, to);
 	CHECK_EQUAL_UINT(described(tide, "fenced").progress.records, to - from);
-	CHECK_EQUAL_INT(tide_renew_consumer(tide, slice_of_text("fenced"), id, new.epoch,
-		slice_of("\0\0\0\2\0\0\0\1", 8), &failure), ERR_VALIDATION);
-	CHECK_EQUAL_INT(tide_leave_consumer(tide, id, old.epoch, &failure), ERR_LEASE_LOST);
-	CHECK_EQUAL_INT(tide_leave_consumer(tide, id, new.epoch, &failure), 0);
+	CHECK_EQUAL_INT(tide_renew_consumer(tide, slice_of_text("fenced"), whole(id, new.epoch),
+		slice_of("\0\0\0\2\0\0\0\1", 8), &(bool){ false }, &failure), ERR_VALIDATION);
+	CHECK_EQUAL_INT(tide_leave_consumer(tide, whole(id, old.epoch), &failure), ERR_LEASE_LOST);
+	CHECK_EQUAL_INT(tide_leave_consumer(tide, whole(id, new.epoch), &failure), 0);
 	CHECK_EQUAL_INT((int)described(tide, "fenced").progress.owner.worker, 0);
 }
 
@@ -164,10 +164,10 @@ static void a_deleted_consumer_is_gone(struct tide *tide)
 	CHECK_EQUAL_INT(advance(tide, consumer.row.id, row.epoch, at, at), ERR_CONSUMER_GONE);
 	CHECK(created(tide, "gone", TIDE_LATEST, 0).row.id != consumer.row.id);
 	CHECK_EQUAL_INT(advance(tide, consumer.row.id, row.epoch, at, at), ERR_CONSUMER_GONE);
-	CHECK_EQUAL_INT(tide_leave_consumer(tide, consumer.row.id, row.epoch, &failure),
+	CHECK_EQUAL_INT(tide_leave_consumer(tide, whole(consumer.row.id, row.epoch), &failure),
 		ERR_CONSUMER_GONE);
-	CHECK_EQUAL_INT(tide_consumer_feed(&feed, tide, consumer.row.id, slice_of(NULL, 0),
-		&failure), ERR_CONSUMER_GONE);
+	CHECK_EQUAL_INT(tide_consumer_feed(&feed, tide, whole(consumer.row.id, row.epoch), 64,
+		slice_of(NULL, 0), &failure), ERR_CONSUMER_GONE);
 }
 
 static void pause_and_settings_are_kept(struct tide *tide)
@@ -230,7 +230,7 @@ static void progress_is_quiet(struct tide *tide, struct tide_table *table)
 	CHECK_EQUAL_INT(advance(tide, consumer.row.id, row.epoch, at, to), 0);
 	CHECK_EQUAL_INT((int)commit_count(shared, 0), (int)all);
 	CHECK_EQUAL_INT((int)commit_count(shared, 1), (int)one);
-	MUST(tide_leave_consumer(tide, consumer.row.id, row.epoch, &failure), failure);
+	MUST(tide_leave_consumer(tide, whole(consumer.row.id, row.epoch), &failure), failure);
 	CHECK(commit_count(shared, 0) != all && commit_count(shared, 1) != one);
 	all = commit_count(shared, 0);
 	begin(tide);

@@ -17,7 +17,7 @@ static struct consume_batch joined(struct tide *tide, const char *name)
 
 	MUST(tide_create_consumer(tide, &spec, &failure), failure);
 	consumer = described(tide, name);
-	MUST(tide_join_consumer(tide, consumer.row.id, consumer.progress.epoch, &owner,
+	MUST(tide_join_consumer(tide, whole(consumer.row.id, consumer.progress.epoch), &owner,
 		NO_DEATH, &row, &failure), failure);
 	CHECK(row.is_copying);
 	return (struct consume_batch){ .consumer = consumer.row.id, .epoch = row.epoch,
@@ -123,7 +123,7 @@ static void gaps_are_counted(struct tide *tide, struct tide_table *table)
 	struct progress_row row;
 
 	lose_records(tide, table);
-	MUST(tide_skip_gap(tide, name, batch.consumer, batch.epoch, false, &row, &failure),
+	MUST(tide_skip_gap(tide, name, whole(batch.consumer, batch.epoch), false, &row, &failure),
 		failure);
 	CHECK(row.is_copying && row.gaps == 0);          /* no item was delivered */
 	for (unsigned round = 1; round <= CONSUMER_ROUNDS_MAX; round++) {
@@ -136,10 +136,10 @@ static void gaps_are_counted(struct tide *tide, struct tide_table *table)
 		CHECK_EQUAL_INT(advance(tide, &batch), 0);
 		CHECK_EQUAL_UINT(described(tide, "trimmed").copy.rounds, round);
 		lose_records(tide, table);
-		CHECK_EQUAL_INT(tide_skip_gap(tide, name, batch.consumer, batch.epoch + 1, false,
-			&row, &failure), ERR_LEASE_LOST);
-		CHECK_EQUAL_INT(tide_skip_gap(tide, name, batch.consumer, batch.epoch, false, &row,
-			&failure), round < CONSUMER_ROUNDS_MAX ? 0 : ERR_TRIMMED);
+		CHECK_EQUAL_INT(tide_skip_gap(tide, name, whole(batch.consumer, batch.epoch + 1),
+			false, &row, &failure), ERR_LEASE_LOST);
+		CHECK_EQUAL_INT(tide_skip_gap(tide, name, whole(batch.consumer, batch.epoch),
+			false, &row, &failure), round < CONSUMER_ROUNDS_MAX ? 0 : ERR_TRIMMED);
 	}
 	row = described(tide, "trimmed").progress;
 	CHECK_EQUAL_UINT(row.gaps, CONSUMER_ROUNDS_MAX - 1);
@@ -148,16 +148,19 @@ static void gaps_are_counted(struct tide *tide, struct tide_table *table)
 	CHECK_EQUAL_UINT(row.gaps, CONSUMER_ROUNDS_MAX);
 	CHECK(!row.is_copying && row.position == described(tide, "trimmed").last_sequence - 1);
 	lose_records(tide, table);
-	MUST(tide_skip_gap(tide, name, batch.consumer, row.epoch, false, &row, &failure), failure);
+	MUST(tide_skip_gap(tide, name, whole(batch.consumer, row.epoch), false, &row, &failure),
+		failure);
 	CHECK_EQUAL_UINT(row.gaps, CONSUMER_ROUNDS_MAX + 1);
-	CHECK_EQUAL_UINT(row.position, described(tide, "trimmed").last_sequence - 1);
-	MUST(tide_skip_gap(tide, name, batch.consumer, row.epoch, true, &row, &failure), failure);
+	CHECK_EQUAL_UINT(row.position, described(tide,
+		"trimmed").last_sequence - 1);
+	MUST(tide_skip_gap(tide, name, whole(batch.consumer, row.epoch), true, &row, &failure),
+		failure);
 	CHECK(!row.is_copying && row.gaps == CONSUMER_ROUNDS_MAX + 1);   /* nothing is lost now */
-	CHECK_EQUAL_INT(tide_skip_gap(tide, slice_of_text("none"), batch.consumer, 1, false, &row,
-		&failure), ERR_CONSUMER_GONE);
+	CHECK_EQUAL_INT(tide_skip_gap(tide, slice_of_text("none"), whole(batch.consumer, 1), false,
+		&row, &failure), ERR_CONSUMER_GONE);
 	/* A later consumer of the same name is another one. */
-	CHECK_EQUAL_INT(tide_skip_gap(tide, name, batch.consumer + 1, row.epoch, false, &row,
-		&failure), ERR_CONSUMER_GONE);
+	CHECK_EQUAL_INT(tide_skip_gap(tide, name, whole(batch.consumer + 1, row.epoch), false,
+		&row, &failure), ERR_CONSUMER_GONE);
 }
 
 /* --- rows --- */

@@ -389,8 +389,8 @@ static void a_hash_is_compared_first(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
 	int tested = 0;
-	struct record_filter filter = { .test = is_even, .context = &tested, .has_hash = true,
-		.partition_hash = 1 };
+	struct record_filter filter = { .test = is_even, .context = &tested, .has_hashes = true,
+		.first_hash = 1, .last_hash = UINT32_MAX };
 	struct feed feed = { .streams.one = 1, .filter = &filter };
 
 	for (uint64_t i = 1; i <= 5; i++)
@@ -399,7 +399,7 @@ static void a_hash_is_compared_first(struct store *store)
 	CHECK_EQUAL_UINT(feed_position(&feed), 5);
 	CHECK_EQUAL_INT(tested, 0);
 	feed_release(&feed);
-	filter.partition_hash = 0;
+	filter.first_hash = 0;
 	feed = (struct feed){ .streams.one = 1, .filter = &filter };
 	CHECK_EQUAL_STRING(read_all(&feed, txn, 2), "24");
 	CHECK_EQUAL_INT(tested, 5);

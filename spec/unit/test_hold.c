@@ -442,17 +442,18 @@ static void an_end_is_kept(void)
 	create("c", TIDE_LATEST, 0);
 	id = described(tide, "c").row.id;
 	memset(text, 'x', sizeof text);
-	CHECK_EQUAL_INT(tide_end_consumer(tide, id, 9, slice_of_text("TRIMMED lost"), &failure),
-		ERR_LEASE_LOST);
-	CHECK_EQUAL_INT(tide_end_consumer(tide, id + 99, 0, slice_of_text("TRIMMED"), &failure),
-		ERR_CONSUMER_GONE);
-	MUST(tide_end_consumer(tide, id, 0, slice_of(text, sizeof text), &failure), failure);
+	CHECK_EQUAL_INT(tide_end_consumer(tide, whole(id, 9), slice_of_text("TRIMMED lost"),
+		&failure), ERR_LEASE_LOST);
+	CHECK_EQUAL_INT(tide_end_consumer(tide, whole(id + 99, 0), slice_of_text("TRIMMED"),
+		&failure), ERR_CONSUMER_GONE);
+	MUST(tide_end_consumer(tide, whole(id, 0), slice_of(text, sizeof text), &failure), failure);
 	CHECK_EQUAL_UINT(described(tide, "c").progress.end.len, CONSUMER_END_MAX);
-	MUST(tide_end_consumer(tide, id, 0, slice_of_text("TRIMMED lost"), &failure), failure);
+	MUST(tide_end_consumer(tide, whole(id, 0), slice_of_text("TRIMMED lost"), &failure),
+		failure);
 	CHECK(slice_equal(described(tide, "c").progress.end, slice_of_text("TRIMMED lost")));
 	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, HOUR, &failure), failure);
 	CHECK(slice_equal(described(tide, "c").progress.end, slice_of_text("TRIMMED lost")));
-	MUST(tide_join_consumer(tide, id, 0, &owner, NO_DEATH, &row, &failure), failure);
+	MUST(tide_join_consumer(tide, whole(id, 0), &owner, NO_DEATH, &row, &failure), failure);
 	CHECK_EQUAL_UINT(described(tide, "c").progress.end.len, 0);
 	close_database();
 }

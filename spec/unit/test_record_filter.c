@@ -91,7 +91,8 @@ static void an_item_is_selected(void)
 	record.keys = item_of(&builder, "ann", "1", NULL);
 	MUST(feed_filter_by_key(&filter, record.keys, &row, secret, &failure), failure);
 	MUST(key_of_key(&key, 1, &row.schema, record.keys, secret), failure);
-	CHECK(filter.filter.has_hash && filter.filter.partition_hash == key.partition_hash);
+	CHECK(filter.filter.has_hashes && filter.filter.first_hash == key.partition_hash &&
+		filter.filter.last_hash == key.partition_hash);
 	CHECK(test(&filter, &record, &result) == 0 && result);
 	record.keys = item_of(&builder, "ann", "2", NULL);
 	CHECK(test(&filter, &record, &result) == 0 && !result);

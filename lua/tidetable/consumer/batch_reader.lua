@@ -67,21 +67,25 @@ local function after_last(count, record, err, code)
   return record == false and "more"
 end
 
+--- Returns the maximum number of records of a batch.
+local function size_limit(worker)
+  local size = worker.settings.batch_size
+  return worker.largest > 0 and math.min(size, worker.largest) or size
+end
+
 --- Adds the available records to the batch. Returns true if it is full; false if there are no more;
 --- "more" after LEFT_OUT_AT_ONCE records; nil, err, code if reading failed and the batch is empty.
 local function fill(worker, records)
-  local limits, reader, ignores = worker.settings, worker.reader, worker.ignored_origins ~= nil
-  local size, most_bytes = limits.batch_size, limits.batch_bytes
-  if worker.largest > 0 then
-    size = math.min(size, worker.largest)
-  end
+  local reader, ignores = worker.reader, worker.ignored_origins ~= nil
+  local size, most_bytes = size_limit(worker), worker.settings.batch_bytes
+  local last = worker.held and worker.held.position or math.maxinteger
   local count, record, err, code = #records, nil, nil, nil
   if count < size then
     record = reader:take_pending()
   end
   if count < size and not record and not ignores then
     count, records.bytes, records.depth, record, err, code = core.take_records(reader.core, records,
-      count, size, records.bytes, most_bytes, records.depth, deliveries.DEEP)
+      count, size, records.bytes, most_bytes, records.depth, deliveries.DEEP, last)
     if not record and count < size then
       return after_last(count, record, err, code)
     end
@@ -95,6 +99,9 @@ local function fill(worker, records)
     end
     if err or not record then
       return after_last(count, record, err, code)
+    elseif record.sequence_number > last then
+      reader.pending = record
+      return count > 0
     end
     local bytes, depth = core.measure_record(record)
     bytes = bytes + records.bytes
@@ -194,6 +201,9 @@ local function check_idle(worker, is_at_end)
   if worker.copy then
     return true                  -- the next item moves the position
   end
+  if worker.held then
+    return not is_at_end or ignored.reach(worker, worker.held.position)
+  end
   local owns, err, code = ignored.skip(worker)
   if not owns or not is_at_end then
     return owns, err, code
@@ -233,6 +243,10 @@ function batch_reader.read(worker, deadline)
     local owns, has_more = true, full == "more"
     if #records == 0 then
       owns, err, code = check_idle(worker, not has_more)
+      if owns and worker.held and worker.held.position == worker.position then
+        worker.verified_at = 0   -- unites the ranges
+        return nil
+      end
     end
     if owns and (worker.consumer.is_stopping
         or not has_more and core.process_elapsed() >= deadline) then

@@ -80,6 +80,14 @@ local function ensure(self, opts)
     return nil, err, code
   end
   local has_shards = opts.shards == nil or opts.shards == existing.shards
+  if opts.update and not has_shards and existing.is_paused
+      and sources.are_equal(existing.settings.source, source) then
+    has_shards, err, code = wait.try(database, core.consumer_reshard, database.core, self.name,
+      math.min(opts.shards, SHARDS_TOO_MANY))
+    if not has_shards then
+      return nil, err, code
+    end
+  end
   if opts.update and has_shards and sources.are_equal(existing.settings.source, source) then
     return wait.try(database, core.consumer_set, database.core, self.name, wanted,
       settings.hold_ms(wanted))
@@ -177,11 +185,20 @@ end
 ---@field ended tidetable.ConsumerEnd|nil  error that stopped its last run; nil: none, or it was run
 ---                              or moved after that
 
---- Returns true if the consumer has an owner that is alive.
-local function is_running(database, row)
+--- Returns whether a range of the consumer has an owner, whether one of them is alive, and the
+--- greatest number of failed attempts of a batch.
+local function summary(database, row)
   local complete = settings.complete(row.settings)
-  return row.opening ~= nil and (core.worker_is_alive(database.core, row.opening, row.worker,
-    row.id, complete.lease, complete.handler_limit))
+  local has_owner, is_running, attempts = false, false, 0
+  for _, range in ipairs(row.ranges) do
+    attempts = math.max(attempts, range.attempts)
+    if range.opening then
+      has_owner = true
+      is_running = is_running or (core.worker_is_alive(database.core, range.opening, range.worker,
+        row.id, complete.lease, complete.handler_limit))
+    end
+  end
+  return has_owner, is_running, attempts
 end
 
 --- Describes the consumer. Returns NOT_FOUND if it was deleted.
@@ -196,13 +213,14 @@ function Consumer:describe()
   if not lag then
     return nil, text, code
   end
+  local has_owner, is_running, attempts = summary(self.database, row)
   return {
     name = self.name, source = sources.shown(row.settings.source),
     settings = settings.complete(row.settings), position = row.position,
     last_sequence_number = row.last_sequence, is_paused = row.is_paused,
     is_copying = row.is_copying, copied = row.copied,
-    has_owner = row.opening ~= nil, is_running = is_running(self.database, row),
-    attempts = row.attempts, records = row.records,
+    has_owner = has_owner, is_running = is_running,
+    attempts = attempts, records = row.records,
     batches = row.batches, failures = row.failures, gaps = row.gaps, shards = row.shards,
     created_at = row.created_at, parked = row.parked, parked_bytes = row.parked_bytes,
     replays = row.replays, dead_letters = row.dead_letters, lag = lag, warning = text,

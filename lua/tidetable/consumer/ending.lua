@@ -31,7 +31,7 @@ end
 function endings.note(worker, err, code)
   if stored[code] and worker.joined_epoch then
     pcall(wait.try, worker.database, core.consumer_end, worker.database.core, worker.id,
-      worker.joined_epoch, shortened(code .. " " .. err.message))
+      worker.joined_epoch, worker.first, shortened(code .. " " .. err.message))
   end
 end
 

@@ -56,7 +56,7 @@ function ignored.skip(worker)
   end
   local noted = worker.ignored_records
   local ok, err, code = wait.try(worker.database, core.consumer_skip_ignored, worker.database.core,
-    worker.id, worker.epoch, worker.position, noted.to)
+    worker.id, worker.epoch, worker.first, worker.position, noted.to)
   if ok then
     worker.position, worker.ignored_records = noted.to, nil
   elseif code == "LEASE_LOST" then
@@ -68,6 +68,16 @@ function ignored.skip(worker)
     return nil, err, code
   end
   return true
+end
+
+--- Moves the position to a later one, after all records up to that were read and none of them is in
+--- hand. Returns as skip.
+---@param worker tidetable.Worker
+---@param to integer
+---@return boolean|nil owns, tidetable.error|nil err, tidetable.code|nil code
+function ignored.reach(worker, to)
+  worker.ignored_records = { to = to, count = RECORDS_MAX, since = 0 }
+  return ignored.skip(worker)
 end
 
 return ignored

@@ -81,7 +81,8 @@ function parking.next_replays(worker)
     size = math.min(size, worker.largest)
   end
   local version = worker.parked_version
-  local copies, err, code = core.parked_replays(worker.database.core, worker.id, size)
+  local copies, err, code = core.parked_replays(worker.database.core, worker.id, size,
+    worker.first, worker.last, worker.shards)
   if not copies then
     return nil, err, code
   elseif #copies == 0 then
@@ -193,7 +194,8 @@ function parking.commit(worker, delivery, gives_up)
   local database = worker.database.core
   local ok, err, code
   if delivery.places then
-    ok, err, code = core.parked_verify(database, worker.id, worker.epoch, delivery.version)
+    ok, err, code = core.parked_verify(database, worker.id, worker.epoch, worker.first,
+      delivery.version)
   else
     ok, err, code = snapshots.advance(worker, delivery)
   end
@@ -218,7 +220,6 @@ function parking.committed(worker, delivery)
   if delivery.changes == 0 then
     return
   end
-  worker.parked_version = delivery.version + delivery.changes
   worker.verified_at = 0         -- reads the counts before the next batch
   worker.parked = math.max(worker.parked, 1)
   if delivery.places then

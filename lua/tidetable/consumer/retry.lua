@@ -17,8 +17,8 @@ local function count_failure(worker, delivery, failure)
   local count = worker.attempts + 1
   -- A worker that takes over reads the same batch.
   local ok, err, code = wait.try(worker.database, core.consumer_fail, worker.database.core,
-    worker.id, worker.epoch, worker.position, delivery.limit, #delivery.all, delivery.version,
-    #delivery.all + #delivery.queued)
+    worker.id, worker.epoch, worker.first, worker.position, delivery.limit, #delivery.all,
+    delivery.version, #delivery.all + #delivery.queued)
   if not ok and code == "LEASE_LOST" then
     worker:lose()
     return 0
@@ -136,7 +136,7 @@ local function keep_parked(worker, delivery, failure, may_wait)
   local database = worker.database.core
   local ok, err, code = attempts.transact(worker, function()
     local verified, wrong, why = core.parked_verify(database, worker.id, worker.epoch,
-      delivery.version)
+      worker.first, delivery.version)
     if not verified then
       return nil, wrong, why
     end

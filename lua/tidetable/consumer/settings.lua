@@ -111,7 +111,7 @@ local known = {
   on_failure = options.one_of { "stop", "park", "dead_letter" }, dead_letter = "string",
   max_age = finite_seconds(0), max_parked = options.integer_from(1),
   max_parked_bytes = options.integer_from(1),
-  bisect = "boolean", lease = finite_seconds(1), backoff = finite_seconds(0),
+  bisect = "boolean", lease = finite_seconds(0.1), backoff = finite_seconds(0),
   origin = annotations.origin, ignore_origin = check_ignored,
   hold = "boolean", hold_limit = finite_seconds(1),
 }

@@ -69,8 +69,8 @@ end
 ---@param delivery tidetable.Delivery
 ---@return true|nil ok, tidetable.error|nil err, tidetable.code|nil code
 function snapshots.advance(worker, delivery)
-  return core.consumer_advance(worker.database.core, worker.id, worker.epoch, worker.position,
-    delivery.to, #delivery.all - #delivery.parked, delivery.version,
+  return core.consumer_advance(worker.database.core, worker.id, worker.epoch, worker.first,
+    worker.position, delivery.to, #delivery.all - #delivery.parked, delivery.version,
     MARKS[delivery.mark or "none"], worker.copy and worker.copy.items or 0, delivery.items,
     delivery.key)
 end
@@ -141,7 +141,7 @@ function snapshots.skip_gap(worker, err)
     return nil, err, "TRIMMED"
   end
   local ok, failure, code = wait.try(worker.database, core.consumer_skip_gap, worker.database.core,
-    worker.consumer.name, worker.id, worker.epoch, answer == "snapshot")
+    worker.consumer.name, worker.id, worker.epoch, worker.first, answer == "snapshot")
   if not ok and code == "LEASE_LOST" then
     worker:lose()
     return nil

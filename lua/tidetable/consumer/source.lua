@@ -160,7 +160,8 @@ local function look(database, row)
 end
 
 --- Replaces the streams of the consumer by the newest ones of its tables. Returns true; false if
---- they are the same; nil, err, code on failure.
+--- they are the same, or if another worker has to handle records of the former ones; nil, err, code
+--- on failure.
 local function renew(worker, row, streams)
   local is_new = false
   for _, id in ipairs(streams) do
@@ -174,11 +175,11 @@ local function renew(worker, row, streams)
     return false
   end
   local ok, err, code = wait.try(worker.database, core.consumer_renew, worker.database.core,
-    worker.consumer.name, row.id, row.epoch, streams)
-  if not ok and code ~= "LEASE_LOST" then
+    worker.consumer.name, row.id, worker.epoch, worker.first, streams)
+  if ok == nil and code ~= "LEASE_LOST" then
     return nil, err, code
   end
-  return true
+  return ok ~= false
 end
 
 --- Decides how a consumer continues after a stream has ended and its records were handled. Returns

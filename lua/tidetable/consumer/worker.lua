@@ -1,13 +1,15 @@
 -- worker.lua - a worker of a consumer: joins it, and handles its batches.
 --
--- A worker owns its consumer from join to leave. The epoch of the consumer increases with each new
--- owner and each command that sets the position. The commit of a batch verifies the epoch and the
--- position in its transaction, so a worker that has lost the consumer stores nothing.
+-- A worker owns a range of its consumer's shards from join to leave (range.lua). The epoch of a
+-- range increases with each new owner and each command that sets the position. The commit of a
+-- batch verifies the epoch and the position in its transaction, so a worker that has lost its range
+-- stores nothing.
 
 local attempts = require "tidetable.consumer.attempt"
 local batch_reader = require "tidetable.consumer.batch_reader"
 local core = require "tidetable.core"
 local parking = require "tidetable.consumer.parking"
+local ranges = require "tidetable.consumer.range"
 local readers = require "tidetable.stream.reader"
 local retries = require "tidetable.consumer.retry"
 local rows = require "tidetable.consumer.row"
@@ -40,9 +42,14 @@ local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field number integer          number of the worker in this database handle
 ---@field slot integer|nil        slot of the worker in the shared page
 ---@field id integer              id of the consumer
----@field epoch integer|nil       nil: the worker does not own the consumer
----@field joined_epoch integer|nil  epoch of the last join; kept after leaving
----@field position integer        position of the consumer
+---@field shards integer          number of its shards
+---@field first integer           range of shards that the worker handles, or handled last
+---@field last integer
+---@field epoch integer|nil       epoch of the range; nil: the worker owns none
+---@field joined_epoch integer|nil  epoch of the last range; kept after leaving
+---@field position integer        position of the range
+---@field held tidetable.ShardRange|nil  another range of the worker, whose records wait until this
+---                                one has the same position
 ---@field settings tidetable.ConsumerSettings
 ---@field ignored_origins table<string, true>|nil  their records are not delivered
 ---@field ignored_records tidetable.IgnoredRecords|nil  records ignored after the position
@@ -78,7 +85,8 @@ function workers.new(consumer)
   database.worker_count = database.worker_count + 1
   return setmetatable({
     consumer = consumer, id = consumer.id, database = database, number = database.worker_count,
-    position = 0, attempts = 0, largest = 0, limit_until = 0, verified_at = 0,
+    shards = 1, first = 0, last = 0, position = 0, attempts = 0,
+    largest = 0, limit_until = 0, verified_at = 0,
     parked = 0, replays = 0, parked_version = 0, is_verified = false, progress_seen = 0,
   }, Worker)
 end
@@ -165,7 +173,7 @@ function Worker:open_reader()
     return true
   end
   local err, code
-  self.reader, err, code = readers.of_consumer(self.database, self.streams, self.id,
+  self.reader, err, code = readers.of_consumer(self.database, self.streams, self,
     self.consumer.wait or nil)
   if not self.reader then
     return nil, err, code
@@ -181,11 +189,16 @@ function Worker:forget_batch()
   self.failure_text, self.replay_limit, self.follows_death = nil, nil, nil
 end
 
---- Discards the state of the epoch. The worker does not own the consumer any more.
+--- Discards the state of the epoch. The worker does not own its range any more, and gives up a
+--- second one.
 function Worker:lose()
+  local held = self.held
   self:close_reader()
   self:forget_batch()
-  self.epoch, self.copy, self.parked_keys = nil, nil, nil
+  self.epoch, self.copy, self.parked_keys, self.held = nil, nil, nil, nil
+  if held then
+    self:give_up(held)
+  end
 end
 
 --- Discards the delivery and the set of parked keys, because parked records have changed.
@@ -199,14 +212,13 @@ function Worker:reread()
   local row, err, code = self:describe()
   if not row then
     return nil, err, code
-  elseif row.epoch ~= self.epoch then
+  end
+  local range = ranges.find(row, self.first)
+  if not range or range.epoch ~= self.epoch then
     self:lose()
     return nil
   end
-  self:close_reader()
-  self:forget_batch()
-  self.position = row.position
-  return self:open_reader()
+  return ranges.adopt(self, range)
 end
 
 --- Reads the consumer from the file (rows.read), and takes over its settings.
@@ -218,19 +230,21 @@ function Worker:describe()
   end
   self.verified_at, self.is_verified, self.progress_seen = core.elapsed(), true, seen
   self.settings, self.streams = settings.complete(row.settings), row.streams
+  self.shards = row.shards
   self.ignored_origins = settings.ignored_origins(self.settings, self.consumer.name)
   parking.note(self, row)
   return row
 end
 
---- Returns true if another worker that is alive owns the consumer. Otherwise returns false, and the
+--- Returns true if another worker that is alive owns the range. Otherwise returns false, and the
 --- number of records and the limit of the batch in whose handler the last owner died; 0, 0 if it
 --- did not die in a handler.
-function Worker:has_rival(row)
-  if not row.opening or row.is_of_this_opening and row.worker == self.number then
+---@param range tidetable.ShardRange
+function Worker:has_rival(range)
+  if not range.opening or range.is_of_this_opening and range.worker == self.number then
     return false, 0, 0
   end
-  return core.worker_is_alive(self.database.core, row.opening, row.worker, row.id,
+  return core.worker_is_alive(self.database.core, range.opening, range.worker, self.id,
     self.settings.lease, self.settings.handler_limit)
 end
 
@@ -247,15 +261,13 @@ function Worker:take_slot(id)
   return true
 end
 
---- Becomes the owner of the consumer. Returns false if the consumer is paused or its owner is
---- alive; nil, err, code on failure.
+--- Becomes the owner of a range. Returns false if the consumer is paused or the owners of all
+--- ranges are alive; nil, err, code on failure.
 function Worker:join()
   local row, err, code = self:describe()
   if not row then
     return nil, err, code
-  end
-  local is_alive, records, last = self:has_rival(row)
-  if row.is_paused or is_alive then
+  elseif row.is_paused then
     return false
   end
   local ok
@@ -263,50 +275,59 @@ function Worker:join()
   if not ok then
     return nil, err, code
   end
-  local progress
-  progress, err, code = wait.try(self.database, core.consumer_join, self.database.core, row.id,
-    row.epoch, self.number, records, last)
-  if not progress then
+  core.worker_beat(self.database.core, self.slot)
+  local range, records, last = ranges.find_free(self, row)
+  if not range then
+    return false
+  end
+  local joined
+  joined, err, code = wait.try(self.database, core.consumer_join, self.database.core, row.id,
+    range.epoch, range.first, self.number, records, last)
+  if not joined then
     if code == "LEASE_LOST" then
       return false
     end
     return nil, err, code
   end
-  self.epoch, self.joined_epoch = progress.epoch, progress.epoch
-  self.position, self.attempts = progress.position, progress.attempts
-  self.largest, self.limit_until = progress.largest_batch, progress.limit_until
-  self.follows_death = records == 1
-  parking.note(self, progress)
-  ok, err, code = self:open_reader()
+  local verified_at = self.verified_at
+  ok, err, code = ranges.adopt(self, joined)
   if not ok then
     self:leave()
     return nil, err, code
   end
+  self.follows_death, self.verified_at = records == 1, verified_at
   return true
 end
 
---- Checks that this worker still owns the consumer. Otherwise, or if the consumer is paused, gives
---- it up and returns false; nil, err, code on failure.
+--- Checks that this worker still owns its range, and changes the range if that is due and the
+--- worker has no batch. If the range is lost or the consumer is paused, gives it up and returns
+--- false; nil, err, code on failure.
 function Worker:verify()
   local row, err, code = self:describe()
   if not row then
     return nil, err, code
-  elseif row.epoch == self.epoch and not row.is_paused then
-    core.worker_beat(self.database.core, self.slot)
-    return true
   end
-  if row.epoch == self.epoch then
+  local range = ranges.find(row, self.first)
+  if range and range.epoch == self.epoch and not row.is_paused then
+    core.worker_beat(self.database.core, self.slot)
+    return ranges.balance(self, row)
+  elseif range and range.epoch == self.epoch then
     self:leave()
   end
   self:lose()
   return false
 end
 
---- Gives up the ownership, if this worker has it. Ignores a failure: another worker can join after
---- the lease has expired.
+--- Gives up a range. Ignores a failure: another worker can join after the lease has expired.
+function Worker:give_up(range)
+  pcall(wait.try, self.database, core.consumer_leave, self.database.core, self.id, range.epoch,
+    range.first)
+end
+
+--- Gives up all ranges of this worker.
 function Worker:leave()
   if self.epoch then
-    pcall(wait.try, self.database, core.consumer_leave, self.database.core, self.id, self.epoch)
+    self:give_up(self)
   end
   self:lose()
 end
@@ -429,6 +450,7 @@ function Worker:next(seconds)
       end
       self.verified_at = 0       -- a command may have set the position
     elseif not owns then
+      core.worker_beat(self.database.core, self.slot or 0)
       owns, err, code = self:doze(math.min(STANDBY, deadline - core.process_elapsed()))
       if not owns then
         return nil, err, code

@@ -60,14 +60,15 @@ function readers.open(stream, opts, start, subject, limit)
   }, Reader)
 end
 
---- Opens a reader that continues after the position of a consumer.
+--- Opens a reader that continues after the position of a worker of a consumer.
 ---@param database tidetable.Database
 ---@param streams integer[]  ids in ascending order; empty: all streams
----@param consumer integer  id of the consumer
+---@param worker tidetable.Worker  its range of shards is read
 ---@param own_wait (fun(wakeup: tidetable.Wakeup, seconds: number|nil))|nil  the option `wait`
 ---@return tidetable.Reader|nil, tidetable.error|nil err, tidetable.code|nil code
-function readers.of_consumer(database, streams, consumer, own_wait)
-  local feed, err, code = core.consumer_feed(database.core, consumer, streams)
+function readers.of_consumer(database, streams, worker, own_wait)
+  local feed, err, code = core.consumer_feed(database.core, worker.id, streams, worker.first,
+    worker.epoch, worker.shards)
   if not feed then
     return nil, err, code
   end

@@ -52,7 +52,7 @@ describe("the options of a consumer", function()
   end)
 
   it("that are times are finite numbers of seconds from the least", function()
-    for name, least in pairs { window = 0, backoff = 0, max_age = 0, handler_limit = 1, lease = 1,
+    for name, least in pairs { window = 0, backoff = 0, max_age = 0, handler_limit = 1, lease = 0.1,
       hold_limit = 1 } do
       refused(name, least - 1, least - 1e-9, -HUGE, HUGE, NAN, "1", true, {})
       assert.same({ least, 10 }, { stored(name, least) })

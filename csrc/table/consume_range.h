@@ -1,0 +1,50 @@
+/* consume_range.h - ranges of a consumer's shards in a write transaction. A worker owns a range.
+ *
+ * The ranges of a consumer are its rows of progress. The epoch of a shard only increases: when a
+ * range is divided or united with its neighbour, too.
+ */
+#ifndef TABLE_CONSUME_RANGE_H
+#define TABLE_CONSUME_RANGE_H
+
+#include "stream/consumer.h"
+#include "table/transaction.h"
+
+/* Report the result of a write: after a failure the transaction can only be aborted.
+ * consume_announced also notifies all workers after the commit. */
+int consume_written(struct transaction *transaction, int err, struct failure *failure);
+int consume_announced(struct transaction *transaction, int err, struct failure *failure);
+
+/* Reads the progress of a range. Returns CONSUMER_GONE; LEASE_LOST if the range does not exist or
+ * has another epoch. */
+int range_verify(struct transaction *transaction, struct shard_range range,
+	struct progress_row *row, struct failure *failure);
+
+/* Reads the progress of the first shards, which also has the state of the whole consumer. */
+int range_read_head(struct transaction *transaction, uint64_t id, struct progress_row *head,
+	struct failure *failure);
+
+/* Makes all shards of a consumer one range, whose position is the lowest one, in a new epoch
+ * without an owner. A consumer that has one range keeps its epoch and owner. Sets *head to the
+ * progress, which the caller writes. */
+int range_unite(struct transaction *transaction, uint64_t id, struct progress_row *head,
+	struct failure *failure);
+
+/* Divides a range before the shard `at`. Its owner keeps the first part or, if keeps_right, the
+ * second one; the other part has no owner. Both are in a new epoch. Sets *row to the part that is
+ * kept. Returns CONSUMER_GONE; LEASE_LOST, also if `at` is not in the range or the consumer is
+ * copying. */
+int consume_split(struct transaction *transaction, struct shard_range range, uint16_t at,
+	bool keeps_right, struct progress_row *row, struct failure *failure);
+
+/* Unites two adjacent ranges that have the same owner and position, in a new epoch. Sets *row to
+ * the result. Returns CONSUMER_GONE or LEASE_LOST. */
+int consume_merge(struct transaction *transaction, struct shard_range left,
+	struct shard_range right, struct progress_row *row, struct failure *failure);
+
+/* Sets the number of shards of a consumer. Returns VALIDATION unless the consumer is paused, and
+ * the number is valid and either a multiple of the former one or all shards have the same
+ * position. */
+int consume_reshard(struct transaction *transaction, struct slice name, uint16_t shards,
+	struct failure *failure);
+
+#endif

@@ -1,0 +1,236 @@
+-- range_spec.lua - workers that share the shards of a consumer.
+local consumers = require "spec.tidetable.consumers"
+local core = require "tidetable.core"
+local helper = require "spec.tidetable.helper"
+
+helper.setup(before_each, after_each)
+
+local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
+
+local db, orders, seen
+
+before_each(function()
+  db, orders = consumers.orders()
+  seen = {}
+end)
+
+--- Opens a worker of the consumer "c". The time for which a worker does not read the consumer again
+--- is over at each step, because another commit has changed it.
+local function open(opts)
+  opts = opts or {}
+  opts.batch_size = opts.batch_size or 4
+  return consumers.open(helper.open(), "c", opts)
+end
+
+local function put(first, last)
+  for i = first, last do assert(orders:put { id = "k" .. i % 40, n = i }) end
+end
+
+--- A handler that checks the order of each key and that no record is handled twice.
+local function handle(records)
+  for _, record in ipairs(records) do
+    local key, number = record.keys.id, record.sequence_number
+    assert(number > (seen[key] or 0), "not in order")
+    assert.is_nil(seen[number])
+    seen[key], seen[number] = number, true
+    seen.count = (seen.count or 0) + 1
+  end
+end
+
+--- Returns the ranges as a text, such as "0-31 32-63*": one without an owner has a star.
+local function ranges()
+  local parts = {}
+  for i, range in ipairs(core.consumer_describe(db.core, "c").ranges) do
+    parts[i] = ("%d-%d%s"):format(range.first, range.last, range.opening and "" or "*")
+  end
+  return table.concat(parts, " ")
+end
+
+--- Lets each worker do steps until in several rounds none of them handles a record and no range
+--- changes.
+local function run(workers)
+  local idle, before = 0, nil
+  while idle < 4 do
+    local count = 0
+    for _, worker in ipairs(workers) do
+      if worker.worker then worker.worker.verified_at = 0 end
+      count = count + assert(worker:step(handle))
+    end
+    local now = ranges()
+    idle, before = count == 0 and now == before and idle + 1 or 0, now
+  end
+end
+
+describe("the workers of a consumer", function()
+  it("divide its shards equally, and get each record once", function()
+    put(1, 100)
+    local a, b, c, d = open(), open(), open(), open()
+    run { a }
+    assert.equal("0-63", ranges())
+    run { a, b }
+    assert.equal("0-31 32-63", ranges())
+    put(101, 200)
+    run { a, b, c }
+    assert.equal("0-20 21-41 42-63", ranges())
+    put(201, 300)
+    run { a, b, c, d }
+    assert.equal("0-16 17-32 33-48 49-63", ranges())
+    put(301, 400)
+    run { a, b, c, d }
+    assert.equal(400, seen.count)
+    assert.equal(400, a:describe().records)
+    assert.same({}, assert(db:check()).problems)
+    -- Workers that leave give their shards to the others.
+    b:close()
+    put(401, 500)
+    run { a, c, d }
+    assert.equal("0-20 21-41 42-63", ranges())
+    a:close()
+    d:close()
+    put(501, 600)
+    run { c }
+    assert.equal("0-63", ranges())
+    assert.equal(600, seen.count)
+    assert.equal(600, c:describe().position)
+    assert.same({}, assert(db:check()).problems)
+  end)
+
+  it("finish a batch before they give shards away", function()
+    put(1, 40)
+    local a, b = open { batch_size = 10 }, open { batch_size = 10 }
+    local other = 0
+    assert.equal(10, a:step(function(records)
+      a.worker.verified_at = 0
+      other = other + assert(b:step(handle))
+      assert.equal("0-63", ranges())
+      handle(records)
+    end))
+    assert.equal(0, other)
+    run { a, b }
+    assert.equal("0-31 32-63", ranges())
+    assert.equal(40, seen.count)
+  end)
+
+  it("can be more than the shards", function()
+    put(1, 40)
+    local workers = {}
+    for i = 1, 5 do workers[i] = open { shards = 3 } end
+    run(workers)
+    assert.equal("0-0 1-1 2-2", ranges())
+    assert.equal(40, seen.count)
+    workers[1]:close()
+    put(41, 80)
+    run { table.unpack(workers, 2) }
+    assert.equal("0-0 1-1 2-2", ranges())
+    assert.equal(80, seen.count)
+  end)
+
+  it("do not divide a single shard, nor the shards of a snapshot", function()
+    put(1, 20)
+    local a, b = open { shards = 1 }, open { shards = 1 }
+    run { a, b }
+    assert.equal("0-0", ranges())
+    assert(a:delete())
+    a, b = open { from = "SNAPSHOT", batch_size = 3 }, open { from = "SNAPSHOT", batch_size = 3 }
+    seen = {}
+    for _ = 1, 3 do
+      a:step(handle)
+      b:step(handle)
+      assert.equal("0-63", ranges())
+    end
+    run { a, b }
+    assert.equal("0-31 32-63", ranges())
+    assert.equal(20, seen.count)
+  end)
+
+  it("keep the failed attempts of a key with its shard", function()
+    assert(orders:put { id = "bad", n = 1 })
+    put(1, 20)
+    local calls = 0
+    local function fails(records)
+      for _, record in ipairs(records) do
+        if record.keys.id == "bad" then
+          calls = calls + (#records == 1 and 1 or 0)
+          error "no"
+        end
+      end
+      handle(records)
+    end
+    local opts = { on_failure = "park", max_attempts = 4, batch_size = 2 }
+    local a, b = open(opts), open(opts)
+    for _ = 1, 200 do
+      for _, worker in ipairs { a, b } do
+        if worker.worker then worker.worker.verified_at = 0 end
+        worker:step(fails)
+      end
+    end
+    assert.equal("0-31 32-63", ranges())
+    assert.same({ 4, 1, 20 }, { calls, a:describe().parked, seen.count })
+    local copy = helper.collect(a:parked())[1]
+    assert.same({ 4, "bad" }, { copy.attempts, copy.record.keys.id })
+    -- Only the owner of its shard replays it.
+    assert.equal(1, a:replay())
+    run { a, b }
+    assert.same({ 0, 21 }, { a:describe().parked, seen.count })
+    assert.same({}, assert(db:check()).problems)
+  end)
+
+  it("lose their ranges to commands", function()
+    put(1, 40)
+    local a, b = open(), open()
+    run { a, b }
+    assert.equal("0-31 32-63", ranges())
+    assert.is_true(a:seek { at = 21 })
+    assert.equal("0-63*", ranges())
+    seen = {}
+    run { a, b }
+    assert.same({ "0-31 32-63", 20 }, { ranges(), seen.count })
+    assert.is_true(a:pause())
+    put(41, 60)
+    run { a, b }
+    assert.same({ "0-31* 32-63*", 20 }, { ranges(), seen.count })
+    assert.is_true(a:resume())
+    run { a, b }
+    assert.same({ "0-31 32-63", 40 }, { ranges(), seen.count })
+    assert(a:delete())
+    helper.refused("CONSUMER_GONE", b:step(handle))
+    assert.same({}, assert(db:check()).problems)
+  end)
+
+  it("continue with any workers, commands and numbers of shards (SEED)", function()
+    math.randomseed(SEED)
+    for round = 1, 12 do
+      seen = {}
+      local total, workers = 0, {}
+      for i = 1, 4 do workers[i] = open { from = "LATEST" } end
+      for _ = 1, 150 do
+        local choice, i = math.random(12), math.random(4)
+        if choice <= 3 then
+          local count = math.random(8)
+          put(total + 1, total + count)
+          total = total + count
+        elseif choice == 4 then
+          workers[i]:close()
+        elseif choice == 5 then
+          assert(db:consumer "c":pause())
+          local shards = core.consumer_describe(db.core, "c").shards * math.random(2)
+          if shards < 300 then
+            assert(db:consumer("c", { source = "orders", backoff = 0.001, batch_size = 4,
+              shards = shards, update = true }))
+          end
+          assert(db:consumer "c":resume())
+        else
+          if workers[i].worker then workers[i].worker.verified_at = 0 end
+          assert(workers[i]:step(handle))
+        end
+      end
+      run(workers)
+      assert.equal(total, seen.count or 0, ("SEED=%d round %d"):format(SEED, round))
+      assert.same({}, assert(db:check()).problems, "SEED=" .. SEED)
+      for _, worker in ipairs(workers) do worker:close() end
+      assert(db:consumer "c":delete())
+      for item in orders:scan() do assert(orders:delete { id = item.id }) end
+      assert(db:sweep())
+    end
+  end)
+end)
