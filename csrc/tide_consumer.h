@@ -140,6 +140,22 @@ bool tide_worker_is_alive(const struct tide *tide, const struct shard_owner *own
 uint32_t tide_live_workers(const struct tide *tide, uint64_t consumer, uint64_t lease_ms,
 	uint64_t handler_limit_ms);
 
+/* A worker whose process has the database open. */
+struct tide_worker {
+	struct shard_owner owner;
+	int64_t pid;
+	uint64_t beat_age_ms;        /* time since its last heartbeat; in a handler, since it
+	                              * entered that */
+	bool in_handler;
+	bool is_alive;               /* in the sense of tide_worker_is_alive */
+};
+
+#define TIDE_WORKERS_MAX 256
+
+/* Stores the workers of a consumer, and returns their number. */
+uint32_t tide_list_workers(const struct tide *tide, uint64_t consumer, uint64_t lease_ms,
+	uint64_t handler_limit_ms, struct tide_worker workers[TIDE_WORKERS_MAX]);
+
 /* Makes a worker the owner of a range if its epoch is still the one seen, in a transaction of its
  * own, and sets *progress. death: the batch in whose handler the former owner ended.
  * tide_leave_consumer removes the owner of a range. Both return CONSUMER_GONE, LEASE_LOST, and the

@@ -230,6 +230,26 @@ uint32_t tide_live_workers(const struct tide *tide, uint64_t consumer, uint64_t 
 		handler_limit_ms);
 }
 
+_Static_assert(TIDE_WORKERS_MAX == WORKERS_MAX, "every worker can be listed");
+
+uint32_t tide_list_workers(const struct tide *tide, uint64_t consumer, uint64_t lease_ms,
+	uint64_t handler_limit_ms, struct tide_worker workers[TIDE_WORKERS_MAX])
+{
+	const struct shared_page *shared = store_shared_page(tide->store);
+	struct worker_facts facts[WORKERS_MAX];
+	uint32_t count = worker_list(shared, consumer, facts, WORKERS_MAX);
+
+	for (uint32_t i = 0; i < count; i++) {
+		workers[i] = (struct tide_worker){ .owner.worker = facts[i].id.number,
+			.pid = facts[i].pid, .beat_age_ms = facts[i].beat_age_ms,
+			.in_handler = facts[i].in_handler,
+			.is_alive = worker_state(shared, &facts[i].id, consumer, lease_ms,
+				handler_limit_ms) == WORKER_LIVE };
+		memcpy(workers[i].owner.opening, facts[i].id.opening, WORKER_OPENING_BYTES);
+	}
+	return count;
+}
+
 /* --- reading --- */
 
 int tide_keep_consumer(struct tide_consumer *consumer, struct buffer *kept)

@@ -587,6 +587,30 @@ static int count_live_workers(lua_State *L)
 	return 1;
 }
 
+/* list_workers(db, consumer id, lease, handler limit in seconds) -> array of tables with opening,
+ * worker, pid, seconds (since its last heartbeat), in_handler, is_alive */
+static int list_workers(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct tide_worker workers[TIDE_WORKERS_MAX];
+	uint32_t count = tide_list_workers(database->tide, check_unsigned(L, 2),
+		check_time_limit(L, 3), check_time_limit(L, 4), workers);
+
+	lua_createtable(L, (int)count, 0);
+	for (uint32_t i = 0; i < count; i++) {
+		lua_createtable(L, 0, 6);
+		lua_pushlstring(L, (const char *)workers[i].owner.opening, WORKER_OPENING_BYTES);
+		lua_setfield(L, -2, "opening");
+		set_integer(L, "worker", workers[i].owner.worker);
+		set_integer(L, "pid", (uint64_t)workers[i].pid);
+		set_seconds(L, "seconds", workers[i].beat_age_ms);
+		set_bool(L, "in_handler", workers[i].in_handler);
+		set_bool(L, "is_alive", workers[i].is_alive);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	return 1;
+}
+
 /* wall_clock(db) -> seconds since 1970 */
 static int wall_clock(lua_State *L)
 {
@@ -639,6 +663,7 @@ void open_consumers(lua_State *L)
 		{ "worker_handles", worker_handles },
 		{ "worker_is_alive", worker_is_alive },
 		{ "live_workers", count_live_workers },
+		{ "list_workers", list_workers },
 		{ "wall_clock", wall_clock },
 		{ NULL, NULL },
 	};

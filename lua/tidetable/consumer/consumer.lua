@@ -12,6 +12,7 @@ local members = require "tidetable.members"
 local options = require "tidetable.options"
 local parked = require "tidetable.consumer.parked"
 local positions = require "tidetable.stream.position"
+local ranges = require "tidetable.consumer.range"
 local settings = require "tidetable.consumer.settings"
 local sources = require "tidetable.consumer.source"
 local wait = require "tidetable.wait"
@@ -226,6 +227,24 @@ function Consumer:describe()
     replays = row.replays, dead_letters = row.dead_letters, lag = lag, warning = text,
     ended = endings.of(row),
   }
+end
+
+--- A range of shards with its worker, or a worker that waits for a range.
+---@class tidetable.ConsumerWorker
+---@field first integer|nil      first and last shard of the range; nil: the worker waits for one
+---@field last integer|nil
+---@field position integer|nil   sequence number of the last record of the range that was processed
+---@field attempts integer|nil   failed attempts of the batch after the position
+---@field pid integer|nil        process of the worker; nil: the range has no worker
+---@field is_alive boolean       the worker is alive; another one takes over its range otherwise
+---@field in_handler boolean|nil
+---@field seconds number|nil     time since its last heartbeat; in a handler, since its call
+
+--- Returns the ranges of shards and their workers in the order of the shards, then the workers that
+--- wait for a range. Returns NOT_FOUND if the consumer was deleted.
+---@return tidetable.ConsumerWorker[]|nil, tidetable.error|nil err, tidetable.code|nil code
+function Consumer:workers()
+  return ranges.list(self)
 end
 
 --- Returns the lag of the consumer. Returns NOT_FOUND if it was deleted.

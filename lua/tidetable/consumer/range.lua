@@ -10,6 +10,7 @@
 -- way.
 
 local core = require "tidetable.core"
+local settings = require "tidetable.consumer.settings"
 local wait = require "tidetable.wait"
 
 local ranges = {}
@@ -221,6 +222,40 @@ function ranges.balance(worker, row)
     return level(worker, row, alive, mine)
   end
   return true
+end
+
+-- Listing --------------------------------------------------------------------
+
+--- Implements Consumer:workers.
+---@param consumer tidetable.Consumer
+---@return tidetable.ConsumerWorker[]|nil, tidetable.error|nil err, tidetable.code|nil code
+function ranges.list(consumer)
+  local database = consumer.database.core
+  local row, err, code = core.consumer_describe(database, consumer.name)
+  if not row then
+    return nil, err, code
+  end
+  local complete = settings.complete(row.settings)
+  local workers, owned, list = {}, {}, {}
+  for _, each in ipairs(core.list_workers(database, row.id, complete.lease,
+    complete.handler_limit)) do
+    workers[#workers + 1] = each
+    workers[each.opening .. each.worker] = each
+  end
+  for i, range in ipairs(row.ranges) do
+    local owner = range.opening and workers[range.opening .. range.worker] or {}
+    owned[owner] = true
+    list[i] = { first = range.first, last = range.last, position = range.position,
+      attempts = range.attempts, pid = owner.pid, is_alive = owner.is_alive or false,
+      in_handler = owner.in_handler, seconds = owner.seconds }
+  end
+  for _, each in ipairs(workers) do
+    if not owned[each] then
+      list[#list + 1] = { pid = each.pid, is_alive = each.is_alive, in_handler = each.in_handler,
+        seconds = each.seconds }
+    end
+  end
+  return list
 end
 
 return ranges

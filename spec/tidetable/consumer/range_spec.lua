@@ -175,6 +175,32 @@ describe("the workers of a consumer", function()
     assert.same({}, assert(db:check()).problems)
   end)
 
+  it("are listed with their ranges", function()
+    put(1, 20)
+    local a, b = open { shards = 2 }, open { shards = 2 }
+    assert.same({ { first = 0, last = 1, position = 0, attempts = 0, is_alive = false } },
+      a:workers())
+    run { a, b }
+    local c = open { shards = 2 }
+    assert.equal(0, c:step(handle))
+    local pid = tonumber(io.open "/proc/self/stat":read "n")
+    local list = b:workers()
+    for i, each in ipairs(list) do
+      assert.same({ pid, true, false }, { each.pid, each.is_alive, each.in_handler })
+      assert.is_true(each.seconds < 10)
+      assert.same(i < 3 and { i - 1, i - 1, 20, 0 } or {},
+        { each.first, each.last, each.position and 20, each.attempts })
+    end
+    assert.equal(3, #list)
+    put(21, 21)
+    local seen_in_handler
+    repeat until (assert(a:step(function() seen_in_handler = a:workers() end))
+      + assert(b:step(function() seen_in_handler = a:workers() end))) == 1
+    assert.is_true(seen_in_handler[1].in_handler or seen_in_handler[2].in_handler)
+    assert(a:delete())
+    helper.refused("NOT_FOUND", a:workers())
+  end)
+
   it("lose their ranges to commands", function()
     put(1, 40)
     local a, b = open(), open()
