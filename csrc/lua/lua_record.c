@@ -362,7 +362,8 @@ static int refuse_unknown(lua_State *L)
 	return luaL_error(L, "a record has no such field");
 }
 
-/* __index. The upvalue is a table that maps names to field numbers. */
+/* __index. The upvalue is a table that maps the names of fields to their numbers, and the names of
+ * methods to functions. */
 static int index_record(lua_State *L)
 {
 	struct record_handle *handle = check_record_handle(L);
@@ -374,7 +375,7 @@ static int index_record(lua_State *L)
 	lua_rawget(L, lua_upvalueindex(1));
 	field = (enum field)lua_tointeger(L, -1);
 	if (field == FIELD_NONE)
-		return refuse_unknown(L);
+		return lua_isfunction(L, -1) ? 1 : refuse_unknown(L);
 	decode_record(L, handle, &record);
 	push_field(L, &record, field);
 	return 1;
@@ -503,9 +504,12 @@ static int item_key(lua_State *L)
 	return 1;
 }
 
-static void push_fields(lua_State *L)
+/* Pushes the table of fields and methods. */
+static void push_members(lua_State *L)
 {
 	lua_createtable(L, 0, FIELD_COUNT);
+	lua_pushcfunction(L, record_changes);
+	lua_setfield(L, -2, "changes");
 	for (int field = FIELD_NONE + 1; field < FIELD_COUNT; field++) {
 		lua_pushinteger(L, field);
 		lua_setfield(L, -2, field_names[field]);
@@ -537,7 +541,7 @@ void open_records(lua_State *L)
 	luaL_setfuncs(L, functions, 0);
 	open_projections(L);
 	new_type(L, RECORD_TYPE, NULL, NULL);
-	push_fields(L);
+	push_members(L);
 	lua_pushcclosure(L, index_record, 1);
 	lua_setfield(L, -2, "__index");
 	lua_pushcfunction(L, refuse_change);

@@ -38,6 +38,10 @@ void push_stream_field(lua_State *L, const char *name);
  * (lua_projection.h). Raises CORRUPT or NO_MEMORY. */
 struct slice push_image(lua_State *L, struct slice image);
 
+/* record:changes() -> array of the differences between the images, as projected: tables with the
+ * fields path, steps, old, new. Raises an error if the view type has not both images. */
+int record_changes(lua_State *L);
+
 /* json_record(record, ...) for Lua; see its definition. */
 int json_record(lua_State *L);
 

@@ -265,6 +265,7 @@ function acts.read_stream()
   keep(feed)
   for record in iterate do
     keep(record)
+    call(keep(record.changes), random(4) > 1 and record or any())
     if rawequal(record.new_image, nil) or not check_seen(record.new_image) or random(5) == 1 then
       break
     end

@@ -132,6 +132,9 @@ local operations = {
       local image = record.new_image or record.old_image
       expect(nil, image.id)
       expect("string", type(image.part))
+      for _, change in ipairs(record:changes()) do
+        expect(change.steps[1], change.path)
+      end
     end
   end,
   next = function(world)
