@@ -81,7 +81,7 @@ function parking.next_replays(worker)
     size = math.min(size, worker.largest)
   end
   local version = worker.parked_version
-  local copies, err, code = core.parked_replays(worker.database.core, worker.id, size,
+  local copies, err, code = core.parked_replays(worker.database.core, worker.id, size, nil,
     worker.first, worker.last, worker.shards)
   if not copies then
     return nil, err, code
