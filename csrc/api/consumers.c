@@ -295,6 +295,7 @@ static int read_ranges(struct tide_consumer *consumer, struct txn *txn, struct b
 		sum->records += row.records;
 		sum->batches += row.batches;
 		sum->failures += row.failures;
+		sum->takeovers += row.takeovers;
 		if (row.position < sum->position)
 			sum->position = row.position;
 	}

@@ -105,6 +105,7 @@ void progress_put(struct buffer *out, const struct progress_row *row)
 	buffer_put_u64(out, row->failures);
 	buffer_put_u64(out, row->gaps);
 	buffer_put_u64(out, row->dead_letters);
+	buffer_put_u64(out, row->takeovers);
 	buffer_put_slice(out, row->end);
 }
 
@@ -135,6 +136,7 @@ int progress_get(struct progress_row *row, struct slice bytes)
 	row->failures = source_u64(&source);
 	row->gaps = source_u64(&source);
 	row->dead_letters = source_u64(&source);
+	row->takeovers = source_u64(&source);
 	row->end = source_take(&source, source_left(&source));
 	if (source.err || row->last >= CONSUMER_SHARDS_MAX || row->position > SEQUENCE_MAX ||
 			flags > FLAG_COPYING || row->replays > row->parked ||

@@ -71,6 +71,7 @@ struct progress_row {
 	uint64_t failures;           /* failed attempts */
 	uint64_t gaps;               /* number of times that records were lost */
 	uint64_t dead_letters;       /* records put into the table of dead letters */
+	uint64_t takeovers;          /* workers that lost their shards because they were not alive */
 	struct slice end;            /* code and message of the error that ended its last run,
 	                              * at most CONSUMER_END_MAX bytes; empty: none */
 };

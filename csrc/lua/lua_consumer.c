@@ -164,6 +164,7 @@ static void set_progress(lua_State *L, const struct progress_row *progress)
 	set_integer(L, "failures", progress->failures);
 	set_integer(L, "gaps", progress->gaps);
 	set_integer(L, "dead_letters", progress->dead_letters);
+	set_integer(L, "takeovers", progress->takeovers);
 	set_integer(L, "parked", progress->parked);
 	set_integer(L, "parked_bytes", progress->parked_bytes);
 	set_integer(L, "parked_version", progress->parked_version);

@@ -532,6 +532,8 @@ int consume_join(struct transaction *transaction, struct shard_range range,
 	if (err)
 		return err;
 	row->epoch++;
+	if (row->owner.worker && memcmp(&row->owner, owner, sizeof *owner) != 0)
+		row->takeovers++;
 	row->owner = *owner;
 	row->end = slice_of(NULL, 0);
 	if (death->records)

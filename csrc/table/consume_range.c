@@ -63,6 +63,7 @@ int range_unite(struct transaction *transaction, uint64_t id, struct progress_ro
 		head->records += next.records;
 		head->batches += next.batches;
 		head->failures += next.failures;
+		head->takeovers += next.takeovers;
 		head->last = next.last;
 		head->epoch = epoch + 1;
 		memset(&head->owner, 0, sizeof head->owner);
@@ -117,6 +118,7 @@ static void add_range(struct progress_row *left, const struct progress_row *righ
 	left->records += right->records;
 	left->batches += right->batches;
 	left->failures += right->failures;
+	left->takeovers += right->takeovers;
 }
 
 int consume_merge(struct transaction *transaction, struct shard_range left,

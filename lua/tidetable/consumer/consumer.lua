@@ -179,6 +179,7 @@ end
 ---@field parked_bytes integer   size of the parked records
 ---@field replays integer        number of parked records that are marked for replay
 ---@field dead_letters integer   number of records that were put into the dead letter table
+---@field takeovers integer      number of workers that lost their shards because they were not alive
 ---@field shards integer
 ---@field created_at number
 ---@field lag tidetable.ConsumerLag
@@ -224,7 +225,7 @@ function Consumer:describe()
     attempts = attempts, records = row.records,
     batches = row.batches, failures = row.failures, gaps = row.gaps, shards = row.shards,
     created_at = row.created_at, parked = row.parked, parked_bytes = row.parked_bytes,
-    replays = row.replays, dead_letters = row.dead_letters, lag = lag, warning = text,
+    replays = row.replays, dead_letters = row.dead_letters, takeovers = row.takeovers, lag = lag, warning = text,
     ended = endings.of(row),
   }
 end

@@ -91,7 +91,7 @@ describe("the workers of a consumer", function()
     run { c }
     assert.equal("0-63", ranges())
     assert.equal(600, seen.count)
-    assert.equal(600, c:describe().position)
+    assert.same({ 600, 0 }, { c:describe().position, c:describe().takeovers })
     assert.same({}, assert(db:check()).problems)
   end)
 
