@@ -64,6 +64,15 @@ int tide_keep_consumer(struct tide_consumer *consumer, struct buffer *kept);
  * last item: tide_feed_is_behind is then false, and the copy can end at tide_feed_position. */
 const struct copy_row *tide_feed_copy(const struct tide_feed *feed);
 
+/* Returns the item key after which a copy can continue at tide_feed_position, if no record that was
+ * returned waits; empty: none, or the feed returns no items. Valid until the next call for the
+ * feed. */
+struct slice tide_feed_place(const struct tide_feed *feed);
+
+/* Returns the number of records and items that the feed has read and left out so far, by its filter
+ * or because their items have still to be copied. Those that were read twice count twice. */
+uint64_t tide_feed_left_out(const struct tide_feed *feed);
+
 /* Sets *key to the item key of a record, given its table and key attributes. Returns the errors of
  * key_of_item. */
 int tide_item_key(const struct tide *tide, uint32_t table, const struct key_schema *schema,

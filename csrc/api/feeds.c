@@ -145,7 +145,10 @@ int tide_feed_filter(struct tide_feed *feed, struct tide *tide, struct slice key
 	if (err)
 		return err;
 	feed_filter_by_condition(feed->filter, expressions);
-	feed->feed.filter = &feed->filter->filter;
+	if (feed->copy)
+		feed_copy_select(feed->copy, &feed->filter->filter);
+	else
+		feed->feed.filter = &feed->filter->filter;
 	return 0;
 }
 
@@ -198,6 +201,16 @@ bool tide_feed_is_behind(const struct tide_feed *feed)
 {
 	return feed->copy ? !feed_copy_is_over(feed->copy, &feed->feed) :
 		feed_is_behind(&feed->feed);
+}
+
+uint64_t tide_feed_left_out(const struct tide_feed *feed)
+{
+	return feed->feed.left_out + (feed->copy ? feed->copy->items.left_out : 0);
+}
+
+struct slice tide_feed_place(const struct tide_feed *feed)
+{
+	return feed->copy ? feed_copy_place(feed->copy, &feed->feed) : slice_of(NULL, 0);
 }
 
 const struct copy_row *tide_feed_copy(const struct tide_feed *feed)

@@ -570,6 +570,7 @@ static const struct call calls[] = {
 	{ "create a copying consumer", run_create_copier, true, .sign = sign_create_copier },
 	{ "end a copy", run_move_copier, true, .sign = sign_move_copier },
 	{ "copy", run_copy, false, .sign = sign_nothing },
+	{ "filtered copy", run_filtered_copy, false, .sign = sign_nothing },
 	{ "descriptions", run_descriptions, false, .sign = sign_nothing },
 	{ "check", run_check, false, .sign = sign_nothing },
 	{ "wakeup", run_wakeup, false, .sign = sign_nothing },
