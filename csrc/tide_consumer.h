@@ -97,6 +97,13 @@ int tide_consumer_lags(struct tide *tide, struct buffer *lags, struct failure *f
 int tide_consumer_has_processed(struct tide *tide, struct slice name, uint64_t id,
 	uint64_t sequence, bool *processed, struct failure *failure);
 
+/* Makes the worker of a consumer that ignores records store its position at once until it has
+ * passed this sequence number, because the caller waits for that. Wakes the worker, and with it the
+ * readers of the consumer's streams, only if it was not asked for this number or a later one since
+ * it joined. Returns NOT_FOUND. */
+int tide_ask_consumer(struct tide *tide, struct slice name, uint64_t id, uint64_t sequence,
+	struct failure *failure);
+
 /* Returns the number of commits that have changed the state of consumers, modulo 2^32. If it is
  * read before a snapshot, and tide_progress_wait is called with it, no later commit is missed. */
 uint32_t tide_progress_count(const struct tide *tide);
@@ -133,6 +140,10 @@ void tide_worker_beat(struct tide *tide, uint64_t slot);
 void tide_worker_enter_handler(struct tide *tide, uint64_t slot,
 	const struct handler_batch *batch);
 void tide_worker_leave_handler(struct tide *tide, uint64_t slot);
+
+/* Returns the greatest sequence number for which tide_ask_consumer was called since the worker has
+ * joined; 0: none. */
+uint64_t tide_worker_asked(const struct tide *tide, uint64_t slot);
 
 /* Returns false if the owner of a consumer has left, its process has ended, it has not beaten for
  * lease_ms, or it has been in a handler for handler_limit_ms. Then sets *batch to the batch in

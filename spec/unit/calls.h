@@ -557,6 +557,7 @@ static const struct call calls[] = {
 	{ "parked records", run_parked_reading, false, .sign = sign_nothing },
 	{ "next expiry", run_next_expiry, false, .sign = sign_nothing },
 	{ "lag", run_lag, false, .sign = sign_nothing },
+	{ "ask for a position", run_ask, false, .sign = sign_nothing },
 	{ "get", run_get, false, .sign = sign_nothing },
 	{ "query", run_query, false, .sign = sign_nothing },
 	{ "query backward", run_backward, false, .sign = sign_nothing },

@@ -113,6 +113,28 @@ static int run_lag(struct tide *tide)
 	return err;
 }
 
+/* A worker is asked for its position, and the readers of its streams are notified once. */
+static int run_ask(struct tide *tide)
+{
+	struct slice name = slice_of_text("copier");
+	struct tide_consumer consumer;
+	uint64_t slot = 0;
+	int err = tide_describe_consumer(tide, name, &consumer, &failure);
+
+	if (!err)
+		err = tide_ask_consumer(tide, name, consumer.row.id, 5, &failure);
+	if (!err)
+		err = tide_worker_join(tide, 1, consumer.row.id, &slot, &failure);
+	if (!err)
+		err = tide_ask_consumer(tide, name, consumer.row.id, 5, &failure);
+	CHECK(err || tide_worker_asked(tide, slot) == 5);
+	if (!err)
+		err = tide_ask_consumer(tide, name, consumer.row.id, 4, &failure);
+	CHECK(err || tide_worker_asked(tide, slot) == 5);
+	tide_worker_leave(tide, slot);
+	return err;
+}
+
 static int run_create_copier(struct tide *tide)
 {
 	struct tide_consumer_spec spec = consumer_spec("another", TIDE_SNAPSHOT);
