@@ -43,18 +43,18 @@ static void finish_feed(struct child *child)
 	handle->expressions = NULL;
 }
 
-/* Reads and binds the filter of the options at 7, which belongs to the handle. */
-static int read_filter(lua_State *L, struct database *database, struct feed_handle *handle,
-	struct positions *positions, struct failure *failure)
+/* Reads and binds the filter of the options at index, which belongs to the handle. */
+static int read_filter(lua_State *L, int index, struct database *database,
+	struct feed_handle *handle, struct positions *positions, struct failure *failure)
 {
 	int err;
 
 	*positions = (struct positions){ .is_wrong = false };
-	if (lua_isnil(L, 7))
+	if (lua_isnil(L, index))
 		return 0;
 	err = tide_expressions_open(&handle->expressions, database->tide, failure);
 	if (!err)
-		err = read_request(L, 7, database, handle->expressions, slice_of(NULL, 0),
+		err = read_request(L, index, database, handle->expressions, slice_of(NULL, 0),
 			TAKES(EXPRESSION_RECORD_FILTER), positions, failure);
 	if (!err && !positions->is_wrong)
 		err = tide_expressions_bind(handle->expressions, "FilterExpression is null",
@@ -141,7 +141,7 @@ static int start_new_feed(lua_State *L)
 	handle = new_feed(L, limit);
 	check_database(L, 1);
 	/* Until adopt is called, Lua allocates nothing, so no finalizer can close the database. */
-	err = read_filter(L, database, handle, &positions, &failure);
+	err = read_filter(L, 7, database, handle, &positions, &failure);
 	if (!err && positions.is_wrong)
 		return push_positions(L, &positions);
 	if (!err)
@@ -161,19 +161,49 @@ static int start_new_feed(lua_State *L)
 	return 1;
 }
 
-/* consumer_feed(db, consumer id, ids of its streams | {}: all) -> feed; or nil, err, code */
+/* Gives the feed the filter of the handle, if there is one. */
+static int set_filter(const struct database *database, struct feed_handle *handle,
+	struct failure *failure)
+{
+	int err;
+
+	handle->is_filtered = handle->expressions || tide_feed_copy(handle->feed);
+	if (!handle->expressions)
+		return 0;
+	err = tide_feed_filter(handle->feed, database->tide, slice_of(NULL, 0),
+		handle->expressions, failure);
+	if (!err)
+		handle->expressions = NULL;
+	return err;
+}
+
+/* consumer_feed(db, consumer id, ids of its streams | {}: all, options with a filter | nil)
+ * -> feed; nil, err, code; or false, wanted, given, index of a nil. An image that a stream does not
+ * contain is missing. */
 static int start_consumer_feed(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	uint64_t consumer = (uint64_t)luaL_checkinteger(L, 2);
-	struct slice streams = push_ids(L, 3);
-	struct feed_handle *handle = new_feed(L, INT64_MAX);
+	struct positions positions;
+	struct feed_handle *handle;
 	struct failure failure;
+	struct slice streams;
+	int err;
 
+	lua_settop(L, 4);
+	streams = push_ids(L, 3);
+	handle = new_feed(L, INT64_MAX);
 	check_database(L, 1);
-	if (tide_consumer_feed(&handle->feed, database->tide, consumer, streams, &failure))
+	err = read_filter(L, 4, database, handle, &positions, &failure);
+	if (!err && positions.is_wrong)
+		return push_positions(L, &positions);
+	if (!err)
+		err = tide_consumer_feed(&handle->feed, database->tide, consumer, streams,
+			&failure);
+	if (!err)
+		err = set_filter(database, handle, &failure);
+	if (err)
 		return return_failure(L, &failure);
-	handle->is_filtered = tide_feed_copy(handle->feed);
 	adopt(&handle->child, database);
 	hold_memory(L, &handle->child, tide_feed_bytes(handle->feed));
 	return 1;
@@ -388,6 +418,26 @@ static int feed_position(lua_State *L)
 	return 1;
 }
 
+/* feed_place(feed) -> position, item key after which a copy can continue there or nil, number of
+ * records left out so far (tide_feed_left_out) */
+static int feed_place(lua_State *L)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+	struct slice key = tide_feed_place(handle->feed);
+	uint8_t bytes[KEY_HEAD_MAX + SORT_KEY_MAX];
+
+	lua_pushinteger(L, (lua_Integer)tide_feed_position(handle->feed));
+	lua_pushinteger(L, (lua_Integer)tide_feed_left_out(handle->feed));
+	slice_write(bytes, key);         /* pushing it may run a finalizer that uses the feed */
+	if (key.len)
+		lua_pushlstring(L, (const char *)bytes, key.len);
+	else
+		lua_pushnil(L);
+	lua_insert(L, -2);
+	return 3;
+}
+
 /* is_past(feed, transaction id) -> true if the feed has read records after the transaction */
 static int feed_past(lua_State *L)
 {
@@ -467,6 +517,7 @@ void open_feeds(lua_State *L)
 		{ "try_record", try_record },
 		{ "check_end", check_end_of },
 		{ "position", feed_position },
+		{ "feed_place", feed_place },
 		{ "is_past", feed_past },
 		{ "limit_page", limit_page },
 		{ "feed_copy", feed_copy },

@@ -12,6 +12,8 @@ local members = require "tidetable.members"
 local options = require "tidetable.options"
 local parked = require "tidetable.consumer.parked"
 local positions = require "tidetable.stream.position"
+local request = require "tidetable.request"
+local selections = require "tidetable.consumer.selection"
 local settings = require "tidetable.consumer.settings"
 local sources = require "tidetable.consumer.source"
 local wait = require "tidetable.wait"
@@ -53,38 +55,59 @@ end
 
 -- Definition -----------------------------------------------------------------
 
+--- Creates the consumer. Returns nil, err, "IN_USE" if it exists.
+local function create(self, opts, source, kind, value)
+  local database = self.database
+  local streams, err, code = sources.streams(database, source)
+  local ok
+  if streams then
+    ok, err, code = selections.check(database, opts, #streams == 1 and streams[1] or nil)
+  end
+  if not ok then
+    return nil, err, code
+  end
+  local wanted = settings.stored(opts, source)
+  return wait.try(database, core.consumer_create, database.core, self.name, streams, kind, value,
+    math.min(opts.shards or SHARDS, SHARDS_TOO_MANY), wanted, settings.hold_ms(wanted))
+end
+
+--- Compares the settings of the consumer, which exists, or replaces them.
+local function compare_or_update(self, opts, source, existing)
+  local database, streams = self.database, existing.streams
+  local has_shards = opts.shards == nil or opts.shards == existing.shards
+  local updates = opts.update and has_shards
+    and sources.are_equal(existing.settings.source, source)
+  -- The stream of a consumer that is only opened may have been removed.
+  local ok, err, code = selections.check(database, opts, updates and #streams == 1
+    and core.stream_table(database.core, streams[1]) and streams[1] or nil)
+  if not ok then
+    return nil, err, code
+  end
+  local wanted = settings.stored(opts, source)
+  if updates then
+    return wait.try(database, core.consumer_set, database.core, self.name, wanted,
+      settings.hold_ms(wanted))
+  end
+  return settings.compare(self.name, existing.settings, wanted, has_shards)
+end
+
 --- Creates the consumer, or compares its settings if it exists.
 local function ensure(self, opts)
   local database, source = self.database, sources.stored(opts.source)
   local kind, value = positions.of(opts, "consumer")
-  local wanted = settings.stored(opts, source)
   local existing, err, code = core.consumer_describe(database.core, self.name)
   if not existing and code == "NOT_FOUND" then
-    local streams
-    streams, err, code = sources.streams(database, source)
-    if not streams then
-      return nil, err, code
-    end
     local ok
-    ok, err, code = wait.try(database, core.consumer_create, database.core, self.name, streams,
-      kind, value, math.min(opts.shards or SHARDS, SHARDS_TOO_MANY), wanted,
-      settings.hold_ms(wanted))
-    if ok then
-      return true
-    elseif code ~= "IN_USE" then
-      return nil, err, code
+    ok, err, code = create(self, opts, source, kind, value)
+    if ok or code ~= "IN_USE" then
+      return ok, err, code
     end
     existing, err, code = core.consumer_describe(database.core, self.name)
   end
   if not existing then
     return nil, err, code
   end
-  local has_shards = opts.shards == nil or opts.shards == existing.shards
-  if opts.update and has_shards and sources.are_equal(existing.settings.source, source) then
-    return wait.try(database, core.consumer_set, database.core, self.name, wanted,
-      settings.hold_ms(wanted))
-  end
-  return settings.compare(self.name, existing.settings, wanted, has_shards)
+  return compare_or_update(self, opts, source, existing)
 end
 
 ---@class tidetable.ConsumerOptions : tidetable.ConsumerSettings, tidetable.PositionOptions
@@ -106,7 +129,7 @@ function consumers.open(database, name, opts)
   if type(name) ~= "string" then
     misuse("consumer: expected a name, got " .. type(name))
   end
-  opts = options.check(opts, settings.options, "consumer")
+  opts = request.check(opts, settings.options, "consumer")
   local self = setmetatable({ name = name, database = database, wait = opts.wait or false,
     on_snapshot = opts.on_snapshot or false },
     Consumer)
