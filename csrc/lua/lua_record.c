@@ -14,6 +14,7 @@
 #include "lua/lua_failure.h"
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
+#include "lua/lua_projection.h"
 #include "lua/lua_record.h"
 #include "lua/lua_value.h"
 #include "tide_consumer.h"
@@ -88,7 +89,7 @@ void push_record_info(lua_State *L, const struct stream_row *row)
 	stream_put(stream, row);
 	if (buffer_error(stream))
 		raise_error(L, buffer_error(stream));
-	lua_createtable(L, 4, 3);
+	lua_createtable(L, 5, 3);
 	set_text(L, "table_name", row->table_name);
 	set_text(L, "stream_label", row->label);
 	set_text(L, "view_type", view_name(row->view));
@@ -124,6 +125,31 @@ static void push_table(lua_State *L, int value, struct slice body)
 	lua_pushvalue(L, -1);
 	lua_setiuservalue(L, 1, value);
 	((struct record_handle *)lua_touserdata(L, 1))->has_tables = true;
+}
+
+struct slice push_image(lua_State *L, struct slice image)
+{
+	lua_getiuservalue(L, 1, VALUE_INFO);
+	lua_rawgeti(L, -1, RECORD_INFO_PROJECTION);
+	if (image.len == 0) {
+		lua_pop(L, 1);
+		return image;
+	}
+	image = push_projected(L, -1, image);
+	lua_replace(L, -3);
+	lua_pop(L, 1);
+	return image;
+}
+
+/* Pushes the table of an image, as the record's projection shows it. */
+static void push_image_table(lua_State *L, int value, struct slice image)
+{
+	if (lua_getiuservalue(L, 1, value) != LUA_TNIL || image.len == 0)
+		return;
+	lua_pop(L, 1);
+	push_table(L, value, push_image(L, image));
+	release_projected(L, -2);
+	lua_remove(L, -2);
 }
 
 void push_stream_field(lua_State *L, const char *name)
@@ -271,10 +297,10 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 		push_keys(L, record);
 		break;
 	case FIELD_OLD_IMAGE:
-		push_table(L, VALUE_OLD, record->old_image);
+		push_image_table(L, VALUE_OLD, record->old_image);
 		break;
 	case FIELD_NEW_IMAGE:
-		push_table(L, VALUE_NEW, record->new_image);
+		push_image_table(L, VALUE_NEW, record->new_image);
 		break;
 	case FIELD_CREATED_AT:
 		lua_pushnumber(L, (lua_Number)record->created_ms / 1000);
@@ -509,6 +535,7 @@ void open_records(lua_State *L)
 	};
 
 	luaL_setfuncs(L, functions, 0);
+	open_projections(L);
 	new_type(L, RECORD_TYPE, NULL, NULL);
 	push_fields(L);
 	lua_pushcclosure(L, index_record, 1);

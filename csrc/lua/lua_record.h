@@ -33,6 +33,11 @@ struct slice find_record_keys(lua_State *L, const struct record *record,
  * "table_name". */
 void push_stream_field(lua_State *L, const char *name);
 
+/* Returns an image of the record at 1 as its projection shows it; an empty slice if image is empty.
+ * Pushes a value that keeps the bytes valid; release_projected frees their memory earlier
+ * (lua_projection.h). Raises CORRUPT or NO_MEMORY. */
+struct slice push_image(lua_State *L, struct slice image);
+
 /* json_record(record, ...) for Lua; see its definition. */
 int json_record(lua_State *L);
 

@@ -88,8 +88,8 @@
 ---@field stream_label string
 ---@field view_type tidetable.view_type
 ---@field keys table<string, any>  the key attributes
----@field old_image table<string, any>?  the item before
----@field new_image table<string, any>?  the item after
+---@field old_image table<string, any>?  the item before, as the projection shows it
+---@field new_image table<string, any>?  the item after, as the projection shows it
 ---@field created_at number        seconds since 1970, by the writer's clock
 ---@field transaction_id integer   sequence number of the transaction's first record
 ---@field transaction_position integer  position in the transaction, from 1

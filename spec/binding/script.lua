@@ -257,7 +257,9 @@ end
 acts.go_on_2 = acts.go_on
 
 function acts.read_stream()
-  local stream = keep(assert(random(2) == 1 and world.items:stream() or world.db:stream()))
+  local opts = random(3) == 1 and { projection = random(2) == 1 and "n, tags, l[0]" or
+    pool.expression() } or nil
+  local stream = keep(assert(random(2) == 1 and world.items:stream(opts) or world.db:stream(opts)))
   local iterate, _, _, feed = stream:records { limit = random(50) }
   keep(iterate)
   keep(feed)
@@ -277,6 +279,7 @@ function acts.make()
   keep(core.table(world.db.core, "items"))
   keep(core.query(world.items.core, nil, "all"))
   keep(core.feed(world.db.core, 0, 0, 0, random(2) == 1 and 5 or nil))
+  keep(core.feed(world.db.core, 0, 0, 0, nil, nil, { projection = "text", any() }))
   keep(core.wakeup(world.db.core))
   keep(core.snapshot(world.db.core, 10))
   keep(core.batch())
