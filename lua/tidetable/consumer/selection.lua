@@ -1,9 +1,10 @@
--- selection.lua - the filter of a consumer as one of its settings.
+-- selection.lua - the filter and the projection of a consumer as settings.
 --
--- The options filter, names and values, and the values of the `?`, are stored as one value:
+-- The options filter, projection, names and values, and the values of the `?`, are stored as:
 --
 --     filter = { expression = text, names = { ["#n"] = name }, values = { [":v"] = value },
 --                positions = { value, ... } }
+--     projection = { expression = text, names = { ["#n"] = name } }
 --
 -- Values have their canonical form in the file, so equal filters are equal in every Lua form. The
 -- expressions are verified by the core before they are stored.
@@ -15,10 +16,12 @@ local types = require "tidetable.types"
 local selections = {}
 
 --- Known options (options.check), in addition to the array part.
-selections.options = { filter = "string", names = "table", values = "table" }
+selections.options = {
+  filter = "string", projection = "string", names = "table", values = "table",
+}
 
 --- Names of the settings in which the options are stored.
-selections.settings = { "filter" }
+selections.settings = { "filter", "projection" }
 
 --- Returns true if the options contain an expression or parameters of one.
 ---@param opts table
@@ -61,20 +64,25 @@ local function used(parameters, expression, pattern)
   return found and types.map(found)
 end
 
---- Returns the settings for options that were verified.
----@param opts table
----@return { filter: table|nil }
-function selections.stored(opts)
-  if not opts.filter then
-    return {}
-  end
+--- Returns a filter in its stored form.
+local function stored_filter(opts)
   local count = opts.n or #opts
   return {
-    filter = {
-      expression = opts.filter, names = used(opts.names, opts.filter, "#[%w_]+"),
-      values = used(opts.values, opts.filter, ":[%w_]+"),
-      positions = count > 0 and types.list { table.unpack(opts, 1, count) } or nil,
-    },
+    expression = opts.filter, names = used(opts.names, opts.filter, "#[%w_]+"),
+    values = used(opts.values, opts.filter, ":[%w_]+"),
+    positions = count > 0 and types.list { table.unpack(opts, 1, count) } or nil,
+  }
+end
+
+--- Returns the settings for options that were verified.
+---@param opts table
+---@return { filter: table|nil, projection: table|nil }
+function selections.stored(opts)
+  local projection = opts.projection
+  return {
+    filter = opts.filter and stored_filter(opts),
+    projection = projection and { expression = projection,
+      names = used(opts.names, projection, "#[%w_]+") },
   }
 end
 
@@ -82,10 +90,16 @@ end
 ---@param stored table
 ---@return table
 function selections.given(stored)
-  local filter, opts = stored.filter, {}
-  if filter then
-    table.move(filter.positions or {}, 1, #(filter.positions or {}), 1, opts)
-    opts.filter, opts.names, opts.values = filter.expression, filter.names, filter.values
+  local filter, projection, opts = stored.filter or {}, stored.projection or {}, {}
+  local positions = filter.positions or {}
+  table.move(positions, 1, #positions, 1, opts)
+  opts.filter, opts.values, opts.projection = filter.expression, filter.values,
+    projection.expression
+  for _, names in ipairs { filter.names or {}, projection.names or {} } do
+    for placeholder, name in pairs(names) do
+      opts.names = opts.names or {}
+      opts.names[placeholder] = name
+    end
   end
   return opts
 end

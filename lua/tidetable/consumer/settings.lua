@@ -17,6 +17,7 @@ local settings = {}
 --- What a consumer does with its records.
 ---@class tidetable.ConsumerSettings : tidetable.Parameters
 ---@field filter string|nil       only records that satisfy this condition on their fields
+---@field projection string|nil   projection expression, the attributes of images; nil: all
 ---@field batch_size integer|nil   maximum number of records of a batch; default 100
 ---@field batch_bytes integer|nil  maximum size of a batch, in bytes; default 6 MiB. A batch has at
 ---                                least one record

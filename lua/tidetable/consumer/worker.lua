@@ -50,7 +50,7 @@ local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field ignored_records tidetable.IgnoredRecords|nil  records ignored after the position
 ---@field ignored_count integer   records with an ignored origin that the reader has returned
 ---@field ignored_before integer  ignored.count when the position was last known
----@field selection table       stored filter; another table after each change
+---@field selection table       stored filter and projection; another table after each change
 ---@field streams integer[]     ids of the consumer's streams; empty: all
 ---@field reader tidetable.Reader|nil
 ---@field reader_selection table|nil  selection with which the reader was opened

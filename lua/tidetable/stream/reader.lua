@@ -66,7 +66,7 @@ end
 ---@param streams integer[]  ids in ascending order; empty: all streams
 ---@param consumer integer  id of the consumer
 ---@param own_wait (fun(wakeup: tidetable.Wakeup, seconds: number|nil))|nil  the option `wait`
----@param opts table|nil  with a filter
+---@param opts table|nil  with a filter and a projection
 ---@return tidetable.Reader|nil, tidetable.error|nil err, tidetable.code|nil code
 function readers.of_consumer(database, streams, consumer, own_wait, opts)
   local feed, err, code = request.results("consumer", core.consumer_feed(database.core, consumer,

@@ -215,7 +215,7 @@ local function show_repeatedly(db, args, out)
   end)
 end
 
---- Returns the parameters of a filter as text: `:v = 5, ? = "open"`.
+--- Returns the parameters of expressions as text: `:v = 5, ? = "open"`.
 local function parameters_text(names, values, positions)
   local parts = {}
   for _, name in ipairs(display.sorted_names(names or {})) do
@@ -230,11 +230,13 @@ local function parameters_text(names, values, positions)
   return table.concat(parts, ", ")
 end
 
---- Adds rows for the filter and its parameters.
+--- Adds rows for the filter, the projection and their parameters.
 local function add_selection(rows, given)
   local text = parameters_text(given.names, given.values, given)
-  if given.filter then
-    rows[#rows + 1] = { "filter", display.safe(given.filter) }
+  for _, name in ipairs { "filter", "projection" } do
+    if given[name] then
+      rows[#rows + 1] = { name, display.safe(given[name]) }
+    end
   end
   if text ~= "" then
     rows[#rows + 1] = { "with", text }
@@ -242,7 +244,7 @@ local function add_selection(rows, given)
 end
 
 --- Settings that add_selection shows.
-local IS_SELECTION = { filter = true, names = true, values = true }
+local IS_SELECTION = { filter = true, projection = true, names = true, values = true }
 
 local function setting_text(value)
   return type(value) == "table" and table.concat(value, ", ") or tostring(value)
