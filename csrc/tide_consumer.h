@@ -66,6 +66,15 @@ int tide_keep_consumer(struct tide_consumer *consumer, struct buffer *kept);
  * last item: tide_feed_is_behind is then false, and the copy can end at tide_feed_position. */
 const struct copy_row *tide_feed_copy(const struct tide_feed *feed);
 
+/* Returns the item key after which a copy can continue at tide_feed_position, if no record that was
+ * returned waits; empty: none, or the feed returns no items. Valid until the next call for the
+ * feed. */
+struct slice tide_feed_place(const struct tide_feed *feed);
+
+/* Returns the number of records and items that the feed has read and left out so far, by its filter
+ * or because their items have still to be copied. Those that were read twice count twice. */
+uint64_t tide_feed_left_out(const struct tide_feed *feed);
+
 /* Sets *key to the item key of a record, given its table and key attributes. Returns the errors of
  * key_of_item. */
 int tide_item_key(const struct tide *tide, uint32_t table, const struct key_schema *schema,
@@ -89,6 +98,13 @@ int tide_consumer_lags(struct tide *tide, struct buffer *lags, struct failure *f
  * AHEAD. */
 int tide_consumer_has_processed(struct tide *tide, struct slice name, uint64_t id,
 	uint64_t sequence, bool *processed, struct failure *failure);
+
+/* Makes the worker of a consumer that ignores records store its position at once until it has
+ * passed this sequence number, because the caller waits for that. Wakes the worker, and with it the
+ * readers of the consumer's streams, only if it was not asked for this number or a later one since
+ * it joined. Returns NOT_FOUND. */
+int tide_ask_consumer(struct tide *tide, struct slice name, uint64_t id, uint64_t sequence,
+	struct failure *failure);
 
 /* Returns the number of commits that have changed the state of consumers, modulo 2^32. If it is
  * read before a snapshot, and tide_progress_wait is called with it, no later commit is missed. */
@@ -127,6 +143,10 @@ void tide_worker_beat(struct tide *tide, uint64_t slot);
 void tide_worker_enter_handler(struct tide *tide, uint64_t slot,
 	const struct handler_batch *batch);
 void tide_worker_leave_handler(struct tide *tide, uint64_t slot);
+
+/* Returns the greatest sequence number for which tide_ask_consumer was called since the worker has
+ * joined; 0: none. */
+uint64_t tide_worker_asked(const struct tide *tide, uint64_t slot);
 
 /* Returns false if the owner of a consumer has left, its process has ended, it has not beaten for
  * lease_ms, or it has been in a handler for handler_limit_ms. Then sets *batch to the batch in

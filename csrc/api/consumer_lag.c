@@ -1,6 +1,7 @@
 /* consumer_lag.c - the functions of tide_consumer.h for lag, and for waiting for consumers. */
 #include "api/database.h"
 #include "os/commit_notifier.h"
+#include "os/worker_slots.h"
 #include "stream/consumer.h"
 #include "stream/lag.h"
 #include "tide_consumer.h"
@@ -121,6 +122,41 @@ int tide_consumer_has_processed(struct tide *tide, struct slice name, uint64_t i
 	tide_view_streams(tide, &snapshot, &found.view);
 	err = test_processed(&found, name, id, sequence, processed, failure);
 	return tide_read_end(tide, &snapshot, err, failure);
+}
+
+/* Returns the groups of the streams, for commit_notify. */
+static uint64_t groups_of(struct slice streams)
+{
+	uint64_t groups = 0;
+
+	for (size_t i = 0; i < streams.len; i += 4)
+		groups |= commit_group_bit(get_u32(streams.data + i));
+	return groups;
+}
+
+/* A worker that reads several streams waits for all commits, which every call of commit_notify
+ * counts. */
+int tide_ask_consumer(struct tide *tide, struct slice name, uint64_t id, uint64_t sequence,
+	struct failure *failure)
+{
+	struct shared_page *shared = store_shared_page(tide->store);
+	struct consumer_row row;
+	struct read_view snapshot;
+	uint64_t groups = 0;
+	int err;
+
+	if (!worker_ask(shared, id, sequence))
+		return 0;
+	err = tide_read_committed_begin(tide, &snapshot, failure);
+	if (err)
+		return err;
+	err = consumer_read(&row, snapshot.txn, name);
+	if (!err)
+		groups = groups_of(row.streams);
+	err = tide_read_end(tide, &snapshot, consumer_failed(failure, err, name), failure);
+	if (!err)
+		commit_notify(shared, groups);
+	return err;
 }
 
 uint32_t tide_progress_count(const struct tide *tide)

@@ -194,6 +194,11 @@ void tide_worker_beat(struct tide *tide, uint64_t slot)
 	worker_beat(store_shared_page(tide->store), slot);
 }
 
+uint64_t tide_worker_asked(const struct tide *tide, uint64_t slot)
+{
+	return worker_asked(store_shared_page(tide->store), slot);
+}
+
 void tide_worker_enter_handler(struct tide *tide, uint64_t slot,
 	const struct handler_batch *batch)
 {

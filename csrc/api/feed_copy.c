@@ -5,11 +5,10 @@
 
 #include "stream/consumer.h"
 
-/* A filter: only records of items before the page pass. */
-static int is_of_earlier_page(void *context, const struct stream_row *stream,
-	const struct record *record, bool *passes)
+/* Sets *is_earlier to true for a record of an item before the page. */
+static int is_of_earlier_page(const struct feed_copy *copy, const struct stream_row *stream,
+	const struct record *record, bool *is_earlier)
 {
-	const struct feed_copy *copy = context;
 	uint8_t buf[KEY_ATTRIBUTES_MAX];
 	struct slice keys;
 	struct key key;
@@ -17,9 +16,22 @@ static int is_of_earlier_page(void *context, const struct stream_row *stream,
 
 	if (!err)
 		err = key_of_item(&key, stream->table, &stream->schema, keys, copy->secret);
-	*passes = !err && slice_compare(key_whole(&key),
+	*is_earlier = !err && slice_compare(key_whole(&key),
 		slice_of(copy->start, copy->start_len)) <= 0;
 	return err ? ERR_CORRUPT : 0;
+}
+
+/* The filter of the records between two pages. */
+static int test_record(void *context, const struct stream_row *stream,
+	const struct record *record, bool *passes)
+{
+	const struct feed_copy *copy = context;
+	const struct record_filter *selection = copy->items.filter;
+	int err = is_of_earlier_page(copy, stream, record, passes);
+
+	if (err || !*passes || !selection)
+		return err;
+	return selection->test(selection->context, stream, record, passes);
 }
 
 int feed_copy_start(struct feed_copy *copy, struct feed *feed, const struct tide *tide,
@@ -32,13 +44,24 @@ int feed_copy_start(struct feed_copy *copy, struct feed *feed, const struct tide
 	item_copy_set_key(&copy->items, copy->row.key);
 	copy->row.key = slice_of(NULL, 0);
 	copy->secret = tide->header.secret;
-	copy->filter = (struct record_filter){ .test = is_of_earlier_page, .context = copy };
+	copy->filter = (struct record_filter){ .test = test_record, .context = copy };
 	feed->filter = &copy->filter;
-	/* No item was delivered, so no record up to here passes the filter, and none is lost. */
-	if (copy->row.items == 0)
+	/* No item was passed, so no record up to here passes the filter, and none is lost. */
+	if (copy->items.key_len == 0)
 		feed->position = feed->filled_to = view->state->sequence;
 	buffer_put_slice(&copy->streams, streams);
 	return buffer_error(&copy->streams);
+}
+
+void feed_copy_select(struct feed_copy *copy, const struct record_filter *selection)
+{
+	copy->items.filter = selection;
+}
+
+struct slice feed_copy_place(const struct feed_copy *copy, const struct feed *feed)
+{
+	return feed_copy_has_reached(copy, feed) ? item_copy_place(&copy->items) :
+		slice_of(copy->items.key, copy->items.key_len);
 }
 
 /* --- sources --- */
@@ -129,6 +152,8 @@ static int read_page(struct feed_copy *copy, struct feed *feed, uint32_t max, st
 		.now_ms = clock_now_ms(store_clock(tide->store)) };
 	int err = find_sources(copy, tide, view->txn, failure);
 
+	if (copy->has_page)
+		item_copy_set_key(&copy->items, item_copy_place(&copy->items));
 	if (!err)
 		err = item_copy_fill(&copy->items, max, view->txn, &moment, failure);
 	if (err)

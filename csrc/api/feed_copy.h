@@ -4,6 +4,9 @@
  * A page is read in one read transaction. The last sequence number of that is the page's position.
  * Before the items of a page the feed returns the records up to the page's position whose items
  * were in earlier pages. So every item is returned once, and then every later change of it.
+ *
+ * The selection leaves out items and records. An item that it leaves out belongs to its page, too,
+ * so the later changes of it are tested.
  */
 #ifndef API_FEED_COPY_H
 #define API_FEED_COPY_H
@@ -15,7 +18,7 @@ struct feed_copy {
 	struct item_copy items;
 	struct buffer streams;       /* ids (u32) of the consumer's streams; empty: all */
 	struct copy_row row;         /* when the feed was started, without its key */
-	struct record_filter filter;
+	struct record_filter filter; /* of the records between two pages */
 	const uint8_t *secret;
 	bool has_page;
 	uint64_t position;           /* of the page */
@@ -27,6 +30,13 @@ struct feed_copy {
  * contains. The feed then borrows the filter. Returns CORRUPT, NO_MEMORY, STORE. */
 int feed_copy_start(struct feed_copy *copy, struct feed *feed, const struct tide *tide,
 	uint64_t consumer, struct slice streams, const struct view_of_streams *view);
+
+/* Only items and records that pass this filter are returned; NULL: all. The copy borrows it. */
+void feed_copy_select(struct feed_copy *copy, const struct record_filter *selection);
+
+/* Returns the key of the last item that was returned or left out: the copy can continue after it at
+ * the feed's position. */
+struct slice feed_copy_place(const struct feed_copy *copy, const struct feed *feed);
 
 /* Reads a page of items if the last one was returned, then a page of records. Returns the errors of
  * feed_fill and item_copy_fill, and STREAM_ENDED if a source has no stream any more. */

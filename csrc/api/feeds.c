@@ -32,15 +32,12 @@ struct start {
 	uint16_t shards;             /* of the consumer */
 };
 
-/* Gives the feed a filter that lets every record pass, unless it has one. */
+/* Allocates the filter of the feed, which lets every record pass, unless it has one. */
 static int make_filter(struct tide_feed *feed)
 {
 	if (!feed->filter)
 		feed->filter = memory_alloc_zeroed(sizeof *feed->filter);
-	if (!feed->filter)
-		return ERR_NO_MEMORY;
-	feed->feed.filter = &feed->filter->filter;
-	return 0;
+	return feed->filter ? 0 : ERR_NO_MEMORY;
 }
 
 /* Makes the feed return only the records of these shards, if they are not all. */
@@ -59,6 +56,7 @@ static int filter_shards(struct tide_feed *feed, const struct progress_row *row,
 	feed->filter->filter.has_hashes = true;
 	feed->filter->filter.first_hash = hashes.first;
 	feed->filter->filter.last_hash = hashes.last;
+	feed->feed.filter = &feed->filter->filter;
 	return 0;
 }
 
@@ -190,6 +188,10 @@ int tide_feed_filter(struct tide_feed *feed, struct tide *tide, struct slice key
 	if (err)
 		return err;
 	feed_filter_by_condition(feed->filter, expressions);
+	if (feed->copy)
+		feed_copy_select(feed->copy, &feed->filter->filter);
+	else
+		feed->feed.filter = &feed->filter->filter;
 	return 0;
 }
 
@@ -242,6 +244,16 @@ bool tide_feed_is_behind(const struct tide_feed *feed)
 {
 	return feed->copy ? !feed_copy_is_over(feed->copy, &feed->feed) :
 		feed_is_behind(&feed->feed);
+}
+
+uint64_t tide_feed_left_out(const struct tide_feed *feed)
+{
+	return feed->feed.left_out + (feed->copy ? feed->copy->items.left_out : 0);
+}
+
+struct slice tide_feed_place(const struct tide_feed *feed)
+{
+	return feed->copy ? feed_copy_place(feed->copy, &feed->feed) : slice_of(NULL, 0);
 }
 
 const struct copy_row *tide_feed_copy(const struct tide_feed *feed)

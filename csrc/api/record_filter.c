@@ -125,6 +125,21 @@ static int set_keys(struct feed_filter *filter, const struct stream_row *row,
 	return err ? err : set_map(value, keys);
 }
 
+/* Sets *value to a field about the record's transaction, which is not known of an item's last
+ * change. */
+static int set_of_transaction(struct number *number, enum field field,
+	const struct record *record, struct value *value)
+{
+	value->type = 0;
+	if (record->origin == ORIGIN_SNAPSHOT)
+		return 0;
+	switch (field) {
+	case FIELD_TRANSACTION_ID: return set_integer(value, number, record->transaction);
+	case FIELD_TRANSACTION_COUNT: return set_integer(value, number, record->count);
+	default: return set_integer(value, number, record->position + UINT64_C(1));
+	}
+}
+
 static int set_field(struct feed_filter *filter, enum field field,
 	const struct stream_row *row, const struct record *record, struct value *value)
 {
@@ -141,10 +156,9 @@ static int set_field(struct feed_filter *filter, enum field field,
 	case FIELD_TABLE_NAME: return set_text(value, row->table_name);
 	case FIELD_STREAM_LABEL: return set_text(value, row->label);
 	case FIELD_VIEW_TYPE: return set_text(value, view_name(row->view));
-	case FIELD_TRANSACTION_ID: return set_integer(value, number, record->transaction);
-	case FIELD_TRANSACTION_POSITION:
-		return set_integer(value, number, record->position + UINT64_C(1));
-	case FIELD_TRANSACTION_COUNT: return set_integer(value, number, record->count);
+	case FIELD_TRANSACTION_ID: case FIELD_TRANSACTION_POSITION:
+	case FIELD_TRANSACTION_COUNT:
+		return set_of_transaction(number, field, record, value);
 	case FIELD_SIZE_BYTES: return set_size(filter, row, record, value);
 	case FIELD_PARTITION_HASH: return set_integer(value, number, record->partition_hash);
 	case FIELD_CONTEXT: case FIELD_ORIGIN: case FIELD_DEPTH:

@@ -165,8 +165,8 @@ int copy_get(struct copy_row *row, struct slice bytes)
 	row->key = source_take(&source, source_left(&source));
 	if (source.err || flags > FLAG_BEGUN || row->rounds < 1 ||
 			row->rounds > CONSUMER_ROUNDS_MAX ||
-			(row->items == 0) != (row->key.len == 0) ||
-			(row->items > 0 && !row->has_begun) ||
+			(row->items > 0 && row->key.len == 0) ||
+			(row->key.len > 0 && !row->has_begun) ||
 			row->key.len > KEY_HEAD_MAX + SORT_KEY_MAX)
 		return ERR_CORRUPT;
 	return source_finish(&source);

@@ -71,7 +71,7 @@ struct progress_row {
 	uint64_t failures;           /* failed attempts */
 	uint64_t gaps;               /* number of times that records were lost */
 	uint64_t dead_letters;       /* records put into the table of dead letters */
-	uint64_t takeovers;          /* workers that lost their shards because they were not alive */
+	uint64_t takeovers;          /* workers that lost their shards, as they were not alive */
 	struct slice end;            /* code and message of the error that ended its last run,
 	                              * at most CONSUMER_END_MAX bytes; empty: none */
 };
@@ -83,7 +83,8 @@ struct copy_row {
 	uint8_t rounds;              /* copies begun since the last one that ended, 1 to
 	                              * CONSUMER_ROUNDS_MAX */
 	uint64_t items;              /* number of items delivered */
-	struct slice key;            /* item key (codec/key.h) of the last of them; empty: none */
+	struct slice key;            /* item key (codec/key.h) of the last item delivered or left
+	                              * out by the consumer's filter; empty: none */
 };
 
 /* Beginning or end of a copy, each a commit without records. */
@@ -131,7 +132,8 @@ struct consume_batch {
 	enum consume_mark mark;      /* the other fields are for a consumer that is copying */
 	uint64_t copied;             /* number of items delivered before the batch */
 	uint64_t items;              /* number of its records that are items of the snapshot */
-	struct slice key;            /* item key of the last of them; empty: it has none */
+	struct slice key;            /* item key of the last of them; of ignored records: of the
+	                              * last item that was left out; empty: none */
 };
 
 /* A range of shards, which a worker owns in an epoch. */

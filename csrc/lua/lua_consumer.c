@@ -337,6 +337,17 @@ static int consumer_has_processed(lua_State *L)
 	return 1;
 }
 
+/* consumer_ask(db, name, id, sequence number) -> true; or nil, err, code. Makes the worker store
+ * its position over ignored records (tide_ask_consumer). */
+static int ask_consumer(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	return return_true(L, tide_ask_consumer(database->tide, check_slice(L, 2),
+		check_unsigned(L, 3), check_unsigned(L, 4), &failure), &failure);
+}
+
 /* progress_count(db) -> number of commits that have changed consumers */
 static int count_progress(lua_State *L)
 {
@@ -464,6 +475,16 @@ static struct consume_batch check_batch(lua_State *L)
 	};
 }
 
+/* Sets the item key of a batch to the one at index, if there is one. */
+static void read_item_key(lua_State *L, int index, struct consume_batch *batch)
+{
+	if (lua_isnoneornil(L, index))
+		return;
+	batch->key = check_slice(L, index);
+	luaL_argcheck(L, batch->key.len <= KEY_HEAD_MAX + SORT_KEY_MAX, index,
+		"not an item key");
+}
+
 /* consumer_advance(db, id, epoch, first, from, to, records, parked version, mark, copied, items,
  * item key | nil) -> true; or nil, err, code. Only in a transaction. The last four are those of
  * struct consume_batch. */
@@ -476,24 +497,24 @@ static int consumer_advance(lua_State *L)
 	batch.mark = (enum consume_mark)check_choice(L, 9, MARK_NONE, MARK_END);
 	batch.copied = check_unsigned(L, 10);
 	batch.items = check_unsigned(L, 11);
-	if (!lua_isnoneornil(L, 12))
-		batch.key = check_slice(L, 12);
-	luaL_argcheck(L, batch.key.len <= KEY_HEAD_MAX + SORT_KEY_MAX, 12, "not an item key");
+	read_item_key(L, 12, &batch);
 	check_deadline(L, database);
 	return return_true(L, tide_advance_consumer(database->tide, &batch, &failure), &failure);
 }
 
-/* consumer_skip_ignored(db, id, epoch, first, from, to) -> true; or nil, err, code */
+/* consumer_skip_ignored(db, id, epoch, first, from, to, copied, item key | nil) -> true; or nil,
+ * err, code. The last two are those of struct consume_batch. */
 static int consumer_skip_ignored(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct consume_batch batch = {
 		.consumer = check_unsigned(L, 2), .epoch = check_unsigned(L, 3),
 		.first = check_range(L, 2).first, .from = check_unsigned(L, 5),
-		.to = check_unsigned(L, 6),
+		.to = check_unsigned(L, 6), .copied = check_unsigned(L, 7),
 	};
 	struct failure failure;
 
+	read_item_key(L, 8, &batch);
 	return return_true(L, tide_skip_ignored(database->tide, &batch, &failure), &failure);
 }
 
@@ -538,6 +559,16 @@ static int beat_worker(lua_State *L)
 {
 	tide_worker_beat(check_database(L, 1)->tide, (uint64_t)luaL_checkinteger(L, 2));
 	return 0;
+}
+
+/* worker_asked(db, slot) -> sequence number up to which somebody waits for the consumer; 0: none */
+static int worker_asked_for(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+
+	lua_pushinteger(L, (lua_Integer)tide_worker_asked(database->tide,
+		(uint64_t)luaL_checkinteger(L, 2)));
+	return 1;
 }
 
 /* worker_handles(db, slot, number of records when it enters its handler or 0 when it leaves it,
@@ -648,6 +679,7 @@ void open_consumers(lua_State *L)
 		{ "consumer_lag", consumer_lag },
 		{ "consumer_lags", consumer_lags },
 		{ "consumer_has_processed", consumer_has_processed },
+		{ "consumer_ask", ask_consumer },
 		{ "progress_count", count_progress },
 		{ "progress_wait", wait_for_progress },
 		{ "consumer_join", consumer_join },
@@ -661,6 +693,7 @@ void open_consumers(lua_State *L)
 		{ "worker_join", join_worker },
 		{ "worker_leave", leave_worker },
 		{ "worker_beat", beat_worker },
+		{ "worker_asked", worker_asked_for },
 		{ "worker_handles", worker_handles },
 		{ "worker_is_alive", worker_is_alive },
 		{ "live_workers", count_live_workers },

@@ -187,24 +187,53 @@ static int start_new_feed(lua_State *L)
 	return 1;
 }
 
-/* consumer_feed(db, consumer id, ids of its streams | {}: all, first shard of a range, its epoch,
- * number of shards) -> feed; or nil, err, code */
+/* Gives the feed the filter of the handle, if there is one. A feed of a range of shards has a
+ * filter, too. */
+static int set_filter(const struct database *database, struct feed_handle *handle,
+	struct failure *failure)
+{
+	int err;
+
+	handle->is_filtered = true;
+	if (!handle->expressions)
+		return 0;
+	err = tide_feed_filter(handle->feed, database->tide, slice_of(NULL, 0),
+		handle->expressions, failure);
+	if (!err)
+		handle->expressions = NULL;
+	return err;
+}
+
+/* consumer_feed(db, consumer id, ids of its streams | {}: all, options with a filter and a
+ * projection | nil, first shard of a range, its epoch, number of shards) -> feed; nil, err, code;
+ * or false, wanted, given, index of a nil. An image that a stream does not contain is missing. */
 static int start_consumer_feed(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct shard_range range = { .consumer = (uint64_t)luaL_checkinteger(L, 2),
-		.first = (uint16_t)check_choice(L, 4, 0, CONSUMER_SHARDS_MAX - 1),
-		.epoch = check_unsigned(L, 5) };
-	uint16_t shards = (uint16_t)check_choice(L, 6, 1, CONSUMER_SHARDS_MAX);
-	struct slice streams = push_ids(L, 3);
-	struct feed_handle *handle = new_feed(L, INT64_MAX);
+		.first = (uint16_t)check_choice(L, 5, 0, CONSUMER_SHARDS_MAX - 1),
+		.epoch = check_unsigned(L, 6) };
+	uint16_t shards = (uint16_t)check_choice(L, 7, 1, CONSUMER_SHARDS_MAX);
+	struct positions positions;
+	struct feed_handle *handle;
 	struct failure failure;
+	struct slice streams;
+	int err;
 
+	lua_settop(L, 4);
+	streams = push_ids(L, 3);
+	handle = new_feed(L, INT64_MAX);
 	check_database(L, 1);
-	if (tide_consumer_feed(&handle->feed, database->tide, range, shards, streams,
-			&failure))
+	err = read_selection(L, 4, database, handle, &positions, &failure);
+	if (!err && positions.is_wrong)
+		return push_positions(L, &positions);
+	if (!err)
+		err = tide_consumer_feed(&handle->feed, database->tide, range, shards, streams,
+			&failure);
+	if (!err)
+		err = set_filter(database, handle, &failure);
+	if (err)
 		return return_failure(L, &failure);
-	handle->is_filtered = true;              /* or it returns the items of a copy */
 	adopt(&handle->child, database);
 	hold_memory(L, &handle->child, tide_feed_bytes(handle->feed));
 	return 1;
@@ -435,7 +464,7 @@ static bool add_to_batch(lua_State *L, struct batch *batch)
  * depth, record; or count, bytes, depth, nil, err, code. Adds records to the array `batch` until it
  * has `most` records or `most bytes`, and returns its new size. The returned record is one that
  * does not fit, whose depth is at least `deep`, or whose sequence number is greater than `last`;
- * nil if there is none. */
+ * nil if there is none, false if the filter has left out the records of a page. */
 static int take_records(lua_State *L)
 {
 	struct batch batch = {
@@ -451,8 +480,7 @@ static int take_records(lua_State *L)
 	luaL_checktype(L, 2, LUA_TTABLE);
 	lua_settop(L, 2);
 	while (fits && batch.count < batch.most && got > 0) {
-		while ((got = next_or_fail(L, &failure)) == 0 && is_behind(L))
-			run_hooks(L);
+		got = next_or_fail(L, &failure);
 		fits = got <= 0 || add_to_batch(L, &batch);
 		if (fits)
 			lua_settop(L, 2);
@@ -462,10 +490,12 @@ static int take_records(lua_State *L)
 	lua_pushinteger(L, batch.depth);
 	if (got < 0)
 		return 3 + return_failure(L, &failure);
-	if (fits)
-		lua_pushnil(L);
-	else
+	if (!fits)
 		lua_pushvalue(L, -4);
+	else if (got == 0 && is_behind(L))
+		lua_pushboolean(L, 0);
+	else
+		lua_pushnil(L);
 	return 4;
 }
 
@@ -489,6 +519,26 @@ static int feed_position(lua_State *L)
 
 	lua_pushinteger(L, (lua_Integer)tide_feed_position(handle->feed));
 	return 1;
+}
+
+/* feed_place(feed) -> position, item key after which a copy can continue there or nil, number of
+ * records left out so far (tide_feed_left_out) */
+static int feed_place(lua_State *L)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+	struct slice key = tide_feed_place(handle->feed);
+	uint8_t bytes[KEY_HEAD_MAX + SORT_KEY_MAX];
+
+	lua_pushinteger(L, (lua_Integer)tide_feed_position(handle->feed));
+	lua_pushinteger(L, (lua_Integer)tide_feed_left_out(handle->feed));
+	slice_write(bytes, key);         /* pushing it may run a finalizer that uses the feed */
+	if (key.len)
+		lua_pushlstring(L, (const char *)bytes, key.len);
+	else
+		lua_pushnil(L);
+	lua_insert(L, -2);
+	return 3;
 }
 
 /* is_past(feed, transaction id) -> true if the feed has read records after the transaction */
@@ -571,6 +621,7 @@ void open_feeds(lua_State *L)
 		{ "take_records", take_records },
 		{ "check_end", check_end_of },
 		{ "position", feed_position },
+		{ "feed_place", feed_place },
 		{ "is_past", feed_past },
 		{ "limit_page", limit_page },
 		{ "feed_copy", feed_copy },

@@ -138,6 +138,7 @@ static uint64_t publish(struct shared_page *shared, uint64_t owner, const struct
 	atomic_store(&slot->consumer, consumer);
 	atomic_store(&slot->beat_us, shared->limits.now_us());
 	atomic_store(&slot->batch_last, 0);
+	atomic_store(&slot->asked, 0);
 	atomic_store(&slot->owner, owner | OWNER_COMPLETE);
 	return owner | OWNER_COMPLETE;
 }
@@ -235,6 +236,13 @@ void worker_leave_handler(struct shared_page *shared, uint64_t owner)
 	atomic_store(&slot->batch_last, 0);
 }
 
+uint64_t worker_asked(const struct shared_page *shared, uint64_t owner)
+{
+	const struct worker_slot *slot = slot_of(shared, owner);
+
+	return slot ? atomic_load(&slot->asked) : 0;
+}
+
 /* --- reading --- */
 
 /* Copies a slot, also a released one. Returns false if its owner has changed. */
@@ -287,6 +295,35 @@ void worker_leave_opening(struct shared_page *shared, const uint8_t opening[WORK
 				memcmp(reading.id.opening, opening, WORKER_OPENING_BYTES) == 0)
 			worker_leave(shared, reading.owner);
 	}
+}
+
+/* --- waiting for a worker --- */
+
+/* Raises slot->asked. Returns false if it was as great. */
+static bool raise_asked(struct worker_slot *slot, uint64_t sequence)
+{
+	uint64_t asked = atomic_load(&slot->asked);
+
+	while (asked < sequence)
+		if (atomic_compare_exchange_weak(&slot->asked, &asked, sequence))
+			return true;
+	return false;
+}
+
+/* If the slot is used again meanwhile, the next worker may store a position early, which does no
+ * harm. */
+bool worker_ask(struct shared_page *shared, uint64_t consumer, uint64_t sequence)
+{
+	bool is_news = false;
+
+	for (uint32_t i = 0; i < WORKER_SLOTS && !shared->foreign; i++) {
+		struct worker_slot *slot = &shared->page->workers[i];
+		struct reading reading;
+
+		if (read_worker(&reading, slot) && reading.consumer == consumer)
+			is_news |= raise_asked(slot, sequence);
+	}
+	return is_news;
 }
 
 /* --- stopped processes --- */

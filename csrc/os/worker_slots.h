@@ -70,6 +70,16 @@ void worker_enter_handler(struct shared_page *shared, uint64_t slot,
 	const struct worker_batch *batch);
 void worker_leave_handler(struct shared_page *shared, uint64_t slot);
 
+/* Notes in the slots of a consumer's workers that somebody waits until this sequence number is
+ * processed. Returns true if that is news for one of them; the caller then wakes them
+ * (commit_notify). No request is lost if a worker reads the count of commits (commit_count) before
+ * it calls worker_asked, and sleeps only while the count is unchanged. */
+bool worker_ask(struct shared_page *shared, uint64_t consumer, uint64_t sequence);
+
+/* Returns the greatest sequence number that worker_ask has noted for the worker since it joined; 0
+ * if there is none, or if it no longer has the slot. */
+uint64_t worker_asked(const struct shared_page *shared, uint64_t slot);
+
 /* Releases the slots of all workers of an opening that is being closed. Other openings in this
  * process may still use the shared page. */
 void worker_leave_opening(struct shared_page *shared, const uint8_t opening[WORKER_OPENING_BYTES]);

@@ -287,6 +287,7 @@ static void count_read_record(struct feed *feed, const struct record *header, bo
 		feed->taken++;
 	} else {
 		feed->filtered_out++;
+		feed->left_out++;
 		feed->filtered_out_bytes += bytes;
 	}
 }

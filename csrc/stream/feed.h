@@ -69,6 +69,7 @@ struct feed {
 	uint32_t taken;              /* records that the last fill added to the page */
 	uint32_t filtered_out;           /* records of the last fill that did not pass the filter */
 	size_t filtered_out_bytes;       /* bytes of those records */
+	uint64_t left_out;           /* records of all fills that did not pass the filter */
 	struct buffer annotation;    /* that of the transaction `annotated` */
 	uint64_t annotated;          /* 0: none */
 };

@@ -31,13 +31,14 @@ int consume_copy_rounds(struct transaction *transaction, uint64_t id,
 	return err;
 }
 
-/* Returns true if a batch may follow this state: MARK_BEGIN is first, and the keys ascend. */
+/* Returns true if a batch may follow this state: MARK_BEGIN is first, and the keys ascend. Only
+ * ignored records can have a key without items. */
 static bool is_in_order(const struct copy_row *copy, const struct consume_batch *batch)
 {
 	return (batch->mark == MARK_BEGIN) != copy->has_begun &&
 		(batch->mark == MARK_NONE || batch->items == 0) &&
-		(batch->items > 0) == (batch->key.len > 0) &&
-		slice_compare(batch->items ? batch->key : copy->key, copy->key) >= 0;
+		((batch->items > 0) == (batch->key.len > 0) || batch->is_ignored) &&
+		slice_compare(batch->key.len ? batch->key : copy->key, copy->key) >= 0;
 }
 
 int consume_copy_advance(struct transaction *transaction, const struct consume_batch *batch,
@@ -54,7 +55,7 @@ int consume_copy_advance(struct transaction *transaction, const struct consume_b
 			(unsigned long long)batch->consumer);
 	if (copy.items != batch->copied || !is_in_order(&copy, batch))
 		return fail(failure, ERR_LEASE_LOST);
-	if (!batch->mark && !batch->items)
+	if (!batch->mark && !batch->key.len)
 		return 0;
 	progress->end = slice_of(NULL, 0);       /* the next write may move it */
 	if (batch->mark == MARK_END) {
@@ -64,7 +65,7 @@ int consume_copy_advance(struct transaction *transaction, const struct consume_b
 	} else {
 		copy.has_begun = true;
 		copy.items += batch->items;
-		if (batch->items)
+		if (batch->key.len)
 			copy.key = batch->key;
 		err = copy_write(transaction->txn, batch->consumer, &copy);
 	}
@@ -72,15 +73,15 @@ int consume_copy_advance(struct transaction *transaction, const struct consume_b
 	return err ? fail(failure, transaction_break(transaction, err)) : 0;
 }
 
-/* Sets *has_none to whether the consumer is copying and has delivered no item. Then it can't have
- * lost a record. */
+/* Sets *has_none to whether the consumer is copying and has passed no item. Then it can't have lost
+ * a record. */
 static int has_nothing(struct transaction *transaction, uint64_t id,
 	const struct progress_row *progress, bool *has_none)
 {
 	struct copy_row copy;
 	int err = progress->is_copying ? read_copy(&copy, transaction, id) : 0;
 
-	*has_none = !err && progress->is_copying && copy.items == 0;
+	*has_none = !err && progress->is_copying && copy.key.len == 0;
 	return err;
 }
 

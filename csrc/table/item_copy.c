@@ -16,7 +16,10 @@ struct copying {
 	const struct copy_moment *moment;
 	const struct stream_row *stream;     /* of the table that is read */
 	struct row_walk walk;
-	uint32_t count, max;
+	uint32_t max;
+	uint32_t count;              /* number of items in the page */
+	uint32_t left_out;           /* by the filter */
+	size_t left_out_bytes;
 };
 
 int item_copy_add(struct item_copy *copy, const struct copy_source *source)
@@ -39,6 +42,12 @@ static int compare_sources(const void *a, const void *b)
 	uint32_t second = ((const struct copy_source *)b)->table;
 
 	return first < second ? -1 : first > second;
+}
+
+static void set_end(struct item_copy *copy, struct slice key)
+{
+	slice_write(copy->end, key);
+	copy->end_len = (uint16_t)key.len;
 }
 
 /* --- records --- */
@@ -68,7 +77,28 @@ static int make_record(struct record *record, const struct copying *copying,
 	return err;
 }
 
-/* Appends an item to the page. */
+/* Applies the filter to the item at `start`, the last one of the page, and removes it from the page
+ * if it does not pass. at: offset of its record. */
+static int filter_last_item(struct copying *copying, size_t start, size_t at)
+{
+	struct item_copy *copy = copying->copy;
+	struct record record;
+	bool passes;
+	int err = record_get(&record, slice_of(copy->page.data + at, copy->page.len - at));
+
+	if (!err)
+		err = copy->filter->test(copy->filter->context, copying->stream, &record, &passes);
+	if (err || passes)
+		return err;
+	copying->count--;
+	copying->left_out++;
+	copying->left_out_bytes += copy->page.len - start;
+	copy->left_out++;
+	copy->page.len = start;
+	return 0;
+}
+
+/* Appends an item to the page if it passes the filter. */
 static int append(struct copying *copying, const struct stored *stored)
 {
 	struct buffer *page = &copying->copy->page;
@@ -76,7 +106,7 @@ static int append(struct copying *copying, const struct stored *stored)
 	uint8_t header[RECORD_HEADER_MAX], buf[KEY_ATTRIBUTES_MAX];
 	struct record record;
 	int err = make_record(&record, copying, stored, buf);
-	size_t len;
+	size_t len, start = page->len, at;
 
 	if (err)
 		return err;
@@ -85,20 +115,25 @@ static int append(struct copying *copying, const struct stored *stored)
 	buffer_put_slice(page, key);
 	buffer_put_u32(page, copying->stream->id);
 	buffer_put_u32(page, (uint32_t)(RECORD_PREFIX + len + record_body(&record)));
+	at = page->len;
 	buffer_put_u64(page, record.sequence);
 	buffer_put(page, header, len);
 	buffer_put_slice(page, record.keys);
 	buffer_put_slice(page, record.new_image);
 	copying->count++;
-	return buffer_error(page);
+	set_end(copying->copy, key);
+	err = buffer_error(page);
+	return err || !copying->copy->filter ? err : filter_last_item(copying, start, at);
 }
 
 /* --- filling --- */
 
 static bool is_full(const struct copying *copying)
 {
-	return copying->count >= copying->max || copying->count >= COPY_PAGE_ITEMS ||
-		copying->copy->page.len >= COPY_PAGE_BYTES;
+	uint32_t read = copying->count + copying->left_out;
+
+	return read >= copying->max || read >= COPY_PAGE_ITEMS ||
+		copying->copy->page.len + copying->left_out_bytes >= COPY_PAGE_BYTES;
 }
 
 /* Moves the walk to the first item of a table after copy->key. Returns END for a table whose keys
@@ -194,6 +229,12 @@ int item_copy_next(struct item_copy *copy, struct copied_item *item)
 	return 0;
 }
 
+struct slice item_copy_place(const struct item_copy *copy)
+{
+	return copy->at < copy->page.len ? slice_of(copy->key, copy->key_len) :
+		slice_of(copy->end, copy->end_len);
+}
+
 void item_copy_set_key(struct item_copy *copy, struct slice key)
 {
 	slice_write(copy->key, key);
@@ -204,6 +245,7 @@ void item_copy_clear(struct item_copy *copy)
 {
 	buffer_clear(&copy->page);
 	copy->at = 0;
+	set_end(copy, slice_of(copy->key, copy->key_len));
 	copy->is_last = false;
 }
 

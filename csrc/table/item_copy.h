@@ -2,7 +2,8 @@
  *
  * The record of an item is the INSERT record that the table's stream would get for it, with the
  * sequence number of the item's last change. Without new images in the view of the stream it has
- * the keys. Expired items are items until they are removed.
+ * the keys. Expired items are items until they are removed. Items whose records do not pass the
+ * filter are not in the page.
  *
  *     page    for each item: length of its item key (u16), the key, then as in stream/feed.h the
  *             stream's id (u32), the length of the record (u32), the record
@@ -10,7 +11,7 @@
 #ifndef TABLE_ITEM_COPY_H
 #define TABLE_ITEM_COPY_H
 
-#include "stream/stream.h"
+#include "stream/feed.h"
 #include "table/long_key.h"
 
 #define COPY_PAGE_ITEMS 1000
@@ -23,6 +24,7 @@ struct copy_source {
 };
 
 struct item_copy {
+	const struct record_filter *filter;  /* NULL: every item passes */
 	struct copy_source *sources;         /* in any order until the next fill */
 	size_t source_count, source_cap;
 	struct buffer page;
@@ -31,6 +33,10 @@ struct item_copy {
 	bool is_last;                /* no item follows those in the page */
 	uint16_t key_len;
 	uint8_t key[KEY_HEAD_MAX + SORT_KEY_MAX];    /* of the last item returned; len 0: none */
+	uint64_t left_out;           /* items of all fills that did not pass the filter */
+	uint16_t end_len;
+	uint8_t end[KEY_HEAD_MAX + SORT_KEY_MAX];    /* key of the last item that the fill has read,
+	                              * or copy->key if there was none */
 };
 
 /* An item of the page. The slices are valid until the next fill. */
@@ -51,14 +57,19 @@ struct copy_moment {
 	uint64_t now_ms;             /* creation time of the records */
 };
 
-/* Replaces the page by the items after copy->key, at most `max` and COPY_PAGE_ITEMS, and about
- * COPY_PAGE_BYTES. Returns CORRUPT, NO_MEMORY, STORE; the page is then empty. */
+/* Replaces the page by the items after copy->key. Reads at most `max` and COPY_PAGE_ITEMS items,
+ * and about COPY_PAGE_BYTES; the page is empty if none of them passes the filter. Returns CORRUPT,
+ * NO_MEMORY, STORE; the page is then empty, too. */
 int item_copy_fill(struct item_copy *copy, uint32_t max, struct txn *txn,
 	const struct copy_moment *moment, struct failure *failure);
 
 /* Returns the next item of the page, or END. item_copy_next also sets copy->key to its key. */
 int item_copy_peek(const struct item_copy *copy, struct copied_item *item);
 int item_copy_next(struct item_copy *copy, struct copied_item *item);
+
+/* Returns the key of the last item that was returned or left out by the filter. The items after the
+ * last one of the page are left out when that is returned. */
+struct slice item_copy_place(const struct item_copy *copy);
 
 /* Sets copy->key. */
 void item_copy_set_key(struct item_copy *copy, struct slice key);

@@ -27,6 +27,18 @@ local WORKERS = { "a", "b" }
 local function chance(percent) return math.random(100) <= percent end
 local function one_of(list) return list[math.random(#list)] end
 
+--- Filters of the consumer, and the same test in Lua.
+local filters = {
+  { nil, nil, function() return true end },
+  { nil, nil, function() return true end },
+  { "event_name <> ?", "REMOVE", function(record) return record.event_name ~= "REMOVE" end },
+  { "keys.n = ?", 2, function(record) return record.keys.n == 2 end },
+  { "new_image.#v > old_image.#v OR keys.id = ?", "a", function(record)
+    local old, new = record.old_image or {}, record.new_image or {}
+    return record.keys.id == "a" or old.value and new.value and new.value > old.value
+  end },
+}
+
 ---@class World
 local World = {}
 World.__index = World
@@ -48,6 +60,7 @@ local function new_world()
   assert(world.db:create_table { name = "dead", partition_key = "id", sort_key = { "part", "N" } })
   world.source = one_of { "red", { "red", "green" }, { "red", "green", "other" }, "*" }
   world.ignored = chance(50) and "quiet" or false
+  world.filter = one_of(filters)
   world:choose_settings()
   for _, name in ipairs(WORKERS) do world:open_worker(name) end
   return world
@@ -65,6 +78,8 @@ function World:choose_settings()
   self.mode = one_of { "optimistic", "optimistic", "locked" }
   self.settings = {
     source = self.source, ignore_origin = self.ignored, update = true, on_failure = on_failure,
+    filter = self.filter[1], self.filter[2],
+    names = (self.filter[1] or ""):find "#v" and { ["#v"] = "value" } or nil,
     dead_letter = (on_failure == "dead_letter" or on_failure == "park" and chance(50)) and "dead"
       or nil,
     mode = self.mode, batch_size = math.random(6), batch_bytes = one_of { 300, 1000, 1 << 20 },
@@ -477,7 +492,8 @@ function World:sources()
   for _, name in ipairs(type(names) == "table" and names or { names }) do
     for record in assert(assert(self.db:table(name)):stream()):records { from = "TRIM_HORIZON" } do
       list[#list + 1] = { sequence = record.sequence_number, key = name .. "/" .. record.keys.id,
-        is_ignored = self.ignored and record.origin == self.ignored or false }
+        is_ignored = self.ignored and record.origin == self.ignored
+          or not self.filter[3](record) }
     end
   end
   table.sort(list, function(one, other) return one.sequence < other.sequence end)

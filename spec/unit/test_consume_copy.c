@@ -77,6 +77,14 @@ static void a_copy_has_an_order(struct tide *tide)
 	CHECK_EQUAL_INT(advance(tide, &next), 0);
 	check_copy_row(tide, batch.consumer, 3, "k3");
 	CHECK_EQUAL_UINT(described(tide, "ordered").copy.items, 3);
+	next.key = slice_of_text("k2");          /* ignored items have a key, too */
+	CHECK_EQUAL_INT(advance(tide, &next), ERR_LEASE_LOST);
+	next.key = slice_of_text("k3a");
+	CHECK_EQUAL_INT(advance(tide, &next), 0);
+	check_copy_row(tide, batch.consumer, 3, "k3a");
+	next.is_ignored = false;
+	next.key = slice_of_text("k3b");
+	CHECK_EQUAL_INT(advance(tide, &next), ERR_LEASE_LOST);
 	CHECK_EQUAL_UINT(described(tide, "ordered").progress.batches, batches + 2);
 	mark.mark = MARK_END;
 	CHECK_EQUAL_INT(advance(tide, &mark), ERR_LEASE_LOST);
@@ -86,6 +94,28 @@ static void a_copy_has_an_order(struct tide *tide)
 	CHECK_EQUAL_INT(advance(tide, &mark), ERR_LEASE_LOST);
 	next = with_items(batch, 3, 1, "k4");
 	CHECK_EQUAL_INT(advance(tide, &next), ERR_LEASE_LOST);
+}
+
+/* A copy that has passed ignored items only has a key, and can lose their records. */
+static void a_copy_passes_ignored_items(struct tide *tide, struct tide_table *table)
+{
+	struct consume_batch batch = joined(tide, "ignoring");
+	struct progress_row row;
+
+	batch.mark = MARK_BEGIN;
+	CHECK_EQUAL_INT(advance(tide, &batch), 0);
+	batch = with_items(batch, 0, 0, "k");
+	batch.mark = MARK_NONE;
+	batch.is_ignored = true;
+	CHECK_EQUAL_INT(advance(tide, &batch), 0);
+	check_copy_row(tide, batch.consumer, 0, "k");
+	for (int i = 0; i < 4; i++)
+		put_alone(tide, table, "gone", "s", i % 2 ? "1" : "2");
+	MUST(tide_skip_gap(tide, slice_of_text("ignoring"), whole(batch.consumer, batch.epoch), false,
+		&row, &failure), failure);
+	CHECK(row.is_copying && row.gaps == 1);
+	check_copy_row(tide, batch.consumer, 0, "");
+	delete_consumer(tide, "ignoring");
 }
 
 /* A command that sets the position ends a copy or begins one anew. */
@@ -243,6 +273,7 @@ int main(void)
 	rows_decode();
 	a_copy_has_an_order(tide);
 	commands_replace_a_copy(tide);
+	a_copy_passes_ignored_items(tide, &table);
 	gaps_are_counted(tide, &table);
 	check_clean(tide);
 	check_finds_a_wrong_copy(tide);

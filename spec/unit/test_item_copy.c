@@ -208,12 +208,114 @@ static void a_page_has_a_size(struct tide *tide)
 	item_copy_release(&copy);
 }
 
+/* A filter that one in `context` items passes. */
+static int one_in(void *context, const struct stream_row *stream, const struct record *record,
+	bool *passes)
+{
+	(void)stream;
+	*passes = record->sequence % *(uint64_t *)context == 0;
+	return 0;
+}
+
+static int no_item(void *context, const struct stream_row *stream, const struct record *record,
+	bool *passes)
+{
+	(void)context, (void)stream, (void)record;
+	*passes = false;
+	return 0;
+}
+
+static int damaged(void *context, const struct stream_row *stream, const struct record *record,
+	bool *passes)
+{
+	(void)context, (void)stream, (void)record, (void)passes;
+	return ERR_CORRUPT;
+}
+
+/* Returns the number of items that pass the filter, and the place after each page is not before
+ * any item that was read. */
+static uint64_t read_filtered(struct tide *tide, const struct record_filter *filter,
+	uint64_t *left_out)
+{
+	struct item_copy copy = { .filter = filter };
+	struct copied_item item;
+	uint64_t count = 0;
+
+	while (!copy.is_last) {
+		copy.source_count = 0;
+		for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+			add(&copy, tide, names[i]);
+		MUST(fill(&copy, tide, 7), failure);
+		while (item_copy_next(&copy, &item) == 0) {
+			struct record record;
+
+			MUST(record_get(&record, item.record), failure);
+			CHECK(record.sequence % *(uint64_t *)filter->context == 0);
+			CHECK(slice_compare(item_copy_place(&copy), item.key) >= 0);
+			count++;
+		}
+		CHECK(slice_compare(item_copy_place(&copy), slice_of(copy.key, copy.key_len)) >= 0);
+		item_copy_set_key(&copy, item_copy_place(&copy));
+	}
+	*left_out = copy.left_out;
+	item_copy_release(&copy);
+	return count;
+}
+
+static void a_filter_leaves_out_items(struct tide *tide)
+{
+	uint64_t part = 5, left_out, items = count_items(tide);
+	struct record_filter filter = { .test = one_in, .context = &part };
+	uint64_t count = read_filtered(tide, &filter, &left_out);
+
+	CHECK(count > 0 && left_out > count);
+	CHECK_EQUAL_UINT(count + left_out, items);
+	part = 1;
+	CHECK_EQUAL_UINT(read_filtered(tide, &filter, &left_out), items);
+	CHECK_EQUAL_UINT(left_out, 0);
+}
+
+/* At most COPY_PAGE_ITEMS items are read, and the place is after them. */
+static void a_page_can_be_empty(struct tide *tide)
+{
+	struct record_filter filter = { .test = no_item };
+	struct item_copy copy = { .filter = &filter };
+	struct tide_table table;
+	struct copied_item item;
+	char sort[16];
+
+	create(tide, "many", VIEW_NEW_IMAGE);
+	table = table_named("many");
+	begin(tide);
+	for (int i = 0; i < COPY_PAGE_ITEMS + 10; i++) {
+		snprintf(sort, sizeof sort, "%05d", i);
+		put(tide, &table, "p", sort, "v");
+	}
+	commit(tide);
+	add(&copy, tide, "many");
+	MUST(fill(&copy, tide, 2000), failure);
+	CHECK(!copy.is_last && item_copy_peek(&copy, &item) == END);
+	CHECK_EQUAL_UINT(copy.left_out, COPY_PAGE_ITEMS);
+	CHECK(copy.key_len == 0 && item_copy_place(&copy).len > 0);
+	item_copy_set_key(&copy, item_copy_place(&copy));
+	MUST(fill(&copy, tide, 11), failure);
+	CHECK(copy.is_last && item_copy_peek(&copy, &item) == END);
+	CHECK_EQUAL_UINT(copy.left_out, COPY_PAGE_ITEMS + 10);
+	filter.test = damaged;
+	item_copy_set_key(&copy, slice_of(NULL, 0));
+	CHECK_EQUAL_INT(fill(&copy, tide, 10), ERR_CORRUPT);
+	CHECK_EQUAL_UINT(item_copy_place(&copy).len, 0);
+	item_copy_release(&copy);
+}
+
 int main(void)
 {
 	struct tide *tide = open_tide(tide_path("items.tide"));
 
 	fill_tables(tide);
 	every_item_is_read_once(tide);
+	a_filter_leaves_out_items(tide);
+	a_page_can_be_empty(tide);
 	an_empty_page_is_the_last(tide);
 	a_page_has_a_size(tide);
 	tide_close(tide);

@@ -75,6 +75,19 @@ static void fields_of_an_annotated_record(void)
 	CHECK(passes("attribute_exists(depth)", &record));
 }
 
+/* An item of a snapshot has no fields about a transaction. */
+static void fields_of_a_copied_item(void)
+{
+	struct record record = { .event = EVENT_INSERT, .origin = ORIGIN_SNAPSHOT, .count = 1,
+		.sequence = 7, .transaction = 7, .new_image = item_of(&builder, "ann", "1", "x") };
+
+	CHECK(!passes("attribute_exists(transaction_id) OR attribute_exists(transaction_count)"
+		" OR attribute_exists(transaction_position)", &record));
+	CHECK(passes("attribute_exists(keys.s) AND attribute_exists(new_image.s)", &record));
+	CHECK(passes("depth < sequence_number AND attribute_not_exists(context)", &record));
+	CHECK(!passes("attribute_exists(old_image) OR attribute_exists(user_identity)", &record));
+}
+
 static void an_item_is_selected(void)
 {
 	struct feed_filter filter = { .expressions = NULL };
@@ -144,6 +157,7 @@ int main(void)
 	MUST(tide_open(&tide, &options, &failure), failure);
 	fields_of_a_removal();
 	fields_of_an_annotated_record();
+	fields_of_a_copied_item();
 	an_item_is_selected();
 	damaged_records();
 	images_that_are_not_stored();

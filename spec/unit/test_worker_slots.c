@@ -517,6 +517,35 @@ static void test_slots_of_deaths_are_spared(void)
 	shared_page_close(shared);
 }
 
+/* Somebody waits for a sequence number: the workers of the consumer get the greatest one. */
+static void test_ask(void)
+{
+	struct shared_page *shared = open_with_test_clock();
+	struct worker_id other = id_of(3);
+	uint64_t one, two, three;
+
+	CHECK(!worker_ask(shared, CONSUMER, 5));
+	one = join(shared, 1);
+	two = join(shared, 2);
+	MUST(worker_join(shared, &other, CONSUMER + 1, &three, &failure), failure);
+	CHECK_EQUAL_UINT(worker_asked(shared, one), 0);
+	CHECK(worker_ask(shared, CONSUMER, 5));
+	CHECK(!worker_ask(shared, CONSUMER, 5) && !worker_ask(shared, CONSUMER, 4));
+	CHECK_EQUAL_UINT(worker_asked(shared, one), 5);
+	CHECK_EQUAL_UINT(worker_asked(shared, two), 5);
+	CHECK_EQUAL_UINT(worker_asked(shared, three), 0);
+	worker_leave(shared, one);
+	CHECK_EQUAL_UINT(worker_asked(shared, one), 0);
+	one = join(shared, 4);                 /* the same slot, used again */
+	CHECK_EQUAL_UINT(worker_asked(shared, one), 0);
+	CHECK(worker_ask(shared, CONSUMER, 5));
+	CHECK_EQUAL_UINT(worker_asked(shared, one), 5);
+	CHECK(worker_ask(shared, CONSUMER, 6));
+	CHECK_EQUAL_UINT(worker_asked(shared, two), 6);
+	CHECK_EQUAL_UINT(worker_asked(shared, 0), 0);
+	shared_page_close(shared);
+}
+
 int main(void)
 {
 	use_test_directory();
@@ -527,6 +556,7 @@ int main(void)
 	test_overrun_is_a_death();
 	test_different_clocks();
 	test_list();
+	test_ask();
 	test_private_page();
 	test_killed_process();
 	test_closing_releases_slots();

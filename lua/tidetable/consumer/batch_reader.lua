@@ -13,9 +13,12 @@ local batch_reader = {}
 local WAIT_MAX = 1
 --- Maximum depth of a record. A deeper one is evidence of a loop.
 local DEPTH_MAX = 16
---- Maximum number of records that are ignored before other coroutines run and the consumer is
---- verified.
-local LEFT_OUT_AT_ONCE = 1000
+--- Maximum number of records with an ignored origin that are read before other coroutines run and
+--- the consumer is verified. For the filter it is a page of the feed.
+local IGNORED_AT_ONCE = 1000
+--- Number of records ignored after the first record of a batch after which it is delivered although
+--- it is not full.
+local IGNORED_IN_BATCH = 100000
 
 --- Returns the remaining seconds of the batch's window.
 local function remaining_window(worker, records)
@@ -40,31 +43,34 @@ local function loop_failure(worker, record)
 end
 
 --- Returns this record or the first one after it that is not ignored; nil if there is none; false
---- after LEFT_OUT_AT_ONCE records.
-local function leave_out(worker, record)
-  local reader, err, code = worker.reader, nil, nil
-  for _ = 1, LEFT_OUT_AT_ONCE do
-    if not record or not worker.ignored_origins[record.origin] then
-      return record, err, code
+--- after IGNORED_AT_ONCE records, or if the filter has ignored a page.
+local function skip_ignored(worker, record)
+  local count, err, code = 0, nil, nil
+  while record and worker.ignored_origins[record.origin] do
+    worker.ignored_count, count = worker.ignored_count + 1, count + 1
+    if count == IGNORED_AT_ONCE then
+      return false               -- reads no further, so that no record is in hand
     end
-    ignored.note(worker, record)
-    record, err, code = reader:try(false)
+    record, err, code = core.try_record(worker.reader.core)
   end
-  if not record then
-    return nil, err, code
-  end
-  reader.pending = record
-  return false
+  return record, err, code
 end
 
---- Returns the results of fill if no record is left to read.
-local function after_last(count, record, err, code)
-  if err and count == 0 then
+--- Returns the results of fill if no record is left to read. has_more: records were added.
+local function after_last(worker, records, has_more, record, err, code)
+  if err and #records == 0 then
     return nil, err, code
   elseif err then
     return true              -- the next batch reports the error
+  elseif has_more then
+    records.ignored_until = ignored.count(worker)
   end
   return record == false and "more"
+end
+
+--- Returns the highest sequence number that the worker may read.
+local function last_number(worker)
+  return worker.held and worker.held.position or math.maxinteger
 end
 
 --- Returns the maximum number of records of a batch.
@@ -73,33 +79,47 @@ local function size_limit(worker)
   return worker.largest > 0 and math.min(size, worker.largest) or size
 end
 
+--- Adds the records that the core has read, up to `size`. Returns the number of records of the
+--- batch and the first record that does not fit (core.take_records).
+local function take(worker, records, size)
+  local ignored_before = records.ignored_before or ignored.count(worker)
+  local count, bytes, depth, record, err, code = core.take_records(worker.reader.core, records,
+    #records, size, records.bytes, worker.settings.batch_bytes, records.depth, deliveries.DEEP,
+    last_number(worker))
+  records.bytes, records.depth = bytes, depth
+  if count > 0 then
+    records.ignored_before = ignored_before
+  end
+  return count, record, err, code
+end
+
 --- Adds the available records to the batch. Returns true if it is full; false if there are no more;
---- "more" after LEFT_OUT_AT_ONCE records; nil, err, code if reading failed and the batch is empty.
+--- "more" if records were ignored and more may follow; nil, err, code if reading failed and the
+--- batch is empty.
 local function fill(worker, records)
   local reader, ignores = worker.reader, worker.ignored_origins ~= nil
   local size, most_bytes = size_limit(worker), worker.settings.batch_bytes
-  local last = worker.held and worker.held.position or math.maxinteger
-  local count, record, err, code = #records, nil, nil, nil
+  local before, record, err, code = #records, nil, nil, nil
+  local count = before
   if count < size then
     record = reader:take_pending()
   end
   if count < size and not record and not ignores then
-    count, records.bytes, records.depth, record, err, code = core.take_records(reader.core, records,
-      count, size, records.bytes, most_bytes, records.depth, deliveries.DEEP, last)
+    count, record, err, code = take(worker, records, size)
     if not record and count < size then
-      return after_last(count, record, err, code)
+      return after_last(worker, records, count > before, record, err, code)
     end
   end
   while count < size do
     if not record then
-      record, err, code = reader:try(false)
+      record, err, code = core.try_record(reader.core)
     end
     if record and ignores then
-      record, err, code = leave_out(worker, record)
+      record, err, code = skip_ignored(worker, record)
     end
     if err or not record then
-      return after_last(count, record, err, code)
-    elseif record.sequence_number > last then
+      return after_last(worker, records, count > before, record, err, code)
+    elseif record.sequence_number > last_number(worker) then
       reader.pending = record
       return count > 0
     end
@@ -113,6 +133,7 @@ local function fill(worker, records)
       return loop_failure(worker, record)
     end
     count = count + 1
+    records.ignored_before = records.ignored_before or ignored.count(worker)
     records[count], records.bytes, record = record, bytes, nil
     if depth > records.depth then
       records.depth = depth
@@ -185,12 +206,14 @@ local function recover(worker, deadline, err, code)
   return continues, err, code
 end
 
---- Lets other coroutines run after many records were ignored. Returns false if the consumer was
---- lost.
+--- Lets other coroutines run after records were ignored. Returns false if the consumer was lost.
 local function read_on(worker)
   local ok, err, code = worker.reader:yield()
   if not ok then
     return nil, err, code
+  elseif worker:was_verified() then
+    core.worker_beat(worker.database.core, worker.slot)
+    return true
   end
   return worker:verify()
 end
@@ -198,17 +221,68 @@ end
 --- Does the work of a worker without records: moves the position over ignored records if that is
 --- due, and checks whether its streams have ended. Returns false if the consumer was lost.
 local function check_idle(worker, is_at_end)
-  if worker.copy then
-    return true                  -- the next item moves the position
-  end
   if worker.held then
     return not is_at_end or ignored.reach(worker, worker.held.position)
   end
+  ignored.note(worker)
   local owns, err, code = ignored.skip(worker)
   if not owns or not is_at_end then
     return owns, err, code
   end
   return check_end(worker)
+end
+
+--- Returns true if a batch that is not full is delivered. has_more: records were ignored, and more
+--- may follow.
+local function is_due(worker, records, has_more)
+  if #records == 0 or remaining_window(worker, records) > 0 then
+    return false
+  end
+  local before = records.ignored_before     -- nil: the rest of a batch that was divided
+  return not has_more or not before or ignored.count(worker) - before >= IGNORED_IN_BATCH
+end
+
+--- Opens the reader. If the worker's selection has changed since it was opened, opens another one
+--- at the position: the records that are in no batch are read again. Returns true; false if the
+--- consumer was lost; nil, err, code on failure.
+local function prepare_reader(worker)
+  local reader = worker.reader
+  if reader and worker.selection ~= worker.reader_selection then
+    local first = worker.gathered and worker.gathered[1] or reader.pending or nil
+    local owns, err, code = ignored.flush(worker, first)
+    if not owns then
+      return owns, err, code
+    end
+    worker:close_reader()
+    worker.gathered = nil
+  end
+  return worker:open_reader()
+end
+
+--- Continues the batch that is being gathered, or begins one. Returns it, and what fill returns; or
+--- a mark, true; or false if the consumer was lost.
+local function gather(worker)
+  local ready, err, code = prepare_reader(worker)
+  if ready == false then
+    return false
+  end
+  local mark = ready and not worker.gathered and snapshots.beginning(worker)
+  if mark then
+    return mark, true
+  end
+  local records = worker.gathered or { bytes = 0, depth = 0 }
+  worker.gathered = records
+  if not ready then
+    return records, nil, err, code
+  end
+  return records, fill(worker, records)
+end
+
+--- Ends the gathering of a batch, whose commit will move the position.
+local function finish(worker, records, is_full)
+  worker.gathered = nil
+  worker.ignored_before = not is_full and records.ignored_until or ignored.count(worker)
+  return records
 end
 
 --- Reads a batch. Returns nil if the deadline has passed or the consumer was lost; nil, err, code
@@ -217,49 +291,40 @@ end
 ---@param deadline number  time of the process's clock
 ---@return tidetable.Record[]|nil records, tidetable.error|nil err, tidetable.code|nil code
 function batch_reader.read(worker, deadline)
-  local records = worker.gathered or snapshots.beginning(worker) or { bytes = 0, depth = 0 }
-  if records.mark then
-    return records
-  end
-  worker.gathered = records
   while true do
-    local full, err, code = worker:open_reader()
-    if full then
-      full, err, code = fill(worker, records)
-    end
-    if full == nil then
-      full, err, code = recover(worker, deadline, err, code)
-      if not full then
-        return nil, err, code
-      end
-      return batch_reader.read(worker, deadline)
-    elseif full == true or #records > 0 and remaining_window(worker, records) <= 0 then
-      worker.gathered = nil
-      return records
-    elseif worker.copy and not full then
-      worker.gathered = nil
-      return snapshots.ending(worker)
+    local records, full, err, code = gather(worker)
+    if not records then
+      return nil
     end
     local owns, has_more = true, full == "more"
-    if #records == 0 then
+    if full == nil then
+      owns, err, code = recover(worker, deadline, err, code)
+    elseif full == true or is_due(worker, records, has_more) then
+      return finish(worker, records, full == true)
+    elseif worker.copy and not full then
+      return finish(worker, snapshots.ending(worker))
+    elseif #records == 0 then
       owns, err, code = check_idle(worker, not has_more)
       if owns and worker.held and worker.held.position == worker.position then
         worker.verified_at = 0   -- unites the ranges
         return nil
       end
     end
-    if owns and (worker.consumer.is_stopping
-        or not has_more and core.process_elapsed() >= deadline) then
-      return nil
-    elseif owns and has_more then
-      owns, err, code = read_on(worker)
-    elseif owns then
-      owns, err, code = wait_for_records(worker, records, deadline)
-    end
     if not owns then
       return nil, err, code
-    elseif worker.replays > 0 then
-      return nil             -- they are delivered first
+    elseif full ~= nil then
+      if worker.consumer.is_stopping or not has_more and core.process_elapsed() >= deadline then
+        return nil
+      elseif has_more then
+        owns, err, code = read_on(worker)
+      else
+        owns, err, code = wait_for_records(worker, records, deadline)
+      end
+      if not owns then
+        return nil, err, code
+      elseif worker.replays > 0 then
+        return nil               -- they are delivered first
+      end
     end
   end
 end

@@ -13,6 +13,8 @@ local options = require "tidetable.options"
 local parked = require "tidetable.consumer.parked"
 local positions = require "tidetable.stream.position"
 local ranges = require "tidetable.consumer.range"
+local request = require "tidetable.request"
+local selections = require "tidetable.consumer.selection"
 local settings = require "tidetable.consumer.settings"
 local sources = require "tidetable.consumer.source"
 local wait = require "tidetable.wait"
@@ -54,46 +56,76 @@ end
 
 -- Definition -----------------------------------------------------------------
 
+--- Creates the consumer. Returns nil, err, "IN_USE" if it exists.
+local function create(self, opts, source, kind, value)
+  local database = self.database
+  local streams, err, code = sources.streams(database, source)
+  local ok
+  if streams then
+    ok, err, code = selections.check(database, opts, #streams == 1 and streams[1] or nil)
+  end
+  if not ok then
+    return nil, err, code
+  end
+  local wanted = settings.stored(opts, source)
+  return wait.try(database, core.consumer_create, database.core, self.name, streams, kind, value,
+    math.min(opts.shards or SHARDS, SHARDS_TOO_MANY), wanted, settings.hold_ms(wanted))
+end
+
+--- Sets the number of shards if the options allow it. Returns true if the consumer has this number;
+--- false if it has another one; nil, err, code on failure.
+local function set_shards(self, opts, source, existing)
+  if opts.shards == nil or opts.shards == existing.shards then
+    return true
+  elseif not (opts.update and existing.is_paused
+      and sources.are_equal(existing.settings.source, source)) then
+    return false
+  end
+  return wait.try(self.database, core.consumer_reshard, self.database.core, self.name,
+    math.min(opts.shards, SHARDS_TOO_MANY))
+end
+
+--- Compares the settings of the consumer, which exists, or replaces them.
+local function compare_or_update(self, opts, source, existing)
+  local database, streams = self.database, existing.streams
+  local has_shards, err, code = set_shards(self, opts, source, existing)
+  if has_shards == nil then
+    return nil, err, code
+  end
+  local updates = opts.update and has_shards
+    and sources.are_equal(existing.settings.source, source)
+  -- The stream of a consumer that is only opened may have been removed.
+  local ok
+  ok, err, code = selections.check(database, opts, updates and #streams == 1
+    and core.stream_table(database.core, streams[1]) and streams[1] or nil)
+  if not ok then
+    return nil, err, code
+  end
+  local wanted = settings.stored(opts, source)
+  if updates then
+    return wait.try(database, core.consumer_set, database.core, self.name, wanted,
+      settings.hold_ms(wanted))
+  end
+  return settings.compare(self.name, existing.settings, wanted, has_shards)
+end
+
 --- Creates the consumer, or compares its settings if it exists.
 local function ensure(self, opts)
   local database, source = self.database, sources.stored(opts.source)
   local kind, value = positions.of(opts, "consumer")
-  local wanted = settings.stored(opts, source)
   local existing, err, code = core.consumer_describe(database.core, self.name)
   if not existing and code == "NOT_FOUND" then
-    local streams
-    streams, err, code = sources.streams(database, source)
-    if not streams then
-      return nil, err, code
-    end
     local ok
-    ok, err, code = wait.try(database, core.consumer_create, database.core, self.name, streams,
-      kind, value, math.min(opts.shards or SHARDS, SHARDS_TOO_MANY), wanted,
-      settings.hold_ms(wanted))
-    if ok then
-      return true
-    elseif code ~= "IN_USE" then
-      return nil, err, code
+    ok, err, code = create(self, opts, source, kind, value)
+    if ok or code ~= "IN_USE" then
+      return ok, err, code
     end
     existing, err, code = core.consumer_describe(database.core, self.name)
   end
   if not existing then
     return nil, err, code
   end
-  local has_shards = opts.shards == nil or opts.shards == existing.shards
-  if opts.update and not has_shards and existing.is_paused
-      and sources.are_equal(existing.settings.source, source) then
-    has_shards, err, code = wait.try(database, core.consumer_reshard, database.core, self.name,
-      math.min(opts.shards, SHARDS_TOO_MANY))
-    if not has_shards then
-      return nil, err, code
-    end
-  end
-  if opts.update and has_shards and sources.are_equal(existing.settings.source, source) then
-    return wait.try(database, core.consumer_set, database.core, self.name, wanted,
-      settings.hold_ms(wanted))
-  end
-  return settings.compare(self.name, existing.settings, wanted, has_shards)
+  return compare_or_update(self, opts, source, existing)
 end
 
 ---@class tidetable.ConsumerOptions : tidetable.ConsumerSettings, tidetable.PositionOptions
@@ -115,7 +147,7 @@ function consumers.open(database, name, opts)
   if type(name) ~= "string" then
     misuse("consumer: expected a name, got " .. type(name))
   end
-  opts = options.check(opts, settings.options, "consumer")
+  opts = request.check(opts, settings.options, "consumer")
   local self = setmetatable({ name = name, database = database, wait = opts.wait or false,
     on_snapshot = opts.on_snapshot or false },
     Consumer)
@@ -179,7 +211,7 @@ end
 ---@field parked_bytes integer   size of the parked records
 ---@field replays integer        number of parked records that are marked for replay
 ---@field dead_letters integer   number of records that were put into the dead letter table
----@field takeovers integer      number of workers that lost their shards because they were not alive
+---@field takeovers integer      number of workers that lost their shards, as they were not alive
 ---@field shards integer
 ---@field created_at number
 ---@field lag tidetable.ConsumerLag
@@ -225,8 +257,8 @@ function Consumer:describe()
     attempts = attempts, records = row.records,
     batches = row.batches, failures = row.failures, gaps = row.gaps, shards = row.shards,
     created_at = row.created_at, parked = row.parked, parked_bytes = row.parked_bytes,
-    replays = row.replays, dead_letters = row.dead_letters, takeovers = row.takeovers, lag = lag, warning = text,
-    ended = endings.of(row),
+    replays = row.replays, dead_letters = row.dead_letters, takeovers = row.takeovers, lag = lag,
+    warning = text, ended = endings.of(row),
   }
 end
 

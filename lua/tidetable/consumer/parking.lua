@@ -6,6 +6,7 @@
 local core = require "tidetable.core"
 local dead_letters = require "tidetable.consumer.dead_letter"
 local deliveries = require "tidetable.consumer.delivery"
+local readers = require "tidetable.stream.reader"
 local snapshots = require "tidetable.consumer.snapshot"
 
 local parking = {}
@@ -71,6 +72,19 @@ function parking.divide(worker, batch)
   return delivery
 end
 
+--- Returns a feed that has the consumer's projection; nil if it has none; nil, err, code on
+--- failure. The worker's reader has the projection of the batch in hand.
+local function feed_with_projection(worker)
+  if not worker.settings.projection then
+    return nil
+  elseif worker.reader and worker.reader_selection == worker.selection then
+    return worker.reader.core
+  end
+  local reader <close>, err, code = readers.of_consumer(worker.database, worker.streams, worker,
+    nil, worker.settings)
+  return reader and reader.core, err, code
+end
+
 --- Creates a delivery of parked records that are marked for replay. Returns nil if there are none;
 --- nil, err, code on failure. Records of the same key are in sequence order.
 ---@param worker tidetable.Worker
@@ -81,8 +95,13 @@ function parking.next_replays(worker)
     size = math.min(size, worker.largest)
   end
   local version = worker.parked_version
-  local copies, err, code = core.parked_replays(worker.database.core, worker.id, size, nil,
-    worker.first, worker.last, worker.shards)
+  local feed, err, code = feed_with_projection(worker)
+  if err then
+    return nil, err, code
+  end
+  local copies
+  copies, err, code = core.parked_replays(worker.database.core, worker.id, size, feed, worker.first,
+    worker.last, worker.shards)
   if not copies then
     return nil, err, code
   elseif #copies == 0 then

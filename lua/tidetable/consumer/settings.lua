@@ -7,6 +7,7 @@ local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
 local options = require "tidetable.options"
 local positions = require "tidetable.stream.position"
+local selections = require "tidetable.consumer.selection"
 local sources = require "tidetable.consumer.source"
 
 local misuse = options.misuse
@@ -14,7 +15,9 @@ local misuse = options.misuse
 local settings = {}
 
 --- What a consumer does with its records.
----@class tidetable.ConsumerSettings
+---@class tidetable.ConsumerSettings : tidetable.Parameters
+---@field filter string|nil       only records that satisfy this condition on their fields
+---@field projection string|nil   projection expression, the attributes of images; nil: all
 ---@field batch_size integer|nil   maximum number of records of a batch; default 100
 ---@field batch_bytes integer|nil  maximum size of a batch, in bytes; default 6 MiB. A batch has at
 ---                                least one record
@@ -128,8 +131,10 @@ settings.options = positions.with_consumer_options {
   source = { "string", "table" }, shards = options.integer_from(1), update = "boolean",
   wait = "function", on_snapshot = "function",
 }
-for name, check in pairs(known) do
-  settings.options[name] = check
+for _, more in ipairs { known, selections.options } do
+  for name, check in pairs(more) do
+    settings.options[name] = check
+  end
 end
 
 --- Returns true if the options contain a setting.
@@ -141,7 +146,7 @@ function settings.are_given(opts)
       return true
     end
   end
-  return false
+  return selections.are_given(opts)
 end
 
 --- Returns a list of origins sorted and without duplicates; other values unchanged.
@@ -203,12 +208,14 @@ function settings.check(opts)
   end
 end
 
---- Returns the map that is stored for these options and this source.
+--- Returns the map that is stored for these options and this source. The selection was verified
+--- (selections.check).
 ---@param opts tidetable.ConsumerSettings
 ---@param source string|string[]  as sources.stored returns it
 ---@return table
 function settings.stored(opts, source)
-  local stored = { source = source }
+  local stored = selections.stored(opts)
+  stored.source = source
   for _, name in ipairs(names) do
     if opts[name] ~= nil and opts[name] ~= default(opts, name) then
       stored[name] = normalized(opts[name])
@@ -221,7 +228,7 @@ end
 ---@param stored table
 ---@return tidetable.ConsumerSettings
 function settings.complete(stored)
-  local complete = {}
+  local complete = selections.given(stored)
   for _, name in ipairs(names) do
     complete[name] = stored[name]
     if complete[name] == nil then
@@ -259,6 +266,11 @@ function settings.compare(name, stored, wanted, has_shards)
   end
   for _, setting in ipairs(names) do
     if not are_equal(stored[setting], wanted[setting]) then
+      differing[#differing + 1] = setting
+    end
+  end
+  for _, setting in ipairs(selections.settings) do
+    if not selections.are_equal(stored[setting], wanted[setting]) then
       differing[#differing + 1] = setting
     end
   end

@@ -17,7 +17,8 @@ local CLOCK_INTERVAL = 0.01
 local WAIT_MAX = 1
 
 --- Returns true; nil, err, code if the consumer can't process the change without an intervention.
-local function check_running(consumer)
+--- If the consumer ignores records, its worker then stores its position at once.
+local function check_running(consumer, sequence)
   local row, err, code = rows.read(consumer)
   if not row then
     return nil, err, code
@@ -29,6 +30,8 @@ local function check_running(consumer)
   if ended then
     return core.consumer_failure(ended.code, ("consumer %s: its last run has ended: %s"):format(
       consumer.name, ended.message))
+  elseif row.settings.filter or row.settings.ignore_origin then
+    return core.consumer_ask(consumer.database.core, consumer.name, consumer.id, sequence)
   end
   return true
 end
@@ -44,7 +47,7 @@ local function has_processed(consumer, sequence)
     return nil, err, code
   end
   local ok
-  ok, err, code = check_running(consumer)
+  ok, err, code = check_running(consumer, sequence)
   if not ok then
     return nil, err, code
   end

@@ -8,11 +8,13 @@
 local attempts = require "tidetable.consumer.attempt"
 local batch_reader = require "tidetable.consumer.batch_reader"
 local core = require "tidetable.core"
+local ignored = require "tidetable.consumer.ignored"
 local parking = require "tidetable.consumer.parking"
 local ranges = require "tidetable.consumer.range"
 local readers = require "tidetable.stream.reader"
 local retries = require "tidetable.consumer.retry"
 local rows = require "tidetable.consumer.row"
+local selections = require "tidetable.consumer.selection"
 local settings = require "tidetable.consumer.settings"
 local snapshots = require "tidetable.consumer.snapshot"
 local wait = require "tidetable.wait"
@@ -53,8 +55,12 @@ local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field settings tidetable.ConsumerSettings
 ---@field ignored_origins table<string, true>|nil  their records are not delivered
 ---@field ignored_records tidetable.IgnoredRecords|nil  records ignored after the position
+---@field ignored_count integer   records with an ignored origin that the reader has returned
+---@field ignored_before integer  ignored.count when the position was last known
+---@field selection table       stored filter and projection; another table after each change
 ---@field streams integer[]     ids of the consumer's streams; empty: all
 ---@field reader tidetable.Reader|nil
+---@field reader_selection table|nil  selection with which the reader was opened
 ---@field copy tidetable.Copy|nil  state of the copy, if the consumer is copying
 ---@field records tidetable.Record[]|nil  current batch
 ---@field delivery tidetable.Delivery|nil  delivery that is or will be handled
@@ -88,6 +94,7 @@ function workers.new(consumer)
     shards = 1, first = 0, last = 0, position = 0, attempts = 0,
     largest = 0, limit_until = 0, verified_at = 0,
     parked = 0, replays = 0, parked_version = 0, is_verified = false, progress_seen = 0,
+    selection = {}, ignored_count = 0, ignored_before = 0,
   }, Worker)
 end
 
@@ -174,11 +181,12 @@ function Worker:open_reader()
   end
   local err, code
   self.reader, err, code = readers.of_consumer(self.database, self.streams, self,
-    self.consumer.wait or nil)
+    self.consumer.wait or nil, self.settings)
   if not self.reader then
     return nil, err, code
   end
-  self.copy = core.feed_copy(self.reader.core)
+  self.copy, self.reader_selection = core.feed_copy(self.reader.core), self.selection
+  self.ignored_count, self.ignored_before, self.ignored_records = 0, 0, nil
   return true
 end
 
@@ -232,6 +240,7 @@ function Worker:describe()
   self.settings, self.streams = settings.complete(row.settings), row.streams
   self.shards = row.shards
   self.ignored_origins = settings.ignored_origins(self.settings, self.consumer.name)
+  self.selection = selections.changed(self.selection, row.settings)
   parking.note(self, row)
   return row
 end
@@ -326,6 +335,9 @@ end
 
 --- Gives up all ranges of this worker.
 function Worker:leave()
+  if self.epoch and self.reader then
+    pcall(ignored.flush, self)   -- a worker that runs for a short time would never move it
+  end
   if self.epoch then
     self:give_up(self)
   end

@@ -66,10 +66,11 @@ end
 ---@param streams integer[]  ids in ascending order; empty: all streams
 ---@param worker tidetable.Worker  its range of shards is read
 ---@param own_wait (fun(wakeup: tidetable.Wakeup, seconds: number|nil))|nil  the option `wait`
+---@param opts table|nil  with a filter and a projection
 ---@return tidetable.Reader|nil, tidetable.error|nil err, tidetable.code|nil code
-function readers.of_consumer(database, streams, worker, own_wait)
-  local feed, err, code = core.consumer_feed(database.core, worker.id, streams, worker.first,
-    worker.epoch, worker.shards)
+function readers.of_consumer(database, streams, worker, own_wait, opts)
+  local feed, err, code = request.results("consumer", core.consumer_feed(database.core, worker.id,
+    streams, opts and request.reads(opts), worker.first, worker.epoch, worker.shards))
   if not feed then
     return nil, err, code
   end

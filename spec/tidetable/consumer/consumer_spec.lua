@@ -71,8 +71,9 @@ describe("a consumer", function()
       is_paused = false, is_copying = false, has_owner = true, is_running = true,
       attempts = 0, records = 4,
       batches = 1, failures = 0, gaps = 0, shards = 64, parked = 0, parked_bytes = 0, replays = 0,
-      dead_letters = 0, takeovers = 0, lag = { records = 6, bytes = lag.bytes, seconds = lag.seconds,
-        held_bytes = 0, hold = "none", hold_used = 0 } }, about)
+      dead_letters = 0, takeovers = 0,
+      lag = { records = 6, bytes = lag.bytes, seconds = lag.seconds, held_bytes = 0, hold = "none",
+        hold_used = 0 } }, about)
     consumer:close()
     assert.is_false(consumer:describe().has_owner)
   end)

@@ -167,12 +167,29 @@ local ORDER = {
   "attempts", "records", "batches", "failures", "gaps", "parked", "settings",
 }
 
+--- Prepares a description for the JSON output, and returns it. The values of the filter's `?` are
+--- then the list settings.positions.
+local function json_tree(about)
+  local tree, positions = {}, {}
+  for name, value in pairs(about.settings) do
+    if math.type(name) then
+      positions[name] = json.tree(value, "plain")
+    else
+      tree[name] = value
+    end
+  end
+  tree.values = tree.values and assert(json.item_tree(tree.values, "plain"))
+  tree.positions = #positions > 0 and positions or nil
+  about.settings = tree
+  return about
+end
+
 local function show_list(db, args, out)
   local list = read_all(db, args.database)
   if args.json or not out.is_terminal and not args.watch then
     for _, about in ipairs(list) do
       if args.json then
-        out:json(about, ORDER)
+        out:json(json_tree(about), ORDER)
       else
         out:write(about.name, "\n")
       end
@@ -197,6 +214,37 @@ local function show_repeatedly(db, args, out)
     out:redraw({ title, "", table.unpack(lines) }, is_first)
   end)
 end
+
+--- Returns the parameters of expressions as text: `:v = 5, ? = "open"`.
+local function parameters_text(names, values, positions)
+  local parts = {}
+  for _, name in ipairs(display.sorted_names(names or {})) do
+    parts[#parts + 1] = ("%s = %s"):format(name, display.safe(names[name]))
+  end
+  for _, name in ipairs(display.sorted_names(values or {})) do
+    parts[#parts + 1] = ("%s = %s"):format(name, display.value(values[name]))
+  end
+  for i = 1, #positions do
+    parts[#parts + 1] = "? = " .. display.value(positions[i])
+  end
+  return table.concat(parts, ", ")
+end
+
+--- Adds rows for the filter, the projection and their parameters.
+local function add_selection(rows, given)
+  local text = parameters_text(given.names, given.values, given)
+  for _, name in ipairs { "filter", "projection" } do
+    if given[name] then
+      rows[#rows + 1] = { name, display.safe(given[name]) }
+    end
+  end
+  if text ~= "" then
+    rows[#rows + 1] = { "with", text }
+  end
+end
+
+--- Settings that add_selection shows.
+local IS_SELECTION = { filter = true, projection = true, names = true, values = true }
 
 local function setting_text(value)
   return type(value) == "table" and table.concat(value, ", ") or tostring(value)
@@ -225,9 +273,12 @@ local function fact_rows(out, about)
   if about.warning then
     rows[#rows + 1] = { "warning", out:paint("yellow", display.safe(about.warning)) }
   end
+  add_selection(rows, about.settings)
   local names = {}
   for name in pairs(about.settings) do
-    names[#names + 1] = name
+    if type(name) == "string" and not IS_SELECTION[name] then
+      names[#names + 1] = name
+    end
   end
   table.sort(names)
   for _, name in ipairs(names) do
@@ -466,7 +517,7 @@ function consumers.run(args, out)
     if args.action then
       actions[args.action](db, args, out, consumer)
     elseif args.json then
-      out:json(check(args, consumer:describe()), ORDER)
+      out:json(json_tree(check(args, consumer:describe())), ORDER)
     else
       show_one(out, check(args, consumer:describe()))
     end

@@ -1,6 +1,7 @@
 -- consumers_spec.lua - `tidetable consumers`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
+local tidetable = require "tidetable"
 
 helper.setup(before_each, after_each)
 
@@ -63,6 +64,32 @@ describe("consumers", function()
     screen = shown(consumers("--watch", "--interval", "0.1"),
       { enough = "audit" })
     assert.matches("audit", screen)
+  end)
+
+  local function open_filtered()
+    look(function(_, db)
+      assert(db:consumer("rare", { source = "orders", names = { ["#i"] = "new_image" },
+        values = { [":s"] = tidetable.set { 1, 2 } },
+        filter = "#i.n = ? AND NOT #i.s = :s AND depth = ?", 1, false, projection = "n, s" }))
+    end)
+  end
+
+  it("shows the filter and the projection of a consumer as JSON", function()
+    open_filtered()
+    local line = command.must(consumers("rare", "--json"))
+    assert.matches('"filter":"#i.n = ? AND NOT #i.s = :s AND depth = ?"', line, 1, true)
+    assert.matches('"projection":"n, s"', line, 1, true)
+    assert.matches('"names":{"#i":"new_image"}', line, 1, true)
+    assert.matches('"positions":[1,false]', line, 1, true)
+    assert.matches('"values":{":s":{"$NS":[1,2]}}', line, 1, true)
+  end)
+
+  command.on_terminal(it, pending)("shows the filter and the projection", function()
+    open_filtered()
+    local screen = command.terminal(consumers "rare"):gsub("\27%[[%d;]*m", "")
+    assert.matches("filter +#i%.n = %? AND NOT #i%.s = :s AND depth = %?", screen)
+    assert.matches("projection +n, s", screen)
+    assert.matches("with +#i = new_image, :s = .*1, 2.*, %? = 1, %? = false", screen)
   end)
 
   it("pauses, resumes and moves a consumer", function()
