@@ -72,6 +72,7 @@ struct position tide_position(enum tide_from from, uint64_t at)
 		[TIDE_AFTER] = POSITION_AFTER,
 		[TIDE_TIME] = POSITION_TIME,
 		[TIDE_SNAPSHOT] = POSITION_LATEST,
+		[TIDE_NEWEST] = POSITION_NEWEST,
 	};
 
 	return (struct position){ kinds[from], at };

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "stream/feed_backward.h"
 #include "stream/feed_page.h"
 
 /* --- expired records --- */
@@ -241,6 +242,11 @@ static int set_position(struct feed *feed, struct position position,
 		err = read_floors(feed, view);
 		if (!err)
 			err = start_at_time(feed, position.at, view);
+		break;
+	case POSITION_NEWEST:
+		assert(feed->streams.one);
+		feed->position = view->state->sequence + 1;
+		feed->backward = true;
 		break;
 	}
 	return err ? fail(failure, err) : 0;
@@ -547,7 +553,8 @@ static int fill_from_streams(struct feed *feed, uint32_t max,
 static int fill_from_removed_stream(struct feed *feed, const struct view_of_streams *view,
 	struct failure *failure)
 {
-	if (!feed->ended && floor_of(feed, feed->streams.one) < view->state->lost)
+	if (!feed->backward && !feed->ended &&
+			floor_of(feed, feed->streams.one) < view->state->lost)
 		return fail_as(failure, ERR_NOT_FOUND, "stream %u was removed and may have had"
 			" records after sequence number %llu", feed->streams.one,
 			(unsigned long long)feed->position);
@@ -587,7 +594,8 @@ int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *vie
 		return fill_from_removed_stream(feed, view, failure);
 	if (err)
 		return fail_about(failure, err, "the row of stream %u", feed->streams.one);
-	return fill_from_stream(feed, max, view, &stream->row, failure);
+	return (feed->backward ? feed_fill_backward : fill_from_stream)(feed, max, view,
+		&stream->row, failure);
 }
 
 void feed_release(struct feed *feed)

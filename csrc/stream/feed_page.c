@@ -214,8 +214,8 @@ int feed_fail_damaged(struct feed *feed, uint32_t stream, uint64_t sequence, int
 		return fail(failure, err);
 	if (feed->page.len)
 		return 0;
-	return fail_about(failure, err, "stream %u, record at or after sequence number %llu",
-		stream, (unsigned long long)sequence);
+	return fail_about(failure, err, "stream %u, record at or %s sequence number %llu",
+		stream, feed->backward ? "before" : "after", (unsigned long long)sequence);
 }
 
 /* --- returning records --- */

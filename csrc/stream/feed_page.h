@@ -20,7 +20,7 @@ int feed_take_next(struct feed *feed, struct cursor *cursor, const struct stream
 /* Returns true if a fill of at most max records ends here. */
 bool feed_page_is_full(const struct feed *feed, uint32_t max);
 
-/* Returns CORRUPT for a damaged record at or after this sequence number, but 0 if the page
+/* Returns CORRUPT for a damaged record at this sequence number or beyond it, but 0 if the page
  * contains records: these are returned first, and the next fill fails. Returns other errors
  * unchanged. */
 int feed_fail_damaged(struct feed *feed, uint32_t stream, uint64_t sequence, int err,
