@@ -5,6 +5,7 @@
 
 #include "api/database.h"
 #include "base/memory.h"
+#include "tide_projection.h"
 
 int tide_expressions_open(struct tide_expressions **out, struct tide *tide,
 	struct failure *failure)
@@ -243,4 +244,30 @@ int tide_expressions_project(const struct tide_expressions *expressions, struct 
 	struct buffer *out)
 {
 	return project(&expressions->bindings[EXPRESSION_PROJECTION], item, out);
+}
+
+/* --- copies of projections --- */
+
+bool tide_expressions_has(const struct tide_expressions *expressions, enum expression_kind kind)
+{
+	return expressions->parsed[kind];
+}
+
+size_t tide_projection_size(const struct tide_expressions *expressions)
+{
+	return expressions->parsed[EXPRESSION_PROJECTION] ?
+		projection_copy_size(&expressions->bindings[EXPRESSION_PROJECTION]) : 0;
+}
+
+/* A struct tide_projection is a struct binding. */
+const struct tide_projection *tide_projection_copy(const struct tide_expressions *expressions,
+	void *block)
+{
+	return (const struct tide_projection *)projection_copy(
+		&expressions->bindings[EXPRESSION_PROJECTION], block);
+}
+
+int tide_project(const struct tide_projection *projection, struct slice item, struct buffer *out)
+{
+	return project((const struct binding *)projection, item, out);
 }

@@ -2,6 +2,9 @@
  *
  * Targets and attributes are both ascending and are merged in one pass. The depth of
  * recursion is at most PATH_STEPS_MAX.
+ *
+ * The copy of a projection is one block: the binding, the expression with only its paths and steps,
+ * the arrays of both, and the bytes of the names.
  */
 #include "expr/projection.h"
 
@@ -117,4 +120,91 @@ int project(const struct binding *binding, struct slice item, struct buffer *out
 
 	container_close_item(out, body, count);
 	return err ? err : buffer_error(out);
+}
+
+/* --- copies --- */
+
+/* The beginning of a copy. */
+struct copy {
+	struct binding binding;
+	struct expression expression;
+};
+
+/* Offsets of the arrays in a copy, and its size. */
+struct layout {
+	size_t steps, paths, names, order, text, size;
+};
+
+/* Reserves an array at *at and returns its offset. */
+static size_t reserve(size_t *at, size_t count, size_t size)
+{
+	size_t start = *at;
+
+	*at = (start + count * size + 7) & ~(size_t)7;
+	return start;
+}
+
+static struct layout lay_out(const struct binding *binding)
+{
+	const struct expression *expression = binding->expression;
+	struct layout layout;
+	size_t at = 0;
+
+	reserve(&at, 1, sizeof(struct copy));
+	layout.steps = reserve(&at, expression->step_count, sizeof *expression->steps);
+	layout.paths = reserve(&at, expression->path_count, sizeof *expression->paths);
+	layout.names = reserve(&at, expression->step_count, sizeof *binding->names);
+	layout.order = reserve(&at, binding->order_count, sizeof *binding->order);
+	layout.text = at;
+	for (unsigned i = 0; i < expression->step_count; i++)
+		at += binding->names[i].len;
+	layout.size = at;
+	return layout;
+}
+
+size_t projection_copy_size(const struct binding *binding)
+{
+	return lay_out(binding).size;
+}
+
+/* Copies the array of `count` elements to the address `to`, and returns it. */
+static void *copy_array(uint8_t *to, const void *array, size_t count, size_t size)
+{
+	if (count)
+		memcpy(to, array, count * size);
+	return to;
+}
+
+/* Copies the names; their bytes are stored from text on. */
+static struct slice *copy_names(const struct binding *binding, struct slice *names, uint8_t *text)
+{
+	for (unsigned i = 0; i < binding->expression->step_count; i++) {
+		names[i] = slice_of(text, binding->names[i].len);
+		text = slice_write(text, binding->names[i]);
+	}
+	return names;
+}
+
+const struct binding *projection_copy(const struct binding *binding, void *block)
+{
+	const struct expression *from = binding->expression;
+	struct layout layout = lay_out(binding);
+	uint8_t *bytes = block;
+	struct copy *copy = block;
+
+	memset(copy, 0, sizeof *copy);
+	copy->expression.kind = from->kind;
+	copy->expression.step_count = from->step_count;
+	copy->expression.path_count = from->path_count;
+	copy->expression.steps = copy_array(bytes + layout.steps, from->steps, from->step_count,
+		sizeof *from->steps);
+	copy->expression.paths = copy_array(bytes + layout.paths, from->paths, from->path_count,
+		sizeof *from->paths);
+	copy->binding.expression = &copy->expression;
+	copy->binding.names = copy_names(binding, (struct slice *)(void *)(bytes + layout.names),
+		bytes + layout.text);
+	copy->binding.order = copy_array(bytes + layout.order, binding->order,
+		binding->order_count, sizeof *binding->order);
+	copy->binding.order_count = binding->order_count;
+	return &copy->binding;
 }

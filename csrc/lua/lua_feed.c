@@ -9,15 +9,19 @@
 #include "lua/lua_failure.h"
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
+#include "lua/lua_projection.h"
 #include "lua/lua_record.h"
 #include "lua/lua_value.h"
 #include "tide_consumer.h"
 
 /* User values: the database; a table that maps the id of each stream to its info; the info of the
  * last record's stream; the metatable of records, which is read faster from here than from the
- * registry. An info is a table with the fields that are equal for all records of a stream. */
-enum user_value { VALUE_DATABASE = 1, VALUE_INFOS, VALUE_INFO, VALUE_RECORD_TYPE };
-#define USER_VALUES 4
+ * registry; the projection of the records (lua_projection.h), nil if there is none. An info is a
+ * table with the fields that are equal for all records of a stream. */
+enum user_value {
+	VALUE_DATABASE = 1, VALUE_INFOS, VALUE_INFO, VALUE_RECORD_TYPE, VALUE_PROJECTION,
+};
+#define USER_VALUES 5
 
 /* Records of the first page and of the largest page. */
 #define FIRST_PAGE 16
@@ -44,23 +48,44 @@ static void finish_feed(struct child *child)
 	handle->expressions = NULL;
 }
 
-/* Reads and binds the filter of the options at 7, which belongs to the handle. */
-static int read_filter(lua_State *L, struct database *database, struct feed_handle *handle,
-	struct positions *positions, struct failure *failure)
+/* Reads and binds the filter and the projection of the options at index, a table or nil. */
+static int bind_selection(lua_State *L, int index, struct database *database,
+	struct feed_handle *handle, struct positions *positions, struct failure *failure)
 {
 	int err;
 
 	*positions = (struct positions){ .is_wrong = false };
-	if (lua_isnil(L, 7))
+	if (lua_isnil(L, index))
 		return 0;
 	err = tide_expressions_open(&handle->expressions, database->tide, failure);
 	if (!err)
-		err = read_request(L, 7, database, handle->expressions, slice_of(NULL, 0),
-			TAKES(EXPRESSION_RECORD_FILTER), positions, failure);
+		err = read_request(L, index, database, handle->expressions, slice_of(NULL, 0),
+			TAKES(EXPRESSION_RECORD_FILTER) | TAKES(EXPRESSION_PROJECTION), positions,
+			failure);
 	if (!err && !positions->is_wrong)
 		err = tide_expressions_bind(handle->expressions, "FilterExpression is null",
 			failure);
 	return err;
+}
+
+/* Reads the options at index, a table or nil, into the handle on top of the stack: the filter as
+ * its expressions (NULL: none), the projection as its user value. Fails if the options have a wrong
+ * number of values (positions). Raises CLOSED if a finalizer has closed the database. */
+static int read_selection(lua_State *L, int index, struct database *database,
+	struct feed_handle *handle, struct positions *positions, struct failure *failure)
+{
+	int err = bind_selection(L, index, database, handle, positions, failure);
+
+	if (err || positions->is_wrong || !handle->expressions)
+		return err;
+	push_projection(L, handle->expressions);
+	lua_setiuservalue(L, -2, VALUE_PROJECTION);
+	if (!tide_expressions_has(handle->expressions, EXPRESSION_RECORD_FILTER)) {
+		tide_expressions_close(handle->expressions);
+		handle->expressions = NULL;
+	}
+	check_usable(L, database);
+	return 0;
 }
 
 /* Sets *image to the name of an image that the filter reads and the stream does not contain, and
@@ -133,9 +158,9 @@ static struct feed_handle *new_feed(lua_State *L, lua_Integer limit)
 	return handle;
 }
 
-/* feed(db, stream id or 0, from, at, limit | nil, key | nil, options with a filter | nil) -> feed;
- * nil, err, code; false, wanted, given, index of a nil; or false, name of an image that the filter
- * reads and the stream does not contain, view type of the stream */
+/* feed(db, stream id or 0, from, at, limit | nil, key | nil, options with a filter and a projection
+ * | nil) -> feed; nil, err, code; false, wanted, given, index of a nil; or false, name of an image
+ * that the filter reads and the stream does not contain, view type of the stream */
 static int start_new_feed(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -150,8 +175,8 @@ static int start_new_feed(lua_State *L)
 	check_arguments(L, stream);
 	handle = new_feed(L, limit);
 	check_database(L, 1);
+	err = read_selection(L, 7, database, handle, &positions, &failure);
 	/* Until adopt is called, Lua allocates nothing, so no finalizer can close the database. */
-	err = read_filter(L, database, handle, &positions, &failure);
 	if (!err && positions.is_wrong)
 		return push_positions(L, &positions);
 	if (!err)
@@ -196,6 +221,12 @@ static struct feed_handle *check_feed(lua_State *L, struct database **database)
 
 /* --- the info of a record's stream --- */
 
+void push_feed_projection(lua_State *L, int index)
+{
+	check_type(L, index, FEED_TYPE);
+	lua_getiuservalue(L, index, VALUE_PROJECTION);
+}
+
 /* Pushes the info of the stream, which is read once and then kept. */
 static int push_info(lua_State *L, struct feed_handle *handle, uint32_t stream,
 	struct failure *failure)
@@ -223,6 +254,8 @@ static int push_info(lua_State *L, struct feed_handle *handle, uint32_t stream,
 	lua_getiuservalue(L, 1, VALUE_INFOS);
 	lua_rotate(L, -2, 1);
 	push_record_info(L, &row);
+	push_feed_projection(L, 1);
+	set_record_projection(L);
 	lua_pushvalue(L, -1);
 	lua_rawseti(L, -3, (lua_Integer)stream);
 	lua_remove(L, -2);

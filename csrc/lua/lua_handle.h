@@ -202,13 +202,14 @@ void open_parked(lua_State *L);
 struct clock *opt_clock(lua_State *L, int index);
 
 /* Indexes of the key schema, a userdata, of the table's id, of the file's identity
- * (tide_consumer.h), a userdata, and of the stream, a string with its id (u32) and its row
- * (codec/schema.h), in the info of a record's stream. The other fields of the info are fields of
- * records, by name. */
+ * (tide_consumer.h), a userdata, of the stream, a string with its id (u32) and its row
+ * (codec/schema.h), and of the projection (lua_projection.h; nil: none), in the info of a record's
+ * stream. The other fields of the info are fields of records, by name. */
 #define RECORD_INFO_SCHEMA 1
 #define RECORD_INFO_TABLE 2
 #define RECORD_INFO_IDENTITY 3
 #define RECORD_INFO_STREAM 4
+#define RECORD_INFO_PROJECTION 5
 
 /* Replaces the file's identity on top of the stack with the info of the records of a stream. */
 void push_record_info(lua_State *L, const struct stream_row *row);

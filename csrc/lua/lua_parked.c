@@ -8,6 +8,7 @@
 #include "lua/lua_failure.h"
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
+#include "lua/lua_projection.h"
 #include "lua/lua_record.h"
 #include "lua/lua_value.h"
 #include "tide_consumer.h"
@@ -253,7 +254,7 @@ static void push_identity(lua_State *L)
 	slice_write(identity, tide_identity(check_database(L, 1)->tide));
 }
 
-/* Pushes the record of a copy. */
+/* Pushes the record of a copy. At index identity + 1 is its projection or nil. */
 static void push_copied_record(lua_State *L, const struct parked_copy *copy, int identity)
 {
 	struct stream_row row;
@@ -264,6 +265,8 @@ static void push_copied_record(lua_State *L, const struct parked_copy *copy, int
 	row.id = copy->stream;
 	lua_pushvalue(L, identity);
 	push_record_info(L, &row);
+	lua_pushvalue(L, identity + 1);
+	set_record_projection(L);
 	lua_rawgetp(L, LUA_REGISTRYINDEX, RECORD_TYPE);
 	bytes = new_record(L, copy->record.len);
 	memcpy(bytes, copy->record.data, copy->record.len);
@@ -293,20 +296,26 @@ static void push_copy(lua_State *L, struct source *page, int identity)
 	lua_setfield(L, -2, "place");
 }
 
-/* Pushes an array of the records of a page, which were read from the database at 1. */
-static void push_page(lua_State *L, const struct buffer *page)
+/* Pushes an array of the records of a page, which were read from the database at 1. The records
+ * have the projection of the feed at index `feed`; 0: none. */
+static void push_page(lua_State *L, const struct buffer *page, int feed)
 {
 	struct source source = source_of(buffer_slice(page));
 	int identity;
 
 	push_identity(L);
 	identity = lua_gettop(L);
+	if (feed)
+		push_feed_projection(L, feed);
+	else
+		lua_pushnil(L);
 	lua_newtable(L);
 	for (lua_Integer i = 1; source_left(&source); i++) {
 		push_copy(L, &source, identity);
 		lua_rawseti(L, -2, i);
 	}
 	lua_replace(L, identity);
+	lua_settop(L, identity);
 }
 
 /* parked_page(db, name, table | nil, key | nil, limit, place | nil) -> array of tables, place at
@@ -331,7 +340,7 @@ static int parked_page(lua_State *L)
 			&failure);
 	if (err < 0)
 		return return_failure(L, &failure);
-	push_page(L, page);
+	push_page(L, page, 0);
 	if (err == END)
 		lua_pushnil(L);
 	else
@@ -339,19 +348,22 @@ static int parked_page(lua_State *L)
 	return 2;
 }
 
-/* parked_replays(db, consumer id, limit) -> array of tables as parked_page; or nil, err, code */
+/* parked_replays(db, consumer id, limit, feed | nil) -> array of tables as parked_page, whose
+ * records have the projection of the feed; or nil, err, code */
 static int parked_replays(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	uint64_t consumer = check_unsigned(L, 2);
 	uint32_t limit = (uint32_t)check_choice(L, 3, 1, UINT32_MAX);
-	struct buffer *page = &new_lua_buffer(L)->bytes;
+	struct buffer *page;
 	struct failure failure;
 
+	lua_settop(L, 4);
+	page = &new_lua_buffer(L)->bytes;
 	check_database(L, 1);
 	if (tide_parked_replays(database->tide, consumer, limit, page, &failure))
 		return return_failure(L, &failure);
-	push_page(L, page);
+	push_page(L, page, lua_isnil(L, 4) ? 0 : 4);
 	return 1;
 }
 

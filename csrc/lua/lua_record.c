@@ -14,6 +14,7 @@
 #include "lua/lua_failure.h"
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
+#include "lua/lua_projection.h"
 #include "lua/lua_record.h"
 #include "lua/lua_value.h"
 #include "tide_consumer.h"
@@ -88,7 +89,7 @@ void push_record_info(lua_State *L, const struct stream_row *row)
 	stream_put(stream, row);
 	if (buffer_error(stream))
 		raise_error(L, buffer_error(stream));
-	lua_createtable(L, 4, 3);
+	lua_createtable(L, 5, 3);
 	set_text(L, "table_name", row->table_name);
 	set_text(L, "stream_label", row->label);
 	set_text(L, "view_type", view_name(row->view));
@@ -124,6 +125,31 @@ static void push_table(lua_State *L, int value, struct slice body)
 	lua_pushvalue(L, -1);
 	lua_setiuservalue(L, 1, value);
 	((struct record_handle *)lua_touserdata(L, 1))->has_tables = true;
+}
+
+struct slice push_image(lua_State *L, struct slice image)
+{
+	lua_getiuservalue(L, 1, VALUE_INFO);
+	lua_rawgeti(L, -1, RECORD_INFO_PROJECTION);
+	if (image.len == 0) {
+		lua_pop(L, 1);
+		return image;
+	}
+	image = push_projected(L, -1, image);
+	lua_replace(L, -3);
+	lua_pop(L, 1);
+	return image;
+}
+
+/* Pushes the table of an image, as the record's projection shows it. */
+static void push_image_table(lua_State *L, int value, struct slice image)
+{
+	if (lua_getiuservalue(L, 1, value) != LUA_TNIL || image.len == 0)
+		return;
+	lua_pop(L, 1);
+	push_table(L, value, push_image(L, image));
+	release_projected(L, -2);
+	lua_remove(L, -2);
 }
 
 void push_stream_field(lua_State *L, const char *name)
@@ -272,10 +298,10 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 		push_keys(L, record);
 		break;
 	case FIELD_OLD_IMAGE:
-		push_table(L, VALUE_OLD, record->old_image);
+		push_image_table(L, VALUE_OLD, record->old_image);
 		break;
 	case FIELD_NEW_IMAGE:
-		push_table(L, VALUE_NEW, record->new_image);
+		push_image_table(L, VALUE_NEW, record->new_image);
 		break;
 	case FIELD_CREATED_AT:
 		lua_pushnumber(L, (lua_Number)record->created_ms / 1000);
@@ -347,7 +373,8 @@ static int refuse_unknown(lua_State *L)
 	return luaL_error(L, "a record has no such field");
 }
 
-/* __index. The upvalue is a table that maps names to field numbers. */
+/* __index. The upvalue is a table that maps the names of fields to their numbers, and the names of
+ * methods to functions. */
 static int index_record(lua_State *L)
 {
 	struct record_handle *handle = check_record_handle(L);
@@ -359,7 +386,7 @@ static int index_record(lua_State *L)
 	lua_rawget(L, lua_upvalueindex(1));
 	field = (enum field)lua_tointeger(L, -1);
 	if (field == FIELD_NONE)
-		return refuse_unknown(L);
+		return lua_isfunction(L, -1) ? 1 : refuse_unknown(L);
 	decode_record(L, handle, &record);
 	push_field(L, &record, field);
 	return 1;
@@ -510,9 +537,12 @@ static int item_key(lua_State *L)
 	return 1;
 }
 
-static void push_fields(lua_State *L)
+/* Pushes the table of fields and methods. */
+static void push_members(lua_State *L)
 {
 	lua_createtable(L, 0, FIELD_COUNT);
+	lua_pushcfunction(L, record_changes);
+	lua_setfield(L, -2, "changes");
 	for (int field = FIELD_NONE + 1; field < FIELD_COUNT; field++) {
 		lua_pushinteger(L, field);
 		lua_setfield(L, -2, field_names[field]);
@@ -543,8 +573,9 @@ void open_records(lua_State *L)
 	};
 
 	luaL_setfuncs(L, functions, 0);
+	open_projections(L);
 	new_type(L, RECORD_TYPE, NULL, NULL);
-	push_fields(L);
+	push_members(L);
 	lua_pushcclosure(L, index_record, 1);
 	lua_setfield(L, -2, "__index");
 	lua_pushcfunction(L, refuse_change);

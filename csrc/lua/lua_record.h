@@ -37,6 +37,15 @@ lua_Integer measure_record_at(lua_State *L, int index, lua_Integer *depth);
  * "table_name". */
 void push_stream_field(lua_State *L, const char *name);
 
+/* Returns an image of the record at 1 as its projection shows it; an empty slice if image is empty.
+ * Pushes a value that keeps the bytes valid; release_projected frees their memory earlier
+ * (lua_projection.h). Raises CORRUPT or NO_MEMORY. */
+struct slice push_image(lua_State *L, struct slice image);
+
+/* record:changes() -> array of the differences between the images, as projected: tables with the
+ * fields path, steps, old, new. Raises an error if the view type has not both images. */
+int record_changes(lua_State *L);
+
 /* json_record(record, ...) for Lua; see its definition. */
 int json_record(lua_State *L);
 

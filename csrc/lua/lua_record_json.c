@@ -6,13 +6,14 @@
 #include "lua/lua_argument.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_json.h"
+#include "lua/lua_projection.h"
 
 struct record_writer {
 	struct buffer *out;
 	enum json_form form;
 	const struct record *record;
 	struct annotation annotation;
-	struct slice keys;
+	struct slice keys, old_image, new_image;     /* the images as projected */
 	struct json_names names;     /* names that come first in each object */
 	struct slice table_name, stream_label, view_type;    /* of the stream */
 	struct slice incarnation, region;                    /* of the typed form */
@@ -70,8 +71,8 @@ static void put_image(struct record_writer *writer, struct slice image)
 
 static void put_keys(struct record_writer *w) { put_image(w, w->keys); }
 static void put_context(struct record_writer *w) { put_image(w, w->annotation.context); }
-static void put_old(struct record_writer *w) { put_image(w, w->record->old_image); }
-static void put_new(struct record_writer *w) { put_image(w, w->record->new_image); }
+static void put_old(struct record_writer *w) { put_image(w, w->old_image); }
+static void put_new(struct record_writer *w) { put_image(w, w->new_image); }
 static void put_table(struct record_writer *w) { json_put_string(w->out, w->table_name); }
 static void put_label(struct record_writer *w) { json_put_string(w->out, w->stream_label); }
 static void put_view(struct record_writer *w) { json_put_string(w->out, w->view_type); }
@@ -276,6 +277,8 @@ int json_record(lua_State *L)
 	writer.table_name = push_field_text(L, "table_name");
 	writer.stream_label = push_field_text(L, "stream_label");
 	writer.view_type = push_field_text(L, "view_type");
+	writer.old_image = push_image(L, record.old_image);
+	writer.new_image = push_image(L, record.new_image);
 	writer.out = &new_lua_buffer(L)->bytes;
 	err = set_names(&writer);
 	if (!err)
@@ -284,5 +287,7 @@ int json_record(lua_State *L)
 		raise_error(L, err ? err : buffer_error(writer.out));
 	lua_pushlstring(L, (const char *)writer.out->data, writer.out->len);
 	buffer_release(writer.out);
+	release_projected(L, -4);
+	release_projected(L, -3);
 	return 1;
 }

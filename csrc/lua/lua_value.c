@@ -516,6 +516,11 @@ void push_item(lua_State *L, struct slice body)
 	push_attributes(L, body, 0);
 }
 
+void push_value(lua_State *L, const struct value *value)
+{
+	push_any(L, value, 0);
+}
+
 /* --- the table core.values --- */
 
 static const char ENCODER_TYPE[] = "tidetable.core.encoder";

@@ -56,4 +56,7 @@ int read_value(lua_State *L, int index, struct builder *builder, struct slice na
  * checksum was verified before. Runs no Lua code except finalizers. */
 void push_item(lua_State *L, struct slice body);
 
+/* Pushes one value of an item. Otherwise like push_item. */
+void push_value(lua_State *L, const struct value *value);
+
 #endif

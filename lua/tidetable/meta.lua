@@ -88,8 +88,8 @@
 ---@field stream_label string
 ---@field view_type tidetable.view_type
 ---@field keys table<string, any>  the key attributes
----@field old_image table<string, any>?  the item before
----@field new_image table<string, any>?  the item after
+---@field old_image table<string, any>?  the item before, as the projection shows it
+---@field new_image table<string, any>?  the item after, as the projection shows it
 ---@field created_at number        seconds since 1970, by the writer's clock
 ---@field transaction_id integer   sequence number of the transaction's first record
 ---@field transaction_position integer  position in the transaction, from 1
@@ -102,6 +102,14 @@
 ---@field depth integer            consumers that lead from the first change to this one; 0: none
 ---@field attempt integer?     number of the delivery to a consumer's handler: failed attempts + 1
 ---@field is_snapshot true?  an item that a consumer gets from a snapshot
+---@field changes fun(self: tidetable.Record): tidetable.Change[]  differences between the images
+
+--- One difference between the images of a record.
+---@class tidetable.Change
+---@field path string              as in expressions: "address.lines[0]"
+---@field steps (string|integer)[]  names and positions, from 1: { "address", "lines", 1 }
+---@field old any                  nil: missing in the old image
+---@field new any                  nil: missing in the new image
 
 --- The records of one transaction, in one stream or in all streams.
 ---@class tidetable.RecordsOfTransaction

@@ -52,16 +52,17 @@ function request.reads(given)
   end
 end
 
---- Adds the options that select records to the known options of a stream (options.check), and
---- returns them.
+--- Adds the options that select records, and the projection of their images, to the known options
+--- of a stream (options.check), and returns them.
 ---@param known table<string, string|string[]|fun(value: any): string|nil>
 ---@return table<string, string|string[]|fun(value: any): string|nil>
 function request.with_selection(known)
   known.filter, known.names, known.values, known.key = "string", "table", "table", "table"
+  known.projection = "string"
   return known
 end
 
---- Returns true if options of a stream select records: by a filter, by a key, or by both.
+--- Returns true if options of a stream contain a filter, a key or a projection.
 ---@param given table
 ---@return boolean
 function request.selects(given)
@@ -71,6 +72,7 @@ end
 ---@class tidetable.SelectionOptions : tidetable.Parameters
 ---@field filter string|nil   only records that satisfy this condition on their fields
 ---@field key table<string, any>|nil  only records of the item with this key
+---@field projection string|nil  projection expression: the attributes that images contain; nil: all
 
 ---@class tidetable.Parameters
 ---@field names table<string, string>|nil   attribute names of the placeholders `#name`

@@ -257,12 +257,15 @@ end
 acts.go_on_2 = acts.go_on
 
 function acts.read_stream()
-  local stream = keep(assert(random(2) == 1 and world.items:stream() or world.db:stream()))
+  local opts = random(3) == 1 and { projection = random(2) == 1 and "n, tags, l[0]" or
+    pool.expression() } or nil
+  local stream = keep(assert(random(2) == 1 and world.items:stream(opts) or world.db:stream(opts)))
   local iterate, _, _, feed = stream:records { limit = random(50) }
   keep(iterate)
   keep(feed)
   for record in iterate do
     keep(record)
+    call(keep(record.changes), random(4) > 1 and record or any())
     if rawequal(record.new_image, nil) or not check_seen(record.new_image) or random(5) == 1 then
       break
     end
@@ -288,6 +291,7 @@ function acts.make()
   keep(core.table(world.db.core, "items"))
   keep(core.query(world.items.core, nil, "all"))
   keep(core.feed(world.db.core, 0, 0, 0, random(2) == 1 and 5 or nil))
+  keep(core.feed(world.db.core, 0, 0, 0, nil, nil, { projection = "text", any() }))
   keep(core.wakeup(world.db.core))
   keep(core.snapshot(world.db.core, 10))
   keep(core.batch())

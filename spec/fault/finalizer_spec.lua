@@ -126,6 +126,17 @@ local operations = {
       expect(true, record.new_image ~= nil or record.old_image ~= nil)
     end
   end,
+  projected = function(world)
+    world.next_record, world.feed = world.db:stream():records { projection = "n, part", limit = 60 }
+    for record in world.next_record, world.feed do
+      local image = record.new_image or record.old_image
+      expect(nil, image.id)
+      expect("string", type(image.part))
+      for _, change in ipairs(record:changes()) do
+        expect(change.steps[1], change.path)
+      end
+    end
+  end,
   next = function(world)
     world.stream = world.one:stream { from = "TRIM_HORIZON" }
     for _ = 1, 60 do

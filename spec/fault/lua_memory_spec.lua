@@ -7,6 +7,7 @@
 -- have changed, the write lock must be free, and no reader slot may be left. With EVERY=50 only
 -- every 50th request fails, starting at a random one.
 local failalloc = require "fault.failalloc"
+local json = require "tidetable.dynamodb.json"
 local optimistic = require "tidetable.optimistic"
 local testing = require "tidetable.testing"
 local tidetable = require "tidetable"
@@ -256,6 +257,16 @@ call("records", function(world)
       assert(name)
     end
   end
+end)
+call("records, projected", function(world)
+  local n = 0
+  for record in world.one:stream():records { projection = "n, #l[1], #i", filter = "keys.#i > ?", 0,
+      names = { ["#i"] = "id", ["#l"] = "list" } } do
+    assert(record.new_image and not record.new_image.tags)
+    n = n + #record:changes()
+    assert(#json.encode_record(record, "plain") > 0)
+  end
+  assert(n > 0)
 end)
 call("records of all, from a time", function(world)
   assert(count(world.db:stream():records { time = 0, limit = 5 }) == 5)

@@ -43,6 +43,19 @@ static void evaluate_update(const struct binding *binding, struct slice item, bo
 	CHECK_EQUAL_INT(map_check(buffer_slice(&out)), 0);
 }
 
+/* Checks that a copy of a projection selects the same of an item. */
+static void check_copy(const struct binding *binding, struct slice item, struct slice expected)
+{
+	static struct buffer out;
+	void *block = malloc(projection_copy_size(binding));
+
+	CHECK(block != NULL);
+	buffer_clear(&out);
+	CHECK_EQUAL_INT(project(projection_copy(binding, block), item, &out), 0);
+	CHECK_BYTES(out.data, out.len, expected.data, expected.len);
+	free(block);
+}
+
 static void evaluate(struct binding *binding, struct slice item, bool is_item)
 {
 	static struct buffer out;
@@ -55,8 +68,10 @@ static void evaluate(struct binding *binding, struct slice item, bool is_item)
 	} else if (kind == EXPRESSION_PROJECTION) {
 		buffer_clear(&out);
 		err = project(binding, item, &out);
-		if (!err && is_item)
+		if (!err && is_item) {
 			CHECK_EQUAL_INT(map_check(buffer_slice(&out)), 0);
+			check_copy(binding, item, buffer_slice(&out));
+		}
 	} else {
 		err = condition_holds(binding, item, &holds);
 	}

@@ -88,11 +88,52 @@ static void test_stops_early(void)
 		ERR_CORRUPT);
 }
 
+static struct slice project_copy(const struct binding *copy, const char *item)
+{
+	static struct buffer out;
+	static struct builder builder;
+
+	buffer_clear(&out);
+	CHECK_EQUAL_INT(project(copy, notation_item(&builder, item), &out), 0);
+	return buffer_slice(&out);
+}
+
+/* A copy gives the same result after the request, its names and the expression have gone. */
+static void check_copy(const char *text, const char *parameters, const char *expected)
+{
+	struct trial *trial = trial_of_test();
+	const struct binding *copy;
+	uint64_t *block;
+	size_t size;
+
+	CHECK_EQUAL_INT(trial_bind(trial, EXPRESSION_PROJECTION, slice_of_text(text), parameters),
+		0);
+	size = projection_copy_size(&trial->binding);
+	block = malloc(size);
+	CHECK(block != NULL);
+	copy = projection_copy(&trial->binding, block);
+	binding_release(&trial->binding);
+	builder_release(&trial->parameters.builder);
+	CHECK_EQUAL_STRING(notation_print(&trial->printed, project_copy(copy, ITEM)), expected);
+	CHECK_EQUAL_STRING(notation_print(&trial->printed, project_copy(copy, "{}")), "{}");
+	free(block);
+}
+
+static void test_copies(void)
+{
+	check_copy("a", NULL, "{a: 1}");
+	check_copy("zz, l[2][1], b.#y.z[2], b.#y.z[0], l[0].#a", "{#y: 'y', #a: 'b'}",
+		"{b: {y: {z: [1, 3]}}, l: [{b: 2}, [7]]}");
+	check_copy("#n", "{#n: 'no such attribute'}", "{}");
+	check_copy("b.#x, #x", "{#x: 'x'}", "{b: {x: 1}}");
+}
+
 int main(void)
 {
 	test_attributes();
 	test_nested();
 	test_many();
 	test_stops_early();
+	test_copies();
 	return 0;
 }

@@ -24,8 +24,9 @@ local readers = {}
 local Reader = {}
 Reader.__index = Reader
 
---- Returns the feed of the core. The filter and the key are those of the call or, if it gives
---- neither, those of the stream.
+--- Returns the feed of the core, and as the fourth result true if it leaves records out. The
+--- filter, the key and the projection are those of the call or, if it gives none of them, those of
+--- the stream.
 local function open_feed(stream, opts, start, subject, limit)
   local kind, value = positions.of(start, subject)
   local selection = request.selects(opts) and opts or stream.opts or {}
@@ -39,12 +40,12 @@ local function open_feed(stream, opts, start, subject, limit)
       :format(subject, err, code))
   end
   request.results(subject, feed, err, code, is_nil)
-  return feed, err, code, request.selects(selection)
+  return feed, err, code, selection.filter ~= nil or selection.key ~= nil
 end
 
 --- Opens a reader.
 ---@param stream table  a stream or a reader: its database, id, wait and opts are used
----@param opts table  options of the call: wait, filter and key are used
+---@param opts table  options of the call: wait, filter, key and projection are used
 ---@param start tidetable.PositionOptions
 ---@param subject string  name of the called function, for messages
 ---@param limit integer|nil  maximum number of records

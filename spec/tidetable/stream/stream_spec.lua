@@ -277,7 +277,8 @@ describe("a record", function()
       eventID = "sequence_number", SequenceNumber = "sequence_number", NewImage = "new_image",
       OldImage = "old_image", Keys = "keys", key = "keys", SizeBytes = "size_bytes",
       ApproximateCreationDateTime = "created_at", StreamViewType = "view_type",
-      userIdentity = "user_identity", eventSourceARN = "table_name",
+      userIdentity = "user_identity", eventSourceARN = "table_name", change = "changes",
+      Changes = "changes",
     }
     for name, known in pairs(meant) do
       helper.blames(('record: unknown field "%s" (did you mean "%s"?)'):format(name, known),
@@ -285,7 +286,7 @@ describe("a record", function()
     end
     helper.blames("its members (Keys, NewImage, ...) are fields of the record",
       function() return record.dynamodb.NewImage end)
-    helper.blames('record: unknown field "customer_id"; known: attempt, context, created_at,',
+    helper.blames('record: unknown field "customer_id"; known: attempt, changes, context,',
       function() return record.customer_id end)
     for _, wrong in ipairs { 1, true, print, {}, 0.5 } do
       helper.blames(('record: unknown field "%s"; known: '):format(tostring(wrong)),

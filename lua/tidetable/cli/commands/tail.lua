@@ -23,7 +23,8 @@ all records from there are shown. With -f the command then waits for new records
 
 With a key only the records of that item are shown, with --filter only records that satisfy a
 condition. The attributes in a condition are the fields of a record: keys, old_image, new_image,
-event_name, table_name, sequence_number, created_at and others. No word is reserved.
+event_name, table_name, sequence_number, created_at and others. No word is reserved. With
+--projection the images contain only the attributes that it names; --filter sees all of them.
 
 On a terminal each record is a line with its sequence number, time, event, table, key and changed
 attributes. In a pipe or file it is a JSON object.
@@ -88,6 +89,7 @@ numbers that are lost.]],
       value = "LABEL",
     },
     { "--filter", "Only records that satisfy this condition on their fields.", value = "EXPR" },
+    { "--projection", "Only these attributes of each image.", value = "EXPR" },
     arguments.NAMES,
     arguments.VALUES,
     arguments.FORMAT,
@@ -106,7 +108,7 @@ local function key_of(db, args)
   return item_argument.key(args.key, description, item_writer.form(args.format))
 end
 
---- Returns the options of db:stream that select records.
+--- Returns the options of db:stream that select records and attributes of their images.
 ---@return tidetable.SelectionOptions
 local function selection_of(db, args)
   return expression_options.read(args, item_writer.form(args.format), { key = key_of(db, args) })
@@ -283,7 +285,7 @@ local function continue_command(args, err)
   for _, word in ipairs(args.key) do
     words[#words + 1] = display.word(word)
   end
-  for _, name in ipairs { "label", "filter", "names", "values" } do
+  for _, name in ipairs { "label", "filter", "projection", "names", "values" } do
     if args[name] then
       words[#words + 1] = ("--%s %s"):format(name, display.word(args[name]))
     end

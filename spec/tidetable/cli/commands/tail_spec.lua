@@ -352,6 +352,35 @@ describe("tail", function()
     check {}
   end)
 
+  it("shows only the attributes that a projection names", function()
+    local db, items = shop()
+    assert(items:put { id = "b", n = 9, total = 9, ["odd name"] = { 1, 2 } })
+    db:close()
+    local path = helper.path()
+    local names = '{"#t":"total","#o":"odd name"}'
+    local function of(...)
+      return must { "tail", path, "-n1", "--projection", "#t, #o[1]", "--names", names, ... }
+    end
+    local record = dkjson.decode(of())
+    assert.same({ { total = 9 }, { total = 9, ["odd name"] = { 2 } }, { id = "b", n = 9 } },
+      { record.old_image, record.new_image, record.keys })
+    record = dkjson.decode(of("--filter", "keys.n = :n", "--values", '{":n":8}'))
+    assert.same({ total = 8 }, record.new_image)
+    record = dkjson.decode(of("--format", "dynamodb", "items", "id=a", "n=3"))
+    assert.same({ total = { N = "3" } }, record.dynamodb.OldImage)
+    assert.is_nil(record.dynamodb.NewImage)
+    assert.is_truthy(of("-t"):find('"old_image":{"total":9}', 1, true))
+    local text = of("-x")
+    assert.is_truthy(text:find("odd name", 1, true), text)
+    assert.is_nil(text:find("total", 1, true), text)
+    refuses(2, "--projection: '?' has no value", { "tail", path, "--projection", "?" })
+    refuses(1, "Invalid ProjectionExpression: Syntax error",
+      { "tail", path, "--projection", "a," })
+    refuses(1, "reserved keyword: name", { "tail", path, "--projection", "name" })
+    refuses(1, "ExpressionAttributeValues can only be specified",
+      { "tail", path, "--projection", "a", "--values", '{":a":1}' })
+  end)
+
   it("refuses a filter that cannot be evaluated", function()
     local db, items = shop()
     assert(items:disable_stream())
@@ -375,9 +404,9 @@ describe("tail", function()
     db:sweep()
     db:close()
     refuses(1, "to continue after them: tidetable tail " .. helper.path() .. " items 'id=x'"
-      .. " --filter 'new_image.n > :n' --values '{\":n\":1}' --after 6\n",
-      { "tail", helper.path(), "items", "id=x", "--filter", "new_image.n > :n", "--values",
-        '{":n":1}', "--after", "2" })
+      .. " --filter 'new_image.n > :n' --projection 'n, m' --values '{\":n\":1}' --after 6\n",
+      { "tail", helper.path(), "items", "id=x", "--filter", "new_image.n > :n", "--projection",
+        "n, m", "--values", '{":n":1}', "--after", "2" })
   end)
 
   it("refuses invalid arguments", function()
