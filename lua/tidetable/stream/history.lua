@@ -9,12 +9,13 @@ local histories = {}
 
 ---@class tidetable.HistoryOptions : tidetable.Parameters
 ---@field filter string|nil       only records that satisfy this condition on their fields
+---@field projection string|nil   the attributes that images contain; nil: all
 ---@field descending boolean|nil  true: newest record first; default false
 ---@field limit integer|nil       maximum number of records
 
 local history_options = {
-  filter = "string", names = "table", values = "table", descending = "boolean",
-  limit = options.integer_from(1),
+  filter = "string", projection = "string", names = "table", values = "table",
+  descending = "boolean", limit = options.integer_from(1),
 }
 
 --- Returns the options that select the records of the item with this key.

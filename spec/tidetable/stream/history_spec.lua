@@ -72,6 +72,18 @@ describe("the history of an item", function()
     end
   end)
 
+  it("has images with the attributes of the projection", function()
+    put(3)
+    for _, descending in ipairs { true, false } do
+      local images = field("new_image", orders:history(KEY, { projection = "#t, absent",
+        filter = "new_image.n = ? AND #t <> ?", names = { ["#t"] = "total" }, 1, 7,
+        descending = descending, limit = 2 }))
+      assert.same(descending and { { total = 3 }, { total = 2 } }
+        or { { total = 1 }, { total = 2 } }, images)
+    end
+    helper.raises("VALIDATION", orders.history, orders, KEY, { projection = "a," })
+  end)
+
   it("is the same in both directions, whatever the records and the size of the pages", function()
     math.randomseed(SEED)
     for round = 1, 10 do
