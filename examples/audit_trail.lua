@@ -51,28 +51,13 @@ assert(accounts:delete { id = "bob" })
 -- The audit
 --------------------------------------------------------------------------------
 
--- The names of all attributes of two items, sorted.
-local function names_of(before, after)
-  local seen, names = {}, {}
-  for _, item in ipairs { before, after } do
-    for name in pairs(item) do
-      if not seen[name] then names[#names + 1] = name end
-      seen[name] = true
-    end
-  end
-  table.sort(names)
-  return names
-end
-
 print()
 for transaction in db:stream():transactions() do
   print(os.date("!%H:%M:%S", math.floor(transaction.created_at)))
   for _, record in ipairs(transaction) do
     print("", record.event_name, record.table_name .. "/" .. record.keys.id)
-    local before, after = record.old_image or {}, record.new_image or {}
-    for _, name in ipairs(names_of(before, after)) do
-      local old, new = before[name], after[name]
-      if old ~= new then print("", "", name, tostring(old) .. " -> " .. tostring(new)) end
+    for _, change in ipairs(record:changes()) do
+      print("", "", change.path, tostring(change.old) .. " -> " .. tostring(change.new))
     end
   end
 end

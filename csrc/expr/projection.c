@@ -167,14 +167,6 @@ size_t projection_copy_size(const struct binding *binding)
 	return lay_out(binding).size;
 }
 
-/* Copies the array of `count` elements to the address `to`, and returns it. */
-static void *copy_array(uint8_t *to, const void *array, size_t count, size_t size)
-{
-	if (count)
-		memcpy(to, array, count * size);
-	return to;
-}
-
 /* Copies the names; their bytes are stored from text on. */
 static struct slice *copy_names(const struct binding *binding, struct slice *names, uint8_t *text)
 {
@@ -196,15 +188,15 @@ const struct binding *projection_copy(const struct binding *binding, void *block
 	copy->expression.kind = from->kind;
 	copy->expression.step_count = from->step_count;
 	copy->expression.path_count = from->path_count;
-	copy->expression.steps = copy_array(bytes + layout.steps, from->steps, from->step_count,
-		sizeof *from->steps);
-	copy->expression.paths = copy_array(bytes + layout.paths, from->paths, from->path_count,
-		sizeof *from->paths);
+	copy->expression.steps = memcpy(bytes + layout.steps, from->steps,
+		from->step_count * sizeof *from->steps);
+	copy->expression.paths = memcpy(bytes + layout.paths, from->paths,
+		from->path_count * sizeof *from->paths);
 	copy->binding.expression = &copy->expression;
 	copy->binding.names = copy_names(binding, (struct slice *)(void *)(bytes + layout.names),
 		bytes + layout.text);
-	copy->binding.order = copy_array(bytes + layout.order, binding->order,
-		binding->order_count, sizeof *binding->order);
+	copy->binding.order = memcpy(bytes + layout.order, binding->order,
+		binding->order_count * sizeof *binding->order);
 	copy->binding.order_count = binding->order_count;
 	return &copy->binding;
 }

@@ -12,6 +12,7 @@
 #include <lauxlib.h>
 
 #include "codec/difference.h"
+#include "lua/lua_argument.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_projection.h"
 #include "lua/lua_record.h"
@@ -45,9 +46,9 @@ static void add_quoted(luaL_Buffer *text, struct slice name)
 		uint8_t c = name.data[i];
 
 		if (c == '"' || c == '\\')
-			luaL_addchar(text, '\\');
+			luaL_addlstring(text, "\\", 1);
 		if (c >= 0x20 && c != 0x7f) {
-			luaL_addchar(text, (char)c);
+			luaL_addlstring(text, (const char *)&name.data[i], 1);
 		} else {
 			snprintf(escape, sizeof escape, "\\x%02x", c);
 			luaL_addstring(text, escape);
@@ -65,7 +66,7 @@ static void add_step(luaL_Buffer *text, const struct difference_step *step, bool
 		luaL_addstring(text, index);
 	} else if (is_word(step->name)) {
 		if (!is_first)
-			luaL_addchar(text, '.');
+			luaL_addlstring(text, ".", 1);
 		luaL_addlstring(text, (const char *)step->name.data, step->name.len);
 	} else {
 		add_quoted(text, step->name);
@@ -120,14 +121,15 @@ static void push_change(lua_State *L, const struct difference *difference)
 }
 
 /* Raises an error unless the stream of the record at 1 stores both images. */
-static void check_view(lua_State *L)
+static void check_images(lua_State *L)
 {
+	struct slice view, both = slice_of_text(view_name(VIEW_NEW_AND_OLD_IMAGES));
+
 	push_stream_field(L, "view_type");
-	if (lua_type(L, -1) != LUA_TSTRING)
-		raise_error(L, ERR_CORRUPT);
-	if (strcmp(lua_tostring(L, -1), view_name(VIEW_NEW_AND_OLD_IMAGES)) != 0)
+	view = check_slice(L, -1);
+	if (!slice_equal(view, both))
 		luaL_error(L, "changes: a stream with view type %s does not contain both images",
-			lua_tostring(L, -1));
+			(const char *)view.data);
 	lua_settop(L, 1);
 }
 
@@ -143,7 +145,7 @@ int record_changes(lua_State *L)
 		return luaL_error(L, "changes: call it with a colon: record:changes()");
 	lua_settop(L, 1);
 	decode_record(L, lua_touserdata(L, 1), &record);
-	check_view(L);
+	check_images(L);
 	old_image = push_image(L, record.old_image);
 	new_image = push_image(L, record.new_image);
 	lua_newtable(L);

@@ -91,7 +91,8 @@ describe("changes", function()
 
   it("write names that are no words as Lua strings", function()
     local names = { ["a b"] = '["a b"]', ["1"] = '["1"]', _x = '["_x"]', ['"'] = '["\\""]',
-      ["\\"] = '["\\\\"]', ["\n\127"] = '["\\x0a\\x7f"]', ["a.b"] = '["a.b"]', ["é"] = '["é"]',
+      ["\\"] = '["\\\\"]', ["\n\127"] = '["\\x0a\\x7f"]', ["a.b"] = '["a.b"]',
+      ["a:b"] = '["a:b"]', ["é"] = '["é"]',
       name = "name", a_1 = "a_1", Z = "Z" }
     for name, path in pairs(names) do
       assert.same({ change(path, { name }, 1, 2) }, changes({ [name] = 1 }, { [name] = 2 }))
@@ -145,6 +146,20 @@ describe("changes", function()
     db:close()
     assert.same({ change("n", { "n" }, 1, 2) }, groups[2][1]:changes())
     assert.same({}, groups[2][2]:changes())
+  end)
+
+  it("of an item of a snapshot are new", function()
+    assert(items:put { id = "x", n = 1 })
+    local consumer = assert(db:consumer("c", { source = "items", from = "SNAPSHOT" }))
+    local found
+    assert.equal(1, consumer:step(function(records) found = records[1]:changes() end))
+    assert.same({ change("id", { "id" }, nil, "x"), change("n", { "n" }, nil, 1) }, found)
+    assert(items:put { id = "x", n = 2 })
+    for _ = 1, 5 do
+      if found[1].path == "n" then break end
+      consumer:step(function(records) found = records[1]:changes() end)
+    end
+    assert.same({ change("n", { "n" }, 1, 2) }, found)
   end)
 
   it("are misuse unless the stream has both images", function()
