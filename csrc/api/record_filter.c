@@ -210,6 +210,7 @@ void feed_filter_by_condition(struct feed_filter *filter, struct tide_expression
 		expression_of(expressions, EXPRESSION_RECORD_FILTER);
 
 	filter->expressions = expressions;
+	filter->filter.ignores_annotations = true;
 	set_test(filter);
 	for (unsigned i = 0; condition && i < condition->top_count; i++)
 		for (uint8_t field = 0; field < FIELDS; field++) {
@@ -217,7 +218,7 @@ void feed_filter_by_condition(struct feed_filter *filter, struct tide_expression
 
 			if (!slice_equal(condition->tops[i], name))
 				continue;
-			filter->filter.reads_annotation |= is_of_annotation(field);
+			filter->filter.ignores_annotations &= !is_of_annotation(field);
 			filter->fields[filter->field_count].name = name;
 			filter->field_ids[filter->field_count++] = field;
 		}

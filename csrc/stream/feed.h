@@ -47,7 +47,7 @@ struct record_filter {
 	int (*test)(void *context, const struct stream_row *stream, const struct record *record,
 		bool *passes);
 	void *context;
-	bool reads_annotation;       /* false: test may get a record that lacks its annotation */
+	bool ignores_annotations;    /* test may get a record that lacks its annotation */
 	bool has_hash;               /* only records with partition_hash can pass, and the
 	                              * others are not copied; for feeds of one stream only */
 	uint32_t partition_hash;

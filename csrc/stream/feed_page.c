@@ -166,8 +166,8 @@ static int filter_in_place(struct feed *feed, struct cursor *cursor, const struc
 	return err;
 }
 
-/* Moves to the next record and applies the filter. If the record has several rows, or if the filter
- * reads the annotation that another record contains, it is copied first. */
+/* Moves to the next record and applies the filter. If the record has several rows, or the filter
+ * needs the annotation that another record contains, it is copied first. */
 static int filter_next(struct feed *feed, struct cursor *cursor, const struct stream_row *row)
 {
 	struct record record;
@@ -176,7 +176,8 @@ static int filter_next(struct feed *feed, struct cursor *cursor, const struct st
 
 	if (err)
 		return err;
-	if (bytes.len && !(feed->filter->reads_annotation && record_lacks_annotation(&record)))
+	if (bytes.len && (feed->filter->ignores_annotations ||
+			!record_lacks_annotation(&record)))
 		return filter_in_place(feed, cursor, row, &record, bytes);
 	return feed_take(feed, cursor, row->id, row, &record);
 }

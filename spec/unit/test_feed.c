@@ -526,7 +526,7 @@ static void marked_records_are_filtered(struct store *store)
 	for (int reads = 0; reads < 2; reads++) {
 		int lacking = 0;
 		struct record_filter filter = { .test = is_later, .context = &lacking,
-			.reads_annotation = reads };
+			.ignores_annotations = !reads };
 		struct feed feed = { .streams.one = 1, .filter = &filter };
 
 		CHECK_EQUAL_INT(fill_max(&feed, txn, 10), 0);

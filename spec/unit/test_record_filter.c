@@ -109,7 +109,7 @@ static bool reads_annotation(const char *text)
 	bool reads;
 
 	feed_filter_by_condition(&filter, bound(text));
-	reads = filter.filter.reads_annotation;
+	reads = !filter.filter.ignores_annotations;
 	feed_filter_release(&filter);
 	return reads;
 }
