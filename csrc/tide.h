@@ -115,9 +115,8 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 /* Flushes commits that were made at a durability level below full. Returns DISK_FULL. */
 int tide_sync(struct tide *tide, struct failure *failure);
 
-/* Removes the reader slots of dead processes, including a dead process that had the pid of
- * this one. Sets *cleared to their number. Returns BUSY if a stopped process holds the slot
- * lock. */
+/* Removes the reader slots of dead processes, including a dead process that had the pid of this
+ * one. Sets *cleared to their number. Returns BUSY if a stopped process holds the slot lock. */
 int tide_clear_readers(struct tide *tide, uint32_t *cleared, struct failure *failure);
 
 /* Returns the name and version of the storage library: "LMDB 0.9.24: ...". Static. */
@@ -579,14 +578,16 @@ enum tide_from {
 	TIDE_AFTER,                  /* the first record with a greater number */
 	TIDE_TIME,                   /* the first record created at or after this time */
 	TIDE_SNAPSHOT,               /* all items, then what changes; for consumers only */
+	TIDE_NEWEST,                 /* the newest record, then older and older ones */
 };
 
 /* A reader of one stream, or of several or all streams merged by sequence number. */
 struct tide_feed;
 
 /* Starts a feed. stream: an id; 0: all streams. at: a sequence number for TIDE_AT and
- * TIDE_AFTER, milliseconds since 1970 for TIDE_TIME. Returns NOT_FOUND, or AHEAD if `at` is
- * greater than the last sequence number. */
+ * TIDE_AFTER, milliseconds since 1970 for TIDE_TIME. With TIDE_NEWEST, for one stream, the feed
+ * returns the records that were committed at the start, in descending order, and ends at the first
+ * expired one. Returns NOT_FOUND, or AHEAD if `at` is greater than the last sequence number. */
 int tide_feed_start(struct tide_feed **feed, struct tide *tide, uint32_t stream,
 	enum tide_from from, uint64_t at, struct failure *failure);
 
@@ -628,9 +629,8 @@ bool tide_feed_is_past(const struct tide_feed *feed, uint64_t transaction);
  * loads. */
 bool tide_feed_has_news(struct tide_feed *feed, const struct tide *tide);
 
-/* Sleeps until a commit touches the feed's stream, at most ms milliseconds and at most one
- * second. Returns 0 or INTERRUPTED (a signal). Does not sleep if there was a commit since the
- * last fill. */
+/* Sleeps until a commit touches the feed's stream, at most ms milliseconds and at most one second.
+ * Returns 0 or INTERRUPTED (a signal). Does not sleep if there was a commit since the last fill. */
 int tide_feed_wait(const struct tide_feed *feed, struct tide *tide, uint32_t ms);
 
 /* Returns true if a commit has touched the stream since the last fill or since has_news returned
@@ -719,8 +719,7 @@ int tide_checkup_isolated(struct tide_checkup **checkup, const char *path,
 int tide_checkup_result(struct tide_checkup *checkup, const struct report **report,
 	struct failure *failure);
 
-/* Sleeps until tide_checkup_result should be called, at most ms milliseconds, or until a
- * signal. */
+/* Sleeps until tide_checkup_result should be called, at most ms milliseconds, or until a signal. */
 void tide_checkup_wait(const struct tide_checkup *checkup, uint32_t ms);
 
 /* Returns a descriptor that is readable when tide_checkup_result should be called; the check may
@@ -793,8 +792,7 @@ void tide_backup_wait(const struct tide_backup *backup, uint32_t ms);
 /* Returns a descriptor that is readable when the copy has ended. The backup owns it. */
 int tide_backup_descriptor(const struct tide_backup *backup);
 
-/* Stops the copy if it is still running, removes its temporary file, and frees it. Accepts
- * NULL. */
+/* Stops the copy if it is still running, removes its temporary file, and frees it. Accepts NULL. */
 void tide_backup_finish(struct tide_backup *backup);
 
 #endif

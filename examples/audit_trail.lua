@@ -62,6 +62,12 @@ for transaction in db:stream():transactions() do
   end
 end
 
+-- The last changes of one item, newest first.
+print()
+for record in accounts:history({ id = "ann" }, { descending = true, limit = 2 }) do
+  print(os.date("!%H:%M:%S", math.floor(record.created_at)), record.new_image.balance)
+end
+
 -- The second transfer raised an error: nothing of it is in the tables or in the stream. The stream
 -- of the database contains all tables, so the clerk is in the same transaction as the money.
 --
@@ -93,3 +99,6 @@ end
 --           REMOVE  accounts/bob
 --                   balance 30 -> nil
 --                   id      bob -> nil
+--
+--   22:16:20        70
+--   22:14:20        70

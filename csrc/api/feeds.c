@@ -53,6 +53,7 @@ static int filter_shards(struct tide_feed *feed, const struct progress_row *row,
 	err = make_filter(feed);
 	if (err)
 		return err;
+	feed->filter->filter.ignores_annotations = true;
 	feed->filter->filter.has_hashes = true;
 	feed->filter->filter.first_hash = hashes.first;
 	feed->filter->filter.last_hash = hashes.last;
@@ -116,6 +117,7 @@ struct position tide_position(enum tide_from from, uint64_t at)
 		[TIDE_AFTER] = POSITION_AFTER,
 		[TIDE_TIME] = POSITION_TIME,
 		[TIDE_SNAPSHOT] = POSITION_LATEST,
+		[TIDE_NEWEST] = POSITION_NEWEST,
 	};
 
 	return (struct position){ kinds[from], at };

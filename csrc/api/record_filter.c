@@ -206,6 +206,11 @@ static int test_record(void *context, const struct stream_row *row,
 
 /* --- making a filter --- */
 
+static bool is_of_annotation(uint8_t field)
+{
+	return field == FIELD_CONTEXT || field == FIELD_ORIGIN || field == FIELD_DEPTH;
+}
+
 /* Makes the feed call test_record. */
 static void set_test(struct feed_filter *filter)
 {
@@ -219,6 +224,7 @@ void feed_filter_by_condition(struct feed_filter *filter, struct tide_expression
 		expression_of(expressions, EXPRESSION_RECORD_FILTER);
 
 	filter->expressions = expressions;
+	filter->filter.ignores_annotations = true;
 	set_test(filter);
 	for (unsigned i = 0; condition && i < condition->top_count; i++)
 		for (uint8_t field = 0; field < FIELDS; field++) {
@@ -226,6 +232,7 @@ void feed_filter_by_condition(struct feed_filter *filter, struct tide_expression
 
 			if (!slice_equal(condition->tops[i], name))
 				continue;
+			filter->filter.ignores_annotations &= !is_of_annotation(field);
 			filter->fields[filter->field_count].name = name;
 			filter->field_ids[filter->field_count++] = field;
 		}

@@ -248,10 +248,7 @@ int record_get(struct record *record, struct slice bytes)
 		return err;
 	if (rest.len != record_len(record))
 		return ERR_CORRUPT;
-	record->keys.data = rest.data + record->header_len;
-	record->old_image.data = record->keys.data + record->keys.len;
-	record->new_image.data = record->old_image.data + record->old_image.len;
-	record->annotation.data = record->new_image.data + record->new_image.len;
+	record_set_addresses(record, rest.data);
 	return 0;
 }
 

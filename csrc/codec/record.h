@@ -96,6 +96,12 @@ static inline size_t record_bytes(const struct record *record)
 	return RECORD_OVERHEAD + record_body(record);
 }
 
+/* Returns true if the annotation of the record's transaction is in another record. */
+static inline bool record_lacks_annotation(const struct record *record)
+{
+	return record->is_annotated && record->annotation.len == 0;
+}
+
 /* Returns the encoded length of a decoded record. */
 static inline size_t record_len(const struct record *record)
 {
@@ -129,6 +135,15 @@ size_t record_put_header(const struct record *record, uint8_t header[RECORD_HEAD
  * image, a transaction id below 1, a sequence number above SEQUENCE_MAX, ordinal 0, fewer stream
  * bytes than the record has, or a mark although time to live has caused it. */
 int record_get_header(struct record *record, uint64_t sequence, struct slice bytes);
+
+/* Sets the addresses of the record's slices. bytes: those from which its header was decoded. */
+static inline void record_set_addresses(struct record *record, const uint8_t *bytes)
+{
+	record->keys.data = bytes + record->header_len;
+	record->old_image.data = record->keys.data + record->keys.len;
+	record->new_image.data = record->old_image.data + record->old_image.len;
+	record->annotation.data = record->new_image.data + record->new_image.len;
+}
 
 /* Decodes a record in memory, which may be the item of a snapshot. Its slices point into bytes.
  * Returns CORRUPT if the bytes are not a record. */

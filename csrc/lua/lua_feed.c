@@ -108,6 +108,18 @@ static int find_unstored_image(struct database *database, const struct feed_hand
 	return 0;
 }
 
+/* Checks the arguments of feed and removes those after the options. */
+static void check_arguments(lua_State *L, uint32_t stream)
+{
+	lua_Integer from = check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_NEWEST);
+
+	luaL_checkinteger(L, 4);
+	lua_settop(L, 7);
+	luaL_argcheck(L, from != TIDE_SNAPSHOT, 3, "only consumers start with a snapshot");
+	luaL_argcheck(L, stream || from != TIDE_NEWEST, 3, "newest first requires a stream");
+	luaL_argcheck(L, stream || lua_isnil(L, 6), 6, "a key requires a stream");
+}
+
 /* Starts the feed with the filter of the handle and the key at 6. */
 static int start_feed(lua_State *L, struct database *database, struct feed_handle *handle,
 	uint32_t stream, struct failure *failure)
@@ -160,10 +172,7 @@ static int start_new_feed(lua_State *L)
 	const char *image, *view;
 	int err;
 
-	check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_TIME);
-	luaL_checkinteger(L, 4);
-	lua_settop(L, 7);
-	luaL_argcheck(L, stream || lua_isnil(L, 6), 6, "a key requires a stream");
+	check_arguments(L, stream);
 	handle = new_feed(L, limit);
 	check_database(L, 1);
 	err = read_selection(L, 7, database, handle, &positions, &failure);

@@ -1,7 +1,10 @@
 /* feed.c - reads the records of one stream, or merges those of several or all streams. */
 #include "stream/feed.h"
 
-#define ENTRY_HEADER 8
+#include <assert.h>
+
+#include "stream/feed_backward.h"
+#include "stream/feed_page.h"
 
 /* --- expired records --- */
 
@@ -240,6 +243,11 @@ static int set_position(struct feed *feed, struct position position,
 		if (!err)
 			err = start_at_time(feed, position.at, view);
 		break;
+	case POSITION_NEWEST:
+		assert(feed->streams.one);
+		feed->position = view->state->sequence + 1;
+		feed->backward = true;
+		break;
 	}
 	return err ? fail(failure, err) : 0;
 }
@@ -277,178 +285,6 @@ int feed_resume(struct feed *feed, uint64_t position, const struct view_of_strea
 
 /* --- filling --- */
 
-/* Notes that a record was read, and counts it as taken or as filtered out. */
-static void count_read_record(struct feed *feed, const struct record *header, bool passes,
-	size_t bytes)
-{
-	feed->filled_to = header->sequence;
-	feed->transaction = header->transaction;
-	if (passes) {
-		feed->taken++;
-	} else {
-		feed->filtered_out++;
-		feed->left_out++;
-		feed->filtered_out_bytes += bytes;
-	}
-}
-
-/* Keeps the annotation that the last record of the page contains, if other records of its
- * transaction follow. */
-static int keep_annotation(struct feed *feed, const struct record *header)
-{
-	struct buffer *kept = &feed->annotation;
-	size_t len = header->annotation.len;
-
-	if (header->position + 1 == header->count)
-		return 0;
-	buffer_clear(kept);
-	buffer_put(kept, feed->page.data + feed->page.len - len, len);
-	feed->annotated = buffer_error(kept) ? 0 : header->transaction;
-	return buffer_error(kept);
-}
-
-/* Reads the annotation of the record's transaction, unless it is the one that is kept, and moves
- * the cursor back to the record. A transaction has the same annotation in all streams. */
-static int read_annotation(struct feed *feed, struct cursor *cursor, uint32_t stream,
-	const struct record *header)
-{
-	struct record again;
-	int err;
-
-	if (feed->annotated == header->transaction)
-		return 0;
-	feed->annotated = 0;
-	err = log_annotation(cursor, stream, header->transaction, &feed->annotation);
-	if (!err)
-		err = log_seek(cursor, stream, header->sequence, &again);
-	if (!err)
-		feed->annotated = header->transaction;
-	return err;
-}
-
-/* Appends the annotation to a marked record without one, whose entry is the last one of the page
- * and starts at `start`. */
-static int append_annotation(struct feed *feed, struct cursor *cursor, uint32_t stream,
-	const struct record *header, size_t start)
-{
-	size_t from = start + ENTRY_HEADER;
-	int err = read_annotation(feed, cursor, stream, header);
-
-	if (err)
-		return err;
-	record_append_annotation(&feed->page, from, header, buffer_slice(&feed->annotation));
-	if (buffer_error(&feed->page))
-		return buffer_error(&feed->page);
-	set_u32(feed->page.data + start + 4, (uint32_t)(feed->page.len - from));
-	return 0;
-}
-
-/* Applies the filter to the record at `start`, the last one of the page, and removes it from
- * the page if it does not pass. */
-static int filter_last_record(struct feed *feed, const struct stream_row *row,
-	const struct record *header, size_t start)
-{
-	size_t from = start + ENTRY_HEADER, bytes = feed->page.len - start;
-	struct record record;
-	bool passes = true;
-	int err = 0;
-
-	if (feed->filter && feed->filter->test) {
-		err = record_get(&record, slice_of(feed->page.data + from, feed->page.len - from));
-		if (!err)
-			err = feed->filter->test(feed->filter->context, row, &record, &passes);
-	}
-	if (err || !passes)
-		feed->page.len = start;
-	if (!err)
-		count_read_record(feed, header, passes, bytes);
-	return err;
-}
-
-/* Completes the record that was appended to the page at `start`: adds its annotation, and applies
- * the filter. row may be NULL if there is no filter. */
-static int complete_record(struct feed *feed, struct cursor *cursor, uint32_t stream,
-	const struct stream_row *row, const struct record *header, size_t start)
-{
-	int err = 0;
-
-	if (header->is_annotated)
-		err = header->annotation.len ? keep_annotation(feed, header) :
-			append_annotation(feed, cursor, stream, header, start);
-	if (err) {
-		feed->page.len = start;
-		return err;
-	}
-	return filter_last_record(feed, row, header, start);
-}
-
-/* Appends the record under the cursor to the page if it passes the filter. row may be NULL if there
- * is no filter. */
-static int take_record(struct feed *feed, struct cursor *cursor, uint32_t stream,
-	const struct stream_row *row, const struct record *header)
-{
-	const struct record_filter *filter = feed->filter;
-	size_t start = feed->page.len;
-	int err;
-
-	if (filter && filter->has_hashes && (header->partition_hash < filter->first_hash ||
-			header->partition_hash > filter->last_hash)) {
-		count_read_record(feed, header, false, RECORD_PREFIX + record_len(header));
-		return 0;
-	}
-	buffer_put_u32(&feed->page, stream);
-	buffer_put_u32(&feed->page, (uint32_t)(RECORD_PREFIX + record_len(header)));
-	err = log_copy(cursor, stream, header, &feed->page);
-	if (err) {
-		feed->page.len = start;
-		return err;
-	}
-	return complete_record(feed, cursor, stream, row, header, start);
-}
-
-/* Moves to the next record and appends it to the page if it passes the filter. Returns END if
- * there is none. */
-static int take_next_record(struct feed *feed, struct cursor *cursor, const struct stream_row *row)
-{
-	size_t start = feed->page.len;
-	struct record header;
-	int err;
-
-	if (feed->filter && feed->filter->has_hashes) {
-		err = log_next(cursor, row->id, &header);
-		return err ? err : take_record(feed, cursor, row->id, row, &header);
-	}
-	buffer_put_u32(&feed->page, row->id);
-	buffer_put_u32(&feed->page, 0);
-	err = log_take(cursor, row->id, &header, &feed->page);
-	if (err) {
-		feed->page.len = start;
-		return err;
-	}
-	set_u32(feed->page.data + start + 4, (uint32_t)(RECORD_PREFIX + record_len(&header)));
-	return complete_record(feed, cursor, row->id, row, &header, start);
-}
-
-static bool page_is_full(const struct feed *feed, uint32_t max)
-{
-	return feed->taken >= max || feed->taken + feed->filtered_out >= FEED_PAGE_RECORDS ||
-		feed->page.len + feed->filtered_out_bytes >=
-			(feed->streams.one ? FEED_PAGE_BYTES : FEED_MERGED_BYTES);
-}
-
-/* Returns CORRUPT for a damaged record, but 0 if the page contains records: these are returned
- * first, and the next fill fails. Returns other errors unchanged. */
-static int fail_damaged(struct feed *feed, uint32_t stream, uint64_t sequence, int err,
-	struct failure *failure)
-{
-	if (err != ERR_CORRUPT)
-		return fail(failure, err);
-	if (feed->page.len)
-		return 0;
-	return fail_about(failure, err, "stream %u, record at or after sequence number %llu",
-		stream, (unsigned long long)sequence);
-}
-
 static int fill_from_stream(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	const struct stream_row *row, struct failure *failure)
 {
@@ -462,12 +298,12 @@ static int fill_from_stream(struct feed *feed, uint32_t max, const struct view_o
 	if (err == ERR_TRIMMED)
 		return err;
 	if (!err && max)
-		err = take_record(feed, cursor, row->id, row, &header);
-	while (!err && !page_is_full(feed, max))
-		err = take_next_record(feed, cursor, row);
+		err = feed_take(feed, cursor, row->id, row, &header);
+	while (!err && !feed_page_is_full(feed, max))
+		err = feed_take_next(feed, cursor, row);
 	feed->caught_up = err == END;
 	feed->ended = feed->caught_up && row->status == STREAM_DISABLED;
-	return err < 0 ? fail_damaged(feed, row->id, feed->filled_to + 1, err, failure) : 0;
+	return err < 0 ? feed_fail_damaged(feed, row->id, feed->filled_to + 1, err, failure) : 0;
 }
 
 /* --- merging streams --- */
@@ -609,8 +445,8 @@ static int take_until_next_input(struct feed *feed, uint32_t max, struct cursor 
 
 	if (until > feed->merge.complete_to)
 		until = feed->merge.complete_to;
-	while (!err && header->sequence <= until && !page_is_full(feed, max)) {
-		err = take_record(feed, cursor, stream, row, header);
+	while (!err && header->sequence <= until && !feed_page_is_full(feed, max)) {
+		err = feed_take(feed, cursor, stream, row, header);
 		if (!err)
 			err = log_step(cursor, stream, header);
 	}
@@ -644,7 +480,7 @@ static int merge_first_input(struct feed *feed, uint32_t max, const struct view_
 		err = 0;
 	}
 	if (err)
-		return fail_damaged(feed, input->stream, feed->filled_to + 1, err, failure);
+		return feed_fail_damaged(feed, input->stream, feed->filled_to + 1, err, failure);
 	input->sequence = header.sequence;
 	merge_sink(&feed->merge);
 	return 0;
@@ -671,10 +507,10 @@ static int fill_merged(struct feed *feed, uint32_t max, const struct view_of_str
 	struct merge *merge = &feed->merge;
 
 	if (merge->count > 0 && merge->all[0].sequence > view->state->sequence)
-		return fail_damaged(feed, merge->all[0].stream, merge->all[0].sequence,
+		return feed_fail_damaged(feed, merge->all[0].stream, merge->all[0].sequence,
 			ERR_CORRUPT, failure);   /* it would never be returned */
 	while (merge->count > 0 && merge->all[0].sequence <= merge->complete_to &&
-			!page_is_full(feed, max)) {
+			!feed_page_is_full(feed, max)) {
 		uint64_t before = feed->filled_to;
 		size_t count = merge->count;
 		int err = merge_first_input(feed, max, view, cursor, failure);
@@ -717,7 +553,8 @@ static int fill_from_streams(struct feed *feed, uint32_t max,
 static int fill_from_removed_stream(struct feed *feed, const struct view_of_streams *view,
 	struct failure *failure)
 {
-	if (!feed->ended && floor_of(feed, feed->streams.one) < view->state->lost)
+	if (!feed->backward && !feed->ended &&
+			floor_of(feed, feed->streams.one) < view->state->lost)
 		return fail_as(failure, ERR_NOT_FOUND, "stream %u was removed and may have had"
 			" records after sequence number %llu", feed->streams.one,
 			(unsigned long long)feed->position);
@@ -756,32 +593,8 @@ int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *vie
 		return fill_from_removed_stream(feed, view, failure);
 	if (err)
 		return fail_about(failure, err, "the row of stream %u", feed->streams.one);
-	return fill_from_stream(feed, max, view, &stream->row, failure);
-}
-
-/* --- returning records --- */
-
-int feed_peek(const struct feed *feed, uint32_t *stream, struct slice *record)
-{
-	const uint8_t *entry;
-
-	if (feed->at >= feed->page.len)
-		return END;
-	entry = feed->page.data + feed->at;
-	*stream = get_u32(entry);
-	*record = slice_of(entry + ENTRY_HEADER, get_u32(entry + 4));
-	return 0;
-}
-
-int feed_next(struct feed *feed, uint32_t *stream, struct slice *record)
-{
-	int err = feed_peek(feed, stream, record);
-
-	if (err)
-		return err;
-	feed->at += ENTRY_HEADER + record->len;
-	feed->position = record_sequence(record->data);
-	return 0;
+	return (feed->backward ? feed_fill_backward : fill_from_stream)(feed, max, view,
+		&stream->row, failure);
 }
 
 void feed_release(struct feed *feed)

@@ -6,7 +6,8 @@
  * do not pass the feed's filter are not in the page. A fill reads at most
  * FEED_PAGE_RECORDS records, so the page can be empty although the feed has not
  * caught up. Each annotated record is returned with the annotation of its transaction, which is
- * searched at most once for each transaction.
+ * searched at most once for each transaction. A feed that starts at POSITION_NEWEST reads backward
+ * to the first expired record (feed_backward.h).
  *
  *     page    for each record: stream id (u32), length (u32), the record
  */
@@ -32,6 +33,7 @@ enum position_kind {
 	POSITION_AT,                 /* the first record with a sequence number >= at */
 	POSITION_AFTER,              /* the first record with a sequence number > at */
 	POSITION_TIME,               /* the first record created at or after `at` ms */
+	POSITION_NEWEST,             /* the newest record; the feed returns older and older ones */
 };
 
 struct position {
@@ -46,6 +48,7 @@ struct record_filter {
 	int (*test)(void *context, const struct stream_row *stream, const struct record *record,
 		bool *passes);
 	void *context;
+	bool ignores_annotations;    /* test may get a record that lacks its annotation */
 	bool has_hashes;             /* only records whose partition hash is in this range can
 	                              * pass, and the others are not copied */
 	uint32_t first_hash, last_hash;
@@ -54,6 +57,8 @@ struct record_filter {
 struct feed {
 	struct stream_set streams;
 	const struct record_filter *filter;  /* NULL: every record passes */
+	bool backward;               /* newest record first, for one stream: the feed has returned
+	                              * the records from the position on */
 	uint64_t position;           /* sequence number of the last record returned or skipped */
 	uint64_t filled_to;          /* sequence number of the last record read by the fill */
 	uint64_t transaction;        /* transaction of that record; 0: no record was read */
@@ -102,10 +107,11 @@ int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *vie
 /* Discards the records of the page that were not returned; the next fill reads them again. */
 void feed_reread(struct feed *feed);
 
-/* Returns false if the feed had caught up in this commit; true if there may be records. */
+/* Returns false if the feed had caught up in this commit; true if there may be records. A backward
+ * feed that has caught up has none. */
 static inline bool feed_has_news(const struct feed *feed, uint64_t last_commit)
 {
-	return !feed->caught_up || feed->filled_at != last_commit;
+	return !feed->caught_up || (!feed->backward && feed->filled_at != last_commit);
 }
 
 /* Returns the sequence number of the last record returned or, at the end of the page, of the

@@ -173,6 +173,43 @@ int log_step(struct cursor *cursor, uint32_t stream, struct record *header)
 	return err ? err : peek_header(&row, header);
 }
 
+int log_next_in_place(struct cursor *cursor, uint32_t stream, struct record *record,
+	struct slice *bytes)
+{
+	struct slice share;
+	struct row row;
+	int err = next_first_row(cursor, stream, &row);
+
+	*bytes = slice_of(NULL, 0);
+	if (err)
+		return err;
+	cursor_expect_next(row.key, row.value);
+	err = row_open(row.key, row.value, &share);
+	if (!err)
+		err = decode_header(&row, share, record);
+	if (!err && share.len == record_len(record)) {
+		record_set_addresses(record, share.data);
+		*bytes = share;
+	}
+	return err;
+}
+
+int log_step_back(struct cursor *cursor, uint32_t stream, struct record *header)
+{
+	uint64_t sequence = header->sequence;
+	struct row row;
+	int err;
+
+	do
+		err = move_in_stream(cursor, MOVE_PREVIOUS, stream, &row);
+	while (!err && row.place.sequence == sequence);
+	if (err)
+		return err;
+	if (row.place.part != 0)       /* the last row of a record that has several */
+		return log_seek(cursor, stream, row.place.sequence, header);
+	return read_header(&row, header);
+}
+
 /* Moves to the last record before this key. */
 static int move_before_key(struct cursor *cursor, struct slice place, uint32_t stream,
 	struct record *header)

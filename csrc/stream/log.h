@@ -25,9 +25,9 @@ int log_append(struct txn *txn, uint32_t stream, const struct record *record, bo
 /* Sets *stream to the stream of the tree's last row; 0 if the tree is empty. */
 int log_last_stream(struct txn *txn, uint32_t *stream);
 
-/* log_seek, log_last, log_next, log_step and log_previous position the cursor on the first
- * row of a record and decode the record's header: the slices of *header have lengths but no
- * address. They return 0, END if the stream has no such record, or an error, which is CORRUPT
+/* log_seek, log_last, log_next, log_step, log_step_back and log_previous position the cursor on
+ * the first row of a record and decode the record's header: the slices of *header have lengths but
+ * no address. They return 0, END if the stream has no such record, or an error, which is CORRUPT
  * for a damaged row. */
 
 /* Finds the first record with at least this sequence number. */
@@ -37,6 +37,15 @@ int log_next(struct cursor *cursor, uint32_t stream, struct record *header);
 
 /* Like log_next, but does not verify the checksum, because log_copy verifies it later. */
 int log_step(struct cursor *cursor, uint32_t stream, struct record *header);
+
+/* Like log_next. If the record has only one row, also sets *bytes to the record without its
+ * sequence number and the addresses of the slices of *record, all of which point into this row;
+ * otherwise sets *bytes to an empty slice. */
+int log_next_in_place(struct cursor *cursor, uint32_t stream, struct record *record,
+	struct slice *bytes);
+
+/* Finds the record before *header. The cursor must be on any row of *header. */
+int log_step_back(struct cursor *cursor, uint32_t stream, struct record *header);
 
 /* Finds the last record with a lower sequence number. */
 int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,

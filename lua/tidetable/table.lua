@@ -3,6 +3,7 @@
 local annotations = require "tidetable.annotation"
 local core = require "tidetable.core"
 local definitions = require "tidetable.definition"
+local histories = require "tidetable.stream.history"
 local item_operations = require "tidetable.item_operations"
 local members = require "tidetable.members"
 local options = require "tidetable.options"
@@ -365,6 +366,17 @@ end
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:stream(opts)
   return stream.of_table(self.database, self.name, opts)
+end
+
+--- Returns an iterator over the records of the item with this key in the table's newest stream,
+--- oldest first. The iterator raises its errors: NOT_FOUND, VALIDATION, CORRUPT, CLOSED, FILE_GONE,
+--- FILE_REPLACED; oldest first also TRIMMED, whereas newest first an expired record ends it.
+---@param key table<string, any>  the key attributes and no others
+---@param opts tidetable.HistoryOptions|nil
+---@return fun(): tidetable.Record|nil
+function Table:history(key, opts)
+  check_table(key, "history", "a key")
+  return histories.of_item(self.database, self.name, key, opts)
 end
 
 --- Enables a new stream. Returns VALIDATION if the table has an enabled stream.

@@ -274,6 +274,18 @@ function acts.read_stream()
   keep(stream:next_transaction())
 end
 
+function acts.read_history()
+  local ok, iterate, _, _, feed = pcall(world.items.history, world.items,
+    { id = "a", n = random(40) }, { descending = random(2) == 1, limit = random(20),
+      filter = random(2) == 1 and "attribute_exists(new_image)" or nil,
+      projection = random(3) == 1 and "id, hits, l[0]" or nil })
+  keep(ok and iterate or nil)
+  keep(feed)
+  for _ = 1, ok and random(3) or 0 do
+    keep(iterate())
+  end
+end
+
 function acts.make()
   keep(world.db:wakeup())
   keep(world.db:table "items")

@@ -101,6 +101,7 @@ describe("the options of", function()
     ["orders:scan_page"] = { table_page, function() return call(orders, "scan_page", wrong) end },
     ["orders:load"] = { table_page, function() return call(orders, "load", {}, wrong) end },
     ["orders:stream"] = { table_page, function() return call(orders, "stream", wrong) end },
+    ["orders:history"] = { table_page, function() return call(orders, "history", {}, wrong) end },
     ["testing.database"] = { testing_page, function() return set("tables", "memory") end },
     ["testing.child"] = { testing_page, function()
       return known(testing.child, "", wrong)

@@ -33,6 +33,7 @@ describe("a child of fork", function()
     local items, item_state = orders:scan()
     local records, record_state = stream:records()
     local follow = stream:records { follow = true }
+    local history = orders:history({ id = "2" }, { descending = true })
     items(item_state)
     records(record_state)
     follow()
@@ -52,6 +53,7 @@ describe("a child of fork", function()
       function() return orders:scan_page() end, function() return orders:load { { id = "a" } } end,
       function() return orders:truncate() end,
       function() return orders:stream() end, function() return orders:enable_stream() end,
+      function() return orders:history { id = "a" } end, function() return history() end,
       function() return orders:disable_stream() end, function() return orders:describe() end,
       function() return stream:records() end, function() return stream:transactions() end,
       function() return stream:next() end, function() return stream:describe() end,
@@ -75,6 +77,7 @@ describe("a child of fork", function()
     assert.equal("2", items(item_state).id)
     assert.equal("2", records(record_state).keys.id)
     assert.equal("2", follow().keys.id)
+    assert.equal("2", history().keys.id)
     wakeup:clear()
     assert(orders:put { id = "rings" })
     assert.is_true(wakeup:wait(0))

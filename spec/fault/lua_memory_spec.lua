@@ -268,6 +268,12 @@ call("records, projected", function(world)
   end
   assert(n > 0)
 end)
+call("history", function(world)
+  for _, descending in ipairs { true, false } do
+    assert(count(world.one:history({ id = 3 }, { filter = "new_image.n = ?", 1,
+      descending = descending })) > 0)
+  end
+end)
 call("records of all, from a time", function(world)
   assert(count(world.db:stream():records { time = 0, limit = 5 }) == 5)
 end)

@@ -76,6 +76,9 @@ local calls = {
   { "records", function()
     return drain(assert(orders:stream { from = "TRIM_HORIZON" }):records())
   end },
+  { "history", function()
+    return drain(orders:history({ p = "a", s = 1 }, { descending = true }))
+  end },
   { "next", function() return assert(orders:stream { from = "TRIM_HORIZON" }):next(0) end },
   { "next_transaction", function()
     return assert(orders:stream { from = "TRIM_HORIZON" }):next_transaction(0)

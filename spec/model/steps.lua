@@ -80,9 +80,10 @@ end
 --- Relative frequencies of the steps.
 local weights = {
   put = 30, put_existing = 4, delete = 12, get = 5, transact = 8, load = 2, query = 12,
-  scan = 1, snapshot = 0.5, records = 5, transactions = 1.5, next = 8, create_table = 0.4,
-  delete_table = 0.15, truncate = 0.15, switch_stream = 0.3, set_retention = 0.5, trim = 1,
-  advance = 8, jump = 1, reboot = 0.1, reopen = 0.4, second_handle = 0.4, count_changes = 2,
+  scan = 1, snapshot = 0.5, records = 5, history = 3, transactions = 1.5, next = 8,
+  create_table = 0.4, delete_table = 0.15, truncate = 0.15, switch_stream = 0.3,
+  set_retention = 0.5, trim = 1, advance = 8, jump = 1, reboot = 0.1, reopen = 0.4,
+  second_handle = 0.4, count_changes = 2,
 }
 
 local order, total = {}, 0

@@ -135,6 +135,30 @@ function steps.transactions(world)
   end, function(object, options) return object:transactions(options) end, grouped)
 end
 
+--- Reads the history of an item in both directions, to the end or to a limit.
+function steps.history(world)
+  local handle = world:handle()
+  world:find_removed(handle)
+  local t = choice.table(world)
+  local key, stream = choice.key(t), t.newest
+  local exists = stream ~= nil and not stream.gone
+  local all = exists and world.model:records_after(world.model:hidden(stream), stream) or {}
+  for _, descending in ipairs { true, false } do
+    local limit, expected = random(3) == 1 and random(5) or nil, {}
+    for _, record in ipairs(all) do
+      if record.keys == key.text then
+        table.insert(expected, descending and 1 or #expected + 1, record)
+      end
+    end
+    local got, err = read_all(function()
+      return world.table(handle, t.name):history(key.lua,
+        { descending = descending, limit = limit })
+    end)
+    same(not exists and "NOT_FOUND" or nil, err and err.code, "the history of " .. t.name)
+    world:same_records(limit and choice.first(expected, limit) or expected, got, "the history")
+  end
+end
+
 -- Readers that are used by many steps.
 
 local function new_reader(world, handle, only, options)

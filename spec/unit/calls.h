@@ -568,6 +568,7 @@ static const struct call calls[] = {
 	{ "feed", run_feed, false, .sign = sign_nothing },
 	{ "feed of all", run_feed_of_all, false, .sign = sign_nothing },
 	{ "feed with a filter", run_filtered_feed, false, .sign = sign_nothing },
+	{ "feed backward", run_feed_backward, false, .sign = sign_nothing },
 	{ "create a copying consumer", run_create_copier, true, .sign = sign_create_copier },
 	{ "end a copy", run_move_copier, true, .sign = sign_move_copier },
 	{ "copy", run_copy, false, .sign = sign_nothing },

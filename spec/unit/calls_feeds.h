@@ -13,11 +13,11 @@ static void has_annotation(struct slice bytes)
 	CHECK_EQUAL_INT(record.is_annotated, record.annotation.len > 0);
 }
 
-/* Reads a feed to its end and finishes it. */
-static int read_feed(struct tide *tide, struct tide_feed *feed)
+/* Reads a feed to its end and finishes it. newest_first: it was started with TIDE_NEWEST. */
+static int read_feed(struct tide *tide, struct tide_feed *feed, bool newest_first)
 {
 	struct slice record;
-	uint64_t last = 0;
+	uint64_t last = newest_first ? UINT64_MAX : 0;
 	uint32_t stream;
 	int err = 0;
 
@@ -26,7 +26,7 @@ static int read_feed(struct tide *tide, struct tide_feed *feed)
 		while (!err && tide_feed_next(feed, &stream, &record) == 0) {
 			CHECK_EQUAL_INT(record_check(record), 0);
 			has_annotation(record);
-			CHECK(record_sequence(record.data) > last);
+			CHECK((record_sequence(record.data) < last) == newest_first);
 			last = record_sequence(record.data);
 		}
 	}
@@ -40,7 +40,7 @@ static int run_feed_of(struct tide *tide, uint32_t id, enum tide_from from, uint
 	int err = tide_feed_start(&feed, tide, id, from, at, &failure);
 
 	CHECK((err == 0) == (feed != NULL));
-	return err ? err : read_feed(tide, feed);
+	return err ? err : read_feed(tide, feed, from == TIDE_NEWEST);
 }
 
 static int bind_filter(struct tide_expressions *expressions)
@@ -56,7 +56,7 @@ static int bind_filter(struct tide_expressions *expressions)
 }
 
 /* A feed with a condition and a key. */
-static int run_filtered_feed(struct tide *tide)
+static int run_filtered_feed_from(struct tide *tide, enum tide_from from)
 {
 	struct tide_expressions *expressions;
 	struct tide_feed *feed = NULL;
@@ -65,15 +65,27 @@ static int run_filtered_feed(struct tide *tide)
 	if (!err)
 		err = bind_filter(expressions);
 	if (!err)
-		err = tide_feed_start(&feed, tide, 1, TIDE_TRIM_HORIZON, 0, &failure);
+		err = tide_feed_start(&feed, tide, 1, from, 0, &failure);
 	if (!err)
 		err = tide_feed_filter(feed, tide, item_of(&made, "ann", "1", NULL), expressions,
 			&failure);
 	if (!err)
-		return read_feed(tide, feed);
+		return read_feed(tide, feed, from == TIDE_NEWEST);
 	tide_feed_finish(feed);
 	tide_expressions_close(expressions);
 	return err;
+}
+
+static int run_filtered_feed(struct tide *tide)
+{
+	return run_filtered_feed_from(tide, TIDE_TRIM_HORIZON);
+}
+
+static int run_feed_backward(struct tide *tide)
+{
+	int err = run_feed_of(tide, 1, TIDE_NEWEST, 0);
+
+	return err ? err : run_filtered_feed_from(tide, TIDE_NEWEST);
 }
 
 static int run_feed(struct tide *tide)

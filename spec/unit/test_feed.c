@@ -501,6 +501,48 @@ static void an_annotation_is_missing(struct store *store)
 	cancel_write(txn);
 }
 
+/* Lets the records of a transaction pass that are not its first. Counts those without their
+ * annotation. */
+static int is_later(void *context, const struct stream_row *stream, const struct record *record,
+	bool *passes)
+{
+	(void)stream;
+	*(int *)context += record_lacks_annotation(record);
+	*passes = record->position > 0;
+	return 0;
+}
+
+/* A filter that does not read annotations is applied before they are added. */
+static void marked_records_are_filtered(struct store *store)
+{
+	struct slice annotation = slice_of("\1", 2), bytes;
+	struct txn *txn = begin_streams(store);
+	struct record record;
+	uint32_t stream;
+
+	append_marked(txn, 2, 2, annotation);
+	append_marked(txn, 3, 2, slice_of(NULL, 0));
+	append_marked(txn, 4, 2, slice_of(NULL, 0));
+	for (int reads = 0; reads < 2; reads++) {
+		int lacking = 0;
+		struct record_filter filter = { .test = is_later, .context = &lacking,
+			.ignores_annotations = !reads };
+		struct feed feed = { .streams.one = 1, .filter = &filter };
+
+		CHECK_EQUAL_INT(fill_max(&feed, txn, 10), 0);
+		CHECK_EQUAL_INT(lacking, reads ? 0 : 2);
+		for (uint64_t i = 3; i <= 4; i++) {
+			CHECK_EQUAL_INT(feed_next(&feed, &stream, &bytes), 0);
+			CHECK_EQUAL_INT(record_get(&record, bytes), 0);
+			CHECK_EQUAL_UINT(record.sequence, i);
+			CHECK(slice_equal(record.annotation, annotation));
+		}
+		CHECK_EQUAL_INT(feed_next(&feed, &stream, &bytes), END);
+		feed_release(&feed);
+	}
+	cancel_write(txn);
+}
+
 static void nothing_was_filled(void)
 {
 	struct feed feed = { 0 };
@@ -529,6 +571,7 @@ int main(void)
 	a_fill_without_a_result_is_bounded(store);
 	a_record_cannot_be_tested(store);
 	an_annotation_is_missing(store);
+	marked_records_are_filtered(store);
 	nothing_was_filled();
 	store_close(store);
 	return 0;

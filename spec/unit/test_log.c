@@ -151,7 +151,37 @@ static void walk(struct cursor *cursor, uint32_t stream, step *next, bool copied
 	CHECK_EQUAL_INT(err, END);
 }
 
-static void walk_back(struct cursor *cursor, uint32_t stream)
+/* Checks the bytes of a record that has one row, and that only these are returned. */
+static int next_in_place(struct cursor *cursor, uint32_t stream, struct record *head)
+{
+	struct slice row;
+	size_t i = 0;
+	int err = log_next_in_place(cursor, stream, head, &row);
+
+	if (err) {
+		CHECK(row.len == 0);
+		return err;
+	}
+	while (written[i].record.sequence != head->sequence)
+		i++;
+	CHECK_EQUAL_INT(row.len > 0, rows_of(&written[i].record) == 1);
+	if (row.len) {
+		buffer_clear(&out);
+		buffer_put_u64(&out, head->sequence);
+		buffer_put_slice(&out, row);
+		is_whole(&written[i].record);
+		CHECK(slice_equal(head->keys, written[i].record.keys));
+		CHECK(slice_equal(head->annotation, written[i].record.annotation));
+	}
+	return 0;
+}
+
+static int previous(struct cursor *cursor, uint32_t stream, struct record *head)
+{
+	return log_previous(cursor, stream, head->sequence, head);
+}
+
+static void walk_back(struct cursor *cursor, uint32_t stream, step *back, bool copied)
 {
 	struct record head;
 	int err = log_last(cursor, stream, &head);
@@ -160,8 +190,11 @@ static void walk_back(struct cursor *cursor, uint32_t stream)
 		if (written[i].stream != stream)
 			continue;
 		CHECK_EQUAL_INT(err, 0);
-		copies(cursor, stream, &head, &written[i].record);
-		err = log_previous(cursor, stream, written[i].record.sequence, &head);
+		CHECK_EQUAL_UINT(head.sequence, written[i].record.sequence);
+		CHECK_EQUAL_UINT(log_sequence_here(cursor, stream), head.sequence);
+		if (copied)
+			copies(cursor, stream, &head, &written[i].record);
+		err = back(cursor, stream, &head);
 	}
 	CHECK_EQUAL_INT(err, END);
 }
@@ -212,7 +245,9 @@ static void every_way_to_read_gives_the_same(struct store *store)
 		for (uint32_t stream = 0; stream <= STREAMS + 1; stream++) {
 			walk(cursor_of(txn), stream, log_next, round % 2);
 			walk(cursor_of(txn), stream, log_step, round % 2);
-			walk_back(cursor_of(txn), stream);
+			walk(cursor_of(txn), stream, next_in_place, round % 2);
+			walk_back(cursor_of(txn), stream, previous, round % 2);
+			walk_back(cursor_of(txn), stream, log_step_back, round % 2);
 			take_all(cursor_of(txn), stream);
 		}
 		seek_each(cursor_of(txn));
@@ -350,6 +385,7 @@ static void is_corrupt(struct txn *txn, uint16_t part, bool head_is_read)
 {
 	struct cursor *cursor = behind_the_first(txn);
 	struct record head;
+	struct slice row;
 	int err = log_next(cursor, 1, &head);
 
 	CHECK_EQUAL_INT(err, part > 0 ? 0 : ERR_CORRUPT);
@@ -357,6 +393,9 @@ static void is_corrupt(struct txn *txn, uint16_t part, bool head_is_read)
 		buffer_clear(&out);
 		CHECK_EQUAL_INT(log_copy(cursor, 1, &head, &out), ERR_CORRUPT);
 	}
+	cursor = behind_the_first(txn);
+	CHECK_EQUAL_INT(log_next_in_place(cursor, 1, &head, &row), part > 0 ? 0 : ERR_CORRUPT);
+	CHECK(row.len == 0);
 	cursor = behind_the_first(txn);
 	CHECK_EQUAL_INT(log_step(cursor, 1, &head), head_is_read ? 0 : ERR_CORRUPT);
 	cursor = behind_the_first(txn);
@@ -396,6 +435,19 @@ static void a_row_may_be_missing(struct store *store)
 		is_corrupt(txn, part, true);
 		cancel_write(txn);
 	}
+}
+
+/* Read backward, the record of which only later rows are left is found. */
+static void the_first_row_may_be_missing(struct store *store)
+{
+	struct txn *txn = write_three(store);
+	struct record head;
+
+	lose(txn, key_of(2, 0));
+	CHECK_EQUAL_INT(log_last(cursor_of(txn), 1, &head), 0);
+	CHECK_EQUAL_INT(log_step_back(cursor_of(txn), 1, &head), ERR_CORRUPT);
+	CHECK_EQUAL_INT(log_previous(cursor_of(txn), 1, 3, &head), ERR_CORRUPT);
+	cancel_write(txn);
 }
 
 /* All rows exist, and one more. */
@@ -526,6 +578,7 @@ int main(void)
 	what_is_removed_is_gone_and_no_more(store);
 	a_row_may_be_damaged(store);
 	a_row_may_be_missing(store);
+	the_first_row_may_be_missing(store);
 	a_row_may_be_one_too_many(store);
 	a_row_may_be_another_record_s(store);
 	nothing_may_follow(store);

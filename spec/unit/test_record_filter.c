@@ -117,6 +117,25 @@ static void an_item_is_selected(void)
 	feed_filter_release(&filter);
 }
 
+static bool reads_annotation(const char *text)
+{
+	struct feed_filter filter = { .expressions = NULL };
+	bool reads;
+
+	feed_filter_by_condition(&filter, bound(text));
+	reads = !filter.filter.ignores_annotations;
+	feed_filter_release(&filter);
+	return reads;
+}
+
+static void annotations_are_read_only_if_needed(void)
+{
+	CHECK(reads_annotation("attribute_exists(context.by)"));
+	CHECK(reads_annotation("depth > transaction_id OR size(keys) > depth"));
+	CHECK(reads_annotation("attribute_exists(keys) AND attribute_not_exists(origin)"));
+	CHECK(!reads_annotation("attribute_exists(keys.depth) AND size_bytes > created_at"));
+}
+
 /* Keys and images are verified where they are read. */
 static void damaged_records(void)
 {
@@ -158,6 +177,7 @@ int main(void)
 	fields_of_a_removal();
 	fields_of_an_annotated_record();
 	fields_of_a_copied_item();
+	annotations_are_read_only_if_needed();
 	an_item_is_selected();
 	damaged_records();
 	images_that_are_not_stored();

@@ -17,7 +17,7 @@ local positions = {}
 
 -- The kinds of positions of core.feed.
 local FROM = { TRIM_HORIZON = 0, LATEST = 1, SNAPSHOT = 5 }
-local AT, AFTER, TIME = 2, 3, 4
+local AT, AFTER, TIME, NEWEST = 2, 3, 4, 6
 
 local position_options = {
   from = options.one_of { "TRIM_HORIZON", "LATEST" },
@@ -59,8 +59,8 @@ function positions.is_given(opts)
 end
 
 --- Returns a position as arguments of core.feed; without a position, the trim horizon. Raises an
---- error if more than one is given.
----@param opts tidetable.PositionOptions
+--- error if more than one is given. With `descending` (history.lua), the newest record.
+---@param opts tidetable.PositionOptions|{ descending: boolean|nil }
 ---@param subject string  name of the called function, for the message
 ---@return integer kind, integer value  value: sequence number, or ms since 1970
 function positions.of(opts, subject)
@@ -73,7 +73,9 @@ function positions.of(opts, subject)
       found = name
     end
   end
-  if opts.at then
+  if opts.descending then
+    return NEWEST, 0
+  elseif opts.at then
     return AT, opts.at
   elseif opts.after then
     return AFTER, opts.after
