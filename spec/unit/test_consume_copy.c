@@ -111,8 +111,8 @@ static void a_copy_passes_ignored_items(struct tide *tide, struct tide_table *ta
 	check_copy_row(tide, batch.consumer, 0, "k");
 	for (int i = 0; i < 4; i++)
 		put_alone(tide, table, "gone", "s", i % 2 ? "1" : "2");
-	MUST(tide_skip_gap(tide, slice_of_text("ignoring"), whole(batch.consumer, batch.epoch), false,
-		&row, &failure), failure);
+	MUST(tide_skip_gap(tide, slice_of_text("ignoring"), whole(batch.consumer, batch.epoch),
+		false, &row, &failure), failure);
 	CHECK(row.is_copying && row.gaps == 1);
 	check_copy_row(tide, batch.consumer, 0, "");
 	delete_consumer(tide, "ignoring");

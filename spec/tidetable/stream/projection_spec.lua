@@ -236,8 +236,9 @@ describe("projected records", function()
     assert(consumer:replay())
     local id = core.consumer_describe(db.core, "c").id
     local feed = core.feed(db.core, 0, 0, 0, nil, nil, { projection = "n" })
-    local function image(...)
-      return assert(core.parked_replays(db.core, id, 1, ...))[1].record.new_image
+    local function image(given)
+      local copies = assert(core.parked_replays(db.core, id, 1, given, 0, 63, 64))
+      return copies[1].record.new_image
     end
     assert.same({ n = 1 }, image(feed))
     core.finish(feed)
