@@ -3,6 +3,7 @@
 
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
+local core = require "tidetable.core"
 local display = require "tidetable.cli.display"
 local item_argument = require "tidetable.cli.item_argument"
 local item_writer = require "tidetable.cli.item_writer"
@@ -19,8 +20,8 @@ local consumers = {
   summary = "List the consumers of a database, and change them.",
   description = [[
 Without a consumer the command lists all of them with the number of waiting records, the age of the
-oldest one, and the number of parked records. With a consumer it shows the state of this consumer,
-or performs an action.
+oldest one, and the numbers of its workers and parked records. With a consumer it shows the state of
+this consumer and its workers, or performs an action.
 
 'pause' stops the delivery of records in all programs until 'resume'. 'seek' sets the position
 (--from, --after, --at, --time). 'delete' deletes the consumer. 'parked' shows its parked records.
@@ -34,6 +35,7 @@ apply to all parked records.
     { "tidetable consumers shop.tide", "list the consumers and their lag" },
     { "tidetable consumers shop.tide --watch", "update the list every second" },
     { "tidetable consumers shop.tide mail", "show one consumer" },
+    { "tidetable consumers shop.tide mail --watch", "show it every second, with its workers" },
     { "tidetable consumers shop.tide mail pause", "pause one consumer" },
     { "tidetable consumers shop.tide mail seek --time 1h --yes",
       "handle the changes of the last hour again" },
@@ -48,7 +50,7 @@ apply to all parked records.
       "pause", "resume", "seek", "delete", "parked", "replay", "discard" } },
   },
   options = {
-    { "-w --watch", "Repeat the list until Ctrl-C." },
+    { "-w --watch", "Repeat until Ctrl-C, and show the records handled per second." },
     watch.INTERVAL,
     {
       "--from", "'seek' to the oldest record ('TRIM_HORIZON'), after the last change ('LATEST'), "
@@ -108,33 +110,60 @@ local function age_text(seconds)
   return seconds and display.duration(seconds) or "-"
 end
 
-local TITLES = { "CONSUMER", "SOURCE", "STATE", "WAITING", "SIZE", "OLDEST", "HANDLED", "PARKED" }
-local AT_THE_RIGHT = { [4] = true, [5] = true, [6] = true, [7] = true, [8] = true }
+local TITLES = { "CONSUMER", "SOURCE", "STATE", "WORKERS", "WAITING", "SIZE", "OLDEST", "HANDLED",
+  "PARKED" }
+--- Title of the last column of a list that is repeated.
+local RATE = "PER SECOND"
+local FIRST_AT_THE_RIGHT = 4
 
-local function row_of(out, about)
+--- Returns the number of living workers as text, and its style. If some shards have none, returns
+--- both numbers.
+local function workers_text(workers)
+  local alive, free = 0, false
+  for _, worker in ipairs(workers) do
+    alive = alive + (worker.is_alive and 1 or 0)
+    free = free or worker.first ~= nil and not worker.is_alive
+  end
+  if alive > 0 and free then
+    return ("%d, some shards have none"):format(alive), "yellow"
+  end
+  return display.count(alive), ""
+end
+
+--- Returns the columns of a consumer. rate: records handled in a second; nil: unknown.
+local function row_of(out, about, rate)
   local state, style = state_of(about)
+  local workers, workers_style = workers_text(about.workers)
   local lag = about.lag
   return {
     out:paint("bold", display.safe(about.name)), source_text(about.source),
-    out:paint(style, state), display.count(lag.records), display.bytes(lag.bytes),
-    age_text(lag.records > 0 and lag.seconds or nil), display.count(about.records),
+    out:paint(style, state), out:paint(workers_style, workers), display.count(lag.records),
+    display.bytes(lag.bytes), age_text(lag.records > 0 and lag.seconds or nil),
+    display.count(about.records),
     out:paint(about.parked > 0 and "yellow" or "", display.count(about.parked)),
+    rate and display.count(math.floor(rate + 0.5)),
   }
 end
 
+--- Returns the lines of a list. rates: records handled in a second by the name of the consumer;
+--- nil: they are not shown.
 ---@return string[]
-local function lines_of(out, list)
+local function lines_of(out, list, rates)
   if #list == 0 then
     return { out:paint("dim", "no consumers") }
   end
-  local rows = { {} }
+  local rows, at_the_right = { {} }, {}
   for i, title in ipairs(TITLES) do
     rows[1][i] = out:paint("dim", title)
+    at_the_right[i] = i >= FIRST_AT_THE_RIGHT
+  end
+  if rates then
+    rows[1][#TITLES + 1], at_the_right[#TITLES + 1] = out:paint("dim", RATE), true
   end
   for i, about in ipairs(list) do
-    rows[i + 1] = row_of(out, about)
+    rows[i + 1] = row_of(out, about, rates and (rates[about.name] or 0))
   end
-  local lines = display.grid(rows, AT_THE_RIGHT)
+  local lines = display.grid(rows, at_the_right)
   for _, about in ipairs(list) do
     if about.warning then
       lines[#lines + 1] = out:paint("yellow", ("%s: %s"):format(display.safe(about.name),
@@ -144,6 +173,15 @@ local function lines_of(out, list)
   return lines
 end
 
+--- Returns the description of a consumer, with its workers.
+local function described(consumer)
+  local about, err, code = consumer:describe()
+  if about then
+    about.workers, err, code = consumer:workers()
+  end
+  return about and about.workers and about, err, code
+end
+
 --- Returns the descriptions of all consumers. One that is deleted during the call is left out.
 local function read_all(db, path)
   local list = {}
@@ -151,7 +189,7 @@ local function read_all(db, path)
     local consumer, err, code = db:consumer(name)
     local about
     if consumer then
-      about, err, code = consumer:describe()
+      about, err, code = described(consumer)
     end
     if not about and code ~= "NOT_FOUND" then
       library_error.fail(path, err)
@@ -164,7 +202,8 @@ end
 --- Fields of a description in the order of the JSON output.
 local ORDER = {
   "name", "source", "position", "last_sequence_number", "lag", "is_paused", "has_owner", "ended",
-  "attempts", "records", "batches", "failures", "gaps", "parked", "settings",
+  "attempts", "records", "batches", "failures", "gaps", "takeovers", "parked", "workers",
+  "settings",
 }
 
 --- Prepares a description for the JSON output, and returns it. The values of the filter's `?` are
@@ -184,8 +223,7 @@ local function json_tree(about)
   return about
 end
 
-local function show_list(db, args, out)
-  local list = read_all(db, args.database)
+local function show_list(args, out, list)
   if args.json or not out.is_terminal and not args.watch then
     for _, about in ipairs(list) do
       if args.json then
@@ -199,20 +237,22 @@ local function show_list(db, args, out)
   out:lines(lines_of(out, list))
 end
 
-local function show_repeatedly(db, args, out)
-  watch.run(db, args, out, function(is_first)
-    if not out.can_move or args.json then
-      show_list(db, args, out)
-      if not args.json then
-        out:line ""
+--- Returns a function that computes how many records each consumer has handled in a second since
+--- the last call of the function.
+local function new_rates()
+  local last, at = {}, nil
+  return function(list)
+    local now, rates = core.process_elapsed(), {}
+    for _, about in ipairs(list) do
+      local before = last[about.name]
+      if before and now > at then
+        rates[about.name] = math.max(about.records - before, 0) / (now - at)
       end
-      return
+      last[about.name] = about.records
     end
-    local title = out:paint("bold", display.safe(args.database))
-      .. out:paint("dim", "  " .. display.time(os.time()))
-    local lines = lines_of(out, read_all(db, args.database))
-    out:redraw({ title, "", table.unpack(lines) }, is_first)
-  end)
+    at = now
+    return rates
+  end
 end
 
 --- Returns the parameters of expressions as text: `:v = 5, ? = "open"`.
@@ -250,7 +290,8 @@ local function setting_text(value)
   return type(value) == "table" and table.concat(value, ", ") or tostring(value)
 end
 
-local function fact_rows(out, about)
+--- Returns rows with a name and a text. rate: records handled in a second; nil: unknown.
+local function fact_rows(out, about, rate)
   local state, style = state_of(about)
   local lag = about.lag
   local waiting = lag.records == 0 and "nothing" or ("%s (%s), the oldest for %s"):format(
@@ -260,12 +301,14 @@ local function fact_rows(out, about)
     { "state", out:paint(style, state) },
     { "position", ("%d of %d"):format(about.position, about.last_sequence_number) },
     { "waiting", waiting },
-    { "handled", ("%s in %s; %s"):format(display.counted(about.records, "record"),
+    { "handled", ("%s in %s; %s%s"):format(display.counted(about.records, "record"),
       about.batches == 1 and "1 batch" or display.count(about.batches) .. " batches",
-      display.counted(about.failures, "failed attempt")) },
+      display.counted(about.failures, "failed attempt"),
+      rate and ("; %s records per second"):format(display.count(math.floor(rate + 0.5))) or "") },
     { "parked", ("%s (%s)"):format(display.counted(about.parked, "record"),
       display.bytes(about.parked_bytes)) },
     { "gaps", display.count(about.gaps) },
+    { "takeovers", display.count(about.takeovers) },
   }
   if about.ended then
     rows[#rows + 1] = { "ended", display.safe(about.ended.message) }
@@ -287,13 +330,72 @@ local function fact_rows(out, about)
   return rows
 end
 
-local function show_one(out, about)
-  out:line(("%s %s"):format(out:paint("bold", "consumer"), display.safe(about.name)))
+--- Returns what a worker does, as text.
+local function activity(out, worker)
+  local seconds = display.duration(worker.seconds or 0)
+  if not worker.pid then
+    return out:paint("yellow", "no worker")
+  elseif not worker.is_alive then
+    return out:paint("red", "no heartbeat for " .. seconds)
+  elseif worker.in_handler then
+    return out:paint("green", "in its handler for " .. seconds)
+  end
+  return worker.first and "reads" or out:paint("dim", "waits for shards")
+end
+
+--- Returns a table of the ranges of shards and their workers.
+---@return string[]
+local function worker_lines(out, workers)
+  local rows = { {} }
+  for i, title in ipairs { "SHARDS", "POSITION", "ATTEMPTS", "PROCESS", "" } do
+    rows[1][i] = "  " .. out:paint("dim", title)
+  end
+  for i, worker in ipairs(workers) do
+    rows[i + 1] = {
+      "  " .. (worker.first and ("%d-%d"):format(worker.first, worker.last) or "-"),
+      "  " .. (worker.position and display.count(worker.position) or "-"),
+      "  " .. (worker.attempts and display.count(worker.attempts) or "-"),
+      "  " .. (worker.pid and ("%d"):format(worker.pid) or "-"),
+      "  " .. activity(out, worker),
+    }
+  end
+  return display.grid(rows, { [2] = true, [3] = true, [4] = true })
+end
+
+--- Returns everything about a consumer.
+---@return string[]
+local function lines_of_one(out, about, rate)
+  local lines = { ("%s %s"):format(out:paint("bold", "consumer"), display.safe(about.name)) }
   local rows = {}
-  for i, fact in ipairs(fact_rows(out, about)) do
+  for i, fact in ipairs(fact_rows(out, about, rate)) do
     rows[i] = { "  " .. out:paint("dim", fact[1]), fact[2] }
   end
-  out:lines(display.grid(rows))
+  for _, more in ipairs { display.grid(rows), worker_lines(out, about.workers) } do
+    table.move(more, 1, #more, #lines + 1, lines)
+  end
+  return lines
+end
+
+--- Shows all consumers or, if one is given, that repeatedly.
+local function show_repeatedly(db, args, out, consumer)
+  local rates_of = new_rates()
+  watch.run(db, args, out, function(is_first)
+    local list = consumer and { library_error.check(args.database, described(consumer)) }
+      or read_all(db, args.database)
+    local rates = rates_of(list)
+    local lines = not args.json and (consumer and lines_of_one(out, list[1], rates[list[1].name])
+      or lines_of(out, list, rates))
+    if args.json then
+      show_list(args, out, list)
+    elseif out.can_move then
+      local title = out:paint("bold", display.safe(args.database))
+        .. out:paint("dim", "  " .. display.time(os.time()))
+      out:redraw({ title, "", table.unpack(lines) }, is_first)
+    else
+      out:lines(lines)
+      out:line ""
+    end
+  end)
 end
 
 -- Actions ----------------------------------------------------------------------
@@ -502,24 +604,24 @@ end
 
 function consumers.run(args, out)
   watch.check(args)
-  if args.watch and args.consumer then
-    console.misused "--watch shows the list of all consumers"
+  if args.watch and args.action then
+    console.misused "--watch can't be used with an action"
   end
   check_options(args)
   local writes = args.action and not reads[args.action]
   local db <close> = open.database(args, writes and { busy_timeout = args.busy_timeout } or nil)
   if args.watch then
-    show_repeatedly(db, args, out)
+    show_repeatedly(db, args, out, args.consumer and open_consumer(db, args))
   elseif not args.consumer then
-    show_list(db, args, out)
+    show_list(args, out, read_all(db, args.database))
   else
     local consumer = open_consumer(db, args)
     if args.action then
       actions[args.action](db, args, out, consumer)
     elseif args.json then
-      out:json(json_tree(check(args, consumer:describe())), ORDER)
+      out:json(json_tree(check(args, described(consumer))), ORDER)
     else
-      show_one(out, check(args, consumer:describe()))
+      out:lines(lines_of_one(out, check(args, described(consumer))))
     end
   end
 end

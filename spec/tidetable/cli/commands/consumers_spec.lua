@@ -54,13 +54,16 @@ describe("consumers", function()
   command.on_terminal(it, pending)("shows a table on a terminal, and one consumer", function()
     local function shown(...) return (command.terminal(...):gsub("\27%[[%d;]*m", "")) end
     local screen = shown(consumers())
-    assert.matches("CONSUMER +SOURCE +STATE +WAITING", screen)
-    assert.matches("mail +orders +no worker +1 ", screen)
-    assert.matches("audit +%* +no worker +5 ", screen)
+    assert.matches("CONSUMER +SOURCE +STATE +WORKERS +WAITING", screen)
+    assert.matches("mail +orders +no worker +0 +1 ", screen)
+    assert.matches("audit +%* +no worker +0 +5 ", screen)
     screen = shown(consumers "mail")
     assert.matches("position +4 of 5", screen)
     assert.matches("parked +2 records", screen)
     assert.matches("on_failure +park", screen)
+    assert.matches("takeovers +0", screen)
+    assert.matches("SHARDS +POSITION +ATTEMPTS +PROCESS", screen)
+    assert.matches("0%-63 +4 +0 +%- +no worker", screen)
     screen = shown(consumers("--watch", "--interval", "0.1"),
       { enough = "audit" })
     assert.matches("audit", screen)
@@ -173,7 +176,7 @@ describe("consumers", function()
     command.refuses(2, "seek: one of", consumers("mail", "seek", "--yes"))
     command.refuses(2, "must be one of", consumers("mail", "dance"))
     command.refuses(2, "--interval requires --watch", consumers("--interval", "1"))
-    command.refuses(2, "--watch", consumers("mail", "--watch"))
+    command.refuses(2, "--watch", consumers("mail", "pause", "--watch"))
     command.refuses(2, "--key: the consumer reads several tables",
       consumers("audit", "parked", "--key", "id=o1"))
     command.refuses(2, "'0': expected a number of seconds greater than 0",
@@ -199,6 +202,41 @@ describe("consumers", function()
       command.refuses(2, option .. " requires parked, replay or discard", consumers(option, "1"))
     end
     command.refuses(2, "--format requires parked", consumers("mail", "--format", "json"))
+  end)
+
+  it("shows the workers of a consumer", function()
+    local db = helper.open()
+    assert(db:table "orders":put { id = "o6" })
+    local first, second = assert(db:consumer "audit"), assert(db:consumer "audit")
+    local pid = ("%d"):format(io.open "/proc/self/stat":read "n")
+    for _ = 1, 10 do
+      for _, worker in ipairs { first, second } do
+        if worker.worker then worker.worker.verified_at = 0 end
+        assert(worker:step(function() end))
+      end
+    end
+    local function shown(...)
+      local ran = command.shell(("$TIDETABLE consumers %s %s --watch --interval 0.01 | head -40")
+        :format(command.quote(path), table.concat({ ... }, " ")))
+      return ran.out
+    end
+    local screen = shown "audit"
+    assert.matches("0%-31 +6 +0 +" .. pid .. " +reads", screen)
+    assert.matches("32%-63 +6 +0 +" .. pid .. " +reads", screen)
+    assert.matches("0 records per second", screen, 1, true)
+    assert.matches("audit +%* +running +2 ", shown())
+    assert(db:table "orders":put { id = "o7" })
+    first.worker.verified_at, second.worker.verified_at = 0, 0
+    local in_handler
+    local function handle()
+      in_handler = command.must(consumers("audit", "--json"))
+    end
+    assert.equal(1, assert(first:step(handle)) + assert(second:step(handle)))
+    assert.matches('"in_handler":true', in_handler, 1, true)
+    first:close()
+    assert.matches("no worker", shown "audit")
+    assert.matches("running +1, some shards have none", shown())
+    db:close()
   end)
 
   it("repeats the list with --watch, in a pipe with an empty line after each", function()
