@@ -72,8 +72,8 @@ static int run_filtered_copy(struct tide *tide)
 	if (!err)
 		err = tide_expressions_bind(expressions, "FilterExpression is null", &failure);
 	if (!err)
-		err = tide_consumer_feed(&feed, tide, consumer.row.id, slice_of(NULL, 0),
-			&failure);
+		err = tide_consumer_feed(&feed, tide, whole(consumer.row.id,
+			consumer.progress.epoch), 64, slice_of(NULL, 0), &failure);
 	if (!err)
 		err = tide_feed_filter(feed, tide, slice_of(NULL, 0), expressions, &failure);
 	if (!err)
