@@ -180,7 +180,12 @@ function acts.read_selected() read_selected(world.items) end
 --- Opens a consumer that stops instead of waiting.
 local function open_consumer()
   local consumer
+  local selects = random(3) == 1
   consumer = world.db:consumer("worker", { source = "items", lease = 1, handler_limit = 1,
+    filter = selects and "size_bytes > ? OR #i.n <> :n" or nil, selects and random(200) or nil,
+    names = selects and { ["#i"] = "new_image" } or nil,
+    values = selects and { [":n"] = any() } or nil,
+    projection = random(4) == 1 and "n, id" or nil,
     backoff = 0, max_attempts = 2, on_failure = "park", batch_size = 5, update = true,
     mode = random(2) == 1 and "locked" or "optimistic",
     wait = function() consumer:stop() end,
