@@ -275,8 +275,7 @@ static int read_ranges(struct tide_consumer *consumer, struct txn *txn, struct b
 		sum->records += row.records;
 		sum->batches += row.batches;
 		sum->failures += row.failures;
-		if (row.position < sum->position)
-			sum->position = row.position;
+		progress_take_older(sum, &row);
 	}
 	consumer->ranges = buffer_slice(ranges);
 	return err == END ? buffer_error(ranges) : err;
