@@ -522,12 +522,13 @@ static int count_death_in_replay(struct transaction *transaction, struct shard_r
 	struct progress_row *row, const struct handler_batch *death, bool *is_replay,
 	struct failure *failure)
 {
+	struct progress_row head;
 	bool found;
-	int err;
+	int err = range_read_head(transaction, range.consumer, &head, failure);
 
 	*is_replay = !row->is_copying && death->last <= row->position;
-	if (death->records > 1 || row->replays == 0 || (!row->is_copying && !*is_replay))
-		return 0;
+	if (err || death->records > 1 || head.replays == 0 || (!row->is_copying && !*is_replay))
+		return err;
 	err = park_died(transaction, range.consumer, death->last, &found, failure);
 	if (err)
 		return err;
