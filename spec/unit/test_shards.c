@@ -1,5 +1,6 @@
 /* test_shards.c - tide_consumer.h: what the ranges of a consumer's shards are given to read. */
 #include "api/database.h"
+#include "unit/forge.h"
 #include "unit/ranges.h"
 
 #define NAME slice_of_text("c")
@@ -15,7 +16,7 @@ static struct builder builder;
 
 static unsigned shard_of(uint32_t hash, unsigned shards)
 {
-	return (unsigned)((uint64_t)hash * shards >> 32);
+	return (unsigned)((double)hash * shards / 4294967296.0);
 }
 
 /* The shards divide the hashes without gap or overlap, at the borders that format.md defines. */
@@ -29,6 +30,7 @@ static void borders_of_shards(void)
 				(uint16_t)n);
 
 			CHECK(one.first == next && one.first <= one.last);
+			CHECK(hash_shard(one.first, n) == i && hash_shard(one.last, n) == i);
 			CHECK(shard_of(one.first, n) == i && shard_of(one.last, n) == i);
 			next = (uint64_t)one.last + 1;
 		}
@@ -50,6 +52,7 @@ static void ranges_of_hashes(void)
 		CHECK((hash >= hashes.first && hash <= hashes.last) ==
 			(shard >= first && shard <= last));
 		CHECK(hashes.first == shard_hash(first, n));
+		CHECK_EQUAL_INT(hash_shard(hash, n), shard);
 	}
 }
 
@@ -550,6 +553,32 @@ static void a_death_in_a_replay_is_found(void)
 	delete_consumer(tide, "c");
 }
 
+/* A parked record must not follow the position of its own range. */
+static void check_finds_a_record_before_its_delivery(void)
+{
+	struct progress_row rows[2];
+	uint64_t id = start_parking();
+
+	park_next(0, 3);
+	park_next(32, 3);
+	for (int right = 0; right < 2; right++)
+		rows[right] = row_at(tide, "c", right ? 32 : 0);
+	check_clean(tide);
+	for (int right = 0; right < 2; right++) {
+		struct progress_row wrong = rows[right];
+		struct txn *txn = forge_begin(tide);
+
+		wrong.position = 0;
+		MUST(progress_write(txn, id, &wrong), failure);
+		CHECK_EQUAL_UINT(forge_problems(tide, txn), 3);
+		txn = forge_begin(tide);
+		MUST(progress_write(txn, id, &rows[right]), failure);
+		CHECK_EQUAL_UINT(forge_problems(tide, txn), 0);
+	}
+	change_parked(TIDE_DISCARD);
+	delete_consumer(tide, "c");
+}
+
 int main(void)
 {
 	struct tide_table_spec spec = spec_of("short");
@@ -573,6 +602,7 @@ int main(void)
 	replays_are_of_a_range();
 	commands_change_the_parked_version();
 	a_death_in_a_replay_is_found();
+	check_finds_a_record_before_its_delivery();
 	check_clean(tide);
 	builder_release(&builder);
 	tide_close(tide);
