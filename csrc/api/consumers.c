@@ -301,8 +301,7 @@ static int read_ranges(struct tide_consumer *consumer, struct txn *txn, struct b
 		sum->batches += row.batches;
 		sum->failures += row.failures;
 		sum->takeovers += row.takeovers;
-		if (row.position < sum->position)
-			sum->position = row.position;
+		progress_take_older(sum, &row);
 	}
 	consumer->ranges = buffer_slice(ranges);
 	return err == END ? buffer_error(ranges) : err;

@@ -1,4 +1,5 @@
-/* consumers.c - checks consumers and the progress of their shards: invariants 40, 48 and 50.
+/* consumers.c - checks consumers and the progress of their shards: invariants 40, 48, 50, 54
+ * and 55.
  *
  * The rows of all consumers precede those of their progress. The first pass notes the consumers and
  * counts the shards that have progress, and the holds; the second finds consumers of which shards
@@ -54,6 +55,22 @@ static int note_consumer(struct check *check, struct slice payload)
 	return 0;
 }
 
+/* Returns true if a row has what only the row of the first shards can have. */
+static bool has_fields_of_first(const struct progress_row *row)
+{
+	return row->parked || row->parked_bytes || row->parked_version || row->hold_ms ||
+		row->gaps || row->dead_letters || row->end.len;
+}
+
+/* Verifies a range of a consumer that has so many shards. */
+static void check_range(struct check *check, const struct progress_row *row, uint64_t shards)
+{
+	if (row->first > 0 && has_fields_of_first(row))
+		problem(check, 54, "has fields that only the row of the first shards may have");
+	if (row->is_copying && (row->first > 0 || row->last + 1u < shards))
+		problem(check, 50, "is copying, but is not the progress of all shards");
+}
+
 static int check_progress(struct check *check, struct slice key, struct slice payload)
 {
 	struct u64_map_entry *entry = u64_map_find(&check->consumers, get_u64(key.data + 1));
@@ -75,6 +92,7 @@ static int check_progress(struct check *check, struct slice key, struct slice pa
 		problem(check, 40, "begins at shard %u; the shards before it end at %llu",
 			row.first, (unsigned long long)entry->b);
 	entry->b = row.last + 1u;
+	check_range(check, &row, entry->a);
 	if (row.is_copying && !u64_map_make(&check->copies, entry->key))
 		return ERR_NO_MEMORY;
 	return check_parked_progress(check, get_u64(key.data + 1), &row);
@@ -214,6 +232,27 @@ static int check_holds(struct check *check, const struct consumer_row *row)
 	return 0;
 }
 
+/* Verifies the failed attempts of the ranges of a consumer. Each was counted in the statistics of
+ * the range that it had then. */
+static int check_attempts(struct check *check, uint64_t consumer)
+{
+	struct progress_row row;
+	uint64_t failures = 0;
+	uint32_t attempts = 0;
+	uint16_t shard = 0;
+	int err;
+
+	while ((err = progress_next(&row, check->txn, consumer, &shard)) == 0) {
+		failures += row.failures;
+		if (row.attempts > attempts)
+			attempts = row.attempts;
+	}
+	if (attempts > failures)
+		problem(check, 55, "has a batch with %u failed attempts, and had %llu of them",
+			attempts, (unsigned long long)failures);
+	return err == END || err == ERR_CORRUPT ? 0 : err;       /* reported elsewhere */
+}
+
 static int find_missing(struct check *check, enum tree tree, struct slice key, struct slice value)
 {
 	const struct u64_map_entry *entry;
@@ -238,7 +277,7 @@ static int find_missing(struct check *check, enum tree tree, struct slice key, s
 	if (entry->b != entry->a)
 		problem(check, 40, "has %llu shards, and progress of %llu",
 			(unsigned long long)entry->a, (unsigned long long)entry->b);
-	return err;
+	return err ? err : check_attempts(check, row.id);
 }
 
 int check_consumers(struct check *check)

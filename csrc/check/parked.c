@@ -2,12 +2,13 @@
  *
  * Of each consumer, check->parked has the number of parked records (a) and their bytes (b), and
  * check->replays the number of marked ones (a), each as progress says minus as found. So all are 0
- * at the end. check->replays also has the position (b).
+ * at the end. check->replays also has the greatest position of a range (b).
  */
 #include "check/parked.h"
 
 #include "check/problem.h"
 #include "codec/record.h"
+#include "stream/consumer.h"
 #include "stream/parked.h"
 
 int check_parked_progress(struct check *check, uint64_t consumer, const struct progress_row *row)
@@ -27,9 +28,9 @@ int check_parked_progress(struct check *check, uint64_t consumer, const struct p
 	return 0;
 }
 
-/* Returns 0 if the whole copy is a parked record with this sequence number; CORRUPT; or another
- * error. */
-static int read_copy(struct check *check, const struct parked_place *place)
+/* Reads the record of a copy, which check->item then contains. Returns 0 if the whole copy is a
+ * parked record with the sequence number of its place; CORRUPT; or another error. */
+static int read_copy(struct check *check, const struct parked_place *place, struct record *record)
 {
 	struct buffer *bytes = &check->item;
 	struct parked_copy copy;
@@ -41,15 +42,31 @@ static int read_copy(struct check *check, const struct parked_place *place)
 		err = parked_get(&copy, buffer_slice(bytes));
 	if (!err)
 		err = record_check(copy.record);
-	if (!err && record_sequence(copy.record.data) != place->sequence)
-		err = ERR_CORRUPT;
-	return err;
+	if (!err)
+		err = record_get(record, copy.record);
+	return err || record->sequence == place->sequence ? err : ERR_CORRUPT;
+}
+
+/* Sets *position to that of the range with this partition hash. It stays as it is if the progress
+ * of the range is damaged or missing. The consumer has been noted in check->consumers. */
+static int find_position(struct check *check, uint64_t consumer, uint32_t hash, uint64_t *position)
+{
+	uint64_t shards = u64_map_find(&check->consumers, consumer)->a;
+	struct progress_row row;
+	int err = progress_read(&row, check->txn, consumer, hash_shard(hash, (uint32_t)shards));
+
+	if (!err)
+		*position = row.position;
+	return err == END || err == ERR_CORRUPT ? 0 : err;
 }
 
 static int check_copy(struct check *check, const struct parked_place *place, uint64_t position)
 {
-	int err = read_copy(check, place);
+	struct record record;
+	int err = read_copy(check, place, &record);
 
+	if (!err)
+		err = find_position(check, place->consumer, record.partition_hash, &position);
 	if (err && err != ERR_CORRUPT)
 		return err;
 	if (err && !check->is_damaged[TREE_CONSUMERS])

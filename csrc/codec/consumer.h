@@ -155,6 +155,12 @@ static inline uint64_t shard_hash(uint32_t shard, uint32_t shards)
 	return (((uint64_t)shard << 32) + shards - 1) / shards;
 }
 
+/* Returns the shard of a partition hash, of `shards`. */
+static inline uint16_t hash_shard(uint32_t hash, uint32_t shards)
+{
+	return (uint16_t)((uint64_t)hash * shards >> 32);
+}
+
 static inline struct shard_hashes hashes_of_shards(uint16_t first, uint16_t last, uint16_t shards)
 {
 	return (struct shard_hashes){ (uint32_t)shard_hash(first, shards),

@@ -210,6 +210,15 @@ int progress_next(struct progress_row *row, struct txn *txn, uint64_t id, uint16
 	return row->first <= row->last ? 0 : ERR_CORRUPT;
 }
 
+void progress_take_older(struct progress_row *row, const struct progress_row *other)
+{
+	if (other->position > row->position || (other->position == row->position &&
+			other->moved_ms >= row->moved_ms))
+		return;
+	row->position = other->position;
+	row->moved_ms = other->moved_ms;
+}
+
 int progress_read_oldest(struct progress_row *row, struct txn *txn, uint64_t id)
 {
 	struct progress_row next;
@@ -218,12 +227,8 @@ int progress_read_oldest(struct progress_row *row, struct txn *txn, uint64_t id)
 
 	if (err)
 		return err;
-	while ((err = progress_next(&next, txn, id, &shard)) == 0) {
-		if (next.position < row->position) {
-			row->position = next.position;
-			row->moved_ms = next.moved_ms;
-		}
-	}
+	while ((err = progress_next(&next, txn, id, &shard)) == 0)
+		progress_take_older(row, &next);
 	return err == END ? 0 : err;
 }
 

@@ -39,8 +39,12 @@ int progress_remove(struct txn *txn, uint64_t id, uint16_t first);
  * Returns END if no row begins there. From 0 on, it enumerates all rows. */
 int progress_next(struct progress_row *row, struct txn *txn, uint64_t id, uint16_t *shard);
 
-/* Reads the progress of the first shards, and replaces its position and the time at which that was
- * set by those of the row with the lowest position. Returns as progress_read. */
+/* Replaces the position of a row, and the time at which it was set, by those of another range, if
+ * that position is lower, or the same and was set earlier. */
+void progress_take_older(struct progress_row *row, const struct progress_row *other);
+
+/* Reads the progress of the first shards, with the lowest position of all ranges
+ * (progress_take_older). Returns as progress_read. */
 int progress_read_oldest(struct progress_row *row, struct txn *txn, uint64_t id);
 
 /* Read, write and remove the copy of a consumer's first shards. row->key is lent until the next

@@ -222,8 +222,29 @@ static int read_progress(struct transaction *transaction, struct slice name, uin
 		(const char *)name.data) : 0;
 }
 
-/* Sets the hold limit of a consumer: its hold begins, continues or ends. The time for which records
- * have waited is measured from now on. */
+/* Sets the hold limit of a consumer, and from now on measures the time for which records have
+ * waited for its ranges. Sets *head to the progress of the first one. */
+static int restart_waiting(struct transaction *transaction, uint64_t id, uint64_t hold_ms,
+	struct progress_row *head)
+{
+	struct progress_row row;
+	uint16_t shard = 0;
+	int err;
+
+	while ((err = progress_next(&row, transaction->txn, id, &shard)) == 0) {
+		row.moved_ms = transaction->clock_ms;
+		if (row.first == 0) {
+			row.hold_ms = hold_ms;
+			*head = row;
+		}
+		err = progress_write(transaction->txn, id, &row);
+		if (err)
+			return err;
+	}
+	return err == END ? 0 : err;
+}
+
+/* Sets the hold limit of a consumer: its hold begins, continues or ends. */
 static int set_hold(struct transaction *transaction, struct slice name,
 	const struct consumer_row *row, uint64_t hold_ms, struct failure *failure)
 {
@@ -235,17 +256,13 @@ static int set_hold(struct transaction *transaction, struct slice name,
 		return err;
 	copy_ids(&ids, row->streams);
 	err = consumer_hold_hide(transaction, ids.all);
-	if (!err)                                /* again, because the row may have moved */
-		err = progress_read(&progress, transaction->txn, row->id, 0);
-	progress.hold_ms = hold_ms;
-	progress.moved_ms = transaction->clock_ms;
 	if (!err)
-		err = progress_write(transaction->txn, row->id, &progress);
+		err = restart_waiting(transaction, row->id, hold_ms, &progress);
 	if (!err)
 		err = progress_hold_ms(&progress) ?
 			consumer_hold_begin(transaction, row->id, ids.all) :
 			consumer_hold_end(transaction, row->id, ids.all);
-	return consume_written(transaction, err == END ? ERR_CORRUPT : err, failure);
+	return consume_written(transaction, err, failure);
 }
 
 int consume_set(struct transaction *transaction, struct slice name, struct slice settings,
@@ -405,36 +422,48 @@ int consume_move(struct transaction *transaction, struct slice name,
 		failure);
 }
 
-/* Moves all ranges of a consumer to the oldest records, unless they are after these, and counts a
- * gap. The workers of other ranges lose what they have read. */
-static int skip_in_all(struct transaction *transaction, const struct consumer_row *consumer,
-	struct failure *failure)
+/* Moves the ranges of a consumer whose position precedes this one to it, and counts a gap. */
+static int advance_ranges(struct transaction *transaction, uint64_t id, uint64_t position)
 {
-	struct progress_row row, oldest = { .position = 0 };
-	uint64_t id = consumer->id;
-	struct stream_ids ids;
+	struct progress_row row;
 	uint16_t shard = 0;
 	int err;
 
-	copy_ids(&ids, consumer->streams);
-	err = place_with_hold(transaction, id, ids.all, (struct position){ POSITION_TRIM_HORIZON,
-		0 }, 0, &oldest, failure);
-	if (err)
-		return err;
 	while ((err = progress_next(&row, transaction->txn, id, &shard)) == 0) {
-		row.end = slice_of(NULL, 0);
 		row.gaps += row.first == 0;
-		if (row.position < oldest.position) {
-			row.position = oldest.position;
+		if (row.position < position) {
+			row.position = position;
 			row.moved_ms = transaction->clock_ms;
 			row.attempts = row.largest_batch = 0;
 			row.limit_until = 0;
 		}
 		err = progress_write(transaction->txn, id, &row);
 		if (err)
-			break;
+			return err;
 	}
-	return consume_announced(transaction, err == END ? 0 : err, failure);
+	return err == END ? 0 : err;
+}
+
+/* Moves all ranges of a consumer to the oldest records, unless they are after these, and counts a
+ * gap. The workers of other ranges lose what they have read. Sets *row to the range of the
+ * caller. */
+static int skip_in_all(struct transaction *transaction, const struct consumer_row *consumer,
+	struct shard_range range, struct progress_row *row, struct failure *failure)
+{
+	struct progress_row oldest;
+	uint64_t id = consumer->id;
+	struct stream_ids ids;
+	int err = range_read_head(transaction, id, &oldest, failure);
+
+	if (err)
+		return err;
+	copy_ids(&ids, consumer->streams);
+	err = place_with_hold(transaction, id, ids.all, (struct position){ POSITION_TRIM_HORIZON,
+		0 }, 0, &oldest, failure);
+	if (!err)
+		err = consume_announced(transaction, advance_ranges(transaction, id,
+			oldest.position), failure);
+	return err ? err : range_verify(transaction, range, row, failure);
 }
 
 int consume_skip_gap(struct transaction *transaction, struct slice name, struct shard_range range,
@@ -460,7 +489,7 @@ int consume_skip_gap(struct transaction *transaction, struct slice name, struct 
 		return fail_as(failure, ERR_TRIMMED, "consumer %.*s: records expired in each of"
 			" %u snapshots", (int)name.len, (const char *)name.data, rounds);
 	if (!copies && !rounds && row->last + 1u - row->first < consumer.shards)
-		return skip_in_all(transaction, &consumer, failure);
+		return skip_in_all(transaction, &consumer, range, row, failure);
 	err = range_unite(transaction, range.consumer, row, failure);
 	if (!err)
 		err = find(&consumer, transaction, name, failure);
@@ -493,12 +522,13 @@ static int count_death_in_replay(struct transaction *transaction, struct shard_r
 	struct progress_row *row, const struct handler_batch *death, bool *is_replay,
 	struct failure *failure)
 {
+	struct progress_row head;
 	bool found;
-	int err;
+	int err = range_read_head(transaction, range.consumer, &head, failure);
 
 	*is_replay = !row->is_copying && death->last <= row->position;
-	if (death->records > 1 || row->replays == 0 || (!row->is_copying && !*is_replay))
-		return 0;
+	if (err || death->records > 1 || head.replays == 0 || (!row->is_copying && !*is_replay))
+		return err;
 	err = park_died(transaction, range.consumer, death->last, &found, failure);
 	if (err)
 		return err;
@@ -569,12 +599,16 @@ static int verify_batch(struct transaction *transaction, const struct consume_ba
 static int prepare_advance(struct transaction *transaction, const struct consume_batch *batch,
 	struct progress_row *row, struct failure *failure)
 {
+	struct progress_row head;
 	bool has_written;
 	int err = verify_batch(transaction, batch, row, failure);
 
+	if (!err && row->first)
+		err = range_read_head(transaction, batch->consumer, &head, failure);
 	if (err)
 		return err;
-	err = consumer_hold_revive(transaction, batch->consumer, row, &has_written);
+	err = consumer_hold_revive(transaction, batch->consumer,
+		progress_hold_ms(row->first ? &head : row), row->moved_ms, &has_written);
 	if (err || !has_written)
 		return err ? consume_written(transaction, err, failure) : 0;
 	return verify_batch(transaction, batch, row, failure);

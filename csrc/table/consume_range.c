@@ -47,29 +47,49 @@ int range_read_head(struct transaction *transaction, uint64_t id, struct progres
 		"progress of consumer %llu", (unsigned long long)id) : 0;
 }
 
+/* Adds the progress of the range on the right to that of its neighbour, with the lower position,
+ * the stricter limits and an epoch that neither had. */
+static void add_range(struct progress_row *left, const struct progress_row *right)
+{
+	left->last = right->last;
+	left->epoch = (left->epoch > right->epoch ? left->epoch : right->epoch) + 1;
+	progress_take_older(left, right);
+	if (right->attempts > left->attempts)
+		left->attempts = right->attempts;
+	if (right->largest_batch && (!left->largest_batch ||
+			right->largest_batch < left->largest_batch))
+		left->largest_batch = right->largest_batch;
+	if (right->limit_until > left->limit_until)
+		left->limit_until = right->limit_until;
+	left->records += right->records;
+	left->batches += right->batches;
+	left->failures += right->failures;
+	left->takeovers += right->takeovers;
+}
+
 int range_unite(struct transaction *transaction, uint64_t id, struct progress_row *head,
 	struct failure *failure)
 {
 	struct progress_row next;
-	uint16_t shard = 0;
-	uint64_t epoch;
-	int err = progress_next(head, transaction->txn, id, &shard);
+	bool is_one = true;
+	uint16_t shard;
+	int err = range_read_head(transaction, id, head, failure);
 
+	if (err)
+		return err;
 	head->end = slice_of(NULL, 0);           /* the next write may move it */
-	epoch = head->epoch;
+	shard = (uint16_t)(head->last + 1u);
 	while (!err && (err = progress_next(&next, transaction->txn, id, &shard)) == 0) {
-		epoch = next.epoch > epoch ? next.epoch : epoch;
-		head->position = next.position < head->position ? next.position : head->position;
-		head->records += next.records;
-		head->batches += next.batches;
-		head->failures += next.failures;
-		head->takeovers += next.takeovers;
-		head->last = next.last;
-		head->epoch = epoch + 1;
-		memset(&head->owner, 0, sizeof head->owner);
+		add_range(head, &next);
+		is_one = false;
 		err = progress_remove(transaction->txn, id, next.first);
 	}
-	return err == END ? 0 : consume_written(transaction, err, failure);
+	if (err == END && is_one)
+		return 0;
+	memset(&head->owner, 0, sizeof head->owner);
+	/* Holds are found by the row in the file. */
+	return consume_written(transaction, err == END ? progress_write(transaction->txn, id, head)
+		: err, failure);
 }
 
 /* --- dividing and uniting --- */
@@ -99,26 +119,6 @@ int consume_split(struct transaction *transaction, struct shard_range range, uin
 	if (!err)
 		err = progress_write(transaction->txn, range.consumer, &left);
 	return consume_announced(transaction, err, failure);
-}
-
-/* Adds the progress of the range on the right to that of its neighbour. */
-static void add_range(struct progress_row *left, const struct progress_row *right)
-{
-	left->last = right->last;
-	left->epoch = (left->epoch > right->epoch ? left->epoch : right->epoch) + 1;
-	if (right->moved_ms > left->moved_ms)
-		left->moved_ms = right->moved_ms;
-	if (right->attempts > left->attempts)
-		left->attempts = right->attempts;
-	if (right->largest_batch && (!left->largest_batch ||
-			right->largest_batch < left->largest_batch))
-		left->largest_batch = right->largest_batch;
-	if (right->limit_until > left->limit_until)
-		left->limit_until = right->limit_until;
-	left->records += right->records;
-	left->batches += right->batches;
-	left->failures += right->failures;
-	left->takeovers += right->takeovers;
 }
 
 int consume_merge(struct transaction *transaction, struct shard_range left,
@@ -188,10 +188,13 @@ static int replace(struct transaction *transaction, uint64_t id, uint16_t shards
 	struct failure *failure)
 {
 	struct progress_row head, next;
-	uint16_t shard = 0;
-	int err = progress_next(&head, transaction->txn, id, &shard);
+	uint16_t shard;
+	int err = range_read_head(transaction, id, &head, failure);
 
-	while (!err && (err = progress_next(&next, transaction->txn, id, &shard)) == 0)
+	if (err)
+		return err;
+	shard = (uint16_t)(head.last + 1u);
+	while ((err = progress_next(&next, transaction->txn, id, &shard)) == 0)
 		if (next.position != head.position)
 			return fail_as(failure, ERR_VALIDATION, "the number of shards must be a"
 				" multiple of the former one while the shards have different"

@@ -81,11 +81,9 @@ static int hide_held(struct transaction *transaction, uint64_t consumer)
 	return err < 0 ? err : 0;
 }
 
-int consumer_hold_revive(struct transaction *transaction, uint64_t consumer,
-	const struct progress_row *progress, bool *has_written)
+int consumer_hold_revive(struct transaction *transaction, uint64_t consumer, uint64_t hold_ms,
+	uint64_t moved_ms, bool *has_written)
 {
-	uint64_t hold_ms = progress_hold_ms(progress);
-
-	*has_written = hold_ms && transaction->clock_ms - progress->moved_ms > hold_ms;
+	*has_written = hold_ms && transaction->clock_ms - moved_ms > hold_ms;
 	return *has_written ? hide_held(transaction, consumer) : 0;
 }

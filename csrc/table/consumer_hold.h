@@ -22,9 +22,11 @@ int consumer_hold_begin(struct transaction *transaction, uint64_t consumer, stru
 /* Removes the hold rows of a consumer. */
 int consumer_hold_end(struct transaction *transaction, uint64_t consumer, struct slice streams);
 
-/* Must be called before the position of a consumer with this progress is moved by a batch. If its
- * hold may have been released, hides the expired records of its streams and sets *has_written. */
-int consumer_hold_revive(struct transaction *transaction, uint64_t consumer,
-	const struct progress_row *progress, bool *has_written);
+/* Must be called before a batch moves the position of a range of a consumer's shards, which was set
+ * at the time moved_ms of the retention clock. hold_ms: limit of the consumer's hold, 0 if it has
+ * none. If its hold may have been released, hides the expired records of its streams and sets
+ * *has_written. */
+int consumer_hold_revive(struct transaction *transaction, uint64_t consumer, uint64_t hold_ms,
+	uint64_t moved_ms, bool *has_written);
 
 #endif

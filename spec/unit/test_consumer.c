@@ -169,6 +169,87 @@ static void shards_are_found(struct txn *txn)
 	CHECK_EQUAL_INT(progress_read(&found, txn, 6, 0), END);
 }
 
+static void write_range(struct txn *txn, uint16_t first, uint16_t last, uint64_t position,
+	uint64_t moved_ms)
+{
+	struct progress_row row = { .first = first, .last = last, .position = position,
+		.moved_ms = moved_ms, .hold_ms = first ? 0 : 9, .records = first + 1u };
+
+	CHECK_EQUAL_INT(progress_write(txn, 7, &row), 0);
+}
+
+static void check_oldest(struct txn *txn, uint64_t position, uint64_t moved_ms)
+{
+	struct progress_row row;
+
+	CHECK_EQUAL_INT(progress_read_oldest(&row, txn, 7), 0);
+	CHECK(row.position == position && row.moved_ms == moved_ms);
+	CHECK(row.first == 0 && row.hold_ms == 9 && row.records == 1);
+}
+
+/* All rows are read in order, and the lowest position is found with the time since which records
+ * wait there. */
+static void ranges_are_enumerated(struct txn *txn)
+{
+	static const uint16_t ends[] = { 10, 11, 60, CONSUMER_SHARDS_MAX };
+	struct progress_row row;
+	uint16_t shard = 0, first = 0;
+
+	CHECK_EQUAL_INT(progress_next(&row, txn, 7, &shard), END);
+	CHECK_EQUAL_INT(progress_read_oldest(&row, txn, 7), END);
+	write_range(txn, 0, 9, 5, 100);
+	check_oldest(txn, 5, 100);
+	write_range(txn, 10, 10, 5, 90);
+	write_range(txn, 11, 59, 5, 95);
+	write_range(txn, 60, CONSUMER_SHARDS_MAX - 1, 6, 80);
+	check_oldest(txn, 5, 90);
+	write_range(txn, 60, CONSUMER_SHARDS_MAX - 1, 4, 200);
+	check_oldest(txn, 4, 200);
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+		CHECK_EQUAL_INT(progress_next(&row, txn, 7, &shard), 0);
+		CHECK(row.first == first && row.last + 1 == ends[i] && shard == ends[i]);
+		first = ends[i];
+	}
+	CHECK_EQUAL_INT(progress_next(&row, txn, 7, &shard), END);
+	shard = 1;
+	CHECK_EQUAL_INT(progress_next(&row, txn, 7, &shard), END);
+	shard = 0;
+	CHECK_EQUAL_INT(progress_next(&row, txn, 6, &shard), END);
+	CHECK_EQUAL_INT(progress_next(&row, txn, 8, &shard), END);
+}
+
+/* A damaged row of any range is found, and one that ends before it begins. */
+static void damaged_ranges_are_found(struct txn *txn)
+{
+	uint8_t key[CONSUMER_SHARD_KEY] = { CONSUMER_PROGRESS };
+	struct progress_row row;
+	uint16_t shard;
+
+	set_u64(key + 1, 7);
+	for (uint16_t first = 0; first <= 11; first++) {
+		if (first != 0 && first < 10)
+			continue;
+		write_range(txn, 0, 9, 5, 1);
+		write_range(txn, 10, 10, 5, 1);
+		write_range(txn, 11, 63, 5, 1);
+		set_u16(key + 9, first);
+		CHECK_EQUAL_INT(txn_put(txn, TREE_CONSUMERS, slice_of(key, sizeof key),
+			slice_of_text("damaged")), 0);
+		shard = first;
+		CHECK_EQUAL_INT(progress_next(&row, txn, 7, &shard), ERR_CORRUPT);
+		CHECK_EQUAL_INT(shard, first);
+		CHECK_EQUAL_INT(progress_read_oldest(&row, txn, 7), ERR_CORRUPT);
+		CHECK_EQUAL_INT(progress_read(&row, txn, 7, first), ERR_CORRUPT);
+	}
+	write_range(txn, 11, 10, 5, 1);
+	shard = 11;
+	CHECK_EQUAL_INT(progress_next(&row, txn, 7, &shard), ERR_CORRUPT);
+	CHECK_EQUAL_INT(progress_read_oldest(&row, txn, 7), ERR_CORRUPT);
+	CHECK_EQUAL_INT(progress_remove(txn, 7, 11), 0);
+	CHECK_EQUAL_INT(progress_remove(txn, 7, 11), END);
+	CHECK_EQUAL_INT(progress_read_oldest(&row, txn, 7), 0);
+}
+
 /* Only floors after the position are kept, and a removed consumer leaves no row. */
 static void floors_are_kept(struct txn *txn)
 {
@@ -206,6 +287,8 @@ int main(void)
 	limits_of_progress();
 	consumers_decode();
 	shards_are_found(txn);
+	ranges_are_enumerated(txn);
+	damaged_ranges_are_found(txn);
 	floors_are_kept(txn);
 	cancel_write(txn);
 	store_close(store);

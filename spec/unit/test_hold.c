@@ -3,8 +3,8 @@
 #include "api/database.h"
 #include "stream/hold.h"
 #include "table/consume.h"
-#include "unit/consumers.h"
 #include "unit/forge.h"
+#include "unit/ranges.h"
 
 #define HOUR UINT64_C(3600000)
 #define NAME slice_of_text("c")
@@ -502,6 +502,129 @@ static void wakeups_of_progress(void)
 	close_database();
 }
 
+/* --- ranges of shards --- */
+
+/* Creates a consumer whose shards 20 to 63 are a range of their own, without owners, and puts
+ * records. Returns the first one. */
+static uint64_t start_ranges(const char *name, uint64_t hold_ms, int records)
+{
+	uint64_t first;
+
+	open_database(name);
+	create("c", TIDE_LATEST, hold_ms);
+	split_range(tide, "c", 0, 20, false);
+	first = put_record();
+	while (--records > 0)
+		put_record();
+	return first;
+}
+
+/* The records after the lowest position of a range are held. */
+static void the_last_range_holds(void)
+{
+	uint64_t first = start_ranges("lowest.tide", 100 * HOUR, 5);
+
+	advance_range(tide, "c", 0, first + 3);
+	clock_advance(manual, HOUR);
+	CHECK_EQUAL_UINT(trimmed(), 0);
+	advance_range(tide, "c", 20, first + 1);
+	CHECK_EQUAL_UINT(trimmed(), first + 1);
+	CHECK_EQUAL_UINT(lag_of_consumer("c").records, 3);
+	advance_range(tide, "c", 20, first + 4);
+	CHECK_EQUAL_UINT(trimmed(), first + 3);
+	close_database();
+}
+
+/* A command hides nothing that was held for a range behind the first one. */
+static void a_move_keeps_held_records(void)
+{
+	uint64_t first = start_ranges("unite.tide", 100 * HOUR, 5);
+
+	advance_range(tide, "c", 0, first + 4);
+	clock_advance(manual, HOUR);
+	CHECK_EQUAL_UINT(trimmed(), 0);
+	move_consumer(tide, "c", TIDE_AFTER, first);
+	CHECK_EQUAL_UINT(trimmed(), first);
+	CHECK_EQUAL_UINT(described(tide, "c").progress.gaps, 0);
+	CHECK_EQUAL_UINT(lag_of_consumer("c").records, 4);
+	close_database();
+}
+
+/* A gap that is skipped in all ranges does not end the hold. */
+static void a_hold_survives_a_gap(void)
+{
+	uint64_t first = start_ranges("gap.tide", 100 * HOUR, 3), last;
+	struct progress_row row;
+
+	advance_range(tide, "c", 20, first + 1);
+	clock_advance(manual, 10 * HOUR);
+	last = put_record();
+	CHECK_EQUAL_UINT(trimmed(), last - 1);
+	MUST(tide_skip_gap(tide, NAME, range_at(tide, "c", 0), false, &row, &failure), failure);
+	CHECK(row.position == last - 1 && row.gaps == 1);
+	CHECK_EQUAL_UINT(row_at(tide, "c", 20).position, last - 1);
+	clock_advance(manual, HOUR);
+	CHECK_EQUAL_UINT(trimmed(), last - 1);
+	CHECK(lag_of_consumer("c").is_held);
+	close_database();
+}
+
+/* A batch of any range renews a hold that was released; what has expired stays invisible. */
+static void a_range_revives(void)
+{
+	uint64_t first = start_ranges("range.tide", 2 * HOUR, 2), last;
+
+	advance_range(tide, "c", 0, first + 1);
+	clock_advance(manual, 2 * HOUR + 1);
+	CHECK_EQUAL_UINT(trimmed(), first + 1);
+	advance_range(tide, "c", 20, first);
+	CHECK_EQUAL_UINT(trimmed(), first + 1);
+	CHECK(!lag_of_consumer("c").is_released);
+	last = put_record();
+	clock_advance(manual, HOUR);
+	CHECK_EQUAL_UINT(trimmed(), last - 1);
+	close_database();
+}
+
+/* Of two ranges at one position, the one that has waited longer decides, also when they are
+ * united. */
+static void a_merge_revives_nothing(void)
+{
+	for (int right = 0; right < 2; right++) {
+		uint64_t first = start_ranges(right ? "right.tide" : "left.tide", 2 * HOUR, 2);
+		struct progress_row row;
+
+		advance_range(tide, "c", right ? 20 : 0, first);
+		clock_advance(manual, 3 * HOUR / 2);
+		advance_range(tide, "c", right ? 0 : 20, first);
+		clock_advance(manual, HOUR / 2 + 1);
+		CHECK_EQUAL_UINT(trimmed(), first + 1);
+		MUST(tide_merge_ranges(tide, range_at(tide, "c", 0), range_at(tide, "c", 20),
+			&row, &failure), failure);
+		CHECK_EQUAL_UINT(trimmed(), first + 1);
+		CHECK(lag_of_consumer("c").is_released);
+		close_database();
+	}
+}
+
+/* The time for which records have waited is measured again for all ranges. */
+static void another_limit_counts_from_now(void)
+{
+	uint64_t first = start_ranges("limit.tide", 2 * HOUR, 2);
+
+	advance_range(tide, "c", 0, first);
+	clock_advance(manual, 3 * HOUR / 2);
+	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, 3 * HOUR, &failure), failure);
+	clock_advance(manual, 3 * HOUR);
+	CHECK_EQUAL_UINT(trimmed(), 0);
+	CHECK_EQUAL_UINT(row_at(tide, "c", 20).hold_ms, 0);
+	clock_advance(manual, 1);
+	CHECK_EQUAL_UINT(trimmed(), first + 1);
+	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, 0, &failure), failure);
+	CHECK(!lag_of_consumer("c").is_held);
+	close_database();
+}
+
 int main(void)
 {
 	manual = clock_manual(UINT64_C(1000000) * HOUR);
@@ -518,6 +641,12 @@ int main(void)
 	an_end_is_kept();
 	progress_is_counted();
 	wakeups_of_progress();
+	the_last_range_holds();
+	a_move_keeps_held_records();
+	a_hold_survives_a_gap();
+	a_range_revives();
+	a_merge_revives_nothing();
+	another_limit_counts_from_now();
 	clock_drop(manual);
 	return 0;
 }

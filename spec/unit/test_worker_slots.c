@@ -144,6 +144,42 @@ static void test_list(void)
 	shared_page_close(shared);
 }
 
+static uint32_t count_live(const struct shared_page *shared)
+{
+	return worker_count_live(shared, CONSUMER, LEASE_MS, LIMIT_MS);
+}
+
+/* Workers of other consumers, those that are late, and those that have left do not count. */
+static void test_live_workers(void)
+{
+	struct shared_page *shared = open_with_test_clock();
+	struct worker_id other = id_of(9);
+	uint64_t one, two, slot;
+
+	CHECK_EQUAL_UINT(count_live(shared), 0);
+	one = join(shared, 1);
+	two = join(shared, 2);
+	MUST(worker_join(shared, &other, CONSUMER + 1, &slot, &failure), failure);
+	CHECK_EQUAL_UINT(count_live(shared), 2);
+	enter_handler(shared, one);
+	advance(LEASE_MS);
+	CHECK_EQUAL_UINT(count_live(shared), 1);         /* the one in its handler */
+	worker_beat(shared, two);
+	CHECK_EQUAL_UINT(count_live(shared), 2);
+	advance(LIMIT_MS - LEASE_MS);
+	worker_beat(shared, two);
+	CHECK_EQUAL_UINT(count_live(shared), 1);         /* its handler has reached the limit */
+	worker_leave_handler(shared, one);
+	CHECK_EQUAL_UINT(count_live(shared), 2);
+	worker_leave(shared, two);
+	CHECK_EQUAL_UINT(count_live(shared), 1);
+	CHECK_EQUAL_UINT(worker_count_live(shared, CONSUMER + 1, UINT64_MAX, LIMIT_MS), 1);
+	worker_leave(shared, one);
+	worker_leave(shared, slot);
+	CHECK_EQUAL_UINT(count_live(shared), 0);
+	shared_page_close(shared);
+}
+
 static void test_private_page(void)
 {
 	struct shared_page *shared;
@@ -209,6 +245,7 @@ static void test_killed_process(void)
 	child_kill(&child);
 	CHECK_EQUAL_INT(state(shared, 3), WORKER_GONE);
 	CHECK_EQUAL_UINT(worker_count(shared, CONSUMER), 0);
+	CHECK_EQUAL_UINT(count_live(shared), 0);
 	CHECK_EQUAL_UINT(slots_in_use(shared), 3);
 	shared_page_close(shared);
 }
@@ -557,6 +594,7 @@ int main(void)
 	test_different_clocks();
 	test_list();
 	test_ask();
+	test_live_workers();
 	test_private_page();
 	test_killed_process();
 	test_closing_releases_slots();
