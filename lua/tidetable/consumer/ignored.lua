@@ -91,6 +91,9 @@ end
 ---@return true|nil ok, tidetable.error|nil err, tidetable.code|nil code
 local function move(worker)
   local noted = worker.ignored_records
+  if worker.held then
+    noted.to = math.min(noted.to, worker.held.position)
+  end
   local ok, err, code = wait.try(worker.database, core.consumer_skip_ignored, worker.database.core,
     worker.id, worker.epoch, worker.first, worker.position, noted.to,
     worker.copy and worker.copy.items or 0, noted.key)
