@@ -144,23 +144,6 @@ local function lines_of(out, list)
   return lines
 end
 
---- Returns the descriptions of all consumers. One that is deleted during the call is left out.
-local function read_all(db, path)
-  local list = {}
-  for _, name in ipairs(library_error.check(path, db:list_consumers())) do
-    local consumer, err, code = db:consumer(name)
-    local about
-    if consumer then
-      about, err, code = consumer:describe()
-    end
-    if not about and code ~= "NOT_FOUND" then
-      library_error.fail(path, err)
-    end
-    list[#list + 1] = about
-  end
-  return list
-end
-
 --- Fields of a description in the order of the JSON output.
 local ORDER = {
   "name", "source", "position", "last_sequence_number", "lag", "is_paused", "has_owner", "ended",
@@ -168,7 +151,7 @@ local ORDER = {
 }
 
 local function show_list(db, args, out)
-  local list = read_all(db, args.database)
+  local list = open.consumers(db)
   if args.json or not out.is_terminal and not args.watch then
     for _, about in ipairs(list) do
       if args.json then
@@ -193,7 +176,7 @@ local function show_repeatedly(db, args, out)
     end
     local title = out:paint("bold", display.safe(args.database))
       .. out:paint("dim", "  " .. display.time(os.time()))
-    local lines = lines_of(out, read_all(db, args.database))
+    local lines = lines_of(out, open.consumers(db))
     out:redraw({ title, "", table.unpack(lines) }, is_first)
   end)
 end
