@@ -10,6 +10,7 @@
 
 local arguments = require "tidetable.cli.arguments"
 local command_line = require "tidetable.cli.command_line"
+local database_metrics = require "tidetable.cli.database_metrics"
 local exit_status = require "tidetable.cli.exit_status"
 local main = require "tidetable.cli.main"
 
@@ -104,6 +105,21 @@ function in_markdown.statuses()
   local lines = { "| status | meaning |", "|---|---|" }
   for _, meaning in ipairs(exit_status.meanings) do
     lines[#lines + 1] = ("| %d | %s |"):format(meaning[1], markdown(meaning[2]))
+  end
+  return lines
+end
+
+--- The metrics of `stats --metrics`, each with its labels except `database`.
+function in_markdown.metrics()
+  local lines = { "| metric | labels | meaning |", "|---|---|---|" }
+  for _, group in ipairs(database_metrics.groups) do
+    for _, declared in ipairs(group.metrics) do
+      local labels = database_metrics.labels(group, declared)
+      table.remove(labels, 1)
+      for i, label in ipairs(labels) do labels[i] = code(label) end
+      lines[#lines + 1] = ("| %s | %s | %s |"):format(code(database_metrics.name(declared)),
+        table.concat(labels, ", "), declared[2])
+    end
   end
   return lines
 end

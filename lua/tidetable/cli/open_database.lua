@@ -1,4 +1,5 @@
--- open_database.lua - opens the database and the table that a command line names.
+-- open_database.lua - opens the database and the table that a command line names, and describes all
+-- tables and consumers.
 
 local console = require "tidetable.cli.console"
 local display = require "tidetable.cli.display"
@@ -126,6 +127,38 @@ function open.tables(db, counts)
     elseif code ~= "NOT_FOUND" then
       library_error.fail(db.path, err)
     end
+  end
+  return found
+end
+
+--- Returns the description of a consumer, with its workers in the field `workers`.
+---@param consumer tidetable.Consumer
+---@return tidetable.ConsumerDescription|nil description, tidetable.error|nil err
+---@return tidetable.code|nil code
+function open.described_consumer(consumer)
+  local description, err, code = consumer:describe()
+  if description then
+    description.workers, err, code = consumer:workers()
+  end
+  return description and description.workers and description, err, code
+end
+
+--- Returns the descriptions of all consumers, with their workers, in byte order of their names. A
+--- consumer that is deleted during the call is left out.
+---@param db tidetable.Database
+---@return tidetable.ConsumerDescription[]
+function open.consumers(db)
+  local found = {}
+  for _, name in ipairs(library_error.check(db.path, db:list_consumers())) do
+    local consumer, err, code = db:consumer(name)
+    local description
+    if consumer then
+      description, err, code = open.described_consumer(consumer)
+    end
+    if not description and code ~= "NOT_FOUND" then
+      library_error.fail(db.path, err)
+    end
+    found[#found + 1] = description
   end
   return found
 end

@@ -40,3 +40,30 @@ describe("a table", function()
       failure(open.table, db, "something").hint)
   end)
 end)
+
+describe("the consumers", function()
+  it("are described in byte order", function()
+    local db = helper.memory()
+    assert.same({}, open.consumers(db))
+    for _, name in ipairs { "b", "a", "C" } do assert(db:consumer(name, { source = "*" })) end
+    local names = {}
+    for i, each in ipairs(open.consumers(db)) do names[i] = each.name end
+    assert.same({ "C", "a", "b" }, names)
+  end)
+
+  it("do not include one that is deleted during the call", function()
+    local db = helper.memory()
+    for _, name in ipairs { "a", "b" } do assert(db:consumer(name, { source = "*" })) end
+    assert(db:consumer "a":delete())
+    function db.list_consumers() return { "a", "b" } end
+    local found = open.consumers(db)
+    assert.same({ 1, "b" }, { #found, found[1].name })
+  end)
+
+  it("end the command if one cannot be read", function()
+    local db = helper.memory()
+    assert(db:consumer("a", { source = "*" }))
+    function db.consumer() return nil, { code = "CORRUPT", message = "damaged" }, "CORRUPT" end
+    assert.matches("damaged", failure(open.consumers, db).message)
+  end)
+end)

@@ -173,32 +173,6 @@ local function lines_of(out, list, rates)
   return lines
 end
 
---- Returns the description of a consumer, with its workers.
-local function described(consumer)
-  local about, err, code = consumer:describe()
-  if about then
-    about.workers, err, code = consumer:workers()
-  end
-  return about and about.workers and about, err, code
-end
-
---- Returns the descriptions of all consumers. One that is deleted during the call is left out.
-local function read_all(db, path)
-  local list = {}
-  for _, name in ipairs(library_error.check(path, db:list_consumers())) do
-    local consumer, err, code = db:consumer(name)
-    local about
-    if consumer then
-      about, err, code = described(consumer)
-    end
-    if not about and code ~= "NOT_FOUND" then
-      library_error.fail(path, err)
-    end
-    list[#list + 1] = about
-  end
-  return list
-end
-
 --- Fields of a description in the order of the JSON output.
 local ORDER = {
   "name", "source", "position", "last_sequence_number", "lag", "is_paused", "has_owner", "ended",
@@ -380,8 +354,9 @@ end
 local function show_repeatedly(db, args, out, consumer)
   local rates_of = new_rates()
   watch.run(db, args, out, function(is_first)
-    local list = consumer and { library_error.check(args.database, described(consumer)) }
-      or read_all(db, args.database)
+    local list = consumer
+        and { library_error.check(args.database, open.described_consumer(consumer)) }
+      or open.consumers(db)
     local rates = rates_of(list)
     local lines = not args.json and (consumer and lines_of_one(out, list[1], rates[list[1].name])
       or lines_of(out, list, rates))
@@ -613,15 +588,15 @@ function consumers.run(args, out)
   if args.watch then
     show_repeatedly(db, args, out, args.consumer and open_consumer(db, args))
   elseif not args.consumer then
-    show_list(args, out, read_all(db, args.database))
+    show_list(args, out, open.consumers(db))
   else
     local consumer = open_consumer(db, args)
     if args.action then
       actions[args.action](db, args, out, consumer)
     elseif args.json then
-      out:json(json_tree(check(args, described(consumer))), ORDER)
+      out:json(json_tree(check(args, open.described_consumer(consumer))), ORDER)
     else
-      out:lines(lines_of_one(out, check(args, described(consumer))))
+      out:lines(lines_of_one(out, check(args, open.described_consumer(consumer))))
     end
   end
 end

@@ -1,10 +1,13 @@
 -- stats.lua - `tidetable stats`: shows statistics of the file, its readers, tables and streams.
 
 local arguments = require "tidetable.cli.arguments"
+local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
+local database_metrics = require "tidetable.cli.database_metrics"
 local describe = require "tidetable.cli.commands.describe"
 local display = require "tidetable.cli.display"
 local library_error = require "tidetable.cli.library_error"
+local metrics = require "tidetable.cli.metrics"
 local open = require "tidetable.cli.open_database"
 local watch = require "tidetable.cli.watch"
 
@@ -15,17 +18,22 @@ local stats = {
 Shows how full the file is, how many reader slots are used, how many commits the oldest snapshot
 is behind the last one (pages that it uses cannot be reused, so the file grows), the number of
 items of each table that was counted last, and the size of each stream. The streams of deleted
-tables are included as long as they can be read.]],
+tables are included as long as they can be read.
+
+'--metrics' writes these statistics and the state of the consumers as metrics for Prometheus.]],
   examples = {
     { "tidetable stats shop.tide", "show the current statistics" },
     { "tidetable stats shop.tide --watch", "update them every second" },
     { "tidetable stats shop.tide --json | jq .info.free_bytes", "extract one number" },
+    { "tidetable stats shop.tide --metrics", "write metrics for Prometheus" },
   },
   arguments = { arguments.DATABASE },
   options = {
     { "-w --watch", "Repeat until Ctrl-C, and show the changes per second." },
     watch.INTERVAL,
-    { "--json", "Show a JSON object; with '--watch' one per line." },
+    { "--json", "Show a JSON object; with '--watch' one per line.", exclusive = "format" },
+    { "--metrics", "Write metrics in the text format of Prometheus. Not together with '--watch'.",
+      exclusive = "format" },
     arguments.COUNT,
     arguments.MAX_SIZE,
   },
@@ -44,18 +52,20 @@ end
 ---@field info tidetable.Info
 ---@field tables string[]   names
 ---@field items table<string, integer>  number of items of each table that was counted
+---@field descriptions tidetable.TableDescription[]
 ---@field streams tidetable.StreamDescription[]  with oldest_created_at
 ---@field elapsed number    monotonic time of the statistics, in seconds
 
 ---@return tidetable.cli.Stats
 local function read_stats(db, path)
   local found = {
-    info = library_error.check(path, db:info()), tables = {}, items = {},
+    info = library_error.check(path, db:info()), tables = {}, items = {}, descriptions = {},
     streams = library_error.check(path, db:list_streams()), elapsed = core.elapsed(),
   }
   for i, each in ipairs(open.tables(db)) do
     local name = each.description.name
     found.tables[i], found.items[name] = name, each.description.items
+    found.descriptions[i] = each.description
   end
   for _, stream in ipairs(found.streams) do
     stream.oldest_created_at = oldest_of(db, stream)
@@ -243,14 +253,28 @@ local function show_repeatedly(db, args, out)
   end)
 end
 
+---@return string
+local function metrics_text(db, path)
+  local found = read_stats(db, path)
+  return metrics.text(database_metrics.list {
+    path = path, info = found.info, descriptions = found.descriptions, streams = found.streams,
+    consumers = open.consumers(db), wall_clock = core.wall_clock(db.core),
+  })
+end
+
 function stats.run(args, out)
   watch.check(args)
+  if args.metrics and args.watch then
+    console.misused "option '--watch' can not be used together with option '--metrics'"
+  end
   local db <close> = open.to_describe(args)
   if args.count then
     open.tables(db, true)
   end
   if args.watch then
     show_repeatedly(db, args, out)
+  elseif args.metrics then
+    out:write(metrics_text(db, args.database))
   elseif args.json then
     out:json(tree_of(read_stats(db, args.database)), ORDER)
   else

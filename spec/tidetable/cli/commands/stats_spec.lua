@@ -2,8 +2,11 @@
 local command = require "spec.tidetable.cli.command"
 local console = require "tidetable.cli.console"
 local dkjson = require "dkjson"
+local exposition = require "spec.tidetable.cli.exposition"
 local helper = require "spec.tidetable.helper"
+local lfs = require "lfs"
 local main = require "tidetable.cli.main"
+local shop = require "spec.tidetable.cli.shop"
 
 helper.setup(before_each, after_each)
 
@@ -167,5 +170,204 @@ describe("stats", function()
       { enough = "plain .*plain " }, { TERM = "dumb" })
     assert.is_nil(screen:find("\27", 1, true))
     assert.truthy(screen:find("\nplain ", 1, true))
+  end)
+end)
+
+describe("stats --metrics", function()
+  local value = exposition.value
+
+  local function metrics(...)
+    return exposition.parse(must { "stats", helper.path(), "--metrics", ... })
+  end
+
+  it("has the file, readers, tables, streams and consumers", function()
+    local db, orders = make()
+    local mail = assert(db:consumer("mail", { source = "orders", batch_size = 2,
+      on_failure = "park", max_attempts = 1 }))
+    assert.equal(2, mail:step(function(records, tx) tx:park(records[1], "no address") end))
+    assert(db:consumer("audit", { source = "*", from = "LATEST" }):pause())
+    orders:disable_stream()
+    db:sync()
+    local path = helper.path()
+    local families = metrics()
+    for _, family in pairs(families) do
+      for _, each in ipairs(family.samples) do assert.equal(path, each.labels.database) end
+    end
+    assert.equal(db:info().incarnation,
+      families.tidetable_database_info.samples[1].labels.incarnation)
+    local readers = value(families, "tidetable_readers")
+    assert.is_true(readers >= 2, readers) -- the spec and the command
+    assert.equal(64 << 30, value(families, "tidetable_file_max_bytes"))
+    assert.equal(4, value(families, "tidetable_changes_total"))
+    assert.is_nil(families.tidetable_table_items)
+    assert.equal(1, value(families, "tidetable_table_streams", { table = "orders" }))
+    assert.equal(0, value(families, "tidetable_table_streams", { table = "plain" }))
+    local names = {}
+    for i, each in ipairs(families.tidetable_stream_records.samples) do
+      names[i] = each.labels.table .. " " .. each.value
+    end
+    assert.same({ "gone 1", "orders 3" }, names)
+    assert.equal(0, value(families, "tidetable_stream_enabled", { table = "orders" }))
+    local age = value(families, "tidetable_stream_oldest_record_age_seconds", { table = "gone" })
+    assert.is_true(age >= 0 and age < 60, age)
+    for name, expected in pairs { position = 3, lag_records = 1, records_total = 1,
+        batches_total = 1, parked_records = 1, paused = 0, running = 1, stopped = 0 } do
+      assert.equal(expected, value(families, "tidetable_consumer_" .. name,
+        { consumer = "mail" }), name)
+    end
+    assert.equal(1, value(families, "tidetable_consumer_paused", { consumer = "audit" }))
+    assert.equal(0, value(families, "tidetable_consumer_running", { consumer = "audit" }))
+  end)
+
+  it("has the error that stopped a consumer, and the failed attempts of its batch", function()
+    local db = make()
+    local mail = assert(db:consumer("mail", { source = "orders", max_attempts = 2,
+      backoff = 0.001 }))
+    assert.is_nil(mail:run(function() error "no server" end))
+    db:close()
+    local families = metrics()
+    assert.equal(2, value(families, "tidetable_consumer_failures_total"))
+    assert.equal(2, value(families, "tidetable_consumer_failed_attempts"))
+    assert.equal(1, value(families, "tidetable_consumer_stopped"))
+    assert.equal(1, value(families, "tidetable_consumer_stopped_info", { code = "BATCH_FAILED" }))
+  end)
+
+  it("is the same in each call, except for ages", function()
+    local db = make()
+    for _, name in ipairs { "b", "a", "c" } do
+      assert(db:consumer(name, { source = "orders" }))
+    end
+    db:close()
+    local function text()
+      return (must { "stats", helper.path(), "--metrics" }:gsub("(seconds{[^\n]*}) [^\n]*", "%1"))
+    end
+    local first = text()
+    assert.equal(first, text())
+    local order = {}
+    for name in first:gmatch 'tidetable_consumer_position{[^\n]*consumer="(%a)"} ' do
+      order[#order + 1] = name
+    end
+    assert.same({ "a", "b", "c" }, order)
+  end)
+
+  it("counts the items with --count", function()
+    make():close()
+    local families = metrics "--count"
+    assert.equal(3, value(families, "tidetable_table_items", { table = "orders" }))
+    assert.equal(0, value(families, "tidetable_table_items", { table = "plain" }))
+    local counted = "tidetable_table_items_counted_timestamp_seconds"
+    assert.is_true(math.abs(value(families, counted, { table = "plain" }) - os.time()) < 60)
+    assert.equal(3, value(metrics(), "tidetable_table_items", { table = "orders" }))
+  end)
+
+  it("of an empty database has only the file and its readers", function()
+    helper.open():close()
+    local families, order = metrics()
+    assert.equal(0, value(families, "tidetable_changes_total"))
+    for _, name in ipairs(order) do
+      assert.is_nil(name:find "_table_" or name:find "_stream_" or name:find "_consumer_", name)
+    end
+    assert.equal(9, #order)
+  end)
+
+  it("has names of tables and consumers with special characters", function()
+    local db = helper.open()
+    assert(db:create_table { name = "a-b.c_D", partition_key = "id", stream = true })
+    assert(db:consumer("x.y-Z_0", { source = "a-b.c_D" }))
+    db:close()
+    local families = metrics()
+    assert.equal(0, value(families, "tidetable_stream_records", { table = "a-b.c_D" }))
+    assert.is_nil(families.tidetable_stream_oldest_record_age_seconds)
+    assert.equal(0, value(families, "tidetable_consumer_position", { consumer = "x.y-Z_0" }))
+  end)
+
+  it("has a path with special characters, in any locale", function()
+    local path = helper.path('gr\u{f6}\u{df}e "\\\n\27\xff.tide')
+    helper.open(nil, path):close()
+    for _, variables in ipairs { { LANG = "C" }, { LANG = "C.UTF-8" } } do
+      local families = exposition.parse(must({ "stats", path, "--metrics" }, variables))
+      assert.equal(path:gsub("\27", "\\u{1B}"):gsub("\xff", "\\xFF"),
+        families.tidetable_readers.samples[1].labels.database)
+    end
+  end)
+
+  it("of a file on a read-only file system is complete", function()
+    local db = make()
+    assert(db:consumer("mail", { source = "orders" }):step(function() end))
+    local before = db:info().file_bytes
+    db:close()
+    assert(os.remove(helper.path "test.tide-lock"))
+    assert(os.remove(helper.path "test.tide-wake"))
+    local directory = command.quote(helper.path "")
+    local ran = command.shell(("unshare -rm sh -c 'mount --bind %s %s && "
+      .. "mount -o remount,bind,ro %s && ! touch %s/x 2>/dev/null && echo mounted && exec \"$@\"' "
+      .. "sh $TIDETABLE stats %s --metrics"):format(directory, directory, directory, directory,
+      command.quote(helper.path())))
+    local text = ran.out:match "^mounted\n(.*)$"
+    if not text then return pending "a read-only mount is not possible here" end
+    assert.same({ 0, "" }, { ran.status, ran.err })
+    local families = exposition.parse(text)
+    assert.equal(before, value(families, "tidetable_file_bytes"))
+    assert.equal(3, value(families, "tidetable_consumer_records_total"))
+    assert.equal(0, value(families, "tidetable_consumer_running"))
+    assert.is_nil(io.open(helper.path "test.tide-lock"))
+  end)
+
+  it("excludes --json and --watch", function()
+    local refuses = command.refuses
+    refuses(2, "option '--json' can not be used together with option '--metrics'",
+      { "stats", "x.tide", "--metrics", "--json" })
+    refuses(2, "option '--watch' can not be used together with option '--metrics'",
+      { "stats", "x.tide", "--metrics", "--watch" })
+    refuses(2, "--interval requires --watch",
+      { "stats", "x.tide", "--metrics", "--interval", "2" })
+  end)
+
+  it("writes nothing to standard output if the database cannot be read", function()
+    shop.file("test.tide", ("no database "):rep(1000))
+    local ran = command.run { "stats", helper.path(), "--metrics" }
+    assert.equal(1, ran.status)
+    assert.equal("", ran.out)
+    assert.equal(1, command.refuses(1, "does not exist",
+      { "stats", helper.path "none.tide", "--metrics" }).status)
+  end)
+
+  on_terminal("is neither colored nor cut on a terminal", function()
+    make():close()
+    local screen, status = command.terminal({ "stats", helper.path(), "--metrics" },
+      { columns = 20 })
+    assert.equal(0, status)
+    assert.is_nil(screen:find("\27", 1, true))
+    assert.equal(2, #exposition.parse(screen).tidetable_table_streams.samples)
+  end)
+
+  -- The line of doc/tools.md.
+  it("replaces a file in one step, and not if the command fails", function()
+    local file = assert(io.open "doc/tools.md")
+    local line = file:read("a"):match "\n    %$ (tidetable stats shop%.tide %-%-metrics > [^\n]+)\n"
+    file:close()
+    local db = helper.open(nil, helper.path "shop.tide")
+    local function run()
+      command.shell(("cd %s && %s"):format(command.quote(helper.path ""),
+        (line:gsub("^tidetable", "$TIDETABLE"))))
+      local names = {}
+      for name in lfs.dir(helper.path "") do
+        if name:find "prom" then names[#names + 1] = name end
+      end
+      return names
+    end
+    assert.same({ "shop.prom" }, run())
+    local first = shop.read "shop.prom"
+    assert.equal(0, value(exposition.parse(first), "tidetable_changes_total"))
+    assert(db:create_table { name = "orders", partition_key = "id" }:put { id = "a" })
+    db:close()
+    local inode = lfs.attributes(helper.path "shop.prom").ino
+    assert.same({ "shop.prom" }, run())
+    local second = shop.read "shop.prom"
+    assert.equal(1, value(exposition.parse(second), "tidetable_changes_total"))
+    assert.are_not.equal(inode, lfs.attributes(helper.path "shop.prom").ino)
+    assert(os.remove(helper.path "shop.tide"))
+    assert.same({ "shop.prom" }, run())
+    assert.equal(second, shop.read "shop.prom")
   end)
 end)
