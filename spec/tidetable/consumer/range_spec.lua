@@ -111,6 +111,38 @@ describe("the workers of a consumer", function()
     assert.equal(40, seen.count)
   end)
 
+  it("do not give away the shards of records that wait for the window of their batch", function()
+    local clock = helper.clock(1000)
+    local opts = { shards = 4, window = 5, batch_size = 20 }
+    local b, c, a = open(opts), open(opts), nil
+    --- Lets the other workers act while `a` waits, and lets it verify its range after that.
+    local phases = {
+      function() b:step(handle) end,                    -- waits for a range
+      function()
+        assert.equal("0-1 2-3*", ranges())
+        b:step(handle)
+        put(1, 16)
+      end,
+      function()
+        assert.equal("0-1 2-3", ranges())
+        c:step(handle)                                  -- waits for a range
+      end,
+      function() c:step(handle) end,
+      function() clock:advance(6) end,
+    }
+    opts.wait = function()
+      local phase = table.remove(phases, 1)
+      if phase then phase() else a:stop() end
+      a.worker.verified_at = 0
+    end
+    a = open(opts)
+    assert.is_true(coroutine.wrap(a.run)(a, handle))
+    run { b, c }
+    clock:advance(6)
+    run { b, c }
+    assert.equal(16, seen.count)
+  end)
+
   it("can be more than the shards", function()
     put(1, 40)
     local workers = {}
