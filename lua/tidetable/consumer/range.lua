@@ -135,6 +135,25 @@ local function living(worker, row)
   return alive
 end
 
+local function is_known(range, known)
+  return known ~= nil and range.first == known.first and range.epoch == known.epoch
+end
+
+--- Gives up the ranges that are the worker's in the file, and that it does not hold. There can be
+--- some after a lost lease or a failed commit. Others would not take them over while the worker
+--- lives.
+---@param worker tidetable.Worker
+---@param row table  as core.consumer_describe has just returned it
+function ranges.give_up_unknown(worker, row)
+  for _, range in ipairs(row.ranges) do
+    if range.is_of_this_opening and range.worker == worker.number
+        and not is_known(range, worker) and not is_known(range, worker.held) then
+      worker:give_up(range)
+      worker.verified_at = 0
+    end
+  end
+end
+
 --- Changes the worker's range if the ranges do not fit the workers. Returns true; false if the
 --- consumer was lost; nil, err, code on failure.
 ---@param worker tidetable.Worker

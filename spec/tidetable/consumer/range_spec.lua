@@ -233,6 +233,23 @@ describe("the workers of a consumer", function()
     helper.refused("NOT_FOUND", a:workers())
   end)
 
+  it("give up a range that is theirs in the file, and that they do not know", function()
+    put(1, 40)
+    local a, b, c = open(), open(), open()
+    run { a, b, c }
+    assert.equal("0-20 21-41 42-63", ranges())
+    b:close()
+    assert.equal("0-20 21-41 42-63*", ranges())
+    -- As a join or an exit whose commit failed for the worker but not in the file, or vice versa.
+    local row = core.consumer_describe(db.core, "c")
+    assert(core.consumer_join(a.database.core, row.id, row.ranges[3].epoch, 42, a.worker.number,
+      0, 0))
+    assert.equal("0-20 21-41 42-63", ranges())
+    put(41, 80)
+    run { a, c }
+    assert.same({ 80, 2 }, { seen.count, #core.consumer_describe(db.core, "c").ranges })
+  end)
+
   it("lose their ranges to commands", function()
     put(1, 40)
     local a, b = open(), open()
