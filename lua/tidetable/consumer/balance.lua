@@ -10,6 +10,7 @@ local balance = {}
 ---@field first integer
 ---@field last integer
 ---@field position integer
+---@field attempts integer  failed attempts of the batch after the position
 
 local function width(range)
   return range.last - range.first + 1
@@ -58,16 +59,26 @@ local function is_widest(list, alive, mine)
   return true
 end
 
+--- Returns true if the owner of a range takes over the free range next to it, and not the owner of
+--- the range on the other side. That of a range whose batch has failed does so only if the other's
+--- has failed, too, because it may fail for a long time.
+---@param side integer  1: the free range follows
+local function takes(range, other, side)
+  if (range.attempts > 0) ~= (other.attempts > 0) then
+    return range.attempts == 0
+  end
+  local more = width(other) - width(range)
+  return more > 0 or more == 0 and side == 1
+end
+
 --- Returns the free neighbour of the worker's range that this worker has to take over. Of two
 --- neighbours with living owners the narrower one takes it over.
 local function neighbour(list, alive, mine)
   for _, side in ipairs { -1, 1 } do
     local range, other = list[mine + side], list[mine + 2 * side]
-    if range and not alive[mine + side] then
-      local more = other and alive[mine + 2 * side] and width(other) - width(list[mine])
-      if not more or more > 0 or more == 0 and side == 1 then
-        return range
-      end
+    if range and not alive[mine + side]
+        and (not other or not alive[mine + 2 * side] or takes(list[mine], other, side)) then
+      return range
     end
   end
 end
@@ -87,31 +98,35 @@ local function level(list, alive, mine)
   end
 end
 
---- Decides how a worker that owns one range, and has read no records, has to change it. Returns
---- "divide", the shard before which it divides its range, and whether it keeps the second part;
---- "take" and the free range that it takes over; nil if there is nothing to change.
+--- Decides how a worker that owns one range has to change it. Returns "divide", the shard before
+--- which it divides its range, and whether it keeps the second part; "take" and the free range that
+--- it takes over; nil if there is nothing to change.
+---
+--- A worker that has the records of a failed batch only takes over a range that is behind its own.
+--- It handles that one before it tries the batch again.
 ---@generic T: tidetable.ShardsAndPosition
 ---@param list T[]
 ---@param alive boolean[]  for each range: has it a living owner? true for that of the worker
 ---@param mine integer     index of the worker's range
 ---@param live integer     number of the consumer's workers that are alive
+---@param has_failed boolean
 ---@return "divide"|"take"|nil action, integer|T|nil what, boolean|nil keeps_right
-function balance.decide(list, alive, mine, live)
+function balance.decide(list, alive, mine, live, has_failed)
   local owned = 0
   for i = 1, #list do
     owned = owned + (alive[i] and 1 or 0)
   end
   local own, free, waiting = list[mine], #list - owned, live - owned
-  if waiting > free then
+  if free > math.max(waiting, 0) then
+    local range = neighbour(list, alive, mine)
+    if range and (not has_failed or range.position < own.position) then
+      return "take", range
+    end
+  elseif not has_failed and waiting > free then
     if width(own) > 1 and is_widest(list, alive, mine) then
       return "divide", own.first + (width(own) + 1) // 2, false
     end
-  elseif free > math.max(waiting, 0) then
-    local range = neighbour(list, alive, mine)
-    if range then
-      return "take", range
-    end
-  elseif free == 0 then
+  elseif not has_failed and free == 0 then
     local at, keeps_right = level(list, alive, mine)
     if at then
       return "divide", at, keeps_right

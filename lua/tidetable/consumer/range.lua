@@ -7,7 +7,7 @@
 -- an owner. If a range has no living owner and no worker waits, the owner of a neighbouring range
 -- takes it over: it handles the records of the range that is behind until both have the same
 -- position, and unites them. A range that is wider than its neighbour gives it shards in the same
--- way.
+-- way. balance.lua contains these decisions.
 
 local balance = require "tidetable.consumer.balance"
 local core = require "tidetable.core"
@@ -48,7 +48,7 @@ function ranges.find_free(worker, row)
   end)
 end
 
---- Returns true if the worker may not change its range, because it has read records for a batch.
+--- Returns true if the worker has read records for a batch, so it may not change its range.
 local function is_busy(worker)
   return worker.records ~= nil or worker.delivery ~= nil
     or worker.gathered ~= nil and #worker.gathered > 0
@@ -162,13 +162,16 @@ end
 function ranges.balance(worker, row)
   if worker.held then
     return unite(worker)
-  elseif row.shards == 1 or worker.copy or is_busy(worker) then
+  end
+  local has_failed = worker.records ~= nil and worker.attempts > 0
+  if row.shards == 1 or worker.copy or is_busy(worker) and not has_failed then
     return true
   end
   local _, mine = ranges.find(row, worker.first)
   local live = core.live_workers(worker.database.core, worker.id, worker.settings.lease,
     worker.settings.handler_limit)
-  local action, what, keeps_right = balance.decide(row.ranges, living(worker, row), mine, live)
+  local action, what, keeps_right = balance.decide(row.ranges, living(worker, row), mine,
+    live, has_failed)
   if action == "divide" then
     return divide(worker, what, keeps_right)
   elseif action == "take" then

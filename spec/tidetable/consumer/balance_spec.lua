@@ -1,24 +1,27 @@
 -- balance_spec.lua - decisions of a worker on ranges of shards, without a database.
 local balance = require "tidetable.consumer.balance"
 
---- Returns the ranges of a text such as "0-3 4-7* 8": one without a living owner has a star. Returns
+--- Returns the ranges of a text such as "0-3 4-7* 8!": one without a living owner has a star, and
+--- one whose batch has failed an exclamation mark. The position of each is its first shard. Returns
 --- also which are alive, and the number of those.
 local function parse(text)
   local list, alive, count = {}, {}, 0
-  for first, last, star in text:gmatch "(%d+)%-?(%d*)(%*?)" do
+  for first, last, mark in text:gmatch "(%d+)%-?(%d*)([*!]?)" do
     first = math.tointeger(first)
-    list[#list + 1] = { first = first, last = math.tointeger(last) or first, position = 0 }
-    alive[#list] = star == ""
+    list[#list + 1] = { first = first, last = math.tointeger(last) or first, position = first,
+      attempts = mark == "!" and 1 or 0 }
+    alive[#list] = mark ~= "*"
     count = count + (alive[#list] and 1 or 0)
   end
   return list, alive, count
 end
 
---- Returns the decision of the owner of a range as a text. waiting: number of living workers without
---- a range.
-local function decide(text, mine, waiting)
+--- Returns the decision of the owner of a range as a text. waiting: number of living workers that
+--- have no range. has_failed: the owner has the records of a failed batch.
+local function decide(text, mine, waiting, has_failed)
   local list, alive, count = parse(text)
-  local action, what, keeps_right = balance.decide(list, alive, mine, count + waiting)
+  local action, what, keeps_right = balance.decide(list, alive, mine, count + waiting,
+    has_failed or false)
   if action == "divide" then
     return ("divide at %d, keep the %s part"):format(what, keeps_right and "second" or "first")
   end
@@ -56,6 +59,20 @@ describe("the owner of a range", function()
     assert.equal("take 5", decide("0-4 5* 6-8", 3, 0))
     assert.equal("take 3", decide("0-2 3* 4-6", 1, 0))
     assert.is_nil(decide("0-2 3* 4-6", 3, 0))
+  end)
+
+  it("leaves a free range to its other neighbour if its own batch has failed", function()
+    assert.is_nil(decide("0-2! 3* 4-8", 1, 0))
+    assert.equal("take 3", decide("0-2! 3* 4-8", 3, 0))
+    assert.equal("take 3", decide("0-2! 3* 4-8!", 1, 0))
+    assert.is_nil(decide("0-2! 3* 4-8!", 3, 0))
+  end)
+
+  it("only takes over a range that is behind while it has a failed batch", function()
+    assert.equal("take 0", decide("0-3* 4-7!", 2, 0, true))
+    assert.is_nil(decide("0-3! 4-7*", 1, 0, true))
+    assert.is_nil(decide("0-7!", 1, 1, true))
+    assert.is_nil(decide("0-5! 6-7", 1, 0, true))
   end)
 
   it("gives shards to a neighbour that is narrower by two or more", function()

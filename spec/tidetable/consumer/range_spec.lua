@@ -250,6 +250,30 @@ describe("the workers of a consumer", function()
     assert.same({ 80, 2 }, { seen.count, #core.consumer_describe(db.core, "c").ranges })
   end)
 
+  it("take over a range that is behind while their own batch fails", function()
+    local a, b = open(), open()
+    put(1, 40)
+    run { a, b }
+    put(41, 80)
+    assert.equal(4, a:step(handle))
+    local function fails_in_first(records)
+      if a.worker.first == 0 then error "no" end
+      handle(records)
+    end
+    helper.refused("BATCH_FAILED", a:step(fails_in_first))
+    b:close()
+    for _ = 1, 50 do
+      a.worker.verified_at = 0
+      a:step(fails_in_first)
+    end
+    -- It has handled the records of the other range up to its own position.
+    assert.equal("0-63", ranges())
+    local count = seen.count
+    assert.is_true(count > 44 and count < 80)
+    run { a }
+    assert.equal(80, seen.count)
+  end)
+
   it("lose their ranges to commands", function()
     put(1, 40)
     local a, b = open(), open()
