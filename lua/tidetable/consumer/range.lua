@@ -7,8 +7,9 @@
 -- an owner. If a range has no living owner and no worker waits, the owner of a neighbouring range
 -- takes it over: it handles the records of the range that is behind until both have the same
 -- position, and unites them. A range that is wider than its neighbour gives it shards in the same
--- way.
+-- way. balance.lua contains these decisions.
 
+local balance = require "tidetable.consumer.balance"
 local core = require "tidetable.core"
 local settings = require "tidetable.consumer.settings"
 local wait = require "tidetable.wait"
@@ -28,20 +29,12 @@ local ranges = {}
 ---@field worker integer|nil
 ---@field is_of_this_opening boolean|nil
 
-local function width(range)
-  return range.last - range.first + 1
-end
-
 --- Returns the range that begins at a shard, and its index; nil if there is none.
 ---@param row table  as core.consumer_describe returns it
 ---@param first integer|nil
 ---@return tidetable.ShardRange|nil range, integer|nil index
 function ranges.find(row, first)
-  for i, range in ipairs(row.ranges) do
-    if range.first == first then
-      return range, i
-    end
-  end
+  return balance.find(row.ranges, first)
 end
 
 --- Returns the widest range that has no living owner, and the batch in whose handler its owner died
@@ -50,19 +43,12 @@ end
 ---@param row table
 ---@return tidetable.ShardRange|nil range, integer|nil records, integer|nil last
 function ranges.find_free(worker, row)
-  local found, records, last
-  for _, range in ipairs(row.ranges) do
-    if not found or width(range) > width(found) then
-      local is_alive, count, at = worker:has_rival(range)
-      if not is_alive then
-        found, records, last = range, count, at
-      end
-    end
-  end
-  return found, records, last
+  return balance.find_free(row.ranges, function(range)
+    return worker:has_rival(range)
+  end)
 end
 
---- Returns true if the worker may not change its range, because it has read records for a batch.
+--- Returns true if the worker has read records for a batch, so it may not change its range.
 local function is_busy(worker)
   return worker.records ~= nil or worker.delivery ~= nil
     or worker.gathered ~= nil and #worker.gathered > 0
@@ -103,13 +89,9 @@ end
 
 --- Unites the two ranges of the worker if they have the same position.
 local function unite(worker)
-  local held = worker.held
-  if held.position ~= worker.position or is_busy(worker) then
+  local left, right = balance.unite(worker, worker.held)
+  if not left or is_busy(worker) then
     return true
-  end
-  local left, right = held, worker
-  if worker.first < held.first then
-    left, right = worker, held
   end
   worker.held = nil
   return after_change(worker, wait.try(worker.database, core.merge_ranges, worker.database.core,
@@ -129,7 +111,7 @@ local function take(worker, range)
     return nil, err, code
   end
   local ok = true
-  if taken.position < worker.position then
+  if balance.order(worker, taken) == taken then
     worker.held = {
       first = worker.first, last = worker.last, epoch = worker.epoch, position = worker.position,
     }
@@ -144,53 +126,32 @@ local function take(worker, range)
   return unite(worker)
 end
 
---- Returns which ranges have a living owner, and the number of those.
-local function owners(worker, row)
-  local alive, count = {}, 0
+--- Returns for each range whether it has a living owner.
+local function living(worker, row)
+  local alive = {}
   for i, range in ipairs(row.ranges) do
     alive[i] = range.first == worker.first or (worker:has_rival(range))
-    count = count + (alive[i] and 1 or 0)
   end
-  return alive, count
+  return alive
 end
 
---- Returns true if the worker's range is the widest one with a living owner.
-local function is_widest(row, alive, mine)
-  for i, range in ipairs(row.ranges) do
-    local more = width(range) - width(row.ranges[mine])
-    if alive[i] and (more > 0 or more == 0 and i < mine) then
-      return false
-    end
-  end
-  return true
+local function is_known(range, known)
+  return known ~= nil and range.first == known.first and range.epoch == known.epoch
 end
 
---- Returns the free neighbour of the worker's range that this worker has to take over. Of two
---- neighbours with living owners the narrower one takes it over.
-local function neighbour(row, alive, mine)
-  for _, side in ipairs { -1, 1 } do
-    local range, other = row.ranges[mine + side], row.ranges[mine + 2 * side]
-    if range and not alive[mine + side] then
-      local more = other and alive[mine + 2 * side] and width(other) - width(row.ranges[mine])
-      if not more or more > 0 or more == 0 and side == 1 then
-        return range
-      end
+--- Gives up the ranges that are the worker's in the file, and that it does not hold. There can be
+--- some after a lost lease or a failed commit. Others would not take them over while the worker
+--- lives.
+---@param worker tidetable.Worker
+---@param row table  as core.consumer_describe has just returned it
+function ranges.give_up_unknown(worker, row)
+  for _, range in ipairs(row.ranges) do
+    if range.is_of_this_opening and range.worker == worker.number
+        and not is_known(range, worker) and not is_known(range, worker.held) then
+      worker:give_up(range)
+      worker.verified_at = 0
     end
   end
-end
-
---- Gives shards to a neighbour whose range is narrower.
-local function level(worker, row, alive, mine)
-  for _, side in ipairs { -1, 1 } do
-    local other = row.ranges[mine + side]
-    local more = other and alive[mine + side] and width(row.ranges[mine]) - width(other) or 0
-    if more >= 2 then
-      local count = more // 2
-      return divide(worker, side == 1 and worker.last - count + 1 or worker.first + count,
-        side == -1)
-    end
-  end
-  return true
 end
 
 --- Changes the worker's range if the ranges do not fit the workers. Returns true; false if the
@@ -201,25 +162,20 @@ end
 function ranges.balance(worker, row)
   if worker.held then
     return unite(worker)
-  elseif row.shards == 1 or worker.copy or is_busy(worker) then
+  end
+  local has_failed = worker.records ~= nil and worker.attempts > 0
+  if row.shards == 1 or worker.copy or is_busy(worker) and not has_failed then
     return true
   end
   local _, mine = ranges.find(row, worker.first)
-  local alive, count = owners(worker, row)
-  local free = #row.ranges - count
-  local waiting = core.live_workers(worker.database.core, worker.id, worker.settings.lease,
-    worker.settings.handler_limit) - count
-  if waiting > free then
-    if width(worker) > 1 and is_widest(row, alive, mine) then
-      return divide(worker, worker.first + (width(worker) + 1) // 2, false)
-    end
-  elseif free > math.max(waiting, 0) then
-    local range = neighbour(row, alive, mine)
-    if range then
-      return take(worker, range)
-    end
-  elseif free == 0 then
-    return level(worker, row, alive, mine)
+  local live = core.live_workers(worker.database.core, worker.id, worker.settings.lease,
+    worker.settings.handler_limit)
+  local action, what, keeps_right = balance.decide(row.ranges, living(worker, row), mine,
+    live, has_failed)
+  if action == "divide" then
+    return divide(worker, what, keeps_right)
+  elseif action == "take" then
+    return take(worker, what)
   end
   return true
 end

@@ -319,6 +319,7 @@ function Worker:verify()
   local range = ranges.find(row, self.first)
   if range and range.epoch == self.epoch and not row.is_paused then
     core.worker_beat(self.database.core, self.slot)
+    ranges.give_up_unknown(self, row)
     return ranges.balance(self, row)
   elseif range and range.epoch == self.epoch then
     self:leave()

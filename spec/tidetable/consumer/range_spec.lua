@@ -111,6 +111,38 @@ describe("the workers of a consumer", function()
     assert.equal(40, seen.count)
   end)
 
+  it("do not give away the shards of records that wait for the window of their batch", function()
+    local clock = helper.clock(1000)
+    local opts = { shards = 4, window = 5, batch_size = 20 }
+    local b, c, a = open(opts), open(opts), nil
+    --- Lets the other workers act while `a` waits, and lets it verify its range after that.
+    local phases = {
+      function() b:step(handle) end,                    -- waits for a range
+      function()
+        assert.equal("0-1 2-3*", ranges())
+        b:step(handle)
+        put(1, 16)
+      end,
+      function()
+        assert.equal("0-1 2-3", ranges())
+        c:step(handle)                                  -- waits for a range
+      end,
+      function() c:step(handle) end,
+      function() clock:advance(6) end,
+    }
+    opts.wait = function()
+      local phase = table.remove(phases, 1)
+      if phase then phase() else a:stop() end
+      a.worker.verified_at = 0
+    end
+    a = open(opts)
+    assert.is_true(coroutine.wrap(a.run)(a, handle))
+    run { b, c }
+    clock:advance(6)
+    run { b, c }
+    assert.equal(16, seen.count)
+  end)
+
   it("can be more than the shards", function()
     put(1, 40)
     local workers = {}
@@ -199,6 +231,47 @@ describe("the workers of a consumer", function()
     assert.is_true(seen_in_handler[1].in_handler or seen_in_handler[2].in_handler)
     assert(a:delete())
     helper.refused("NOT_FOUND", a:workers())
+  end)
+
+  it("give up a range that is theirs in the file, and that they do not know", function()
+    put(1, 40)
+    local a, b, c = open(), open(), open()
+    run { a, b, c }
+    assert.equal("0-20 21-41 42-63", ranges())
+    b:close()
+    assert.equal("0-20 21-41 42-63*", ranges())
+    -- As a join or an exit whose commit failed for the worker but not in the file, or vice versa.
+    local row = core.consumer_describe(db.core, "c")
+    assert(core.consumer_join(a.database.core, row.id, row.ranges[3].epoch, 42, a.worker.number,
+      0, 0))
+    assert.equal("0-20 21-41 42-63", ranges())
+    put(41, 80)
+    run { a, c }
+    assert.same({ 80, 2 }, { seen.count, #core.consumer_describe(db.core, "c").ranges })
+  end)
+
+  it("take over a range that is behind while their own batch fails", function()
+    local a, b = open(), open()
+    put(1, 40)
+    run { a, b }
+    put(41, 80)
+    assert.equal(4, a:step(handle))
+    local function fails_in_first(records)
+      if a.worker.first == 0 then error "no" end
+      handle(records)
+    end
+    helper.refused("BATCH_FAILED", a:step(fails_in_first))
+    b:close()
+    for _ = 1, 50 do
+      a.worker.verified_at = 0
+      a:step(fails_in_first)
+    end
+    -- It has handled the records of the other range up to its own position.
+    assert.equal("0-63", ranges())
+    local count = seen.count
+    assert.is_true(count > 44 and count < 80)
+    run { a }
+    assert.equal(80, seen.count)
   end)
 
   it("lose their ranges to commands", function()
