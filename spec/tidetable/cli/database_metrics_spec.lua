@@ -15,7 +15,8 @@ local function consumer(name, given)
   local description = { name = name, position = 0, records = 0, batches = 0, failures = 0,
     gaps = 0, dead_letters = 0, parked = 0, parked_bytes = 0, replays = 0, shards = 64,
     takeovers = 0, attempts = 0, is_paused = false,
-    workers = { { first = 0, last = 63, position = 0, attempts = 0, is_alive = false } }, is_running = false, is_copying = false,
+    workers = { { first = 0, last = 63, position = 0, attempts = 0, is_alive = false } },
+    is_running = false, is_copying = false,
     lag = { records = 0, bytes = 0, seconds = 0, held_bytes = 0, hold = "none", hold_used = 0 } }
   for field, value in pairs(given or {}) do description[field] = value end
   return description
