@@ -1,8 +1,8 @@
 /* test_consume_range.c - table/consume_range.h: ranges of a consumer's shards. */
 #include "api/database.h"
 #include "table/consume.h"
+#include "unit/consuming.h"
 #include "unit/forge.h"
-#include "unit/ranges.h"
 
 #define NAME slice_of_text("c")
 
@@ -525,6 +525,7 @@ static const struct progress_row *find_row(const struct ranges *ranges, unsigned
 
 	while (ranges->all[i].last < shard)
 		i++;
+	CHECK(i < ranges->count);
 	return &ranges->all[i];
 }
 
@@ -548,8 +549,8 @@ static void compare(struct model *model, const struct ranges *now)
 			before->shards == now->shards));
 	}
 	for (size_t i = 0; i < before->count && model->stale_count < 2000; i++)
-		if (!is_same(&before->all[i], find_row(now, before->all[i].first)) ||
-				before->shards != now->shards)
+		if (before->shards != now->shards ||
+				!is_same(&before->all[i], find_row(now, before->all[i].first)))
 			model->stale[model->stale_count++] = range_of(before->consumer,
 				&before->all[i]);
 	model->ranges = *now;
@@ -616,6 +617,37 @@ static void stale_ranges_stay_stale(void)
 	stop();
 }
 
+/* Random consumers with several ranges keep all invariants. */
+static void random_consumers(void)
+{
+	struct tide *former = tide;
+	struct tide_table_spec spec = spec_of("short");
+	struct dice dice = dice_for(check_random(), 0, 0, 0);
+	struct tide_table short_one;
+	uint64_t runs = check_runs(5000);
+	char partition[16], v[16];
+
+	tide = open_tide(tide_path("random.tide"));
+	orders = create_table(tide, "orders");
+	spec.retention.max_count = 30;
+	spec.retention.hold_bytes = 5000;
+	MUST(tide_create_table(tide, &spec, &failure), failure);
+	short_one = table_named("short");
+	for (uint64_t run = 0; run < runs; run++) {
+		snprintf(partition, sizeof partition, "%u", (unsigned)check_random_below(30));
+		snprintf(v, sizeof v, "%u", (unsigned)run);
+		if (check_random_below(3))
+			put_alone(tide, check_random_below(2) ? &orders : &short_one, partition,
+				"s", v);
+		MUST(consume_step(tide, &dice, &failure), failure);
+		if (run % 50 == 0)
+			check_clean(tide);
+	}
+	check_clean(tide);
+	tide_close(tide);
+	tide = former;
+}
+
 /* --- check --- */
 
 /* Writes a row of progress. Verifies that the check then finds so many problems, of which the first
@@ -654,6 +686,12 @@ static void check_finds_fields_of_the_first_row(void)
 		wrong.dead_letters = i == 3;
 		wrong.end = slice_of_text(i == 4 ? "TRIMMED lost" : "");
 		expect(&row, &wrong, 1, 54);
+	}
+	for (int i = 0; i < 2; i++) {            /* the records are missing, too */
+		wrong = row;
+		wrong.parked = i == 0;
+		wrong.parked_bytes = i == 1;
+		expect(&row, &wrong, 2, 54);
 	}
 	stop();
 }
@@ -752,6 +790,7 @@ int main(void)
 	check_finds_wrong_ranges();
 	check_accepts_inherited_attempts();
 	check_finds_a_copy_of_ranges();
+	random_consumers();
 	tide_close(tide);
 	return 0;
 }
