@@ -577,6 +577,8 @@ static const struct call calls[] = {
 	{ "split a range", run_split, true, .sign = sign_split },
 	{ "merge ranges", run_merge, true, .sign = sign_merge },
 	{ "skip a gap in ranges", run_skip, true, .sign = sign_skip, .wait_ms = 2 * DAY_MS },
+	{ "skip a gap by a snapshot", run_skip_copying, true, .sign = sign_skip_copying,
+		.wait_ms = 2 * DAY_MS },
 	{ "unite all ranges", run_unite, true, .sign = sign_merge },
 	{ "join a range", run_join, true, .sign = sign_join },
 	{ "multiply shards", run_multiply, true, .sign = sign_multiply },

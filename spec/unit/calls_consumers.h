@@ -267,6 +267,24 @@ static bool sign_skip(struct tide *tide)
 	return described(tide, "shared").progress.gaps == 1;
 }
 
+static int run_skip_copying(struct tide *tide)
+{
+	struct shard_range ranges[2];
+	struct progress_row row;
+	int err = find_ranges(tide, ranges);
+
+	return err ? err : tide_skip_gap(tide, slice_of_text("shared"), ranges[1], true, &row,
+		&failure);
+}
+
+static bool sign_skip_copying(struct tide *tide)
+{
+	bool is_copying = described(tide, "shared").progress.is_copying;
+
+	CHECK_EQUAL_UINT(count_ranges(tide, "shared"), is_copying ? 1 : 2);
+	return is_copying;
+}
+
 static int run_unite(struct tide *tide)
 {
 	bool is_done;
