@@ -197,6 +197,37 @@ describe("the workers of a consumer", function()
     assert.same({}, assert(db:check()).problems)
   end)
 
+  it("join again if they lose a range before they read it", function()
+    put(1, 40)
+    local a, b = open(), open()
+    local function lose_after(name)
+      local call = core[name]
+      core[name] = function(...)
+        local results = table.pack(call(...))
+        core[name] = call
+        assert(db:consumer "c":seek { at = 1 })
+        return table.unpack(results, 1, results.n)
+      end
+      finally(function() core[name] = call end)
+    end
+    lose_after "consumer_join"
+    assert.equal(0, a:step(handle))
+    assert.equal(4, a:step(handle))
+    assert.equal(0, b:step(handle))
+    lose_after "split_range"
+    a.worker.verified_at = 0
+    assert.equal(0, a:step(handle))
+    assert.equal("0-63*", ranges())
+    seen = {}
+    lose_after "consumer_join"
+    assert.is_true(a:run(function(records)
+      handle(records)
+      if seen.count == 40 then a:stop() end
+    end))
+    run { a, b }
+    assert.equal(40, seen.count)
+  end)
+
   it("continue with any workers, commands and numbers of shards (SEED)", function()
     math.randomseed(SEED)
     for round = 1, 12 do
