@@ -135,7 +135,7 @@ describe("a consumer", function()
     helper.misuse('"source" is missing', db.consumer, db, "c", { from = "LATEST" })
     helper.misuse("only one of", db.consumer, db, "c", { source = "orders", at = 1, after = 1 })
     helper.misuse("source", db.consumer, db, "c", { source = {} })
-    for _, wrong in ipairs { { lease = 0.5 }, { backoff = math.huge }, { window = -1 },
+    for _, wrong in ipairs { { lease = 0.05 }, { backoff = math.huge }, { window = -1 },
       { handler_limit = 0 } } do
       wrong.source = "orders"
       helper.misuse("number of seconds from", db.consumer, db, "c", wrong)
