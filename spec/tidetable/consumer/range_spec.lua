@@ -228,6 +228,52 @@ describe("the workers of a consumer", function()
     assert.equal(40, seen.count)
   end)
 
+  it("notice a command between their reading of the consumer and of the stream", function()
+    put(1, 4)
+    local a = open()
+    local describe, moved_at, delay = core.consumer_describe, nil, nil
+    finally(function() core.consumer_describe = describe end)
+    local count = 0
+    assert.is_true(a:run(function(records)
+      count = count + #records
+      if count == 4 then
+        function core.consumer_describe(...)
+          local row = describe(...)
+          core.consumer_describe = describe
+          assert(db:consumer "c":seek { at = 1 })
+          moved_at = core.process_elapsed()
+          return row
+        end
+        a.worker.verified_at = 0
+      elseif not delay then
+        delay = core.process_elapsed() - moved_at
+        a:stop()
+      end
+    end))
+    assert.equal(8, count)
+    assert.is_true(delay < 0.5, delay)
+  end)
+
+  it("take over from a process that has ended while no one writes", function()
+    put(1, 40)
+    local a, b = open(), open()
+    run { a, b }
+    assert.equal("0-31 32-63", ranges())
+    -- As after SIGKILL: the slot is released, the range keeps its owner.
+    core.worker_leave(b.worker.database.core, b.worker.slot)
+    assert(orders:put { id = "k1", n = 0 })
+    put(41, 80)
+    local began, delay = core.process_elapsed(), nil
+    assert.is_true(a:run(function(records)
+      handle(records)
+      if seen.count == 81 then
+        delay = core.process_elapsed() - began
+        a:stop()
+      end
+    end))
+    assert.is_true(delay < 0.5, delay)
+  end)
+
   it("continue with any workers, commands and numbers of shards (SEED)", function()
     math.randomseed(SEED)
     for round = 1, 12 do

@@ -240,7 +240,9 @@ describe("a worker", function()
   -- that can continue.
   for _, signal in ipairs { "CONT", "KILL" } do
     it("waits for one that is stopped with the write lock: " .. signal, function()
-      assert(db:consumer("c", { source = "orders", lease = 1, mode = "locked", update = true }))
+      assert(consumer:delete())
+      consumer = assert(db:consumer("c", { source = "orders", lease = 1, mode = "locked",
+        shards = 1 }))
       local first = helper.child [[
         local consumer = assert(db:consumer "c")
         consumer:run(function(records, tx)
