@@ -229,8 +229,8 @@ function batch_reader.read(worker, deadline)
   if records.mark then
     return records
   end
-  worker.gathered = records
   while true do
+    worker.gathered = records    -- also after the range was changed, which discards it
     local full, err, code = worker:open_reader()
     if full then
       full, err, code = fill(worker, records)

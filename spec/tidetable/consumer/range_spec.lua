@@ -111,6 +111,35 @@ describe("the workers of a consumer", function()
     assert.equal(40, seen.count)
   end)
 
+  it("keep their range while they gather a batch, also after it was divided", function()
+    local opts = { window = 60, batch_size = 100 }
+    local a, b, c = open(opts), open(opts), open(opts)
+    run { a }
+    local worker, is_reading, count, seen_ranges = a.worker, false, 0, {}
+    local open_reader, verify = worker.open_reader, worker.verify
+    function worker:open_reader()
+      is_reading = true          -- called first when a batch is read
+      return open_reader(self)
+    end
+    function worker:verify()
+      count = count + (is_reading and 1 or 0)
+      if count == 1 then
+        b:step(handle)           -- waits, so a divides its range
+      elseif count == 2 then
+        put(1, 40)
+      elseif count == 3 then
+        c:step(handle)           -- waits, too
+      elseif count == 4 then
+        a:stop()
+      end
+      local owns, err, code = verify(self)
+      seen_ranges[count] = ranges()
+      return owns, err, code
+    end
+    assert.is_true(a:run(handle))
+    assert.same({ "0-31 32-63*", "0-31 32-63*", "0-31 32-63", "0-31 32-63" }, seen_ranges)
+  end)
+
   it("can be more than the shards", function()
     put(1, 40)
     local workers = {}
