@@ -11,6 +11,8 @@ local batch_reader = {}
 
 --- Maximum number of seconds of one wait. The worker beats after each wait.
 local WAIT_MAX = 1
+--- The same for a worker that shares the consumer with others, whose processes may end.
+local SHARED_WAIT_MAX = 0.05
 --- Maximum depth of a record. A deeper one is evidence of a loop.
 local DEPTH_MAX = 16
 --- Maximum number of records with an ignored origin that are read before other coroutines run and
@@ -144,9 +146,15 @@ end
 
 --- Waits for records, at most until the deadline. Returns false if the consumer was lost.
 local function wait_for_records(worker, records, deadline)
+  if core.progress_count(worker.database.core) ~= worker.progress_seen then
+    return worker:verify()       -- the reader may have seen this commit, and would not wake up
+  end
   local seconds = deadline - core.process_elapsed()
   if worker:beat_interval() < WAIT_MAX then
     seconds = math.min(seconds, worker:beat_interval())
+  end
+  if worker.last - worker.first + 1 < worker.shards then
+    seconds = math.min(seconds, SHARED_WAIT_MAX)
   end
   if #records > 0 then
     seconds = math.min(seconds, remaining_window(worker, records))

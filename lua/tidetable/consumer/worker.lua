@@ -446,6 +446,10 @@ function Worker:next(seconds)
     local is_over = core.process_elapsed() >= deadline
     if may_be_outdated[code] and (not self.is_verified or self.replays > 0) then
       self.verified_at = 0
+    elseif self:has_recovered(code) then
+      if is_over then
+        return nil               -- another worker, or a command, took the range before it was read
+      end
     elseif err and (is_over or not attempts.temporary[code]) then
       return nil, err, code
     elseif err then
