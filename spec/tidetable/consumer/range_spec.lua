@@ -303,6 +303,19 @@ describe("the workers of a consumer", function()
     assert.is_true(delay < 0.5, delay)
   end)
 
+  it("return 0 from a step only after they have taken over all free ranges", function()
+    put(1, 40)
+    local workers = { open(), open(), open(), open() }
+    run(workers)
+    for i = 2, 4 do
+      core.worker_leave(workers[i].worker.database.core, workers[i].worker.slot)
+    end
+    assert(orders:put { id = "k1", n = 0 })
+    put(41, 120)
+    while assert(workers[1]:step(handle)) > 0 do end
+    assert.same({ "0-63", 121 }, { ranges(), seen.count })
+  end)
+
   it("continue with any workers, commands and numbers of shards (SEED)", function()
     math.randomseed(SEED)
     for round = 1, 12 do
