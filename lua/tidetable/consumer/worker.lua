@@ -437,6 +437,7 @@ end
 ---@return tidetable.Delivery|nil, tidetable.error|nil err, tidetable.code|nil code
 function Worker:next(seconds)
   local deadline = core.process_elapsed() + seconds
+  local epoch
   self.is_verified = false
   while not self.consumer.is_stopping do
     local owns, err, code = self:own()
@@ -462,10 +463,13 @@ function Worker:next(seconds)
     elseif owns and not self.epoch then
       self.verified_at = 0       -- the consumer was lost while reading; tries to join again
     elseif core.process_elapsed() >= deadline then
-      if not owns or self.is_verified then
+      if not owns or self.is_verified and self.verified_at > 0 and self.epoch == epoch then
         return nil
       end
-      self.verified_at = 0       -- a command may have set the position
+      epoch = self.epoch         -- another range may have records
+      if not self.is_verified then
+        self.verified_at = 0     -- a command may have set the position
+      end
     elseif not owns then
       core.worker_beat(self.database.core, self.slot or 0)
       owns, err, code = self:doze(math.min(STANDBY, deadline - core.process_elapsed()))

@@ -254,8 +254,8 @@ describe("the workers of a consumer", function()
     local a, b = open(), open()
     put(1, 40)
     run { a, b }
-    put(41, 80)
-    assert.equal(4, a:step(handle))
+    put(41, 120)
+    for _ = 1, 4 do assert.equal(4, a:step(handle)) end
     local function fails_in_first(records)
       if a.worker.first == 0 then error "no" end
       handle(records)
@@ -269,9 +269,9 @@ describe("the workers of a consumer", function()
     -- It has handled the records of the other range up to its own position.
     assert.equal("0-63", ranges())
     local count = seen.count
-    assert.is_true(count > 44 and count < 80)
+    assert.is_true(count > 56 and count < 120, count)
     run { a }
-    assert.equal(80, seen.count)
+    assert.equal(120, seen.count)
   end)
 
   it("lose their ranges to commands", function()
@@ -294,6 +294,100 @@ describe("the workers of a consumer", function()
     assert(a:delete())
     helper.refused("CONSUMER_GONE", b:step(handle))
     assert.same({}, assert(db:check()).problems)
+  end)
+
+  it("join again if they lose a range before they read it", function()
+    put(1, 40)
+    local a, b = open(), open()
+    local function lose_after(name)
+      local call = core[name]
+      core[name] = function(...)
+        local results = table.pack(call(...))
+        core[name] = call
+        assert(db:consumer "c":seek { at = 1 })
+        return table.unpack(results, 1, results.n)
+      end
+      finally(function() core[name] = call end)
+    end
+    lose_after "consumer_join"
+    assert.equal(0, a:step(handle))
+    assert.equal(4, a:step(handle))
+    assert.equal(0, b:step(handle))
+    lose_after "split_range"
+    a.worker.verified_at = 0
+    assert.equal(0, a:step(handle))
+    assert.equal("0-63*", ranges())
+    seen = {}
+    lose_after "consumer_join"
+    assert.is_true(a:run(function(records)
+      handle(records)
+      if seen.count == 40 then a:stop() end
+    end))
+    run { a, b }
+    assert.equal(40, seen.count)
+  end)
+
+  it("notice a command between their reading of the consumer and of the stream", function()
+    put(1, 4)
+    local a = open()
+    local describe, pauses = core.consumer_describe, 0
+    finally(function() core.consumer_describe = describe end)
+    local count = 0
+    assert.is_true(a:run(function(records)
+      count = count + #records
+      if count == 4 then
+        function core.consumer_describe(...)
+          local row = describe(...)
+          core.consumer_describe = describe
+          assert(db:consumer "c":seek { at = 1 })
+          return row
+        end
+        a.worker.verified_at = 0
+        local pause = a.worker.reader.pause
+        function a.worker.reader:pause(limit)
+          pauses = pauses + 1
+          return pause(self, limit)
+        end
+      else
+        a:stop()
+      end
+    end))
+    assert.same({ 8, 0 }, { count, pauses })
+  end)
+
+  it("take over from a process that has ended while no one writes", function()
+    put(1, 40)
+    local a, b = open(), open()
+    run { a, b }
+    assert.equal("0-31 32-63", ranges())
+    -- As after SIGKILL: the slot is released, the range keeps its owner.
+    core.worker_leave(b.worker.database.core, b.worker.slot)
+    assert(orders:put { id = "k1", n = 0 })
+    put(41, 80)
+    local reader, longest = a.worker.reader, 0
+    local pause = reader.pause
+    function reader:pause(limit)
+      longest = math.max(longest, limit or math.huge)
+      return pause(self, limit)
+    end
+    assert.is_true(a:run(function(records)
+      handle(records)
+      if seen.count == 81 then a:stop() end
+    end))
+    assert.is_true(longest <= 0.05, longest)
+  end)
+
+  it("return 0 from a step only after they have taken over all free ranges", function()
+    put(1, 40)
+    local workers = { open(), open(), open(), open() }
+    run(workers)
+    for i = 2, 4 do
+      core.worker_leave(workers[i].worker.database.core, workers[i].worker.slot)
+    end
+    assert(orders:put { id = "k1", n = 0 })
+    put(41, 120)
+    while assert(workers[1]:step(handle)) > 0 do end
+    assert.same({ "0-63", 121 }, { ranges(), seen.count })
   end)
 
   it("continue with any workers, commands and numbers of shards (SEED)", function()
