@@ -5,6 +5,7 @@ local deliveries = require "tidetable.consumer.delivery"
 local ignored = require "tidetable.consumer.ignored"
 local snapshots = require "tidetable.consumer.snapshot"
 local sources = require "tidetable.consumer.source"
+local units = require "tidetable.consumer.unit"
 local wait = require "tidetable.wait"
 
 local batch_reader = {}
@@ -30,10 +31,8 @@ local function remaining_window(worker, records)
   return worker.settings.window - (core.wall_clock(worker.database.core) - records[1].created_at)
 end
 
---- Keeps a record that is too deep as the next one, and returns nil, err, "LOOP"; nil if the
---- consumer was lost.
+--- Returns nil, err, "LOOP" for a record that is too deep; nil if the consumer was lost.
 local function loop_failure(worker, record)
-  worker.reader.pending = record
   local owns, err, code = worker:verify()
   if not owns then
     return nil, err, code
@@ -75,7 +74,7 @@ local function last_number(worker)
   return worker.held and worker.held.position or math.maxinteger
 end
 
---- Returns the maximum number of records of a batch.
+--- Returns the maximum number of units of a batch.
 local function size_limit(worker)
   local size = worker.settings.batch_size
   return worker.largest > 0 and math.min(size, worker.largest) or size
@@ -93,6 +92,71 @@ local function take(worker, records, size)
     records.ignored_before = ignored_before
   end
   return count, record, err, code
+end
+
+--- Adds a record to a transaction that is being read.
+local function add(worker, group, record)
+  local bytes, depth = core.measure_record(record)
+  group.ignored_before = group.ignored_before or ignored.count(worker)
+  group[#group + 1], group.bytes = record, group.bytes + bytes
+  if depth >= group.depth then
+    group.depth, group.deepest = depth, record
+  end
+end
+
+--- Returns the next transaction: an array of its records. Until the caller removes it from
+--- reader.group, the next call returns it, too, and completes it after a failure. Returns nil if no
+--- record is left to read, false if records were ignored and more may follow; nil, err, code on
+--- failure. A transaction becomes visible as a whole, so its last record is there if the first is.
+local function next_transaction(worker)
+  local reader = worker.reader
+  local group = reader.group or { bytes = 0, depth = 0 }
+  while not group.is_complete do
+    local record, err, code = reader:take_pending(), nil, nil
+    if not record then
+      record, err, code = core.try_record(reader.core)
+    end
+    if record and worker.ignored_origins then
+      record, err, code = skip_ignored(worker, record)
+    end
+    if err or not record and #group == 0 then
+      return record, err, code
+    elseif not record then
+      group.is_complete = record == nil or core.is_past(reader.core, group[1].transaction_id)
+    elseif #group > 0 and record.transaction_id ~= group[1].transaction_id then
+      reader.pending, group.is_complete = record, true
+    else
+      reader.group = group
+      add(worker, group, record)
+    end
+  end
+  return group
+end
+
+--- Returns true if a transaction may be in the batch.
+local function fits(worker, records, group)
+  return #records == 0 or records.bytes + group.bytes <= worker.settings.batch_bytes
+    and group.depth <= DEPTH_MAX and deliveries.may_share_batch(group.depth, records.depth)
+end
+
+--- Adds the available transactions to the batch. Returns as fill.
+local function fill_whole(worker, records)
+  local before, count = #records, units.count(worker, records)
+  while count < size_limit(worker) do
+    local group, err, code = next_transaction(worker)
+    if not group then
+      return after_last(worker, records, #records > before, group, err, code)
+    elseif not fits(worker, records, group) then
+      return true
+    elseif group.depth > DEPTH_MAX then
+      return loop_failure(worker, group.deepest)
+    end
+    table.move(group, 1, #group, #records + 1, records)
+    records.bytes, records.depth = records.bytes + group.bytes, math.max(records.depth, group.depth)
+    records.ignored_before = records.ignored_before or group.ignored_before
+    worker.reader.group, count = nil, count + 1
+  end
+  return true
 end
 
 --- Adds the available records to the batch. Returns true if it is full; false if there are no more;
@@ -132,6 +196,7 @@ local function fill(worker, records)
       reader.pending = record
       return true
     elseif depth > DEPTH_MAX then
+      reader.pending = record
       return loop_failure(worker, record)
     end
     count = count + 1
@@ -256,7 +321,8 @@ end
 local function prepare_reader(worker)
   local reader = worker.reader
   if reader and worker.selection ~= worker.reader_selection then
-    local first = worker.gathered and worker.gathered[1] or reader.pending or nil
+    local first = worker.gathered and worker.gathered[1] or reader.group and reader.group[1]
+      or reader.pending or nil
     local owns, err, code = ignored.flush(worker, first)
     if not owns then
       return owns, err, code
@@ -283,7 +349,7 @@ local function gather(worker)
   if not ready then
     return records, nil, err, code
   end
-  return records, fill(worker, records)
+  return records, (units.are_transactions(worker) and fill_whole or fill)(worker, records)
 end
 
 --- Ends the gathering of a batch, whose commit will move the position.

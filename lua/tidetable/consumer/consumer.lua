@@ -25,7 +25,7 @@ local misuse = options.misuse
 
 local consumers = {}
 
---- Number of shards of a consumer, unless the options give another one.
+--- Number of shards of a consumer by key, unless the options give another one.
 local SHARDS = 64
 
 --- A number of shards that is too great, and that the core can be given.
@@ -56,6 +56,11 @@ end
 
 -- Definition -----------------------------------------------------------------
 
+--- Returns the number of shards that the options request; nil: any.
+local function wanted_shards(opts)
+  return opts.by == "transaction" and 1 or opts.shards and math.min(opts.shards, SHARDS_TOO_MANY)
+end
+
 --- Creates the consumer. Returns nil, err, "IN_USE" if it exists.
 local function create(self, opts, source, kind, value)
   local database = self.database
@@ -69,30 +74,41 @@ local function create(self, opts, source, kind, value)
   end
   local wanted = settings.stored(opts, source)
   return wait.try(database, core.consumer_create, database.core, self.name, streams, kind, value,
-    math.min(opts.shards or SHARDS, SHARDS_TOO_MANY), wanted, settings.hold_ms(wanted))
+    wanted_shards(opts) or SHARDS, wanted, settings.hold_ms(wanted))
 end
 
 --- Sets the number of shards if the options allow it. Returns true if the consumer has this number;
 --- false if it has another one; nil, err, code on failure.
 local function set_shards(self, opts, source, existing)
-  if opts.shards == nil or opts.shards == existing.shards then
+  local wanted = wanted_shards(opts)
+  if not wanted or wanted == existing.shards then
     return true
   elseif not (opts.update and existing.is_paused
       and sources.are_equal(existing.settings.source, source)) then
     return false
   end
   return wait.try(self.database, core.consumer_reshard, self.database.core, self.name,
-    math.min(opts.shards, SHARDS_TOO_MANY))
+    wanted)
+end
+
+--- Returns true if the setting `by` may get the value of the options: while the consumer is paused,
+--- and to "transaction" while it has no parked records.
+local function may_set_by(opts, existing)
+  local by, former = opts.by or "key", existing.settings.by or "key"
+  return by == former or existing.is_paused and (by == "key" or existing.parked == 0)
 end
 
 --- Compares the settings of the consumer, which exists, or replaces them.
 local function compare_or_update(self, opts, source, existing)
   local database, streams = self.database, existing.streams
-  local has_shards, err, code = set_shards(self, opts, source, existing)
+  local may_set, has_shards, err, code = may_set_by(opts, existing), true, nil, nil
+  if may_set then
+    has_shards, err, code = set_shards(self, opts, source, existing)
+  end
   if has_shards == nil then
     return nil, err, code
   end
-  local updates = opts.update and has_shards
+  local updates = opts.update and may_set and has_shards
     and sources.are_equal(existing.settings.source, source)
   -- The stream of a consumer that is only opened may have been removed.
   local ok

@@ -39,6 +39,7 @@ deliveries.DEEP = 8
 ---@field added tidetable.Record[]    records that the commit has parked
 ---@field has_run boolean|nil         true: a handler was called, and may have changed the records
 ---@field is_given boolean|nil        true: the program has the records as a batch
+---@field is_whole boolean|nil       true: the consumer delivers whole transactions
 ---@field is_broken boolean|nil       true: parked records or dead letters could not be stored
 
 ---@class tidetable.ParkedInHandler
@@ -134,6 +135,8 @@ function deliveries.park(tx, record, reason)
   local delivery = tx.delivery
   if not delivery then
     misuse "park: this transaction is not that of a handler of a consumer"
+  elseif delivery.is_whole then
+    misuse 'park: a consumer with by = "transaction" does not park'
   elseif delivery.is_parked[record] then
     return
   end

@@ -69,6 +69,7 @@ function parking.divide(worker, batch)
   local delivery = deliveries.new(worker.database, live, ending, worker.parked_version,
     batch.depth)
   delivery.mark, delivery.queued = batch.mark, queued
+  delivery.is_whole = worker.settings.by == "transaction"
   return delivery
 end
 

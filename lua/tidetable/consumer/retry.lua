@@ -4,6 +4,7 @@ local attempts = require "tidetable.consumer.attempt"
 local core = require "tidetable.core"
 local deliveries = require "tidetable.consumer.delivery"
 local responses = require "tidetable.consumer.response"
+local units = require "tidetable.consumer.unit"
 local wait = require "tidetable.wait"
 
 local retries = {}
@@ -18,7 +19,7 @@ local function count_failure(worker, delivery, failure)
   -- A worker that takes over reads the same batch.
   local ok, err, code = wait.try(worker.database, core.consumer_fail, worker.database.core,
     worker.id, worker.epoch, worker.first, worker.position, delivery.limit, #delivery.all,
-    delivery.version, #delivery.all + #delivery.queued)
+    delivery.version, units.count(worker, delivery.all) + #delivery.queued)
   if not ok and code == "LEASE_LOST" then
     worker:lose()
     return 0
@@ -73,13 +74,13 @@ end
 ---@param code tidetable.code|nil  of the failure, if the library made it
 ---@return boolean
 function retries.was_divided(worker, delivery, failure, code)
-  local index, count = responses.is_partial(failure) and failure.index or nil
-  if index and index > 1 then
-    count = index - 1
-  elseif #delivery.all > 1
-      and (code == "TOO_BIG" or worker.settings.bisect or delivery.places) then
-    count = #delivery.all // 2
-  else
+  local index = responses.is_partial(failure) and failure.index or nil
+  local count = index and units.before(worker, delivery.all, index) or 0
+  if count == 0 and (code == "TOO_BIG" or worker.settings.bisect or delivery.places) then
+    local half = units.count(worker, delivery.all) // 2
+    count = units.records_of(worker, delivery.all, half)
+  end
+  if count == 0 then
     return false
   end
   if delivery.places then
@@ -106,7 +107,7 @@ end
 ---@return boolean
 function retries.is_used_up(worker, delivery)
   return worker.settings.on_failure ~= "stop" and not delivery.places and not delivery.mark
-    and (#delivery.all == 1 or not worker.settings.bisect)
+    and (units.count(worker, delivery.all) == 1 or not worker.settings.bisect)
     and (worker.attempts >= (worker.settings.max_attempts or math.huge)
       or worker.follows_death and is_spent(worker, delivery, worker.attempts))
 end

@@ -18,7 +18,10 @@ local settings = {}
 ---@class tidetable.ConsumerSettings : tidetable.Parameters
 ---@field filter string|nil       only records that satisfy this condition on their fields
 ---@field projection string|nil   projection expression, the attributes of images; nil: all
----@field batch_size integer|nil   maximum number of records of a batch; default 100
+---@field by "key"|"transaction"|nil  "transaction": batches of whole transactions, and only one
+---                                worker handles records; default "key"
+---@field batch_size integer|nil   maximum number of records of a batch, or of transactions; default
+---                                100
 ---@field batch_bytes integer|nil  maximum size of a batch, in bytes; default 6 MiB. A batch has at
 ---                                least one record
 ---@field window number|nil        seconds after the creation of the first record for which a batch
@@ -63,7 +66,7 @@ local defaults = {
   batch_size = 100, batch_bytes = 6 * MIB, window = 0, mode = "optimistic", handler_limit = 60,
   lease = 10, on_gap = "stop", backoff = 0.1, ignore_origin = false, on_failure = "stop",
   max_parked = 10000, max_parked_bytes = 256 * MIB, on_trimmed = "error", hold = false,
-  hold_limit = 86400,
+  hold_limit = 86400, by = "key",
 }
 
 --- Default of max_attempts if on_failure is not "stop".
@@ -107,6 +110,7 @@ local known = {
   batch_bytes = options.integer_from(1),
   window = finite_seconds(0),
   mode = options.one_of { "optimistic", "locked" },
+  by = options.one_of { "key", "transaction" },
   on_trimmed = options.one_of { "error", "skip", "snapshot" },
   handler_limit = finite_seconds(1),
   max_attempts = options.integer_from(1),
@@ -205,6 +209,10 @@ function settings.check(opts)
     misuse 'consumer: on_failure = "dead_letter" requires the option "dead_letter"'
   elseif opts.dead_letter and (opts.on_failure or "stop") == "stop" then
     misuse 'consumer: the option "dead_letter" requires on_failure = "dead_letter" or "park"'
+  elseif opts.by == "transaction" and opts.on_failure == "park" then
+    misuse 'consumer: by = "transaction" does not allow on_failure = "park"'
+  elseif opts.by == "transaction" and (opts.shards or 1) ~= 1 then
+    misuse 'consumer: by = "transaction" does not allow more than one shard'
   end
 end
 

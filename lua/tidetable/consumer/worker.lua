@@ -17,6 +17,7 @@ local rows = require "tidetable.consumer.row"
 local selections = require "tidetable.consumer.selection"
 local settings = require "tidetable.consumer.settings"
 local snapshots = require "tidetable.consumer.snapshot"
+local units = require "tidetable.consumer.unit"
 local wait = require "tidetable.wait"
 
 local workers = {}
@@ -373,7 +374,8 @@ end
 --- Publishes in the shared page which delivery is being handled; nil: none.
 function Worker:mark_handling(delivery)
   if self.slot and not core.is_closed(self.database.core) then
-    core.worker_handles(self.database.core, self.slot, delivery and math.max(#delivery.all, 1) or 0,
+    core.worker_handles(self.database.core, self.slot,
+      delivery and math.max(units.count(self, delivery.all), 1) or 0,
       delivery and delivery.limit or 0)
   end
 end

@@ -17,6 +17,7 @@ local readers = {}
 ---@field follows boolean|nil           true: the end of the stream is an error
 ---@field wakeup tidetable.Wakeup|nil   created when it first waits in an event loop
 ---@field pending tidetable.Record|nil  record after the last transaction, already read
+---@field group tidetable.Record[]|nil  transaction that a consumer's worker reads, and its size
 ---@field is_cut boolean|nil            next_group failed in the middle of a transaction
 ---@field start integer|nil             with a filter: position at which the reader was opened
 ---@field passed integer|nil            sequence number through which all records were returned or
