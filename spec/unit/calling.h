@@ -3,9 +3,9 @@
 #define UNIT_CALLING_H
 
 #include "os/clock.h"
-#include "unit/consumers.h"
 #include "unit/expiring.h"
 #include "unit/files.h"
+#include "unit/ranges.h"
 
 #define BIG 5000                         /* an item of several parts */
 #define DEEP 1020                        /* a sort key of several rows */

@@ -552,6 +552,7 @@ static const struct call calls[] = {
 	{ "replay", run_replay, true, .sign = sign_replay },
 	{ "discard", run_discard, true, .sign = sign_discard },
 	{ "a failed replay", run_failed_replay, true, .sign = sign_failed_replay },
+	{ "a death in a replay", run_death, true, .sign = sign_failed_replay, .in_steps = true },
 	{ "a handled replay", run_handled_replay, true, .sign = sign_discard },
 	{ "delete a consumer", run_delete_parks, true, .sign = sign_delete_parks },
 	{ "parked records", run_parked_reading, false, .sign = sign_nothing },
@@ -570,6 +571,19 @@ static const struct call calls[] = {
 	{ "create a copying consumer", run_create_copier, true, .sign = sign_create_copier },
 	{ "end a copy", run_move_copier, true, .sign = sign_move_copier },
 	{ "copy", run_copy, false, .sign = sign_nothing },
+	{ "split a range", run_split, true, .sign = sign_split },
+	{ "merge ranges", run_merge, true, .sign = sign_merge },
+	{ "skip a gap in ranges", run_skip, true, .sign = sign_skip, .wait_ms = 2 * DAY_MS },
+	{ "skip a gap by a snapshot", run_skip_copying, true, .sign = sign_skip_copying,
+		.wait_ms = 2 * DAY_MS },
+	{ "unite all ranges", run_unite, true, .sign = sign_merge },
+	{ "join a range", run_join, true, .sign = sign_join },
+	{ "multiply shards", run_multiply, true, .sign = sign_multiply },
+	{ "replace shards", run_reshard, true, .sign = sign_reshard },
+	{ "renew a consumer", run_renew, true, .sign = sign_renew },
+	{ "hold for ranges", run_set_hold, true, .sign = sign_set_hold },
+	{ "advance a range", run_advance, true, .sign = sign_advance, .wait_ms = 2 * DAY_MS },
+	{ "feed of a range", run_range_feed, false, .sign = sign_nothing },
 	{ "descriptions", run_descriptions, false, .sign = sign_nothing },
 	{ "check", run_check, false, .sign = sign_nothing },
 	{ "wakeup", run_wakeup, false, .sign = sign_nothing },
@@ -615,6 +629,8 @@ static void fill(void)
 	fill_expiring(tide);
 	fill_parking(tide);
 	create_copier(tide);
+	create_shared(tide);
+	create_renewed(tide);
 	check_clean(tide);
 	tide_close(tide);
 }
@@ -640,7 +656,7 @@ static void is_sound(const struct call *call, struct tide *tide, bool done)
 /* Damage that prevents the removal of a record is returned as CORRUPT. */
 static bool is_refusal(const struct call *call, int err)
 {
-	return err == refusal || (call->in_steps && refusal == ERR_CORRUPT &&
+	return err == refusal || ((call->in_steps || call->wait_ms) && refusal == ERR_CORRUPT &&
 		err == ERR_STORE);
 }
 

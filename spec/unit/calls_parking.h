@@ -120,6 +120,22 @@ static bool sign_failed_replay(struct tide *tide)
 	return progress_of_parks(tide).failures == 1;
 }
 
+/* The worker dies with a record that is delivered again. */
+static int run_death(struct tide *tide)
+{
+	struct shard_owner owner = { .worker = 1 };
+	struct tide_consumer consumer;
+	struct progress_row row;
+	int err = change_parks(tide, TIDE_REPLAY);
+
+	if (!err)
+		err = tide_describe_consumer(tide, parks(), &consumer, &failure);
+	if (err)
+		return err;
+	return tide_join_consumer(tide, whole(consumer.row.id, consumer.progress.epoch), &owner,
+		&(struct handler_batch){ 1, parked_places[0].sequence }, &row, &failure);
+}
+
 static int run_handled_replay(struct tide *tide)
 {
 	int err = tide_begin(tide, &failure);

@@ -8,19 +8,22 @@
 #include <stdio.h>
 
 #include "calls/dice.h"
-#include "unit/consumers.h"
+#include "unit/ranges.h"
 
 #define CONSUMERS 2
+#define OWNERS 3
 #define CONSUMED_MAX 8
 #define PARKED_MAX 40
 
-/* A consumer, as it is in the file. */
+/* A consumer, as it is in the file, and one of its ranges. */
 struct consuming {
 	struct tide *tide;
 	struct dice *dice;
 	struct failure *failure;
 	char name[16];
 	struct tide_consumer found;
+	struct progress_row row;     /* of the range */
+	struct progress_row before;  /* of the range before it; of itself if it is the first */
 	struct buffer streams;
 };
 
@@ -36,6 +39,21 @@ struct consumed {
 static struct slice name_of(const struct consuming *c)
 {
 	return slice_of_text(c->name);
+}
+
+static struct shard_range chosen_range(const struct consuming *c)
+{
+	return range_of(c->found.row.id, &c->row);
+}
+
+static void choose_range(struct consuming *c)
+{
+	const size_t size = sizeof c->row;
+	const uint8_t *rows = c->found.ranges.data;
+	size_t i = (size_t)dice_below(c->dice, c->found.ranges.len / size);
+
+	memcpy(&c->row, rows + i * size, size);
+	memcpy(&c->before, rows + (i ? i - 1 : 0) * size, size);
 }
 
 /* --- commands --- */
@@ -58,11 +76,23 @@ static int create_consumer(struct consuming *c)
 	return err;
 }
 
+/* Changes the number of shards of a paused consumer, if it can be changed. */
+static int change_shards(struct consuming *c)
+{
+	static const uint16_t numbers[] = { 1, 2, 48, 64, 128 };
+	int err = tide_reshard_consumer(c->tide, name_of(c), numbers[dice_below(c->dice, 5)],
+		c->failure);
+
+	return err == ERR_VALIDATION ? 0 : err;
+}
+
 static int change_consumer(struct consuming *c)
 {
 	bool is_done;
 	int err;
 
+	if (c->found.row.is_paused && dice_one_in(c->dice, 2))
+		return change_shards(c);
 	switch (dice_below(c->dice, 4)) {
 	case 0:
 		return tide_pause_consumer(c->tide, name_of(c), !c->found.row.is_paused,
@@ -97,8 +127,8 @@ static int renew_consumer(struct consuming *c)
 
 	if (!err)
 		err = ids.len < 4 ? remove_consumer(c) : tide_renew_consumer(c->tide, name_of(c),
-			whole(c->found.row.id, c->found.progress.epoch),
-			slice_of(ids.data + ids.len - 4, 4), &(bool){ false }, c->failure);
+			chosen_range(c), slice_of(ids.data + ids.len - 4, 4), &(bool){ false },
+			c->failure);
 	buffer_release(&ids);
 	return err;
 }
@@ -106,13 +136,28 @@ static int renew_consumer(struct consuming *c)
 static int join_consumer(struct consuming *c)
 {
 	struct handler_batch death = { (uint32_t)dice_below(c->dice, 4),
-		c->found.progress.position + 1 };
-	struct shard_owner owner = { .worker = 1 };
+		c->row.position + 1 };
+	struct shard_owner owner = { .worker = 1 + (uint32_t)dice_below(c->dice, OWNERS) };
 	struct progress_row row;
 
 	memcpy(owner.opening, tide_opening(c->tide), sizeof owner.opening);
-	return tide_join_consumer(c->tide, whole(c->found.row.id, c->found.progress.epoch), &owner,
-		&death, &row, c->failure);
+	return tide_join_consumer(c->tide, chosen_range(c), &owner, &death, &row, c->failure);
+}
+
+/* Divides the range, or unites it with the one before it. Both can be impossible. */
+static int change_range(struct consuming *c)
+{
+	uint64_t width = c->row.last + 1u - c->row.first;
+	struct progress_row row;
+	int err;
+
+	if (c->row.first && dice_one_in(c->dice, 2))
+		err = tide_merge_ranges(c->tide, range_of(c->found.row.id, &c->before),
+			chosen_range(c), &row, c->failure);
+	else
+		err = tide_split_range(c->tide, chosen_range(c), (uint16_t)(c->row.first +
+			dice_below(c->dice, width)), dice_one_in(c->dice, 2), &row, c->failure);
+	return err == ERR_LEASE_LOST ? 0 : err;
 }
 
 static int change_parked(struct consuming *c)
@@ -219,8 +264,8 @@ static int finish_batch(struct consuming *c, struct consumed *batch, int err)
 	struct progress_row row;
 
 	if (err == ERR_TRIMMED) {
-		err = tide_skip_gap(c->tide, name_of(c), whole(c->found.row.id,
-			c->found.progress.epoch), dice_one_in(c->dice, 2), &row, c->failure);
+		err = tide_skip_gap(c->tide, name_of(c), chosen_range(c),
+			dice_one_in(c->dice, 2), &row, c->failure);
 		return err == ERR_TRIMMED ? remove_consumer(c) : err;
 	}
 	if (err == ERR_STREAM_ENDED)
@@ -237,10 +282,10 @@ static int finish_batch(struct consuming *c, struct consumed *batch, int err)
 
 static int deliver_batch(struct consuming *c)
 {
-	struct consumed batch = { .end = { .consumer = c->found.row.id,
-		.epoch = c->found.progress.epoch, .from = c->found.progress.position,
-		.to = c->found.progress.position, .parked_version =
-		c->found.progress.parked_version, .copied = c->found.copy.items } };
+	struct consumed batch = { .end = { .consumer = c->found.row.id, .epoch = c->row.epoch,
+		.first = c->row.first, .from = c->row.position, .to = c->row.position,
+		.parked_version = c->found.progress.parked_version,
+		.copied = c->found.copy.items } };
 	struct tide_feed *feed = NULL;
 	int err;
 
@@ -248,8 +293,8 @@ static int deliver_batch(struct consuming *c)
 		batch.end.mark = MARK_BEGIN;
 		return finish_batch(c, &batch, 0);
 	}
-	err = tide_consumer_feed(&feed, c->tide, whole(c->found.row.id, c->found.progress.epoch),
-		64, buffer_slice(&c->streams), c->failure);
+	err = tide_consumer_feed(&feed, c->tide, chosen_range(c), c->found.row.shards,
+		buffer_slice(&c->streams), c->failure);
 	if (!err)
 		err = read_batch(c, &batch, feed);
 	err = finish_batch(c, &batch, err);
@@ -272,17 +317,19 @@ static int handle_again(struct consuming *c, struct slice place_bytes)
 /* Delivers a parked record again. */
 static int deliver_again(struct consuming *c)
 {
+	struct shard_hashes hashes = hashes_of_shards(c->row.first, c->row.last,
+		c->found.row.shards);
 	struct buffer page = { 0 };
 	struct source source;
-	int err = tide_parked_replays(c->tide, NULL, c->found.row.id, 1, &page, c->failure);
+	int err = tide_parked_replays(c->tide, &hashes, c->found.row.id, 1, &page, c->failure);
 
 	source = source_of(buffer_slice(&page));
 	if (err >= 0 && source_left(&source))
 		err = tide_begin(c->tide, c->failure);
 	if (err < 0 || !tide_in_transaction(c->tide))
 		goto out;
-	err = tide_verify_parked(c->tide, whole(c->found.row.id, c->found.progress.epoch),
-		c->found.progress.parked_version, c->failure);
+	err = tide_verify_parked(c->tide, chosen_range(c), c->found.progress.parked_version,
+		c->failure);
 	if (!err)
 		err = handle_again(c, source_take(&source, PARKED_PLACE_BYTES));
 	err = end_commit(c, err);
@@ -301,6 +348,8 @@ static int choose_step(struct consuming *c)
 		return change_consumer(c);
 	if (what < 9)
 		return join_consumer(c);
+	if (what < 12)
+		return change_range(c);
 	if (c->found.progress.replays && what < 26)
 		return deliver_again(c);
 	if (c->found.progress.parked && what < 20)
@@ -308,9 +357,9 @@ static int choose_step(struct consuming *c)
 	return deliver_batch(c);
 }
 
-/* Creates, joins, moves, pauses or deletes a consumer, or delivers a batch to one: live records or
- * items of a snapshot, of which some are parked, or a parked one that is delivered again. Makes at
- * most one commit. Returns 0 or an error. */
+/* Creates, joins, moves, pauses or deletes a consumer, changes its ranges or its number of shards,
+ * or delivers a batch to a range: live records or items of a snapshot, of which some are parked, or
+ * a parked one that is delivered again. Makes at most one commit. Returns 0 or an error. */
 static int consume_step(struct tide *tide, struct dice *dice, struct failure *failure)
 {
 	struct consuming c = { .tide = tide, .dice = dice, .failure = failure };
@@ -323,6 +372,7 @@ static int consume_step(struct tide *tide, struct dice *dice, struct failure *fa
 	if (err)
 		return err;
 	buffer_put_slice(&c.streams, c.found.row.streams);
+	choose_range(&c);
 	err = choose_step(&c);
 	buffer_release(&c.streams);
 	return err;

@@ -525,6 +525,7 @@ static const struct progress_row *find_row(const struct ranges *ranges, unsigned
 
 	while (ranges->all[i].last < shard)
 		i++;
+	CHECK(i < ranges->count);
 	return &ranges->all[i];
 }
 
@@ -548,8 +549,8 @@ static void compare(struct model *model, const struct ranges *now)
 			before->shards == now->shards));
 	}
 	for (size_t i = 0; i < before->count && model->stale_count < 2000; i++)
-		if (!is_same(&before->all[i], find_row(now, before->all[i].first)) ||
-				before->shards != now->shards)
+		if (before->shards != now->shards ||
+				!is_same(&before->all[i], find_row(now, before->all[i].first)))
 			model->stale[model->stale_count++] = range_of(before->consumer,
 				&before->all[i]);
 	model->ranges = *now;
@@ -654,6 +655,12 @@ static void check_finds_fields_of_the_first_row(void)
 		wrong.dead_letters = i == 3;
 		wrong.end = slice_of_text(i == 4 ? "TRIMMED lost" : "");
 		expect(&row, &wrong, 1, 54);
+	}
+	for (int i = 0; i < 2; i++) {            /* the records are missing, too */
+		wrong = row;
+		wrong.parked = i == 0;
+		wrong.parked_bytes = i == 1;
+		expect(&row, &wrong, 2, 54);
 	}
 	stop();
 }
