@@ -264,10 +264,10 @@ static int read_ranges(struct tide_consumer *consumer, struct txn *txn, struct b
 {
 	struct progress_row *sum = &consumer->progress, row;
 	uint16_t shard = 0;
-	int err = 0;
+	int err;
 
 	buffer_clear(ranges);
-	while (!err && (err = progress_next(&row, txn, consumer->row.id, &shard)) == 0) {
+	while ((err = progress_next(&row, txn, consumer->row.id, &shard)) == 0) {
 		row.end = slice_of(NULL, 0);
 		buffer_put(ranges, &row, sizeof row);
 		if (row.first == 0)
@@ -278,6 +278,8 @@ static int read_ranges(struct tide_consumer *consumer, struct txn *txn, struct b
 		progress_take_older(sum, &row);
 	}
 	consumer->ranges = buffer_slice(ranges);
+	if (err == END && shard != consumer->row.shards)
+		return ERR_CORRUPT;              /* nobody would read the other shards */
 	return err == END ? buffer_error(ranges) : err;
 }
 

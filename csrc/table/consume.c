@@ -337,7 +337,7 @@ int consume_renew(struct transaction *transaction, struct slice name, struct sha
 		err = have_read(transaction, id, ids.all, is_done);
 	if (err || !*is_done)
 		return err ? fail(failure, err) : 0;
-	err = range_unite(transaction, id, &progress, failure);
+	err = range_unite(transaction, &row, &progress, failure);
 	if (err)
 		return err;
 	progress.gaps++;
@@ -408,7 +408,7 @@ int consume_move(struct transaction *transaction, struct slice name,
 		return err;
 	err = find(&row, transaction, name, failure);    /* the rows may have moved */
 	if (!err)
-		err = range_unite(transaction, row.id, &progress, failure);
+		err = range_unite(transaction, &row, &progress, failure);
 	if (!err)
 		err = find(&row, transaction, name, failure);
 	if (err)
@@ -490,7 +490,7 @@ int consume_skip_gap(struct transaction *transaction, struct slice name, struct 
 			" %u snapshots", (int)name.len, (const char *)name.data, rounds);
 	if (!copies && !rounds && row->last + 1u - row->first < consumer.shards)
 		return skip_in_all(transaction, &consumer, range, row, failure);
-	err = range_unite(transaction, range.consumer, row, failure);
+	err = range_unite(transaction, &consumer, row, failure);
 	if (!err)
 		err = find(&consumer, transaction, name, failure);
 	if (err)

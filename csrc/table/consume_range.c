@@ -66,10 +66,11 @@ static void add_range(struct progress_row *left, const struct progress_row *righ
 	left->failures += right->failures;
 }
 
-int range_unite(struct transaction *transaction, uint64_t id, struct progress_row *head,
-	struct failure *failure)
+int range_unite(struct transaction *transaction, const struct consumer_row *consumer,
+	struct progress_row *head, struct failure *failure)
 {
 	struct progress_row next;
+	uint64_t id = consumer->id;
 	bool is_one = true;
 	uint16_t shard;
 	int err = range_read_head(transaction, id, head, failure);
@@ -83,6 +84,8 @@ int range_unite(struct transaction *transaction, uint64_t id, struct progress_ro
 		is_one = false;
 		err = progress_remove(transaction->txn, id, next.first);
 	}
+	if (err == END && shard != consumer->shards)
+		err = ERR_CORRUPT;               /* a row is missing */
 	if (err == END && is_one)
 		return 0;
 	memset(&head->owner, 0, sizeof head->owner);
@@ -183,10 +186,11 @@ static int multiply(struct transaction *transaction, uint64_t id, uint16_t shard
 
 /* Makes all shards one range with this number of shards. Returns VALIDATION if their positions
  * differ. */
-static int replace(struct transaction *transaction, uint64_t id, uint16_t shards,
-	struct failure *failure)
+static int replace(struct transaction *transaction, const struct consumer_row *consumer,
+	uint16_t shards, struct failure *failure)
 {
 	struct progress_row head, next;
+	uint64_t id = consumer->id;
 	uint16_t shard;
 	int err = range_read_head(transaction, id, &head, failure);
 
@@ -200,7 +204,7 @@ static int replace(struct transaction *transaction, uint64_t id, uint16_t shards
 				" positions");
 	if (err != END)
 		return fail(failure, err);
-	err = range_unite(transaction, id, &head, failure);
+	err = range_unite(transaction, consumer, &head, failure);
 	if (err)
 		return err;
 	head.last = (uint16_t)(shards - 1);
@@ -227,7 +231,7 @@ int consume_reshard(struct transaction *transaction, struct slice name, uint16_t
 		err = consume_written(transaction, multiply(transaction, row.id, row.shards,
 			shards / row.shards), failure);
 	else
-		err = replace(transaction, row.id, shards, failure);
+		err = replace(transaction, &row, shards, failure);
 	if (!err)
 		err = consumer_failed(failure, consumer_read(&row, transaction->txn, name), name);
 	row.shards = shards;

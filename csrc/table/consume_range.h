@@ -25,9 +25,9 @@ int range_read_head(struct transaction *transaction, uint64_t id, struct progres
 
 /* Makes all shards of a consumer one range, whose position is the lowest one, in a new epoch
  * without an owner. A consumer that has one range keeps its epoch and owner. Sets *head to the
- * progress, which the caller writes. */
-int range_unite(struct transaction *transaction, uint64_t id, struct progress_row *head,
-	struct failure *failure);
+ * progress. Returns CORRUPT if the ranges do not cover the shards. */
+int range_unite(struct transaction *transaction, const struct consumer_row *consumer,
+	struct progress_row *head, struct failure *failure);
 
 /* Divides a range before the shard `at`. Its owner keeps the first part or, if keeps_right, the
  * second one; the other part has no owner. Both are in a new epoch. Sets *row to the part that is

@@ -308,6 +308,34 @@ static void missing_progress_is_damage(void)
 	stop();
 }
 
+/* Ranges that do not cover the shards are neither described nor united: the records of the others
+ * would be lost. */
+static void a_missing_range_is_damage(void)
+{
+	for (uint16_t first = 20; first <= 40; first = (uint16_t)(first + 20)) {
+		uint64_t id = start_with_three();
+		struct progress_row row = row_at(tide, "c", first);
+		struct tide_consumer consumer;
+		struct txn *txn = forge_begin(tide);
+		bool is_done;
+
+		MUST(progress_remove(txn, id, first), failure);
+		forge_commit(tide, txn);
+		CHECK_EQUAL_INT(tide_describe_consumer(tide, NAME, &consumer, &failure),
+			ERR_CORRUPT);
+		CHECK_EQUAL_INT(tide_move_consumer(tide, NAME, TIDE_LATEST, 0, false, &is_done,
+			&failure), ERR_CORRUPT);
+		MUST(tide_pause_consumer(tide, NAME, true, &failure), failure);
+		CHECK_EQUAL_INT(tide_reshard_consumer(tide, NAME, 48, &failure), ERR_CORRUPT);
+		CHECK_EQUAL_INT(tide_reshard_consumer(tide, NAME, 128, &failure), ERR_CORRUPT);
+		txn = forge_begin(tide);
+		MUST(progress_write(txn, id, &row), failure);
+		forge_commit(tide, txn);
+		CHECK_EQUAL_UINT(ranges_of(tide, "c").count, 3);
+		stop();
+	}
+}
+
 /* --- the number of shards --- */
 
 static int try_reshard(unsigned shards)
@@ -747,6 +775,7 @@ int main(void)
 	a_merge_keeps_a_limit();
 	a_move_unites();
 	missing_progress_is_damage();
+	a_missing_range_is_damage();
 	a_number_of_shards_is_refused();
 	shards_are_multiplied();
 	shards_are_replaced();
