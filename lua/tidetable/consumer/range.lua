@@ -192,12 +192,13 @@ local function level(worker, row, alive, mine)
   return true
 end
 
---- Changes the worker's range if the ranges do not fit the workers. Returns true; false if the
---- consumer was lost; nil, err, code on failure.
+--- Changes the worker's range if the ranges do not fit the workers, and sets worker.is_balanced.
+--- Returns true; false if the consumer was lost; nil, err, code on failure.
 ---@param worker tidetable.Worker
 ---@param row table  as core.consumer_describe has just returned it
 ---@return boolean|nil owns, tidetable.error|nil err, tidetable.code|nil code
 function ranges.balance(worker, row)
+  worker.is_balanced = not worker.held or is_busy(worker)
   if worker.held then
     return unite(worker)
   elseif row.shards == 1 or worker.copy or is_busy(worker) then
@@ -215,6 +216,7 @@ function ranges.balance(worker, row)
   elseif free > math.max(waiting, 0) then
     local range = neighbour(row, alive, mine)
     if range then
+      worker.is_balanced = false
       return take(worker, range)
     end
   elseif free == 0 then

@@ -72,6 +72,7 @@ local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field parked_keys table<string|integer, true>|nil  keys that have parked records; nil: unknown
 ---@field verified_at number      time of the last read of the consumer; 0: must be read
 ---@field progress_seen integer   progress count at that time, plus the later commits of this worker
+---@field is_balanced boolean    the last ranges.balance found no range to take over or to unite
 ---@field is_verified boolean     the consumer was read since the last call of next
 ---@field wakeup tidetable.Wakeup|nil  used for all waits except those of the reader
 local Worker = {}
@@ -85,7 +86,7 @@ function workers.new(consumer)
   database.worker_count = database.worker_count + 1
   return setmetatable({
     consumer = consumer, id = consumer.id, database = database, number = database.worker_count,
-    shards = 1, first = 0, last = 0, position = 0, attempts = 0,
+    shards = 1, first = 0, last = 0, is_balanced = false, position = 0, attempts = 0,
     largest = 0, limit_until = 0, verified_at = 0,
     parked = 0, replays = 0, parked_version = 0, is_verified = false, progress_seen = 0,
   }, Worker)
@@ -296,6 +297,7 @@ function Worker:join()
     return nil, err, code
   end
   self.follows_death, self.verified_at = records == 1, verified_at
+  self.is_balanced = false
   return true
 end
 
@@ -445,10 +447,10 @@ function Worker:next(seconds)
     elseif owns and not self.epoch then
       self.verified_at = 0       -- the consumer was lost while reading; tries to join again
     elseif core.process_elapsed() >= deadline then
-      if not owns or self.is_verified then
+      if not owns or self.is_verified and self.is_balanced then
         return nil
       end
-      self.verified_at = 0       -- a command may have set the position
+      self.verified_at = 0       -- a command may have set the position, or left a range
     elseif not owns then
       core.worker_beat(self.database.core, self.slot or 0)
       owns, err, code = self:doze(math.min(STANDBY, deadline - core.process_elapsed()))
