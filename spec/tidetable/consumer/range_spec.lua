@@ -95,6 +95,26 @@ describe("the workers of a consumer", function()
     assert.same({}, assert(db:check()).problems)
   end)
 
+  it("take over all ranges without an owner before a step handles nothing", function()
+    local handled = 0
+    for i = 1, 8 do
+      local a, b, c, d = open(), open(), open(), open()
+      run { a, b, c, d }
+      assert.equal("0-15 16-31 32-47 48-63", ranges())
+      for _, each in ipairs { a, b, c, d } do each:close() end
+      put(i, i)                  -- in one of the four ranges
+      local last = open()
+      repeat
+        local count = assert(last:step(handle))
+        handled = handled + count
+      until count == 0
+      assert.equal(i, handled)
+      assert.equal("0-63", ranges())
+      last:close()
+    end
+    assert.same({}, assert(db:check()).problems)
+  end)
+
   it("finish a batch before they give shards away", function()
     put(1, 40)
     local a, b = open { batch_size = 10 }, open { batch_size = 10 }
