@@ -107,10 +107,12 @@ function Model:verify(state, i)
       worker = decided(worker, "unite")
     end
   elseif file.shards > 1 and (not worker.to or row.attempts > 0) then
-    local rival, alive, live = has_rival(seen, i), {}, 0
-    for j, each in ipairs(file.rows) do alive[j] = j == mine or rival(each) end
+    local rival, owners, live = has_rival(seen, i), {}, 0
+    for j, each in ipairs(file.rows) do
+      owners[j] = (j == mine or rival(each)) and each.owner
+    end
     for _, each in ipairs(seen) do live = live + (each.is_fresh and 1 or 0) end
-    local action, what, keeps_right = balance.decide(file.rows, alive, mine, live,
+    local action, what, keeps_right = balance.decide(file.rows, owners, mine, live,
       worker.to ~= nil)
     if action == "divide" then
       worker = decided(worker, "divide", { at = what, keeps_right = keeps_right })

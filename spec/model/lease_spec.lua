@@ -31,6 +31,8 @@ local bounded = {
   { limits = { stops = 1, leaves = 1, starts = 1 }, keys = 4, records = 0 },
   { limits = { stops = 1, kills = 1, starts = 1 }, keys = 4, records = 1, workers = 2 },
   { limits = { fails = 1, kills = 1 }, keys = 3, records = 1 },
+  { limits = { kills = 1, starts = 1 }, keys = 9, records = 1 },
+  { limits = { leaves = 1, starts = 1 }, keys = 12, records = 0, workers = 4 },
 }
 
 --- Mistakes in the protocol, and the case that shows each.

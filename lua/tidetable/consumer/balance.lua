@@ -49,35 +49,39 @@ function balance.find_free(list, has_owner)
 end
 
 --- Returns true if the worker's range is the widest one with a living owner.
-local function is_widest(list, alive, mine)
+local function is_widest(list, owners, mine)
   for i, range in ipairs(list) do
     local more = width(range) - width(list[mine])
-    if alive[i] and (more > 0 or more == 0 and i < mine) then
+    if owners[i] and (more > 0 or more == 0 and i < mine) then
       return false
     end
   end
   return true
 end
 
---- Returns true if the owner of a range takes over the free range next to it, and not the owner of
---- the range on the other side. That of a range whose batch has failed does so only if the other's
---- has failed, too, because it may fail for a long time.
----@param side integer  1: the free range follows
-local function takes(range, other, side)
-  if (range.attempts > 0) ~= (other.attempts > 0) then
-    return range.attempts == 0
+--- Returns true if the worker takes over the free range next to its own, on this side, and not the
+--- owner of the range on the other side of that. The one with fewer shards takes it over. A worker
+--- whose batch has failed does so only if the other's has failed, too: it may fail for a long time.
+local function takes(list, owners, mine, side)
+  local own, i = list[mine], mine + 2 * side
+  local other = list[i]
+  if not other or not owners[i] then
+    return true
+  elseif (own.attempts > 0) ~= (other.attempts > 0) then
+    return own.attempts == 0
   end
-  local more = width(other) - width(range)
+  local more = width(other) - width(own)
+  if owners[i + side] == owners[i] then        -- it will unite both
+    more = more + width(list[i + side])
+  end
   return more > 0 or more == 0 and side == 1
 end
 
---- Returns the free neighbour of the worker's range that this worker has to take over. Of two
---- neighbours with living owners the narrower one takes it over.
-local function neighbour(list, alive, mine)
+--- Returns the free neighbour of the worker's range that this worker has to take over.
+local function neighbour(list, owners, mine)
   for _, side in ipairs { -1, 1 } do
-    local range, other = list[mine + side], list[mine + 2 * side]
-    if range and not alive[mine + side]
-        and (not other or not alive[mine + 2 * side] or takes(list[mine], other, side)) then
+    local range = list[mine + side]
+    if range and not owners[mine + side] and takes(list, owners, mine, side) then
       return range
     end
   end
@@ -85,13 +89,14 @@ end
 
 --- Returns the shard before which the worker's range has to be divided, so that a neighbour with a
 --- narrower range can take over the other part, and whether the worker keeps the second part. nil:
---- the widths of the ranges are level.
-local function level(list, alive, mine)
+--- the widths of the ranges are level, or the neighbour would not take it over now: it first has to
+--- unite two ranges, or its batch has failed.
+local function level(list, owners, mine)
   local own = list[mine]
   for _, side in ipairs { -1, 1 } do
-    local other = list[mine + side]
-    local more = other and alive[mine + side] and width(own) - width(other) or 0
-    if more >= 2 then
+    local i = mine + side
+    local more = list[i] and owners[i] and width(own) - width(list[i]) or 0
+    if more >= 2 and list[i].attempts == 0 and owners[i + side] ~= owners[i] then
       local count = more // 2
       return side == 1 and own.last - count + 1 or own.first + count, side == -1
     end
@@ -106,28 +111,30 @@ end
 --- It handles that one before it tries the batch again.
 ---@generic T: tidetable.ShardsAndPosition
 ---@param list T[]
----@param alive boolean[]  for each range: has it a living owner? true for that of the worker
+---@param owners any[]     for each range: a value that identifies its owner; false if that does not
+---                        live, or there is none
 ---@param mine integer     index of the worker's range
 ---@param live integer     number of the consumer's workers that are alive
 ---@param has_failed boolean
 ---@return "divide"|"take"|nil action, integer|T|nil what, boolean|nil keeps_right
-function balance.decide(list, alive, mine, live, has_failed)
-  local owned = 0
+function balance.decide(list, owners, mine, live, has_failed)
+  local free, waiting = 0, live
   for i = 1, #list do
-    owned = owned + (alive[i] and 1 or 0)
+    free = free + (owners[i] and 0 or 1)
+    waiting = waiting - (owners[i] and owners[i] ~= owners[i - 1] and 1 or 0)
   end
-  local own, free, waiting = list[mine], #list - owned, live - owned
+  local own = list[mine]
   if free > math.max(waiting, 0) then
-    local range = neighbour(list, alive, mine)
+    local range = neighbour(list, owners, mine)
     if range and (not has_failed or range.position < own.position) then
       return "take", range
     end
   elseif not has_failed and waiting > free then
-    if width(own) > 1 and is_widest(list, alive, mine) then
+    if width(own) > 1 and is_widest(list, owners, mine) then
       return "divide", own.first + (width(own) + 1) // 2, false
     end
   elseif not has_failed and free == 0 then
-    local at, keeps_right = level(list, alive, mine)
+    local at, keeps_right = level(list, owners, mine)
     if at then
       return "divide", at, keeps_right
     end

@@ -126,13 +126,14 @@ local function take(worker, range)
   return unite(worker)
 end
 
---- Returns for each range whether it has a living owner.
-local function living(worker, row)
-  local alive = {}
+--- Returns for each range a value that identifies its owner; false if no living worker owns it.
+local function find_owners(worker, row)
+  local owners = {}
   for i, range in ipairs(row.ranges) do
-    alive[i] = range.first == worker.first or (worker:has_rival(range))
+    local is_alive = range.first == worker.first or (worker:has_rival(range))
+    owners[i] = is_alive and range.opening .. range.worker
   end
-  return alive
+  return owners
 end
 
 local function is_known(range, known)
@@ -170,7 +171,7 @@ function ranges.balance(worker, row)
   local _, mine = ranges.find(row, worker.first)
   local live = core.live_workers(worker.database.core, worker.id, worker.settings.lease,
     worker.settings.handler_limit)
-  local action, what, keeps_right = balance.decide(row.ranges, living(worker, row), mine,
+  local action, what, keeps_right = balance.decide(row.ranges, find_owners(worker, row), mine,
     live, has_failed)
   if action == "divide" then
     return divide(worker, what, keeps_right)

@@ -3,24 +3,24 @@ local balance = require "tidetable.consumer.balance"
 
 --- Returns the ranges of a text such as "0-3 4-7* 8!": one without a living owner has a star, and
 --- one whose batch has failed an exclamation mark. The position of each is its first shard. Returns
---- also which are alive, and the number of those.
+--- also the living owners, and the number of those. A plus: the owner is that of the next range.
 local function parse(text)
-  local list, alive, count = {}, {}, 0
-  for first, last, mark in text:gmatch "(%d+)%-?(%d*)([*!]?)" do
+  local list, owners, count = {}, {}, 0
+  for first, last, mark in text:gmatch "(%d+)%-?(%d*)([*!+]?)" do
     first = math.tointeger(first)
     list[#list + 1] = { first = first, last = math.tointeger(last) or first, position = first,
       attempts = mark == "!" and 1 or 0 }
-    alive[#list] = mark ~= "*"
-    count = count + (alive[#list] and 1 or 0)
+    owners[#list] = mark ~= "*" and (mark == "+" and #list + 1 or #list)
+    count = count + (owners[#list] == #list and 1 or 0)
   end
-  return list, alive, count
+  return list, owners, count
 end
 
 --- Returns the decision of the owner of a range as a text. waiting: number of living workers that
 --- have no range. has_failed: the owner has the records of a failed batch.
 local function decide(text, mine, waiting, has_failed)
-  local list, alive, count = parse(text)
-  local action, what, keeps_right = balance.decide(list, alive, mine, count + waiting,
+  local list, owners, count = parse(text)
+  local action, what, keeps_right = balance.decide(list, owners, mine, count + waiting,
     has_failed or false)
   if action == "divide" then
     return ("divide at %d, keep the %s part"):format(what, keeps_right and "second" or "first")
@@ -38,6 +38,8 @@ describe("the owner of a range", function()
     assert.is_nil(decide("0-3 4-7", 2, 1))
     assert.equal("divide at 6, keep the first part", decide("0-3* 4-7", 2, 2))
     assert.is_nil(decide("0 1 2", 1, 3))
+    -- A worker with two ranges is one worker.
+    assert.equal("divide at 6, keep the first part", decide("0+ 1-3 4-7", 3, 1))
   end)
 
   it("leaves free ranges to workers that wait", function()
@@ -49,8 +51,8 @@ describe("the owner of a range", function()
     assert.equal("take 0", decide("0-3* 4-7", 2, 0))
     assert.is_nil(decide("0-1 2-3 4-7*", 1, 0))
     assert.equal("take 4", decide("0-1 2-3 4-7*", 2, 0))
-    -- A worker that has two ranges may be alive twice.
-    assert.equal("take 4", decide("0-1 2-3 4-7*", 2, -1))
+    -- A worker has two ranges.
+    assert.equal("take 4", decide("0+ 1 2-3 4-7*", 3, 0))
   end)
 
   it("leaves a free range to its other neighbour if that is narrower", function()
@@ -59,6 +61,9 @@ describe("the owner of a range", function()
     assert.equal("take 5", decide("0-4 5* 6-8", 3, 0))
     assert.equal("take 3", decide("0-2 3* 4-6", 1, 0))
     assert.is_nil(decide("0-2 3* 4-6", 3, 0))
+    -- The other neighbour has two ranges, which it will unite.
+    assert.equal("take 3", decide("0-2 3* 4+ 5-7", 1, 0))
+    assert.is_nil(decide("0-2 3* 4+ 5", 1, 0))
   end)
 
   it("leaves a free range to its other neighbour if its own batch has failed", function()
@@ -82,14 +87,21 @@ describe("the owner of a range", function()
     assert.is_nil(decide("0-3 4-6", 1, 0))
     assert.is_nil(decide("0-7", 1, 0))
   end)
+
+  it("gives no shards to a neighbour that would not take them over", function()
+    assert.is_nil(decide("0-5 6-7!", 1, 0))
+    -- It first unites its ranges. Otherwise both would give shards to each other without end.
+    assert.is_nil(decide("0-3 4+ 5-6", 1, 0))
+    assert.is_nil(decide("0-1+ 2 3-6", 3, 0))
+  end)
 end)
 
 describe("a worker without a range", function()
   it("joins the widest range without a living owner", function()
-    local list, alive = parse "0-5 6-7* 8-11* 12-15*"
+    local list, owners = parse "0-5 6-7* 8-11* 12-15*"
     local function has_owner(range)
       local _, i = balance.find(list, range.first)
-      return alive[i], i, 10 * i
+      return owners[i] ~= false, i, 10 * i
     end
     assert.same({ list[3], 3, 30 }, { balance.find_free(list, has_owner) })
     assert.is_nil((balance.find_free(list, function() return true end)))
