@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/memory.h"
+#include "lmdb/readers.h"
 #include "os/file.h"
 #include "os/worker_slots.h"
 #include "tide_consumer.h"

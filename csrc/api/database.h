@@ -5,7 +5,7 @@
 #include "codec/consumer.h"
 #include "codec/state.h"
 #include "expr/cache.h"
-#include "lmdb/store.h"
+#include "lmdb/txn.h"
 #include "os/thread.h"
 #include "stream/feed.h"
 #include "table/catalog.h"

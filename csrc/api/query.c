@@ -6,6 +6,7 @@
 #include "api/expressions.h"
 #include "api/database.h"
 #include "base/memory.h"
+#include "lmdb/readers.h"
 
 struct tide_query {
 	struct tide_table table;

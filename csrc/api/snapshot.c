@@ -1,6 +1,7 @@
 /* snapshot.c - tide_snapshot: snapshots that the caller holds, and reading from them. */
 #include "api/database.h"
 #include "base/memory.h"
+#include "lmdb/readers.h"
 
 /* Opens the reader and reads the state. Also refreshes the handle's catalog to the snapshot's
  * version, because tide_find_at finds cached tables while the catalog has this version. */

@@ -14,6 +14,8 @@
 #include "check/rows.h"
 #include "check/streams.h"
 #include "codec/consumer.h"
+#include "lmdb/raw_txn.h"
+#include "lmdb/readers.h"
 #include "os/file.h"
 #include "table/expiry_index.h"
 #include "table/item_count.h"

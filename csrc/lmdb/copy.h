@@ -11,7 +11,7 @@
 #ifndef LMDB_COPY_H
 #define LMDB_COPY_H
 
-#include "lmdb/store.h"
+#include "lmdb/txn.h"
 #include "os/temporary.h"
 #include "os/thread.h"
 

@@ -24,7 +24,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "lmdb/store.h"
+#include "lmdb/cursor.h"
+#include "lmdb/raw_txn.h"
+#include "lmdb/readers.h"
 #include "lmdb_file/format.h"
 #include "lmdb_file/layout.h"
 #include "lmdb_file/lock_file.h"

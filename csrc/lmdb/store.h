@@ -1,9 +1,7 @@
-/* store.h - key-value storage in LMDB: ordered rows in several trees, with transactions.
+/* store.h - key-value storage in LMDB: ordered rows in several trees.
  *
  * A store is one open database file. All handles of a process on the same file share one store,
- * because LMDB loses data if a process opens a file twice. A store may be used by any thread; a
- * transaction only by the thread that began it. Returned keys and values point into the memory
- * map; they are valid until the next write in the same transaction or until it ends. The store
+ * because LMDB loses data if a process opens a file twice. A store may be used by any thread. It
  * does not interpret the bytes.
  */
 #ifndef LMDB_STORE_H
@@ -27,7 +25,6 @@
 
 struct store;
 struct txn;
-struct cursor;
 
 struct store_options {
 	const char *path;            /* ignored if in_memory */
@@ -152,157 +149,5 @@ int store_clear_stale(struct store *store, uint32_t *cleared, struct failure *fa
 
 /* Flushes the commits that weaker durability levels have not flushed. */
 int store_sync(struct store *store, struct failure *failure);
-
-/* --- reading --- */
-
-/* A reader is opened once and reused. reader_renew takes a snapshot (in 8 ns), and reader_reset
- * releases the snapshot. A snapshot must not be held while waiting or while user code runs.
- * reader_renew also returns the errors of store_recover. */
-int reader_open(struct txn **txn, struct store *store, struct failure *failure);
-int reader_renew(struct txn *txn, struct failure *failure);
-void reader_reset(struct txn *txn);
-
-/* Returns ERR_STORE if the reader has lost its LMDB slot since it was renewed, because another
- * program considered this process dead. The pages that were read may then have been overwritten.
- * Must be called after copying bytes and before returning them. Takes a few loads. Returns 0 for a
- * write transaction. */
-int reader_verify(const struct txn *txn, struct failure *failure);
-
-/* Closes a reader, with or without a snapshot. NULL is allowed. */
-void reader_close(struct txn *txn);
-
-/* --- readers with a time limit --- */
-
-/* Limits the time for which a renewed reader may hold its snapshot, until deadline_ms on the
- * process's clock_elapsed_ms; a later call sets another time, unless the reader was released.
- * After the deadline any thread may release it. The reader may be
- * used only between reader_enter and reader_leave; it may be closed at any time. */
-void reader_limit(struct txn *txn, uint64_t deadline_ms);
-
-/* Returns false if the reader has been released after its deadline; then it can only be closed.
- * Always returns true for a reader without a limit. */
-bool reader_enter(struct txn *txn);
-void reader_leave(struct txn *txn);
-
-/* Releases the store's readers whose deadline has passed, except those in use. Takes one load and
- * a comparison while no reader has a deadline. */
-void store_release_late(struct store *store);
-
-/* Starts a thread that releases readers soon after their deadlines, also while this process calls
- * nothing, until the store is closed. Does nothing if it runs. If it can't be started, the readers
- * are released by store_release_late only. */
-void store_release_in_time(struct store *store);
-
-/* --- reading files that may be damaged --- */
-
-struct meta_page;
-
-/* Opens a raw transaction: a reader that reads with pread and checks every value, without LMDB
- * (lmdb_file/raw_cursor.h). The raw transaction reads the snapshot of the meta page `facts`; the
- * caller must ensure that no writer reuses the pages of this snapshot. At an unreadable row or
- * page a move returns ERR_CORRUPT, and the next MOVE_NEXT continues after it. A row from a cursor
- * is valid until the cursor moves, a value from txn_get until the next txn_get in the same tree.
- * Returns 0 or ERR_NO_MEMORY. */
-int raw_txn_open(struct txn **txn, int fd, const struct meta_page *facts);
-void raw_txn_close(struct txn *txn);          /* NULL is allowed */
-
-/* Returns the number of ERR_CORRUPT results that were caused by failed disk reads. */
-uint64_t raw_txn_unread(const struct txn *txn);
-
-/* Renews the reader `pin`, which prevents reuse of the pages of the newest snapshot, and returns
- * the snapshot's meta page and the descriptor to read it through, for raw_txn_open. Returns 0,
- * ERR_CORRUPT, ERR_STORE, or ERR_BUSY if other processes commit too often. */
-struct meta_faults;
-int raw_txn_pin(struct txn *pin, int *fd, struct meta_page *facts,
-	struct meta_faults *faults, struct failure *failure);
-
-/* --- writing --- */
-
-/* Begins the write transaction. The caller must hold the write lock (store_shared_page) and
- * releases it after commit or abort. */
-int writer_begin(struct txn **txn, struct store *store, struct failure *failure);
-
-/* Commits a write transaction, notifies waiting readers, and always sets *txn to NULL. After
- * ERR_DISK_FULL, ERR_FULL, ERR_STORE, ERR_FILE_GONE or ERR_FILE_REPLACED nothing was changed.
- * After ERR_UNKNOWN_OUTCOME the commit may be on the disk, so the store must be closed and opened
- * again. */
-int writer_commit(struct txn **txn, struct failure *failure);
-void writer_abort(struct txn **txn);
-
-/* Adds streams to those that the commit notifies (commit_notify). */
-void txn_touch(struct txn *txn, uint64_t streams);
-
-/* Makes the commit notify no reader of a stream. */
-void txn_be_quiet(struct txn *txn);
-
-/* Makes the commit notify those who wait for the progress of consumers. */
-void txn_progressed(struct txn *txn);
-
-/* Returns ERR_FULL if a user's write would use the reserve for trims and deletes (5 % of the
- * maximum size, at least 16 MiB). Takes a few comparisons until the file is close to its limit. */
-int writer_check_space(struct txn *txn, struct failure *failure);
-
-/* --- in readers and writers --- */
-
-/* Returns the snapshot's number; in a write transaction, the number of its commit. */
-uint64_t txn_id(const struct txn *txn);
-struct store *txn_store(const struct txn *txn);
-
-/* Returns the page size of the file. */
-uint32_t txn_page_bytes(const struct txn *txn);
-
-/* These functions return 0, END if the row does not exist, or an error. */
-int txn_get(struct txn *txn, enum tree tree, struct slice key, struct slice *value);
-int txn_put(struct txn *txn, enum tree tree, struct slice key, struct slice value);
-int txn_delete(struct txn *txn, enum tree tree, struct slice key);
-
-/* Like txn_put, for a value that is written in place. Sets *buf to len bytes in the page; the
- * caller must write all of them before the next operation in the transaction. */
-int txn_put_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
-	uint8_t **buf);
-
-/* Like txn_put_reserve, for a key that does not exist. Uses less space and time than
- * txn_put_reserve if many keys are inserted in ascending order. */
-int txn_insert_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
-	uint8_t **buf);
-
-/* Like txn_put_reserve, for a key after the last key of the tree. Returns ERR_CORRUPT if the tree
- * has a key that is not less. */
-int txn_append_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
-	uint8_t **buf);
-
-/* Sets *rows to the number of rows in a tree. */
-int txn_count(struct txn *txn, enum tree tree, uint64_t *rows);
-
-/* Returns the transaction's own cursor on a tree, which exists as long as the transaction. A
- * reader's cursor survives reset and renew, but loses its position. txn_get, txn_put,
- * txn_delete and the reserve functions use and move this cursor. */
-int txn_cursor(struct txn *txn, enum tree tree, struct cursor **cursor);
-
-/* Opens another cursor on a tree. The cursor must be closed before the transaction ends or is
- * reset. */
-int cursor_open(struct cursor **cursor, struct txn *txn, enum tree tree);
-void cursor_close(struct cursor *cursor);     /* NULL is allowed */
-
-/* Moves the cursor and sets *key and *value to its row. MOVE_TO and MOVE_FROM search for *key.
- * Returns 0, END if no row was found, or an error. */
-int cursor_move(struct cursor *cursor, enum move move, struct slice *key, struct slice *value);
-
-/* Prefetches the row that probably follows the given one, for a forward walk that reads every row
- * completely. LMDB fills a page from its end, so the row after an appended row is stored at the
- * addresses just before that row, where hardware prefetching does not find it. If the next row is
- * stored elsewhere, the prefetch is useless but harmless. */
-static inline void cursor_expect_next(struct slice key, struct slice value)
-{
-	const size_t cache_line = 64;
-	uintptr_t at = (uintptr_t)key.data;
-	size_t len = value.len < STORE_ROW_SHARE ? value.len : STORE_ROW_SHARE;
-
-	for (size_t before = cache_line; before <= len + cache_line; before += cache_line)
-		__builtin_prefetch((const void *)(at - before));
-}
-
-/* Deletes the current row. MOVE_NEXT then moves to the row after it. */
-int cursor_delete(struct cursor *cursor);
 
 #endif

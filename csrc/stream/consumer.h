@@ -9,7 +9,7 @@
 #define STREAM_CONSUMER_H
 
 #include "codec/consumer.h"
-#include "lmdb/store.h"
+#include "lmdb/txn.h"
 #include "stream/feed.h"
 
 /* Reads the consumer with this name. Its streams and settings are lent until the next write.

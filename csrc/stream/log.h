@@ -13,7 +13,7 @@
 #include "base/buffer.h"
 #include "codec/record.h"
 #include "codec/row.h"
-#include "lmdb/store.h"
+#include "lmdb/cursor.h"
 
 /* Maximum number of a record's bytes in one row. */
 #define LOG_SHARE (STORE_ROW_SHARE - RECORD_KEY_MAX - ROW_CHECKSUM)

@@ -4,6 +4,7 @@
 #include "codec/consumer.h"
 #include "codec/row.h"
 #include "codec/schema.h"
+#include "lmdb/cursor.h"
 
 /* Bytes of a copy in one row. */
 #define PART_BYTES (STORE_ROW_SHARE - PARKED_KEY - ROW_CHECKSUM)

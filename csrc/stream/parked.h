@@ -4,7 +4,7 @@
 #define STREAM_PARKED_H
 
 #include "codec/parked.h"
-#include "lmdb/store.h"
+#include "lmdb/txn.h"
 
 /* Stores the copy of a record in as many rows as it needs, and sets *bytes to its size. No copy may
  * have this place. Returns TOO_BIG if it needs more than PARKED_LAST_PART rows. */

@@ -11,7 +11,7 @@
 #define STREAM_STREAM_H
 
 #include "codec/schema.h"
-#include "lmdb/store.h"
+#include "lmdb/txn.h"
 #include "stream/log.h"
 
 /* The newest record of a stream, even if it was removed; all 0 if the stream never had one. */

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "codec/row.h"
+#include "lmdb/cursor.h"
 
 #define EXPIRY_BYTES 6
 

@@ -11,7 +11,7 @@
 
 #include "codec/expiry.h"
 #include "codec/key.h"
-#include "lmdb/store.h"
+#include "lmdb/txn.h"
 
 #define EXPIRY_KEY_MAX (ID_MAX + 6 + 8)
 

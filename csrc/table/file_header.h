@@ -9,7 +9,7 @@
 #define TABLE_FILE_HEADER_H
 
 #include "codec/state.h"
-#include "lmdb/store.h"
+#include "lmdb/txn.h"
 
 /* Reads and writes the file header. Reading returns NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT,
  * FOREIGN_FORMAT or CORRUPT if it is not that of a file of this format; header->made_by borrows

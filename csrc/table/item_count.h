@@ -7,7 +7,7 @@
 #ifndef TABLE_ITEM_COUNT_H
 #define TABLE_ITEM_COUNT_H
 
-#include "lmdb/store.h"
+#include "lmdb/txn.h"
 
 struct item_count {
 	uint64_t items;

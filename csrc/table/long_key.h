@@ -13,7 +13,7 @@
 #define TABLE_LONG_KEY_H
 
 #include "codec/key.h"
-#include "lmdb/store.h"
+#include "lmdb/cursor.h"
 
 #define LONG_KEY_LEVELS 3
 

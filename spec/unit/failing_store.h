@@ -6,7 +6,8 @@
 #ifndef UNIT_FAILING_STORE_H
 #define UNIT_FAILING_STORE_H
 
-#include "lmdb/store.h"
+#include "lmdb/cursor.h"
+#include "lmdb/readers.h"
 
 static int refusal;                      /* the error to return */
 static bool was_refused;                 /* since this was last set to false */

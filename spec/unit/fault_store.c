@@ -1,6 +1,7 @@
 /* fault_store.c - functions of store.h whose memory requests fail, each request once, alone or
  * with all later ones. */
 #include "base/memory.h"
+#include "lmdb/cursor.h"
 #include "os/clock.h"
 #include "unit/files.h"
 #include "unit/stores.h"

@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "lmdb/store.h"
+#include "lmdb/readers.h"
 #include "unit/child.h"
 #include "unit/must.h"
 

@@ -5,6 +5,7 @@
 
 #include "calls/calls.h"
 #include "lmdb/copy.h"
+#include "lmdb/cursor.h"
 #include "unit/files.h"
 #include "unit/stores.h"
 

@@ -1,4 +1,5 @@
 /* test_cursor.c - store.h's rows and cursors, against a sorted array. */
+#include "lmdb/cursor.h"
 #include "unit/stores.h"
 
 #define MODEL_ROWS 4000

@@ -6,7 +6,7 @@
  */
 #include "api/database.h"
 #include "codec/row.h"
-#include "lmdb/store.h"
+#include "lmdb/cursor.h"
 #include "unit/consuming.h"
 #include "unit/tides.h"
 

@@ -1,6 +1,7 @@
 /* test_expiry_steps.c - table/expire.h through tide.h: expiry indexes are built and removed in
  * steps, while the table changes. test_expire.c tests the removal of items.
  */
+#include "lmdb/readers.h"
 #include "unit/expiring.h"
 #include "unit/files.h"
 #include "unit/forge.h"

@@ -4,6 +4,8 @@
  * walked in both directions. The walk must end, keys must ascend, and every returned row must be
  * in the file.
  */
+#include "lmdb/cursor.h"
+#include "lmdb/raw_txn.h"
 #include "lmdb_file/audit.h"
 #include "unit/stores.h"
 

@@ -1,4 +1,6 @@
 /* test_raw_txn.c - raw transactions on a file in use, with a reader that holds the snapshot. */
+#include "lmdb/cursor.h"
+#include "lmdb/raw_txn.h"
 #include "lmdb_file/audit.h"
 #include "unit/stores.h"
 

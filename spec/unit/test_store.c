@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
+#include "lmdb/cursor.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "unit/files.h"

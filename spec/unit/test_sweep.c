@@ -2,7 +2,7 @@
 #include "codec/record.h"
 #include "codec/row.h"
 #include "codec/state.h"
-#include "lmdb/store.h"
+#include "lmdb/txn.h"
 #include "unit/tides.h"
 
 #define RECORDS 10

@@ -2,7 +2,7 @@
 #include "table/truncate.h"
 
 #include "codec/row.h"
-#include "lmdb/store.h"
+#include "lmdb/txn.h"
 #include "table/items.h"
 #include "unit/files.h"
 #include "unit/tides.h"
