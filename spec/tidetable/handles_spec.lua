@@ -68,7 +68,7 @@ describe("a function of the core", function()
     local db = helper.memory()
     for _, wrong in ipairs { -1, 3, 5, 1 << 32, math.mininteger, math.maxinteger } do
       misuse("out of range", core.open, nil, false, true, wrong, 0)
-      misuse("out of range", core.feed, db.core, 0, (wrong == 3 or wrong == 5) and 6 or wrong, 0)
+      misuse("out of range", core.feed, db.core, 0, (wrong == 3 or wrong == 5) and 7 or wrong, 0)
     end
   end)
 
