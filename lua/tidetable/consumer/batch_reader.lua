@@ -234,7 +234,7 @@ local function wait_for_records(worker, records, deadline)
   local touched, err, code = worker.reader:pause(limit)
   if touched == nil then
     return nil, err, code
-  elseif touched and worker:was_verified() then
+  elseif touched and worker:was_verified() or not touched and worker:has_same_peers() then
     core.worker_beat(worker.database.core, worker.slot)
     return true
   end

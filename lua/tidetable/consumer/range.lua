@@ -161,6 +161,7 @@ end
 ---@param row table  as core.consumer_describe has just returned it
 ---@return boolean|nil owns, tidetable.error|nil err, tidetable.code|nil code
 function ranges.balance(worker, row)
+  worker.live = nil
   if worker.held then
     return unite(worker)
   end
@@ -171,6 +172,7 @@ function ranges.balance(worker, row)
   local _, mine = ranges.find(row, worker.first)
   local live = core.live_workers(worker.database.core, worker.id, worker.settings.lease,
     worker.settings.handler_limit)
+  worker.live = live
   local action, what, keeps_right = balance.decide(row.ranges, find_owners(worker, row), mine,
     live, has_failed)
   if action == "divide" then
