@@ -1,11 +1,12 @@
 -- pool.lua - tests of a pool of workers of one consumer that hold in every event loop, and with
 -- workers that are processes.
 --
--- A backend is { name, wait, sleep(seconds), run(main), start(number, options), stop(number),
--- result(number) }. `run` runs a function until it and all workers have ended. `stop` stops a
--- worker. `result` returns "true", or the error's code, after the run of a worker has returned. The
--- functions get the test's database as their first argument.
+-- A backend is { name, wait, sleep(seconds), run(main), start(db, number, options),
+-- stop(db, number), result(number) }. `run` runs a function until it and all workers have ended.
+-- `stop` stops a worker. `result` returns "true" or the error's code after the run of a worker has
+-- returned, or "killed".
 local assert = require "luassert"
+local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
 
 local pool = {}
@@ -18,7 +19,7 @@ pool.worker = [[
   local control = db:table "control"
   if on_open then on_open(consumer) end
   local ok, err = consumer:run(function(records, tx)
-    if opts.mode == "optimistic" then sleep(0.001) end
+    if opts.mode ~= "locked" then sleep(0.001) end
     while control:get { id = "hold" } do sleep(0.001) end
     for _, record in ipairs(records) do
       tx:table "seen":update({ id = record.keys.id },
@@ -33,6 +34,9 @@ pool.worker = [[
 
 --- Number of keys. Each range of several shards has some of them.
 local KEYS = 100
+
+--- Seconds after which a wait fails.
+local SECONDS = 120
 
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 
@@ -50,7 +54,7 @@ function pool.coroutines(loop)
   end
 
   --- Stops the workers and the runners also if main raises an error.
-  function backend.run(_, main)
+  function backend.run(main)
     jobs, is_over, running, stopped, results = {}, false, {}, {}, {}
     local functions = { function()
       local ok, err = xpcall(main, debug.traceback)
@@ -87,8 +91,10 @@ end
 local Pool = {}
 Pool.__index = Pool
 
+local function new(backend) return setmetatable({ backend = backend }, Pool) end
+
 function Pool:create(opts)
-  self.db = helper.open { wait = self.wait }
+  self.db = helper.open { wait = self.backend.wait }
   self.opts = { source = "orders", batch_size = 20, max_attempts = 1 }
   for name, value in pairs(opts or {}) do self.opts[name] = value end
   for _, name in ipairs { "orders", "seen", "workers", "control" } do
@@ -105,7 +111,7 @@ function Pool:put(count)
     local number = self.count
     assert(self.orders:put { id = "key " .. number % KEYS, number = number // KEYS })
     self.count = number + 1
-    if number % 20 == 0 then self.sleep(0) end
+    if number % 20 == 0 then self.backend.sleep(0) end
   end
 end
 
@@ -113,9 +119,13 @@ function Pool:start(number) self.backend.start(self.db, number, self.opts) end
 
 function Pool:stop(number) self.backend.stop(self.db, number) end
 
---- Waits until f() returns true. The loop, or the file's limit of time, ends it otherwise.
+--- Waits until f() returns true. A worker that has failed could make it wait forever.
 function Pool:until_true(f)
-  while not f() do self.sleep(0.002) end
+  local started = core.elapsed()
+  while not f() do
+    assert.is_true(core.elapsed() - started < SECONDS, "a wait has not ended")
+    self.backend.sleep(0.002)
+  end
 end
 
 --- Returns the number of workers that have a range, and that of all, if each shard has one.
@@ -142,7 +152,7 @@ end
 
 --- Waits until all records are handled, and checks that each was handled once and in order.
 function Pool:check()
-  assert(self.consumer:wait_for(assert(self.db:info()).sequence_number))
+  assert(self.consumer:wait_for(nil, SECONDS))
   local seen, records = 0, 0
   for item in self.seen:scan() do
     local key = tonumber(item.id:match "%d+")
@@ -158,18 +168,17 @@ end
 
 --- Returns the number of records that a worker has handled.
 function Pool:handled(number)
-  local item = assert(self.db:table "workers"):get { id = tostring(number) }
+  local item = self.workers:get { id = tostring(number) }
   return item and item.records or 0
 end
 
 --- Defines the tests of a backend. The arguments after it are functions of busted.
 function pool.test(backend, describe, it, before_each, after_each)
-  local self = setmetatable({ backend = backend, sleep = backend.sleep, wait = backend.wait },
-    Pool)
+  local self = new(backend)
 
   --- Runs main in the loop, then checks the file.
   local function run(main)
-    backend.run(self.db, main)
+    backend.run(main)
     assert.same({}, assert(self.db:check()).problems)
   end
 
@@ -194,6 +203,7 @@ function pool.test(backend, describe, it, before_each, after_each)
           self:stop(2)
           self:put(KEYS)
           self:until_true(function() return backend.result(2) end)
+          assert.is_truthy(backend.result(2) == "true" or backend.result(2) == "killed")
           self:share(2)
           local handled = self:handled(2)
           self:put(KEYS)
@@ -248,7 +258,7 @@ function pool.test(backend, describe, it, before_each, after_each)
             self:stop(table.remove(living, random(#living)))
           end
           self:put(random(2 * KEYS))
-          if random(3) == 1 then self.sleep(random(5) / 1000) end
+          if random(3) == 1 then self.backend.sleep(random(5) / 1000) end
         end
         if #living == 0 then self:start(started + 1) end
         self:check()
@@ -263,15 +273,14 @@ end
 function pool.test_coroutines(loop, describe, it, before_each, after_each)
   local backend = pool.coroutines(loop)
   pool.test(backend, describe, it, before_each, after_each)
-  local self = setmetatable({ backend = backend, sleep = backend.sleep, wait = backend.wait },
-    Pool)
+  local self = new(backend)
 
   describe("a pool of " .. backend.name, function()
     helper.setup(before_each, after_each)
 
     it("has workers that wait if it has more of them than shards", function()
       self:create { shards = 2 }
-      backend.run(self.db, function()
+      backend.run(function()
         for number = 1, 4 do self:start(number) end
         self:put(KEYS)
         self:until_true(function()

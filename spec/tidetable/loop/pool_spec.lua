@@ -24,14 +24,13 @@ local function processes(name, stop_worker)
   return {
     name = name,
     sleep = function(seconds) wait.pause(nil, seconds) end,
-    run = function(_, main)
+    run = function(main)
       children = {}
       main()
       for _, child in pairs(children) do child.said = child.said or child:line() end
     end,
-    start = function(db, number, opts)
+    start = function(_, number, opts)
       children[number] = helper.child(PROGRAM:format(number, source_of(opts)))
-      assert(db)
     end,
     stop = stop_worker,
     result = function(number)
