@@ -53,6 +53,19 @@ after_each(function()
   must("rm -rf " .. quote(directory))
 end)
 
+-- Debian packages copas for older Luas only, but it runs in this one.
+local older = ";/usr/share/lua/5.2/?.lua"
+local with_older = 'LUA_PATH="${LUA_PATH:-;}' .. older .. '" timeout 120'
+
+--- Returns why a module can't be loaded, nil if it can. Debian 13's copas lacks coxpcall.
+local function missing(module)
+  local path = package.path
+  package.path = path .. older
+  local ok, err = pcall(require, module)
+  package.path = path
+  return not ok and tostring(err):match "[^\n]*" or nil
+end
+
 describe("the small example", function()
   -- Returns the last block of comments that are indented by three blanks, as printed.
   local function expected_output(example)
@@ -74,21 +87,11 @@ describe("the small example", function()
     "backup", "testing", "consumer", "outbox", "mirror" }
 
   -- The examples that are the same program in four event loops, and the modules that each of them
-  -- needs. Debian packages copas for older Luas only, but it runs in this one.
+  -- needs.
   local loops = { "cqueues_loop", "luv_loop", "copas_loop", "own_scheduler" }
   local needs = { cqueues_loop = "cqueues", luv_loop = "luv", copas_loop = "copas",
     own_scheduler = "system" }
-  local older = ";/usr/share/lua/5.2/?.lua"
-  local before = { copas_loop = 'LUA_PATH="${LUA_PATH:-;}' .. older .. '" timeout 120' }
-
-  --- Returns why a module can't be loaded, nil if it can. Debian 13's copas lacks coxpcall.
-  local function missing(module)
-    local path = package.path
-    package.path = path .. older
-    local ok, err = pcall(require, module)
-    package.path = path
-    return not ok and tostring(err):match "[^\n]*" or nil
-  end
+  local before = { copas_loop = with_older }
 
   for _, example in ipairs(loops) do
     local why = missing(needs[example])
@@ -114,6 +117,60 @@ describe("the small example", function()
       assert.are.equal("", must("ls -A " .. quote(directory .. "/run")))
     end)
   end
+end)
+
+describe("the pool of workers", function()
+  local needs = { blocking = "lfs", cqueues = "cqueues", copas = "copas", luv = "luv" }
+
+  -- Reads the lines of `count` ranges, which contain all shards. Returns the rest of the output and
+  -- the number of processes.
+  local function read_ranges(output, count)
+    local shard, processes, found = 0, 0, {}
+    output = output:match("^" .. count .. " workers\n(.*)$") or error(output)
+    for _ = 1, count do
+      local first, last, process, rest = output:match(
+        "^shards +(%d+) to +(%d+), process (%d+)\n(.*)$")
+      assert.are.equal(shard, tonumber(first), output)
+      shard, output = tonumber(last) + 1, rest
+      processes = processes + (found[process] and 0 or 1)
+      found[process] = true
+    end
+    assert.are.equal(64, shard)
+    return output, processes
+  end
+
+  for _, loop in ipairs { "blocking", "cqueues", "copas", "luv" } do
+    it("shares the records, " .. loop, function()
+      local why = missing(needs[loop])
+      if why then return pending(("%s can't be loaded: %s"):format(needs[loop], why)) end
+      local output, status = run("pool", loop, with_older)
+      local rest, processes = read_ranges(output, 4)
+      assert.are.equal(loop == "blocking" and 4 or 1, processes)
+      rest = read_ranges(rest, 3)
+      assert.are.equal("100 accounts have their 20 payments, once and in order\n", rest)
+      assert.are.equal(0, status)
+      assert.are.equal("", must("ls -A " .. quote(directory .. "/run")))
+    end)
+  end
+
+  it("refuses an unknown loop", function()
+    local output, status = run("pool", "libev")
+    assert.are.equal(1, status)
+    assert.truthy(output:find("unknown loop: libev", 1, true), output)
+  end)
+
+  -- Checks that the proof can fail.
+  it("fails if a payment is missing", function()
+    local program = read(root .. "/examples/pool.lua"):gsub("for account = 1, ACCOUNTS do",
+      "for account = number == 5 and 2 or 1, ACCOUNTS do")
+    local file <close> = assert(io.open(directory .. "/run/pool.lua", "wb"))
+    assert(file:write(program))
+    file:close()
+    local output, status = shell(("cd %s && timeout 120 env %s pool.lua cqueues"):format(
+      quote(directory .. "/run"), lua))
+    assert.are.equal(1, status)
+    assert.truthy(output:find("pool.lua:%d+: no. 1\n"), output)
+  end)
 end)
 
 it("the README's program prints what the README shows", function()

@@ -17,7 +17,8 @@ local CLOCK_INTERVAL = 0.01
 local WAIT_MAX = 1
 
 --- Returns true; nil, err, code if the consumer can't process the change without an intervention.
---- If the consumer ignores records, its worker then stores its position at once.
+--- If its workers ignore records, because of a setting or because these are records of the shards
+--- of others, they then store their positions at once.
 local function check_running(consumer, sequence)
   local row, err, code = rows.read(consumer)
   if not row then
@@ -30,7 +31,7 @@ local function check_running(consumer, sequence)
   if ended then
     return core.consumer_failure(ended.code, ("consumer %s: its last run has ended: %s"):format(
       consumer.name, ended.message))
-  elseif row.settings.filter or row.settings.ignore_origin then
+  elseif row.settings.filter or row.settings.ignore_origin or #row.ranges > 1 then
     return core.consumer_ask(consumer.database.core, consumer.name, consumer.id, sequence)
   end
   return true

@@ -253,6 +253,20 @@ describe("the workers of a consumer", function()
     helper.refused("NOT_FOUND", a:workers())
   end)
 
+  -- Regression: wait_for waited for the 10 seconds after which a worker moves its position over the
+  -- records of others.
+  it("move their positions over the records of others at once if a program waits", function()
+    local a, b = open(), open()
+    run { a, b }
+    assert.equal("0-31 32-63", ranges())
+    assert(orders:put { id = "k1" })
+    run { a, b }
+    assert.equal(1, seen.count)
+    assert.is_false(consumers.open(db, "c", { batch_size = 4 }):wait_for(nil, 0))
+    run { a, b }
+    assert.is_true(a:wait_for(db:last_change(), 0))
+  end)
+
   it("give up a range that is theirs in the file, and that they do not know", function()
     put(1, 40)
     local a, b, c = open(), open(), open()

@@ -167,6 +167,18 @@ describe("a worker", function()
     helper.misuse("call it with a colon", consumer.stop)
   end)
 
+  it("is one of at most 256 of a database", function()
+    local others = {}
+    for i = 1, 256 do
+      others[i] = assert(db:consumer "c")
+      assert.equal(0, others[i]:step(error))
+    end
+    helper.refused("LIMIT", consumer:step(error))
+    helper.refused("LIMIT", consumer:run(error))
+    others[256]:close()
+    assert.equal(0, consumer:step(error))
+  end)
+
   it("commits nothing while it is caught up", function()
     assert(orders:put { id = "1" })
     assert.equal(1, consumer:step(function() end))

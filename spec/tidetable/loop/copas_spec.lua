@@ -1,6 +1,7 @@
 -- copas_spec.lua - waiting in threads of copas, as documented in doc/modules/loop/copas.md.
 local behaviour = require "spec.tidetable.loop.behaviour"
 local helper = require "spec.tidetable.helper"
+local pool = require "spec.tidetable.loop.pool"
 
 -- Debian installs copas for older versions of Lua only; it runs in this one.
 package.path = package.path .. ";/usr/share/lua/5.2/?.lua"
@@ -45,9 +46,11 @@ local program = ("package.path = %q\n"):format(package.path) .. [[
   end
 ]]
 
-behaviour({ name = "a copas loop", run = run, sleep = copas_loop.sleep,
-  wait = copas_loop.wait, poll = copas_loop.wait, program = program, says = "interrupted!" },
-  describe, it, before_each, after_each)
+local loop = { name = "a copas loop", run = run, sleep = copas_loop.sleep,
+  wait = copas_loop.wait, poll = copas_loop.wait, program = program, says = "interrupted!" }
+
+behaviour(loop, describe, it, before_each, after_each)
+pool.test_coroutines(loop, describe, it, before_each, after_each)
 
 describe("tidetable.loop.copas", function()
   helper.setup(before_each, after_each)

@@ -1,6 +1,7 @@
 -- luv_spec.lua - waiting in coroutines of libuv, as documented in doc/modules/loop/luv.md.
 local behaviour = require "spec.tidetable.loop.behaviour"
 local helper = require "spec.tidetable.helper"
+local pool = require "spec.tidetable.loop.pool"
 
 if not package.searchpath("luv", package.cpath) then
   describe("in a libuv loop", function()
@@ -71,9 +72,11 @@ local program = [[
   end
 ]]
 
-behaviour({ name = "a libuv loop", run = run, sleep = luv_loop.sleep,
-  wait = luv_loop.wait, poll = luv_loop.wait, program = program, says = "CLOSED: " },
-  describe, it, before_each, after_each)
+local loop = { name = "a libuv loop", run = run, sleep = luv_loop.sleep,
+  wait = luv_loop.wait, poll = luv_loop.wait, program = program, says = "CLOSED: " }
+
+behaviour(loop, describe, it, before_each, after_each)
+pool.test_coroutines(loop, describe, it, before_each, after_each)
 
 describe("tidetable.loop.luv", function()
   helper.setup(before_each, after_each)

@@ -1,6 +1,7 @@
 -- others_spec.lua - waiting in cqueues and in the program's own scheduler (doc/loops.md).
 local behaviour = require "spec.tidetable.loop.behaviour"
 local cqueues = require "cqueues"
+local pool = require "spec.tidetable.loop.pool"
 
 local function run_cqueues(functions)
   local controller = cqueues.new()
@@ -16,9 +17,11 @@ local cqueues_program = [[
   local function run() assert(loop:loop()) end
 ]]
 
-behaviour({ name = "a cqueues loop", run = run_cqueues, sleep = cqueues.sleep,
-  poll = cqueues.poll, program = cqueues_program, says = "interrupted!" },
-  describe, it, before_each, after_each)
+local cqueues_loop = { name = "a cqueues loop", run = run_cqueues, sleep = cqueues.sleep,
+  poll = cqueues.poll, program = cqueues_program, says = "interrupted!" }
+
+behaviour(cqueues_loop, describe, it, before_each, after_each)
+pool.test_coroutines(cqueues_loop, describe, it, before_each, after_each)
 
 -- The scheduler of the example.
 package.path = "./examples/?.lua;" .. package.path
@@ -48,6 +51,8 @@ local own_program = ("package.path = %q\n"):format(package.path) .. [[
   local start, run, wait = scheduler.start, scheduler.run, scheduler.wait
 ]]
 
-behaviour({ name = "a scheduler of one's own", run = run_own, sleep = scheduler.sleep,
-  wait = wait, poll = wait, program = own_program, says = "interrupted!" },
-  describe, it, before_each, after_each)
+local own_loop = { name = "a scheduler of one's own", run = run_own, sleep = scheduler.sleep,
+  wait = wait, poll = wait, program = own_program, says = "interrupted!" }
+
+behaviour(own_loop, describe, it, before_each, after_each)
+pool.test_coroutines(own_loop, describe, it, before_each, after_each)
