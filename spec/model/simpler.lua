@@ -31,6 +31,13 @@ end
 
 -- Values -------------------------------------------------------------------------------------
 
+--- Returns the first half of a string or binary. A string ends with a whole character.
+local function first_half(kind, bytes)
+  local count = #bytes // 2
+  while kind == "S" and bytes:find("^[\x80-\xbf]", count + 1) do count = count - 1 end
+  return bytes:sub(1, count)
+end
+
 local function add_dropped(list, value, is_kept)
   for key in pairs(value[2]) do
     if not is_kept or not is_kept[key] then
@@ -56,7 +63,7 @@ function values(value, is_kept)
   elseif kind == "SS" or kind == "NS" or kind == "BS" then
     if #value[2] > 1 then add_dropped(list, value) end
   elseif (kind == "S" or kind == "B") and #value[2] > 1 then
-    list = { { kind, "" }, { kind, "x" }, { kind, value[2]:sub(1, #value[2] // 2) } }
+    list = { { kind, "" }, { kind, "x" }, { kind, first_half(kind, value[2]) } }
   elseif kind == "N" and #value[2] > 1 then
     list = { { "N", "0" }, { "N", "1" } }
   end
