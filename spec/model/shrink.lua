@@ -64,9 +64,10 @@ return function(program, fails, simpler, budget)
     calls = calls + 1
     return calls <= budget and fails(new)
   end
+  local former
   repeat
-    local length = #program
+    former = program
     program = simplify(drop(program, still_fails), still_fails, simpler)
-  until #program == length or calls > budget
+  until program == former or calls > budget
   return program
 end
