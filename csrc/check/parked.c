@@ -47,8 +47,9 @@ static int read_copy(struct check *check, const struct parked_place *place, stru
 	return err || record->sequence == place->sequence ? err : ERR_CORRUPT;
 }
 
-/* Sets *position to that of the range with this partition hash. It stays as it is if the progress
- * of the range is damaged or missing. The consumer has been noted in check->consumers. */
+/* Sets *position to the position of the range that contains this partition hash. Leaves *position
+ * unchanged if the progress of the range is damaged or missing. check->consumers must contain the
+ * consumer. */
 static int find_position(struct check *check, uint64_t consumer, uint32_t hash, uint64_t *position)
 {
 	uint64_t shards = u64_map_find(&check->consumers, consumer)->a;

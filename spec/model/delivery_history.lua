@@ -148,7 +148,7 @@ function Checker:is_behind_parked(sequence, parked)
   return previous ~= nil
 end
 
---- Updates the parked records. A record that is no longer parked must be settled.
+--- Updates the parked records. One that is no longer parked must have been handled or discarded.
 function Checker:note_parked(parked, queued)
   for sequence in pairs(parked) do
     local status = self.status[sequence]

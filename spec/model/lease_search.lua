@@ -120,7 +120,7 @@ function Model:check_together(state, failing)
     seen[key], path[#path + 1] = true, key
     for i in ipairs(state) do state = step(self, state, i, i == failing) end
   until #path == 200
-  if #path == 200 then violation("the workers do not come to rest") end
+  if #path == 200 then violation("the workers keep changing their ranges") end
   for _, key in ipairs(path) do self.good_together[key] = true end
 end
 

@@ -23,7 +23,7 @@ local function replay_with(alter)
 end
 
 --- Returns the shrunk program. Checks that it fails, also from a file, and only with the
---- difference.
+--- difference; and that it does not fail without any one of its entries.
 local function check_shrunk(alter, count)
   local program = failing_program(alter)
   local replay = replay_with(alter)
@@ -34,6 +34,11 @@ local function check_shrunk(alter, count)
   programs.save(path, small, "a difference")
   assert.is_string(replay(programs.load(path)))
   assert.is_true(programs.count(small) <= count, programs.source(small))
+  for i = 1, #small > 1 and #small or 0 do
+    local shorter = table.move(small, 1, #small, 1, {})
+    table.remove(shorter, i)
+    assert.is_nil(replay(shorter), programs.source(small))
+  end
   return small
 end
 

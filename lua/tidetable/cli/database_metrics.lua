@@ -49,9 +49,7 @@ local database = {
     { "readers_max", "Number of reader slots.", "readers_max" },
     { "oldest_snapshot_lag_commits",
       "Commits since the oldest snapshot in use; 0 if there is none.", "oldest_reader_lag" },
-    { "retention_clock_lead_seconds",
-      "Time by which the retention clock is ahead of the wall clock; negative: behind.",
-      "retention_clock_lead" },
+    { "retention_clock_lead_seconds", "Retention clock minus wall clock.", "retention_clock_lead" },
     { "changes_total", "Sequence number of the last committed change.", "sequence_number" },
   },
 }

@@ -159,9 +159,9 @@ local function fill_whole(worker, records)
   return true
 end
 
---- Adds the available records to the batch. Returns true if it is full; false if there are no more;
---- "more" if records were ignored and more may follow; nil, err, code if reading failed and the
---- batch is empty.
+--- Adds the available records to the batch. Returns true if the batch is full; false if no record
+--- is left to read; "more" if records were ignored and others may follow; nil, err, code if reading
+--- failed and the batch is empty.
 local function fill(worker, records)
   local reader, ignores = worker.reader, worker.ignored_origins ~= nil
   local size, most_bytes = size_limit(worker), worker.settings.batch_bytes

@@ -209,7 +209,7 @@ describe("a consumer with a filter", function()
     assert.is_true(position(window) > 10000)
   end)
 
-  it("keeps the rest of a divided batch behind its position", function()
+  it("does not move the position past the undelivered part of a divided batch", function()
     local consumer = open("c", { bisect = true, max_attempts = 3, on_failure = "park" })
     put(true, false, true, false)
     local seen = {}

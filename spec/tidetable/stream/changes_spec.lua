@@ -89,7 +89,7 @@ describe("changes", function()
     assert.not_equal(exact, found[1].new)
   end)
 
-  it("write names that are no words as Lua strings", function()
+  it("write names that are not identifiers as Lua strings", function()
     local names = { ["a b"] = '["a b"]', ["1"] = '["1"]', _x = '["_x"]', ['"'] = '["\\""]',
       ["\\"] = '["\\\\"]', ["\n\127"] = '["\\x0a\\x7f"]', ["a.b"] = '["a.b"]',
       ["a:b"] = '["a:b"]', ["é"] = '["é"]',
