@@ -9,8 +9,8 @@
 #include "stream/feed.h"
 
 /* Appends the record under the cursor to the page if it passes the filter. row may be NULL if there
- * is no filter. Afterwards the cursor is on some row of the record. Returns 0 or an error, after which the
- * page is unchanged. */
+ * is no filter. Afterwards the cursor is on some row of the record. Returns 0 or an error, after
+ * which the page is unchanged. */
 int feed_take(struct feed *feed, struct cursor *cursor, uint32_t stream,
 	const struct stream_row *row, const struct record *header);
 
