@@ -71,6 +71,11 @@ const struct copy_row *tide_feed_copy(const struct tide_feed *feed);
  * feed. */
 struct slice tide_feed_place(const struct tide_feed *feed);
 
+/* Returns the item key up to which a copying feed had passed the items when it returned the last
+ * record, a change: the change is of an item up to this key. A copy that continues after the change
+ * must continue after this key. Valid until the next call for the feed. */
+struct slice tide_feed_passed(const struct tide_feed *feed);
+
 /* Returns the number of records and items that the feed has read and left out so far, by its filter
  * or because their items have still to be copied. Those that were read twice count twice. */
 uint64_t tide_feed_left_out(const struct tide_feed *feed);

@@ -64,6 +64,11 @@ struct slice feed_copy_place(const struct feed_copy *copy, const struct feed *fe
 		slice_of(copy->items.key, copy->items.key_len);
 }
 
+struct slice feed_copy_passed(const struct feed_copy *copy)
+{
+	return copy->has_page ? slice_of(copy->start, copy->start_len) : slice_of(NULL, 0);
+}
+
 /* --- sources --- */
 
 /* Returns 0 if the table of a stream was deleted, STREAM_ENDED if it has another stream or none. */

@@ -38,6 +38,10 @@ void feed_copy_select(struct feed_copy *copy, const struct record_filter *select
  * the feed's position. */
 struct slice feed_copy_place(const struct feed_copy *copy, const struct feed *feed);
 
+/* Returns the key of the last item before the page. The records that the copy returns before the
+ * items of the page are changes of items up to this key. Empty: no item was passed. */
+struct slice feed_copy_passed(const struct feed_copy *copy);
+
 /* Reads a page of items if the last one was returned, then a page of records. Returns the errors of
  * feed_fill and item_copy_fill, and STREAM_ENDED if a source has no stream any more. */
 int feed_copy_fill(struct feed_copy *copy, struct feed *feed, uint32_t max, struct tide *tide,

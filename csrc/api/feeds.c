@@ -258,6 +258,11 @@ struct slice tide_feed_place(const struct tide_feed *feed)
 	return feed->copy ? feed_copy_place(feed->copy, &feed->feed) : slice_of(NULL, 0);
 }
 
+struct slice tide_feed_passed(const struct tide_feed *feed)
+{
+	return feed->copy ? feed_copy_passed(feed->copy) : slice_of(NULL, 0);
+}
+
 const struct copy_row *tide_feed_copy(const struct tide_feed *feed)
 {
 	return feed->copy ? &feed->copy->row : NULL;

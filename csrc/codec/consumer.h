@@ -132,8 +132,8 @@ struct consume_batch {
 	enum consume_mark mark;      /* the other fields are for a consumer that is copying */
 	uint64_t copied;             /* number of items delivered before the batch */
 	uint64_t items;              /* number of its records that are items of the snapshot */
-	struct slice key;            /* item key of the last of them; of ignored records: of the
-	                              * last item that was left out; empty: none */
+	struct slice key;            /* item key up to which the items were passed: that of the last
+	                              * one that was delivered or left out; empty: none */
 };
 
 /* A range of shards, which a worker owns in an epoch. */

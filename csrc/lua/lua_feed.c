@@ -550,6 +550,23 @@ static int feed_place(lua_State *L)
 	return 3;
 }
 
+/* passed_key(feed) -> item key after which a copy has to continue if the last record is a change
+ * (tide_feed_passed); nil: no item was passed */
+static int passed_key(lua_State *L)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+	struct slice key = tide_feed_passed(handle->feed);
+	uint8_t bytes[KEY_HEAD_MAX + SORT_KEY_MAX];
+
+	slice_write(bytes, key);         /* pushing it may run a finalizer that uses the feed */
+	if (key.len)
+		lua_pushlstring(L, (const char *)bytes, key.len);
+	else
+		lua_pushnil(L);
+	return 1;
+}
+
 /* is_past(feed, transaction id) -> true if the feed has read records after the transaction */
 static int feed_past(lua_State *L)
 {
@@ -631,6 +648,7 @@ void open_feeds(lua_State *L)
 		{ "check_end", check_end_of },
 		{ "position", feed_position },
 		{ "feed_place", feed_place },
+		{ "passed_key", passed_key },
 		{ "is_past", feed_past },
 		{ "limit_page", limit_page },
 		{ "feed_copy", feed_copy },

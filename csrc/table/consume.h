@@ -86,8 +86,7 @@ int consume_leave(struct transaction *transaction, struct shard_range range,
 	struct failure *failure);
 
 /* Moves the position after a batch, and the copy of a consumer that is copying. If its records were
- * ignored, counts no batch, and keeps the failed attempts of the next one; a copy then moves to
- * batch->key also without items. Returns CONSUMER_GONE;
+ * ignored, counts no batch, and keeps the failed attempts of the next one. Returns CONSUMER_GONE;
  * LEASE_LOST if the epoch, the position or the state of the copy has changed; PARKED_CHANGED if the
  * parked version has changed and the records were not ignored. */
 int consume_advance(struct transaction *transaction, const struct consume_batch *batch,

@@ -31,13 +31,12 @@ int consume_copy_rounds(struct transaction *transaction, uint64_t id,
 	return err;
 }
 
-/* Returns true if a batch may follow this state: MARK_BEGIN is first, and the keys ascend. Only
- * ignored records can have a key without items. */
+/* Returns true if a batch may follow this state: MARK_BEGIN is first, and the keys ascend. */
 static bool is_in_order(const struct copy_row *copy, const struct consume_batch *batch)
 {
 	return (batch->mark == MARK_BEGIN) != copy->has_begun &&
 		(batch->mark == MARK_NONE || batch->items == 0) &&
-		((batch->items > 0) == (batch->key.len > 0) || batch->is_ignored) &&
+		(batch->items == 0 || batch->key.len > 0) &&
 		slice_compare(batch->key.len ? batch->key : copy->key, copy->key) >= 0;
 }
 
@@ -55,7 +54,8 @@ int consume_copy_advance(struct transaction *transaction, const struct consume_b
 			(unsigned long long)batch->consumer);
 	if (copy.items != batch->copied || !is_in_order(&copy, batch))
 		return fail(failure, ERR_LEASE_LOST);
-	if (!batch->mark && !batch->key.len)
+	if (!batch->mark && batch->items == 0 &&
+			(!batch->key.len || slice_compare(batch->key, copy.key) == 0))
 		return 0;
 	progress->end = slice_of(NULL, 0);       /* the next write may move it */
 	if (batch->mark == MARK_END) {

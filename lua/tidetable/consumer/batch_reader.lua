@@ -159,6 +159,15 @@ local function fill_whole(worker, records)
   return true
 end
 
+--- Adds the record that was read last to the batch, whose size the caller updates.
+local function add_record(worker, records, record)
+  records.ignored_before = records.ignored_before or ignored.count(worker)
+  records[#records + 1] = record
+  if worker.copy then
+    worker.passed_keys[record] = core.passed_key(worker.reader.core)
+  end
+end
+
 --- Adds the available records to the batch. Returns true if the batch is full; false if no record
 --- is left to read; "more" if records were ignored and others may follow; nil, err, code if reading
 --- failed and the batch is empty.
@@ -170,7 +179,7 @@ local function fill(worker, records)
   if count < size then
     record = reader:take_pending()
   end
-  if count < size and not record and not ignores then
+  if count < size and not record and not ignores and not worker.copy then
     count, record, err, code = take(worker, records, size)
     if not record and count < size then
       return after_last(worker, records, count > before, record, err, code)
@@ -199,12 +208,9 @@ local function fill(worker, records)
       reader.pending = record
       return loop_failure(worker, record)
     end
-    count = count + 1
-    records.ignored_before = records.ignored_before or ignored.count(worker)
-    records[count], records.bytes, record = record, bytes, nil
-    if depth > records.depth then
-      records.depth = depth
-    end
+    add_record(worker, records, record)
+    count, records.bytes, records.depth, record = count + 1, bytes,
+      math.max(depth, records.depth), nil
   end
   return true
 end

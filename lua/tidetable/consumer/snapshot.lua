@@ -28,7 +28,7 @@ local MARKS = { none = 0, begin = 1, ["end"] = 2 }
 ---@field to integer       position after its last record
 ---@field limit integer    place (snapshots.reached) up to which a limit of the batch size applies
 ---@field items integer    number of records that are items of a snapshot
----@field key string|nil   item key of the last item; nil: no items
+---@field key string|nil   item key up to which the copy has passed the items; nil: unchanged
 
 --- Returns the place of a worker: the number of items that its copy has delivered; without a copy,
 --- the position. A limit of the batch size applies up to such a place.
@@ -60,7 +60,11 @@ function snapshots.end_of(worker, records)
       batch.items, last = batch.items + 1, record
     end
   end
-  batch.key = last and core.item_key(last, worker.database.core)
+  if rawequal(last, records[count]) then
+    batch.key = last and core.item_key(last, worker.database.core)
+  else
+    batch.key = worker.passed_keys[records[count]]
+  end
   return batch
 end
 

@@ -63,6 +63,8 @@ local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field reader tidetable.Reader|nil
 ---@field reader_selection table|nil  selection with which the reader was opened
 ---@field copy tidetable.Copy|nil  state of the copy, if the consumer is copying
+---@field passed_keys table<tidetable.Record, string>  copy: key up to which the items had been
+---                                passed when a change was read, also items that were left out
 ---@field records tidetable.Record[]|nil  current batch
 ---@field delivery tidetable.Delivery|nil  delivery that is or will be handled
 ---@field gathered table|nil      records read for the next batch
@@ -97,6 +99,7 @@ function workers.new(consumer)
     largest = 0, limit_until = 0, verified_at = 0,
     parked = 0, replays = 0, parked_version = 0, is_verified = false, progress_seen = 0,
     selection = {}, ignored_count = 0, ignored_before = 0,
+    passed_keys = setmetatable({}, { __mode = "k" }),
   }, Worker)
 end
 

@@ -615,6 +615,31 @@ describe("a consumer with a filter", function()
       helper.refused("TRIMMED", consumer:step(error))
     end)
 
+    it("does not get an item again if it was ignored and changed before a crash", function()
+      limit_pages(1)
+      fill(1, 6)
+      local consumer = copier { batch_size = 1 }
+      assert.equal(1, consumer:step(function(records)
+        assert.equal("003", records[1].keys.id)
+      end))
+      local reader, pages = consumer.worker.reader, 0
+      local yield = reader.yield
+      function reader:yield()
+        pages = pages + 1
+        if pages == 2 then                           -- 004 and 005 were ignored
+          assert(orders:put { id = "004", keep = true })
+        end
+        return yield(self)
+      end
+      assert.equal(1, consumer:step(function(records)
+        assert.equal("004=", text_of(records[1]))
+      end))
+      core.worker_leave(consumer.worker.database.core, consumer.worker.slot)
+      db = helper.open()
+      consumer = copier { batch_size = 1 }
+      assert.equal("006+", drain(consumer))
+    end)
+
     it("uses another filter for the items that follow", function()
       limit_pages(1)
       fill(1, 6)
