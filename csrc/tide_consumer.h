@@ -44,8 +44,8 @@ int tide_delete_consumer(struct tide *tide, struct slice name, bool discards, bo
 	struct failure *failure);
 int tide_pause_consumer(struct tide *tide, struct slice name, bool is_paused,
 	struct failure *failure);
-int tide_set_consumer(struct tide *tide, struct slice name, struct slice settings,
-	uint64_t hold_ms, struct failure *failure);
+int tide_set_consumer(struct tide *tide, struct slice name, const struct consumer_change *change,
+	struct failure *failure);
 int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from, uint64_t at,
 	bool discards, bool *is_done, struct failure *failure);
 
@@ -190,14 +190,11 @@ int tide_join_consumer(struct tide *tide, struct shard_range range,
 	struct progress_row *progress, struct failure *failure);
 int tide_leave_consumer(struct tide *tide, struct shard_range range, struct failure *failure);
 
-/* Divide and unite ranges, and set the number of shards (table/consume_range.h), each in a
- * transaction of its own. */
+/* Divide and unite ranges (table/consume_range.h), each in a transaction of its own. */
 int tide_split_range(struct tide *tide, struct shard_range range, uint16_t at, bool keeps_right,
 	struct progress_row *progress, struct failure *failure);
 int tide_merge_ranges(struct tide *tide, struct shard_range left, struct shard_range right,
 	struct progress_row *progress, struct failure *failure);
-int tide_reshard_consumer(struct tide *tide, struct slice name, uint16_t shards,
-	struct failure *failure);
 
 /* Continues after records that expired before they were read (consume_skip_gap), in a transaction
  * of its own, and sets *progress. */

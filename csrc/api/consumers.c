@@ -41,13 +41,13 @@ int tide_pause_consumer(struct tide *tide, struct slice name, bool is_paused,
 		failure), failure);
 }
 
-int tide_set_consumer(struct tide *tide, struct slice name, struct slice settings,
-	uint64_t hold_ms, struct failure *failure)
+int tide_set_consumer(struct tide *tide, struct slice name, const struct consumer_change *change,
+	struct failure *failure)
 {
 	int err = tide_begin(tide, failure);
 
-	return err ? err : tide_end(tide, consume_set(&tide->transaction, name, settings, hold_ms,
-		failure), failure);
+	return err ? err : tide_end(tide, consume_set(&tide->transaction, name, change, failure),
+		failure);
 }
 
 int tide_move_consumer(struct tide *tide, struct slice name, enum tide_from from, uint64_t at,
@@ -125,15 +125,6 @@ int tide_merge_ranges(struct tide *tide, struct shard_range left, struct shard_r
 	int err = tide_begin(tide, failure);
 
 	return err ? err : tide_end(tide, consume_merge(&tide->transaction, left, right, progress,
-		failure), failure);
-}
-
-int tide_reshard_consumer(struct tide *tide, struct slice name, uint16_t shards,
-	struct failure *failure)
-{
-	int err = tide_begin(tide, failure);
-
-	return err ? err : tide_end(tide, consume_reshard(&tide->transaction, name, shards,
 		failure), failure);
 }
 

@@ -136,6 +136,17 @@ struct consume_batch {
 	                              * one that was delivered or left out; empty: none */
 };
 
+/* How the records of a consumer are divided into batches. */
+enum consumer_by { BY_UNCHANGED, BY_KEY, BY_TRANSACTION };
+
+/* A change of a consumer's definition. */
+struct consumer_change {
+	struct slice settings;
+	uint64_t hold_ms;            /* limit of its hold; 0: none */
+	uint16_t shards;             /* 0: unchanged */
+	enum consumer_by by;
+};
+
 /* A range of shards, which a worker owns in an epoch. */
 struct shard_range {
 	uint64_t consumer;           /* id */

@@ -71,18 +71,23 @@ static int consumer_pause(lua_State *L)
 		lua_toboolean(L, 3), &failure), &failure);
 }
 
-/* consumer_set(db, name, settings, limit of its hold in ms or 0) -> true; or nil, err,
- * code */
+/* consumer_set(db, name, settings, limit of its hold in ms or 0, number of shards or 0: unchanged,
+ * "key" | "transaction" | nil: unchanged) -> true; or nil, err, code */
 static int consumer_set(lua_State *L)
 {
+	static const char *const names[] = { "unchanged", "key", "transaction", NULL };
 	struct database *database = check_database(L, 1);
-	struct slice name = check_slice(L, 2), settings;
-	uint64_t hold_ms = check_unsigned(L, 4);
+	struct slice name = check_slice(L, 2);
+	struct consumer_change change = {
+		.hold_ms = check_unsigned(L, 4),
+		.shards = (uint16_t)check_choice(L, 5, 0, UINT16_MAX),
+		.by = (enum consumer_by)luaL_checkoption(L, 6, "unchanged", names),
+	};
 	struct failure failure;
-	int err = read_item(L, 3, &database->builder, &settings, "settings", &failure);
+	int err = read_item(L, 3, &database->builder, &change.settings, "settings", &failure);
 
 	if (!err)
-		err = tide_set_consumer(database->tide, name, settings, hold_ms, &failure);
+		err = tide_set_consumer(database->tide, name, &change, &failure);
 	return return_true(L, err, &failure);
 }
 
@@ -120,17 +125,6 @@ static int consumer_renew(lua_State *L)
 		&is_done, &failure);
 
 	return return_step(L, err, is_done, &failure);
-}
-
-/* consumer_reshard(db, name, number of shards) -> true; or nil, err, code */
-static int consumer_reshard(lua_State *L)
-{
-	struct database *database = check_database(L, 1);
-	uint16_t shards = (uint16_t)check_choice(L, 3, 0, UINT16_MAX);
-	struct failure failure;
-
-	return return_true(L, tide_reshard_consumer(database->tide, check_slice(L, 2), shards,
-		&failure), &failure);
 }
 
 /* --- reading --- */
@@ -669,7 +663,6 @@ void open_consumers(lua_State *L)
 		{ "consumer_delete", consumer_delete },
 		{ "consumer_pause", consumer_pause },
 		{ "consumer_renew", consumer_renew },
-		{ "consumer_reshard", consumer_reshard },
 		{ "split_range", split_range },
 		{ "merge_ranges", merge_ranges },
 		{ "consumer_set", consumer_set },

@@ -265,19 +265,46 @@ static int set_hold(struct transaction *transaction, struct slice name,
 	return consume_written(transaction, err, failure);
 }
 
-int consume_set(struct transaction *transaction, struct slice name, struct slice settings,
-	uint64_t hold_ms, struct failure *failure)
+/* Changes `by` and the number of shards, if that is allowed now. */
+static int set_division(struct transaction *transaction, struct slice name,
+	const struct consumer_row *row, const struct consumer_change *change,
+	struct failure *failure)
+{
+	struct progress_row progress;
+	uint16_t shards = change->shards ? change->shards : row->shards;
+	int err = read_progress(transaction, name, row->id, &progress, failure);
+
+	if (err)
+		return err;
+	if (change->by && !row->is_paused)
+		return fail_as(failure, ERR_CONSUMER_DIFFERS, "the setting \"by\" of consumer %.*s"
+			" can be changed only while the consumer is paused", (int)name.len,
+			(const char *)name.data);
+	if (change->by == BY_TRANSACTION && progress.parked)
+		return fail_as(failure, ERR_PARKED, "consumer %.*s has %llu parked records, which"
+			" by = \"transaction\" does not allow: replay or discard them first",
+			(int)name.len, (const char *)name.data,
+			(unsigned long long)progress.parked);
+	return consume_reshard(transaction, name, shards, change->by != BY_UNCHANGED, failure);
+}
+
+int consume_set(struct transaction *transaction, struct slice name,
+	const struct consumer_change *change, struct failure *failure)
 {
 	struct consumer_row row;
 	int err = find(&row, transaction, name, failure);
 
-	if (!err)
-		err = set_hold(transaction, name, &row, hold_ms, failure);
+	if (!err && (change->by || change->shards))
+		err = set_division(transaction, name, &row, change, failure);
 	if (!err)
 		err = find(&row, transaction, name, failure);
-	if (err || slice_equal(row.settings, settings))
+	if (!err)
+		err = set_hold(transaction, name, &row, change->hold_ms, failure);
+	if (!err)
+		err = find(&row, transaction, name, failure);
+	if (err || slice_equal(row.settings, change->settings))
 		return err;
-	row.settings = settings;
+	row.settings = change->settings;
 	return rewrite(transaction, name, &row, failure);
 }
 

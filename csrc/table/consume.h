@@ -40,9 +40,13 @@ int consume_delete(struct transaction *transaction, struct slice name, bool disc
 int consume_pause(struct transaction *transaction, struct slice name, bool is_paused,
 	struct failure *failure);
 
-/* Replaces the settings and the limit of the hold. Returns LIMIT if they don't fit in a row. */
-int consume_set(struct transaction *transaction, struct slice name, struct slice settings,
-	uint64_t hold_ms, struct failure *failure);
+/* Replaces the settings and the limit of the hold, and changes the number of shards as
+ * consume_reshard does. If `by` changes, increases the epochs, so no batch that was read before can
+ * be committed. Returns LIMIT if the settings don't fit in a row; CONSUMER_DIFFERS if `by` or the
+ * number of shards changes and the consumer is not paused; PARKED if it has parked records and
+ * `by` becomes BY_TRANSACTION. */
+int consume_set(struct transaction *transaction, struct slice name,
+	const struct consumer_change *change, struct failure *failure);
 
 /* Makes the consumer with this name read other streams (ids, u32, ascending), and counts a gap. If
  * it is copying, the copy starts again. Sets *is_done to false, and does nothing, if other ranges

@@ -202,7 +202,8 @@ static int replace(struct transaction *transaction, const struct consumer_row *c
 		if (next.position != head.position)
 			return fail_as(failure, ERR_VALIDATION, "the number of shards must be a"
 				" multiple of the former one while the shards have different"
-				" positions");
+				" positions; they have the same one after the workers have"
+				" caught up and stopped");
 	if (err != END)
 		return fail(failure, err);
 	err = range_unite(transaction, consumer, &head, failure);
@@ -215,19 +216,20 @@ static int replace(struct transaction *transaction, const struct consumer_row *c
 }
 
 int consume_reshard(struct transaction *transaction, struct slice name, uint16_t shards,
-	struct failure *failure)
+	bool renews, struct failure *failure)
 {
 	struct consumer_row row;
 	int err = consumer_failed(failure, consumer_read(&row, transaction->txn, name), name);
 
-	if (err || row.shards == shards)
+	if (err || (row.shards == shards && !renews))
 		return err;
 	if (shards < 1 || shards > CONSUMER_SHARDS_MAX)
 		return fail_as(failure, ERR_VALIDATION, "a consumer must have 1 to %d shards",
 			CONSUMER_SHARDS_MAX);
 	if (!row.is_paused)
-		return fail_as(failure, ERR_VALIDATION,
-			"the number of shards can be changed only while the consumer is paused");
+		return fail_as(failure, ERR_CONSUMER_DIFFERS, "the number of shards of consumer"
+			" %.*s can be changed only while the consumer is paused", (int)name.len,
+			(const char *)name.data);
 	if (shards % row.shards == 0)
 		err = consume_written(transaction, multiply(transaction, row.id, row.shards,
 			shards / row.shards), failure);

@@ -41,10 +41,10 @@ int consume_split(struct transaction *transaction, struct shard_range range, uin
 int consume_merge(struct transaction *transaction, struct shard_range left,
 	struct shard_range right, struct progress_row *row, struct failure *failure);
 
-/* Sets the number of shards of a consumer. Returns VALIDATION unless the consumer is paused, and
- * the number is valid and either a multiple of the former one or all shards have the same
- * position. */
+/* Sets the number of shards of a consumer, and increases the epochs if the number changes or
+ * `renews` is true. Returns CONSUMER_DIFFERS if the consumer is not paused; VALIDATION unless the
+ * number is valid and either a multiple of the former one or all shards have the same position. */
 int consume_reshard(struct transaction *transaction, struct slice name, uint16_t shards,
-	struct failure *failure);
+	bool renews, struct failure *failure);
 
 #endif

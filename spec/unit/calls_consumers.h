@@ -312,7 +312,7 @@ static bool sign_join(struct tide *tide)
 
 static int run_multiply(struct tide *tide)
 {
-	return tide_reshard_consumer(tide, slice_of_text("resting"), 128, &failure);
+	return set_shards_of(tide, slice_of_text("resting"), 128, 0, &failure);
 }
 
 static bool sign_multiply(struct tide *tide)
@@ -326,7 +326,7 @@ static bool sign_multiply(struct tide *tide)
 
 static int run_reshard(struct tide *tide)
 {
-	return tide_reshard_consumer(tide, slice_of_text("resting"), 48, &failure);
+	return set_shards_of(tide, slice_of_text("resting"), 48, 0, &failure);
 }
 
 static bool sign_reshard(struct tide *tide)
@@ -360,7 +360,7 @@ static bool sign_renew(struct tide *tide)
 
 static int run_set_hold(struct tide *tide)
 {
-	return tide_set_consumer(tide, slice_of_text("shared"), NO_SETTINGS, DAY_MS, &failure);
+	return set_hold_of(tide, slice_of_text("shared"), DAY_MS, &failure);
 }
 
 static bool sign_set_hold(struct tide *tide)

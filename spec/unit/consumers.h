@@ -92,4 +92,23 @@ static inline int place_copy(struct tide *tide, struct parked_copy *copy,
 	return 0;
 }
 
+/* Sets the hold limit of a consumer without settings. */
+static inline int set_hold_of(struct tide *tide, struct slice name, uint64_t hold_ms,
+	struct failure *failure)
+{
+	struct consumer_change change = { .settings = NO_SETTINGS, .hold_ms = hold_ms };
+
+	return tide_set_consumer(tide, name, &change, failure);
+}
+
+/* Sets the number of shards of a consumer without settings and with this hold limit. */
+static inline int set_shards_of(struct tide *tide, struct slice name, unsigned shards,
+	uint64_t hold_ms, struct failure *failure)
+{
+	struct consumer_change change = { .settings = NO_SETTINGS, .hold_ms = hold_ms,
+		.shards = (uint16_t)shards };
+
+	return tide_set_consumer(tide, name, &change, failure);
+}
+
 #endif

@@ -80,8 +80,8 @@ static int create_consumer(struct consuming *c)
 static int change_shards(struct consuming *c)
 {
 	static const uint16_t numbers[] = { 1, 2, 48, 64, 128 };
-	int err = tide_reshard_consumer(c->tide, name_of(c), numbers[dice_below(c->dice, 5)],
-		c->failure);
+	int err = set_shards_of(c->tide, name_of(c), numbers[dice_below(c->dice, 5)],
+		c->found.progress.hold_ms, c->failure);
 
 	return err == ERR_VALIDATION ? 0 : err;
 }
@@ -98,7 +98,7 @@ static int change_consumer(struct consuming *c)
 		return tide_pause_consumer(c->tide, name_of(c), !c->found.row.is_paused,
 			c->failure);
 	case 1:
-		return tide_set_consumer(c->tide, name_of(c), NO_SETTINGS,
+		return set_hold_of(c->tide, name_of(c),
 			dice_one_in(c->dice, 2) ? 1000 * DAY_MS : 0, c->failure);
 	case 2:
 		err = tide_move_consumer(c->tide, name_of(c), TIDE_SNAPSHOT, 0, false, &is_done,

@@ -179,7 +179,8 @@ static void pause_and_settings_are_kept(struct tide *tide)
 	for (int i = 0; i < 2; i++)
 		MUST(tide_pause_consumer(tide, slice_of_text("paused"), true, &failure), failure);
 	CHECK(described(tide, "paused").row.is_paused);
-	MUST(tide_set_consumer(tide, slice_of_text("paused"), other, 0, &failure), failure);
+	MUST(tide_set_consumer(tide, slice_of_text("paused"),
+		&(struct consumer_change){ .settings = other }, &failure), failure);
 	CHECK(slice_equal(described(tide, "paused").row.settings, other));
 	CHECK(described(tide, "paused").row.is_paused);
 	MUST(tide_pause_consumer(tide, slice_of_text("paused"), false, &failure), failure);

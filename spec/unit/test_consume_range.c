@@ -245,8 +245,8 @@ static void missing_progress_is_damage(void)
 	CHECK_EQUAL_INT(tide_move_consumer(tide, NAME, TIDE_LATEST, 0, false, &is_done, &failure),
 		ERR_CORRUPT);
 	MUST(tide_pause_consumer(tide, NAME, true, &failure), failure);
-	CHECK_EQUAL_INT(tide_reshard_consumer(tide, NAME, 48, &failure), ERR_CORRUPT);
-	CHECK_EQUAL_INT(tide_reshard_consumer(tide, NAME, 128, &failure), ERR_CORRUPT);
+	CHECK_EQUAL_INT(set_shards_of(tide, NAME, 48, 0, &failure), ERR_CORRUPT);
+	CHECK_EQUAL_INT(set_shards_of(tide, NAME, 128, 0, &failure), ERR_CORRUPT);
 	txn = forge_begin(tide);
 	MUST(progress_write(txn, id, &row), failure);
 	forge_commit(tide, txn);
@@ -271,8 +271,8 @@ static void a_missing_range_is_damage(void)
 		CHECK_EQUAL_INT(tide_move_consumer(tide, NAME, TIDE_LATEST, 0, false, &is_done,
 			&failure), ERR_CORRUPT);
 		MUST(tide_pause_consumer(tide, NAME, true, &failure), failure);
-		CHECK_EQUAL_INT(tide_reshard_consumer(tide, NAME, 48, &failure), ERR_CORRUPT);
-		CHECK_EQUAL_INT(tide_reshard_consumer(tide, NAME, 128, &failure), ERR_CORRUPT);
+		CHECK_EQUAL_INT(set_shards_of(tide, NAME, 48, 0, &failure), ERR_CORRUPT);
+		CHECK_EQUAL_INT(set_shards_of(tide, NAME, 128, 0, &failure), ERR_CORRUPT);
 		txn = forge_begin(tide);
 		MUST(progress_write(txn, id, &row), failure);
 		forge_commit(tide, txn);
@@ -285,7 +285,7 @@ static void a_missing_range_is_damage(void)
 
 static int try_reshard(unsigned shards)
 {
-	int err = tide_reshard_consumer(tide, NAME, (uint16_t)shards, &failure);
+	int err = set_shards_of(tide, NAME, shards, 0, &failure);
 
 	CHECK(!tide_in_transaction(tide));
 	return err;
@@ -303,13 +303,13 @@ static void a_number_of_shards_is_refused(void)
 	start_with_three();
 	from = position_of(0);
 	CHECK_EQUAL_INT(try_reshard(64), 0);
-	CHECK_EQUAL_INT(try_reshard(128), ERR_VALIDATION);
+	CHECK_EQUAL_INT(try_reshard(128), ERR_CONSUMER_DIFFERS);
 	CHECK(strstr(failure.message, "paused"));
 	pause_consumer(true);
-	CHECK_EQUAL_INT(try_reshard(0), ERR_VALIDATION);
+	CHECK_EQUAL_INT(try_reshard(0), 0);      /* unchanged */
 	CHECK_EQUAL_INT(try_reshard(CONSUMER_SHARDS_MAX + 1), ERR_VALIDATION);
 	CHECK_EQUAL_INT(try_reshard(CONSUMER_SHARDS_MAX + 64), ERR_VALIDATION);
-	CHECK_EQUAL_INT(tide_reshard_consumer(tide, slice_of_text("none"), 64, &failure),
+	CHECK_EQUAL_INT(set_shards_of(tide, slice_of_text("none"), 64, 0, &failure),
 		ERR_NOT_FOUND);
 	advance_range(tide, "c", 40, from + 1);
 	CHECK_EQUAL_INT(try_reshard(32), ERR_VALIDATION);
@@ -353,6 +353,32 @@ static void shards_are_multiplied(void)
 	check_row(40, 79, after.all[1].epoch, 0);
 	CHECK_EQUAL_INT(try_reshard(CONSUMER_SHARDS_MAX), 0);
 	CHECK_EQUAL_UINT(ranges_of(tide, "c").all[2].last, CONSUMER_SHARDS_MAX - 1);
+	stop();
+}
+
+static int try_by(enum consumer_by by, unsigned shards)
+{
+	struct consumer_change change = { .settings = NO_SETTINGS, .shards = (uint16_t)shards,
+		.by = by };
+
+	return tide_set_consumer(tide, NAME, &change, &failure);
+}
+
+/* No batch that was read before can be committed, also if the number of shards is the same. */
+static void a_change_of_batches_renews(void)
+{
+	uint64_t from, id = start(1);
+	struct progress_row before = row_at(tide, "c", 0), after;
+
+	from = before.position;
+	CHECK_EQUAL_INT(try_by(BY_TRANSACTION, 1), ERR_CONSUMER_DIFFERS);
+	CHECK(strstr(failure.message, "paused"));
+	pause_consumer(true);
+	CHECK_EQUAL_INT(try_by(BY_TRANSACTION, 1), 0);
+	pause_consumer(false);
+	after = row_at(tide, "c", 0);
+	CHECK(after.epoch > before.epoch && after.position == from && after.last == 0);
+	CHECK_EQUAL_INT(try_batch(range_of(id, &before), from), ERR_LEASE_LOST);
 	stop();
 }
 
@@ -637,6 +663,7 @@ int main(void)
 	a_missing_range_is_damage();
 	a_number_of_shards_is_refused();
 	shards_are_multiplied();
+	a_change_of_batches_renews();
 	shards_are_replaced();
 	attempts_survive_a_replacement();
 	ranges_move_alone();

@@ -208,16 +208,16 @@ static void nothing_becomes_visible(void)
 	CHECK_EQUAL_UINT(trimmed(), new);
 	move_consumer(tide, "c", TIDE_AFTER, old);
 	CHECK_EQUAL_UINT(trimmed(), new);
-	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, 0, &failure), failure);
+	MUST(set_hold_of(tide, NAME, 0, &failure), failure);
 	old = put_record();
 	clock_advance(manual, HOUR);
 	CHECK_EQUAL_UINT(trimmed(), old);
-	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, HOUR, &failure), failure);
+	MUST(set_hold_of(tide, NAME, HOUR, &failure), failure);
 	CHECK_EQUAL_UINT(trimmed(), old);
 	new = put_record();
 	clock_advance(manual, HOUR);
 	CHECK_EQUAL_UINT(trimmed(), old);
-	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, 100 * HOUR, &failure), failure);
+	MUST(set_hold_of(tide, NAME, 100 * HOUR, &failure), failure);
 	CHECK_EQUAL_UINT(trimmed(), old);
 	delete_consumer(tide, "c");
 	CHECK_EQUAL_UINT(trimmed(), new);
@@ -287,8 +287,8 @@ static void holds_on_all_streams(void)
 	CHECK_EQUAL_INT(hold_find_row(tide->transaction.txn, 0, described(tide, "all").row.id), 0);
 	CHECK_EQUAL_INT(hold_find_row(tide->transaction.txn, 1, described(tide, "c").row.id), END);
 	tide_abort(tide);
-	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, 0, &failure), failure);
-	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, HOUR, &failure), failure);
+	MUST(set_hold_of(tide, NAME, 0, &failure), failure);
+	MUST(set_hold_of(tide, NAME, HOUR, &failure), failure);
 	close_database();
 }
 
@@ -451,7 +451,7 @@ static void an_end_is_kept(void)
 	MUST(tide_end_consumer(tide, whole(id, 0), slice_of_text("TRIMMED lost"), &failure),
 		failure);
 	CHECK(slice_equal(described(tide, "c").progress.end, slice_of_text("TRIMMED lost")));
-	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, HOUR, &failure), failure);
+	MUST(set_hold_of(tide, NAME, HOUR, &failure), failure);
 	CHECK(slice_equal(described(tide, "c").progress.end, slice_of_text("TRIMMED lost")));
 	MUST(tide_join_consumer(tide, whole(id, 0), &owner, NO_DEATH, &row, &failure), failure);
 	CHECK_EQUAL_UINT(described(tide, "c").progress.end.len, 0);
@@ -614,13 +614,13 @@ static void another_limit_counts_from_now(void)
 
 	advance_range(tide, "c", 0, first);
 	clock_advance(manual, 3 * HOUR / 2);
-	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, 3 * HOUR, &failure), failure);
+	MUST(set_hold_of(tide, NAME, 3 * HOUR, &failure), failure);
 	clock_advance(manual, 3 * HOUR);
 	CHECK_EQUAL_UINT(trimmed(), 0);
 	CHECK_EQUAL_UINT(row_at(tide, "c", 20).hold_ms, 0);
 	clock_advance(manual, 1);
 	CHECK_EQUAL_UINT(trimmed(), first + 1);
-	MUST(tide_set_consumer(tide, NAME, NO_SETTINGS, 0, &failure), failure);
+	MUST(set_hold_of(tide, NAME, 0, &failure), failure);
 	CHECK(!lag_of_consumer("c").is_held);
 	close_database();
 }

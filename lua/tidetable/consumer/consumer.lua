@@ -77,42 +77,18 @@ local function create(self, opts, source, kind, value)
     wanted_shards(opts) or SHARDS, wanted, settings.hold_ms(wanted))
 end
 
---- Sets the number of shards if the options allow it. Returns true if the consumer has this number;
---- false if it has another one; nil, err, code on failure.
-local function set_shards(self, opts, source, existing)
-  local wanted = wanted_shards(opts)
-  if not wanted or wanted == existing.shards then
-    return true
-  elseif not (opts.update and existing.is_paused
-      and sources.are_equal(existing.settings.source, source)) then
-    return false
-  end
-  return wait.try(self.database, core.consumer_reshard, self.database.core, self.name,
-    wanted)
-end
-
---- Returns true if the setting `by` may get the value of the options: while the consumer is paused,
---- and to "transaction" while it has no parked records.
-local function may_set_by(opts, existing)
-  local by, former = opts.by or "key", existing.settings.by or "key"
-  return by == former or existing.is_paused and (by == "key" or existing.parked == 0)
+--- Returns the setting `by` if it differs from the stored one; nil: unchanged.
+local function changed_by(stored, wanted)
+  local by = wanted.by or "key"
+  return by ~= (stored.by or "key") and by or nil
 end
 
 --- Compares the settings of the consumer, which exists, or replaces them.
 local function compare_or_update(self, opts, source, existing)
-  local database, streams = self.database, existing.streams
-  local may_set, has_shards, err, code = may_set_by(opts, existing), true, nil, nil
-  if may_set then
-    has_shards, err, code = set_shards(self, opts, source, existing)
-  end
-  if has_shards == nil then
-    return nil, err, code
-  end
-  local updates = opts.update and may_set and has_shards
-    and sources.are_equal(existing.settings.source, source)
+  local database, streams, shards = self.database, existing.streams, wanted_shards(opts)
+  local updates = opts.update and sources.are_equal(existing.settings.source, source)
   -- The stream of a consumer that is only opened may have been removed.
-  local ok
-  ok, err, code = selections.check(database, opts, updates and #streams == 1
+  local ok, err, code = selections.check(database, opts, updates and #streams == 1
     and core.stream_table(database.core, streams[1]) and streams[1] or nil)
   if not ok then
     return nil, err, code
@@ -120,9 +96,10 @@ local function compare_or_update(self, opts, source, existing)
   local wanted = settings.stored(opts, source)
   if updates then
     return wait.try(database, core.consumer_set, database.core, self.name, wanted,
-      settings.hold_ms(wanted))
+      settings.hold_ms(wanted), shards or 0, changed_by(existing.settings, wanted))
   end
-  return settings.compare(self.name, existing.settings, wanted, has_shards)
+  return settings.compare(self.name, existing.settings, wanted,
+    not shards or shards == existing.shards)
 end
 
 --- Creates the consumer, or compares its settings if it exists.
@@ -154,7 +131,7 @@ end
 
 --- Returns a consumer, and creates it if it does not exist. The start position (from, at, after,
 --- time) is used only at creation. Errors: NOT_FOUND (no such consumer, table or stream),
---- CONSUMER_DIFFERS, VALIDATION, AHEAD, LIMIT, BUSY, NESTED, READ_ONLY, FULL, DISK_FULL.
+--- CONSUMER_DIFFERS, PARKED, VALIDATION, AHEAD, LIMIT, BUSY, NESTED, READ_ONLY, FULL, DISK_FULL.
 ---@param database tidetable.Database
 ---@param name string
 ---@param opts tidetable.ConsumerOptions|nil

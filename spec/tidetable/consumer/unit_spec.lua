@@ -252,7 +252,8 @@ describe('a consumer with by = "transaction"', function()
     it("only while it is paused", function()
       local consumer = consumers.open(db, "d", { shards = 4 })
       local err = helper.refused("CONSUMER_DIFFERS", set "transaction")
-      assert.matches("another backoff, by", err.message, 1, true)
+      assert.matches('"by" of consumer d can be changed only while the consumer is paused',
+        err.message, 1, true)
       assert(consumer:pause())
       assert(set "transaction")
       assert(consumer:resume())
@@ -265,13 +266,51 @@ describe('a consumer with by = "transaction"', function()
         consumer:describe().settings.by })
     end)
 
+    it("and drops batches that were read before", function()
+      local consumer = consumers.open(db, "d", { shards = 1, batch_size = 2 })
+      put "a b c"
+      put "d e"
+      helper.refused("BATCH_FAILED", consumer:step(error))
+      assert(consumer:pause())
+      assert(set("transaction", { backoff = 0.001 }))
+      assert(consumer:resume())
+      assert.same({ "a b c . d e" }, batches_of(consumer))
+    end)
+
+    it("and refuses the commit of a handler that runs", function()
+      local consumer = consumers.open(db, "d", { shards = 1, on_failure = "park" })
+      local other = helper.open()
+      put "a b"
+      assert.equal(0, consumer:step(function(records, tx)
+        if records[1].attempt > 1 then return end
+        local d = assert(other:consumer "d")
+        assert(d:pause())
+        assert(other:consumer("d", { source = "orders", by = "transaction", update = true }))
+        assert(d:resume())
+        tx:park(records[1], "why")
+      end))
+      assert.same({ "transaction", 0 }, { consumer:describe().settings.by,
+        consumer:describe().parked })
+      assert.same({ "a b" }, batches_of(consumer))
+    end)
+
+    it("together with the other settings or not at all", function()
+      local consumer = consumers.open(db, "d")
+      assert(consumer:pause())
+      helper.refused("VALIDATION", set("transaction", { filter = "new_image.n >" }))
+      helper.refused("LIMIT", set("transaction", { filter = "keys.id = ?", ("x"):rep(3000) }))
+      helper.refused("LIMIT", set("key", { shards = 7, filter = "keys.id = ?", ("x"):rep(3000) }))
+      assert.same({ 64, "key" }, { consumer:describe().shards, consumer:describe().settings.by })
+    end)
+
     it("not while its shards have different positions, or with parked records", function()
       local first = consumers.open(db, "d", { batch_size = 1, on_failure = "park",
         max_attempts = 1 })
       for i = 1, 20 do put("a" .. i) end
       assert(first:step(error))
       assert(first:pause())
-      helper.refused("CONSUMER_DIFFERS", set "transaction")
+      local err = helper.refused("PARKED", set "transaction")
+      assert.matches("1 parked records", err.message, 1, true)
       assert(first:discard())
       assert(first:resume())
       local second = consumers.open(helper.open(), "d", { batch_size = 1, on_failure = "park",
