@@ -87,8 +87,11 @@ local function committed(worker, delivery)
   worker:note_commit()
   if not delivery.places then
     worker.position, worker.records, worker.attempts = delivery.to, nil, 0
-    worker.failure_text, worker.follows_death = nil, nil
+    worker.failure_text = nil
     snapshots.note_commit(worker, delivery)
+    if snapshots.reached(worker) >= (worker.follows_death or 0) then
+      worker.follows_death = nil
+    end
   else
     worker.replay_limit = nil
   end

@@ -93,9 +93,14 @@ local function unite(worker)
   if not left or is_busy(worker) then
     return true
   end
+  local death = worker.follows_death
   worker.held = nil
-  return after_change(worker, wait.try(worker.database, core.merge_ranges, worker.database.core,
-    worker.id, left.epoch, left.first, worker.id, right.epoch, right.first))
+  local owns, err, code = after_change(worker, wait.try(worker.database, core.merge_ranges,
+    worker.database.core, worker.id, left.epoch, left.first, worker.id, right.epoch, right.first))
+  if owns then
+    worker.follows_death = death
+  end
+  return owns, err, code
 end
 
 --- Takes over a free range. The worker first handles the records of the range that is behind.
@@ -119,6 +124,9 @@ local function take(worker, range)
   else
     worker.held = taken
     worker.parked_keys, worker.verified_at = nil, 0
+  end
+  if records == 1 then
+    worker.follows_death = last
   end
   if not ok then
     return nil, err, code

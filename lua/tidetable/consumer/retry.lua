@@ -109,7 +109,18 @@ function retries.is_used_up(worker, delivery)
   return worker.settings.on_failure ~= "stop" and not delivery.places and not delivery.mark
     and (units.count(worker, delivery.all) == 1 or not worker.settings.bisect)
     and (worker.attempts >= (worker.settings.max_attempts or math.huge)
-      or worker.follows_death and is_spent(worker, delivery, worker.attempts))
+      or worker.follows_death == delivery.limit
+        and is_spent(worker, delivery, math.max(worker.attempts, 1)))
+end
+
+--- Returns the text of the last failed attempt.
+local function last_failure(worker, delivery)
+  if worker.failure_text then
+    return worker.failure_text
+  elseif worker.follows_death == delivery.limit then
+    return "the worker died in the handler"
+  end
+  return ("%d attempts failed in earlier runs"):format(worker.attempts)
 end
 
 --- Parks the records of the delivery, or puts them into the dead letter table. Returns the number
@@ -119,7 +130,7 @@ end
 ---@param seconds number
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function retries.give_up(worker, delivery, seconds)
-  local text = worker.failure_text or "the worker died in the handler"
+  local text = last_failure(worker, delivery)
   deliveries.reset(delivery)
   for i, record in ipairs(delivery.all) do
     delivery.parked[i] = { record = record, reason = text, attempts = worker.attempts }

@@ -72,8 +72,8 @@ local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field largest integer         maximum number of records of a batch after failures; 0: no limit
 ---@field limit_until integer     place (snapshots.reached) at which that limit ends
 ---@field failure_text string|nil  text of the last failed attempt of the current batch
----@field follows_death boolean|nil  the former owner died in its handler with one record, and no
----                                batch was committed since
+---@field follows_death integer|nil  a former owner died in its handler with one record, which ends
+---                                at this place (snapshots.reached) and has not been passed since
 ---@field parked integer          number of parked records of the consumer
 ---@field replays integer         number of parked records that are marked for replay
 ---@field replay_limit integer|nil  maximum number of records in the next batch of replays
@@ -309,7 +309,7 @@ function Worker:join()
     self:leave()
     return nil, err, code
   end
-  self.follows_death, self.verified_at = records == 1, verified_at
+  self.follows_death, self.verified_at = records == 1 and last or nil, verified_at
   return true
 end
 

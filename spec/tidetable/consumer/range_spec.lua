@@ -308,6 +308,29 @@ describe("the workers of a consumer", function()
     assert.equal(120, seen.count)
   end)
 
+  it("do not attempt a record that is too old and has killed the owner of its range", function()
+    local opts = { batch_size = 1, on_failure = "park", max_age = 0, shards = 2 }
+    local a = open(opts)
+    a:step(handle)
+    local child = helper.child [[
+      db:consumer "c":run(function(records)
+        if records[1].keys.id:find "^deadly" then os.exit(9, false) end
+      end)
+    ]]
+    local tries = 0
+    repeat
+      a.worker.verified_at, tries = 0, tries + 1
+      a:step(error)
+      os.execute "sleep 0.02"
+    until ranges() == "0-0 1-1" or tries == 3000
+    for i = 1, 8 do assert(orders:put { id = "deadly" .. i, n = i }) end
+    child:output()                                     -- until it has died
+    run { a }
+    local copies = helper.collect(a:parked())
+    assert.same({ 1, 7 }, { #copies, seen.count })
+    assert.equal("the worker died in the handler", copies[1].error)
+  end)
+
   it("lose their ranges to commands", function()
     put(1, 40)
     local a, b = open(), open()

@@ -17,6 +17,17 @@ consumers.for_each_mode(describe, before_each, after_each, "a handler", function
     assert.equal(0, consumer:describe().position)
   end)
 
+  it("that has failed too often under former settings is given up with its attempts", function()
+    local consumer = t:open { batch_size = 1 }
+    for _ = 1, 12 do helper.refused("BATCH_FAILED", consumer:step(error)) end
+    consumer:close()
+    consumer = t:open { batch_size = 1, on_failure = "park", update = true }
+    assert.equal(1, consumer:step(error))
+    local copies = helper.collect(consumer:parked())
+    assert.same({ 12, "12 attempts failed in earlier runs" }, { copies[1].attempts,
+      copies[1].error })
+  end)
+
   it("that fails on one record handles those before it, and then that one alone", function()
     local consumer, sizes = t:open { bisect = true, max_attempts = 2 }, {}
     local err = helper.refused("BATCH_FAILED", consumer:run(function(records, tx)
