@@ -2,6 +2,8 @@
 --
 --   lua5.4 examples/pool.lua [blocking|cqueues|copas|luv]
 --
+-- (copas of Debian 12: LUA_PATH=";;/usr/share/lua/5.2/?.lua")
+--
 -- Each worker adds the payments of some accounts to their balances, in the order of each account.
 -- One worker stops in the middle, and the others take over its accounts. The loops differ in the
 -- first part only: `start(number)` starts a worker; `run(main)` runs `main`, and returns when it

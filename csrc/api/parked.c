@@ -85,20 +85,75 @@ static int set_scope(struct parked_scope *scope, const struct tide *tide,
 	if (value.type > TYPE_B)
 		return fail(failure, ERR_KEY_TYPE);
 	scope->has_hash = true;
+	scope->key_name = name;
+	scope->key_type = value.type;
 	parked_hash(scope->hash, value.bytes, tide->header.secret);
 	return 0;
 }
 
-/* Sets *id to the id of the consumer with this name. */
-static int find_consumer(uint64_t *id, struct txn *txn, struct slice name,
+/* Sets *row to the stream at index `at` of a consumer's, of all streams if it reads all. Returns
+ * END after the last one, and for a stream that was removed; then *is_removed is true. */
+static int read_stream(struct stream_row *row, struct txn *txn, struct slice streams, size_t at,
+	bool *is_removed)
+{
+	int err;
+
+	if (streams.len == 0) {
+		uint32_t id = at ? row->id : 0;
+
+		err = stream_next_id(txn, &id);
+		return err ? err : stream_read_row(txn, id, row);
+	}
+	if (4 * at >= streams.len)
+		return END;
+	err = stream_read_row(txn, get_u32(streams.data + 4 * at), row);
+	*is_removed = err == END;
+	return err;
+}
+
+/* Returns VALIDATION if the consumer can have no records of the scope: it does not read the table,
+ * or no table in the scope has such a partition key. Tables whose streams were removed are not
+ * known any more. */
+static int check_scope(const struct parked_scope *scope, struct txn *txn, struct slice streams,
 	struct failure *failure)
 {
-	struct consumer_row row;
-	int err = consumer_read(&row, txn, name);
+	struct stream_row row;
+	struct slice table = scope->table_name;
+	bool is_removed = false, reads_table = table.len == 0, has_any = false;
+	size_t at = 0;
+	int err = 0;
 
-	if (!err)
-		*id = row.id;
-	return consumer_failed(failure, err, name);
+	while ((err = read_stream(&row, txn, streams, at++, &is_removed)) == 0) {
+		bool is_named = !table.len || slice_equal(slice_of_text(row.table_name), table);
+
+		reads_table |= is_named;
+		has_any |= is_named;
+		if (is_named && parked_scope_has(scope, &row))
+			return 0;
+	}
+	if (err != END)
+		return fail(failure, err);
+	if (is_removed || (streams.len == 0 && !reads_table))
+		return 0;
+	if (!reads_table)
+		return fail_as(failure, ERR_VALIDATION, "the consumer does not read table %.*s",
+			(int)table.len, (const char *)table.data);
+	return has_any && scope->has_hash ? fail_as(failure, ERR_VALIDATION, "%.*s of type %s is"
+		" not the partition key of a table of these records", (int)scope->key_name.len,
+		(const char *)scope->key_name.data, type_name(scope->key_type)) : 0;
+}
+
+/* Sets *id to the id of the consumer with this name, which can have records of the scope. */
+static int find_consumer(uint64_t *id, const struct parked_scope *scope, struct txn *txn,
+	struct slice name, struct failure *failure)
+{
+	struct consumer_row row;
+	int err = consumer_failed(failure, consumer_read(&row, txn, name), name);
+
+	if (err)
+		return err;
+	*id = row.id;
+	return check_scope(scope, txn, row.streams, failure);
 }
 
 int tide_change_parked(struct tide *tide, struct slice name, enum tide_parked_command command,
@@ -114,7 +169,7 @@ int tide_change_parked(struct tide *tide, struct slice name, enum tide_parked_co
 		err = tide_begin(tide, failure);
 	if (err)
 		return err;
-	err = find_consumer(&step.consumer, transaction->txn, name, failure);
+	err = find_consumer(&step.consumer, &step.scope, transaction->txn, name, failure);
 	if (!err)
 		err = command == TIDE_REPLAY ? park_replay(transaction, &step, failure) :
 			park_discard(transaction, &step, failure);
@@ -180,7 +235,7 @@ int tide_parked_page(struct tide *tide, struct slice name, const struct tide_par
 		err = tide_read_begin(tide, &snapshot, failure);
 	if (err)
 		return err;
-	err = find_consumer(&place->consumer, snapshot.txn, name, failure);
+	err = find_consumer(&place->consumer, &found, snapshot.txn, name, failure);
 	if (err)
 		return tide_read_end(tide, &snapshot, err, failure);
 	for (uint32_t i = 0; i < limit && page->len < PAGE_BYTES && !err; i++) {

@@ -189,7 +189,22 @@ int parked_unmark(struct txn *txn, const struct parked_place *place)
 
 /* --- scopes --- */
 
-/* Sets *matches to whether the table of the record at *place has the name of the scope. */
+static bool has_key(const struct parked_scope *scope, const struct stream_row *stream)
+{
+	const struct key_attribute *partition = &stream->schema.partition;
+
+	return !scope->has_hash || (scope->key_type == partition->type &&
+		slice_equal(scope->key_name, attribute_name(partition)));
+}
+
+bool parked_scope_has(const struct parked_scope *scope, const struct stream_row *stream)
+{
+	return (!scope->table_name.len ||
+		slice_equal(slice_of_text(stream->table_name), scope->table_name)) &&
+		has_key(scope, stream);
+}
+
+/* Sets *matches to whether the table of the record at *place is in the scope. */
 static int match_table(bool *matches, struct txn *txn, struct parked_scope *scope,
 	const struct parked_place *place)
 {
@@ -205,7 +220,7 @@ static int match_table(bool *matches, struct txn *txn, struct parked_scope *scop
 	buffer_release(&bytes);
 	if (err)
 		return err == END ? ERR_CORRUPT : err;
-	*matches = slice_equal(slice_of_text(stream.table_name), scope->table_name);
+	*matches = parked_scope_has(scope, &stream);
 	if (*matches)
 		scope->known = place->table;
 	return 0;
@@ -224,7 +239,8 @@ int parked_next_of(struct txn *txn, struct parked_scope *scope, struct parked_pl
 		bool matches = true;
 		int order = 0, err = parked_next(txn, CONSUMER_PARKED, place);
 
-		if (!err && scope->table_name.len && scope->known != place->table)
+		if (!err && (scope->table_name.len || scope->has_hash) &&
+				scope->known != place->table)
 			err = match_table(&matches, txn, scope, place);
 		if (err)
 			return err;

@@ -4,6 +4,7 @@
 #define STREAM_PARKED_H
 
 #include "codec/parked.h"
+#include "codec/schema.h"
 #include "lmdb/txn.h"
 
 /* Stores the copy of a record in as many rows as it needs, and sets *bytes to its size. No copy may
@@ -37,10 +38,15 @@ int parked_unmark(struct txn *txn, const struct parked_place *place);    /* END 
 /* Some of the parked records of a consumer. */
 struct parked_scope {
 	struct slice table_name;     /* of their table; empty: of all tables */
-	bool has_hash;               /* only those with this hash of the partition key */
-	uint8_t hash[HASH_BYTES];
-	uint32_t known;              /* id of a table with this name; 0: not known yet */
+	bool has_hash;               /* only those with this partition key */
+	struct slice key_name;       /* its name */
+	enum type key_type;
+	uint8_t hash[HASH_BYTES];    /* the hash of its value */
+	uint32_t known;              /* id of a table that has the names; 0: not known yet */
 };
+
+/* Returns true if the table of a stream has the name and the partition key of the scope. */
+bool parked_scope_has(const struct parked_scope *scope, const struct stream_row *stream);
 
 /* Moves *place to the next record of the scope. */
 int parked_next_of(struct txn *txn, struct parked_scope *scope, struct parked_place *place);

@@ -155,9 +155,11 @@ local consumers = {
     { "consumer_running", "1 if a worker is alive.", "is_running" },
     { "consumer_workers", "Workers that are alive, including those that wait for shards.",
       function(about)
-        local count = 0
+        local count, counted = 0, {}
         for _, worker in ipairs(about.workers) do
-          count = count + (worker.is_alive and 1 or 0)
+          if worker.is_alive and not counted[worker.id] then
+            counted[worker.id], count = true, count + 1
+          end
         end
         return count
       end },

@@ -261,7 +261,9 @@ end
 ---@field last integer|nil
 ---@field position integer|nil   sequence number of the last record of the range that was processed
 ---@field attempts integer|nil   failed attempts of the batch after the position
----@field pid integer|nil        process of the worker; nil: the range has no worker
+---@field id integer|nil         number of the worker in this list; nil: the range has no worker. A
+---                             worker has two ranges during a takeover
+---@field pid integer|nil        process of the worker
 ---@field is_alive boolean       the worker is alive; another one takes over its range otherwise
 ---@field in_handler boolean|nil
 ---@field seconds number|nil     time since its last heartbeat; in a handler, since its call

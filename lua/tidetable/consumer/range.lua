@@ -204,8 +204,9 @@ function ranges.list(consumer)
   end
   local complete = settings.complete(row.settings)
   local workers, owned, list = {}, {}, {}
-  for _, each in ipairs(core.list_workers(database, row.id, complete.lease,
+  for i, each in ipairs(core.list_workers(database, row.id, complete.lease,
     complete.handler_limit)) do
+    each.id = i
     workers[#workers + 1] = each
     workers[each.opening .. each.worker] = each
   end
@@ -213,13 +214,13 @@ function ranges.list(consumer)
     local owner = range.opening and workers[range.opening .. range.worker] or {}
     owned[owner] = true
     list[i] = { first = range.first, last = range.last, position = range.position,
-      attempts = range.attempts, pid = owner.pid, is_alive = owner.is_alive or false,
+      attempts = range.attempts, id = owner.id, pid = owner.pid, is_alive = owner.is_alive or false,
       in_handler = owner.in_handler, seconds = owner.seconds }
   end
   for _, each in ipairs(workers) do
     if not owned[each] then
-      list[#list + 1] = { pid = each.pid, is_alive = each.is_alive, in_handler = each.in_handler,
-        seconds = each.seconds }
+      list[#list + 1] = { id = each.id, pid = each.pid, is_alive = each.is_alive,
+        in_handler = each.in_handler, seconds = each.seconds }
     end
   end
   return list

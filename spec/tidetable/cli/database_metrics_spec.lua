@@ -114,9 +114,10 @@ end)
 
 it("a consumer has its workers, and a sample for each of its ranges of shards", function()
   local families = parse(source { consumers = { consumer("a", { takeovers = 3, workers = {
-    { first = 0, last = 31, position = 5, attempts = 2, pid = 10, is_alive = true },
+    { first = 0, last = 31, position = 5, attempts = 2, id = 1, pid = 10, is_alive = true },
     { first = 32, last = 63, position = 7, attempts = 0, is_alive = false },
-    { pid = 11, is_alive = true },
+    { first = 64, last = 64, position = 7, attempts = 0, id = 1, pid = 10, is_alive = true },
+    { id = 2, pid = 10, is_alive = true },
   } }) } })
   assert.equal(2, value(families, "tidetable_consumer_workers", { consumer = "a" }))
   assert.equal(3, value(families, "tidetable_consumer_takeovers_total", { consumer = "a" }))
@@ -127,7 +128,7 @@ it("a consumer has its workers, and a sample for each of its ranges of shards", 
         { consumer = "a", shards = shards }), name)
     end
   end
-  assert.equal(2, #families.tidetable_consumer_range_position.samples)
+  assert.equal(3, #families.tidetable_consumer_range_position.samples)
 end)
 
 it("a hold that is not released is none", function()

@@ -252,6 +252,28 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
     end
   end)
 
+  it("finds a key only in tables with this partition key, and names a table it does not read",
+    function()
+      local others = assert(p.db:create_table { name = "others", partition_key = "name",
+        stream = true })
+      local consumer = assert(p.db:consumer("two", { source = { "orders", "others" },
+        mode = p.mode, backoff = 0, on_failure = "park", max_attempts = 1 }))
+      p:put "a1"
+      assert(others:put { name = "a", n = 2 })
+      while assert(consumer:step(error)) > 0 do end
+      assert.equal(2, consumer:describe().parked)
+      assert.equal(1, #helper.collect(consumer:parked { key = { name = "a" } }))
+      assert.equal(1, consumer:discard { key = { name = "a" } })
+      assert.equal(1, consumer:replay { key = { id = "a" } })
+      for _, name in ipairs { "discard", "replay" } do
+        local err = helper.refused("VALIDATION", consumer[name](consumer, { table = "oders" }))
+        assert.matches("does not read table oders", err.message, 1, true)
+        helper.refused("VALIDATION", consumer[name](consumer, { table = "others",
+          key = { id = "a" } }))
+      end
+      helper.raises("VALIDATION", consumer:parked { table = "oders" })
+    end)
+
   it("finds records by key, table and number", function()
     local others = assert(p.db:create_table { name = "others", partition_key = "id",
       sort_key = { "n", "N" }, stream = true })
@@ -272,6 +294,13 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
     helper.raises("VALIDATION", consumer:parked { key = { id = "a", n = 1 } })
     helper.refused("VALIDATION", consumer:replay { key = {} })
     helper.refused("VALIDATION", consumer:discard { key = { id = true } })
+    -- A key that none of the tables has.
+    for _, wrong in ipairs { { id = 1 }, { idd = "a" }, { n = 4 } } do
+      helper.raises("VALIDATION", consumer:parked { key = wrong })
+      local err = helper.refused("VALIDATION", consumer:discard { key = wrong })
+      assert.matches("is not the partition key", err.message, 1, true)
+      helper.refused("VALIDATION", consumer:replay { key = wrong, table = "others" })
+    end
     assert.equal(1, consumer:discard { table = "others", key = { id = "a" } })
     assert.equal(2, consumer:replay { table = "orders", limit = 2 })
     assert.equal(1, consumer:discard { limit = 1 })
