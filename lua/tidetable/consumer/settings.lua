@@ -210,7 +210,8 @@ function settings.check(opts)
   elseif opts.dead_letter and (opts.on_failure or "stop") == "stop" then
     misuse 'consumer: the option "dead_letter" requires on_failure = "dead_letter" or "park"'
   elseif opts.by == "transaction" and opts.on_failure == "park" then
-    misuse 'consumer: by = "transaction" does not allow on_failure = "park"'
+    misuse('consumer: by = "transaction" does not allow on_failure = "park"; use "stop" or'
+      .. ' "dead_letter"')
   elseif opts.by == "transaction" and (opts.shards or 1) ~= 1 then
     misuse 'consumer: by = "transaction" does not allow more than one shard'
   end
