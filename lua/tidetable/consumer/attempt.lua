@@ -33,7 +33,7 @@ local OPTIMISTIC_RUNS = 3
 --- End of Lua's error for a yield under the write lock.
 local YIELD_REFUSED = "attempt to yield across a C-call boundary"
 
---- Returns true unless the first result is nil or false and there is a second.
+--- Returns true unless the first result is nil or false and there is a second one.
 local function succeeded(first, second)
   return first or second == nil
 end
@@ -103,8 +103,8 @@ local function committed(worker, delivery)
 end
 
 --- Runs fn(tx) under the write lock, after optimistic runs of which the last one ended with a
---- conflict. Returns the results as an array. If fn yields, these are those of the conflict: it can
---- only run in optimistic mode.
+--- conflict. Returns the results as an array. If fn yields, which is an error under the lock,
+--- returns the results of the conflict.
 local function run_after_conflict(database, fn, limit, annotation, conflict)
   local results = table.pack(pcall(transactions.transact, database, fn, limit, annotation))
   local err = results[2]
@@ -171,7 +171,7 @@ end
 --- Dead letters have the same annotation as the handler's writes.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
----@param gives_up boolean|nil  true: its records are given up; otherwise it has only queued records
+---@param gives_up boolean|nil  true: its records are given up; otherwise it only has queued records
 ---@return true|nil ok, tidetable.error|nil err, tidetable.code|nil code
 function attempts.pass(worker, delivery, gives_up)
   local annotation, ok, err, code
@@ -200,8 +200,9 @@ local function handler_code(failure)
   end
 end
 
---- Wraps a handler: a partial response becomes a refusal. Sets outcome.is_running if the handler
---- raises, outcome.is_refused if it refuses; failures of the commit set neither.
+--- Wraps a handler: a partial response becomes a refusal (nil and a second value). Sets
+--- outcome.is_running if the handler raises an error, outcome.is_refused if it refuses; failures of
+--- the commit set neither.
 local function watched(handler, delivery, outcome)
   local function finish(result, second, ...)
     local partial = responses.partial(result, delivery.all)

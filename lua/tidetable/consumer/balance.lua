@@ -1,11 +1,11 @@
 -- balance.lua - decides how the shards of a consumer are divided among its workers.
 --
--- These functions take plain tables and call nothing, so that range.lua applies them to the ranges
--- in the file, and the model of the protocol (doc/leases.md) to each of its states.
+-- The functions take plain tables and do not read the file. range.lua calls them with the ranges in
+-- the file, and the model of the protocol (doc/leases.md) with the ranges of each state.
 
 local balance = {}
 
---- A range of shards. Other fields are not read.
+--- A range of shards. These functions read no other fields.
 ---@class tidetable.ShardsAndPosition
 ---@field first integer
 ---@field last integer
@@ -59,9 +59,10 @@ local function is_widest(list, owners, mine)
   return true
 end
 
---- Returns true if the worker takes over the free range next to its own, on this side, and not the
---- owner of the range on the other side of that. The one with fewer shards takes it over. A worker
---- whose batch has failed does so only if the other's has failed, too: it may fail for a long time.
+--- Returns true if this worker should take over the free range on this side of its own range; false
+--- if the owner of the range beyond the free one should. The owner with fewer shards takes it over.
+--- But if the batch of only one of the two has failed, the other one does, because the batch may
+--- fail for a long time.
 local function takes(list, owners, mine, side)
   local own, i = list[mine], mine + 2 * side
   local other = list[i]
@@ -77,7 +78,8 @@ local function takes(list, owners, mine, side)
   return more > 0 or more == 0 and side == 1
 end
 
---- Returns the free neighbour of the worker's range that this worker has to take over.
+--- Returns the free range next to the worker's range that this worker has to take over; nil if
+--- there is none.
 local function neighbour(list, owners, mine)
   for _, side in ipairs { -1, 1 } do
     local range = list[mine + side]
@@ -87,10 +89,10 @@ local function neighbour(list, owners, mine)
   end
 end
 
---- Returns the shard before which the worker's range has to be divided, so that a neighbour with a
---- narrower range can take over the other part, and whether the worker keeps the second part. nil:
---- the widths of the ranges are level, or the neighbour would not take it over now: it first has to
---- unite two ranges, or its batch has failed.
+--- Returns the shard before which the worker's range has to be divided, so that the owner of a
+--- narrower adjacent range can take over a part, and whether the worker keeps the second part.
+--- Returns nil if the widths differ by less than two, or if that owner would not take over the part
+--- now, because it first has to unite two ranges or its batch has failed.
 local function level(list, owners, mine)
   local own = list[mine]
   for _, side in ipairs { -1, 1 } do
@@ -104,15 +106,15 @@ local function level(list, owners, mine)
 end
 
 --- Decides how a worker that owns one range has to change it. Returns "divide", the shard before
---- which it divides its range, and whether it keeps the second part; "take" and the free range that
---- it takes over; nil if there is nothing to change.
+--- which the range is divided, and whether the worker keeps the second part; or "take" and the free
+--- range to take over; or nil if there is nothing to change.
 ---
---- A worker that has the records of a failed batch only takes over a range that is behind its own.
---- It handles that one before it tries the batch again.
+--- A worker that has the records of a failed batch only takes over a range whose position is lower
+--- than that of its own range. It handles the records of that range before it runs the batch again.
 ---@generic T: tidetable.ShardsAndPosition
 ---@param list T[]
----@param owners any[]     for each range: a value that identifies its owner; false if that does not
----                        live, or there is none
+---@param owners any[]     for each range: a value that identifies its owner; false if it has no
+---                        owner that is alive
 ---@param mine integer     index of the worker's range
 ---@param live integer     number of the consumer's workers that are alive
 ---@param has_failed boolean
@@ -141,8 +143,8 @@ function balance.decide(list, owners, mine, live, has_failed)
   end
 end
 
---- Returns which of two ranges of a worker it handles first: the one that is behind. The records of
---- the other one wait until both have the same position.
+--- Returns the two ranges of a worker in the order in which it handles them: first the one with the
+--- lower position. The records of the other one wait until both have the same position.
 ---@generic T: tidetable.ShardsAndPosition
 ---@param own T
 ---@param taken T

@@ -1,4 +1,4 @@
--- batch.lua - batches that a program takes itself: `for batch in consumer:batches() do`.
+-- batch.lua - iteration over batches: `for batch in consumer:batches() do`.
 
 local attempts = require "tidetable.consumer.attempt"
 local core = require "tidetable.core"
@@ -101,7 +101,7 @@ local function next_delivery(worker)
 end
 
 --- Returns an iterator over the batches of a worker. A batch that was not committed is delivered
---- again. After a `break` that does not close the worker, the consumer's next call takes it over.
+--- again. After a `break` that does not close the worker, the consumer's next call uses the worker.
 ---@param worker tidetable.Worker
 ---@param check fun()  raises an error if another iteration has started
 ---@return fun(): tidetable.Batch|nil

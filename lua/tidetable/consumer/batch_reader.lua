@@ -12,15 +12,15 @@ local batch_reader = {}
 
 --- Maximum number of seconds of one wait. The worker beats after each wait.
 local WAIT_MAX = 1
---- The same for a worker that shares the consumer with others, whose processes may end.
+--- The same while other workers own ranges: the worker then detects soon that one of them has died.
 local SHARED_WAIT_MAX = 0.05
 --- Maximum depth of a record. A deeper one is evidence of a loop.
 local DEPTH_MAX = 16
 --- Maximum number of records with an ignored origin that are read before other coroutines run and
---- the consumer is verified. For the filter it is a page of the feed.
+--- the ownership is verified. For records that the filter ignores, the limit is that of a fill.
 local IGNORED_AT_ONCE = 1000
---- Number of records ignored after the first record of a batch after which it is delivered although
---- it is not full.
+--- A batch that is not full is delivered after this number of records was ignored since its first
+--- record.
 local IGNORED_IN_BATCH = 100000
 
 --- Returns the remaining seconds of the batch's window.
@@ -50,14 +50,15 @@ local function skip_ignored(worker, record)
   while record and worker.ignored_origins[record.origin] do
     worker.ignored_count, count = worker.ignored_count + 1, count + 1
     if count == IGNORED_AT_ONCE then
-      return false               -- reads no further, so that no record is in hand
+      return false               -- stops here, so that the worker has no unhandled record
     end
     record, err, code = core.try_record(worker.reader.core)
   end
   return record, err, code
 end
 
---- Returns the results of fill if no record is left to read. has_more: records were added.
+--- Returns the results of fill when no record is left to read. has_more: fill has added records to
+--- the batch.
 local function after_last(worker, records, has_more, record, err, code)
   if err and #records == 0 then
     return nil, err, code
@@ -104,10 +105,11 @@ local function add(worker, group, record)
   end
 end
 
---- Returns the next transaction: an array of its records. Until the caller removes it from
---- reader.group, the next call returns it, too, and completes it after a failure. Returns nil if no
---- record is left to read, false if records were ignored and more may follow; nil, err, code on
---- failure. A transaction becomes visible as a whole, so its last record is there if the first is.
+--- Returns the next transaction, an array of its records. It stays in reader.group until the caller
+--- removes it from there: the next call returns the same transaction, and continues to read it
+--- after a failure. Returns nil if no record is left to read, false if records were ignored and
+--- more may follow; nil, err, code on failure. A transaction becomes visible as a whole, so if its
+--- first record can be read, its last one can, too.
 local function next_transaction(worker)
   local reader = worker.reader
   local group = reader.group or { bytes = 0, depth = 0 }
@@ -218,7 +220,7 @@ end
 --- Waits for records, at most until the deadline. Returns false if the consumer was lost.
 local function wait_for_records(worker, records, deadline)
   if core.progress_count(worker.database.core) ~= worker.progress_seen then
-    return worker:verify()       -- the reader may have seen this commit, and would not wake up
+    return worker:verify()       -- this commit may be older than the wait, and would not end it
   end
   local seconds = deadline - core.process_elapsed()
   if worker:beat_interval() < WAIT_MAX then
@@ -266,9 +268,9 @@ local function check_end(worker)
   return after_end(worker)
 end
 
---- Handles an error of reading. Returns true if the worker can read again; false or nil if it has
---- lost the consumer; nil, err, code on failure. NOT_FOUND: the stream was removed. A snapshot of a
---- table without a stream waits until one is enabled.
+--- Handles an error of reading. Returns true if the worker can read again; false or nil if it no
+--- longer owns its range; nil, err, code on failure. NOT_FOUND: the stream was removed. A snapshot
+--- of a table without a stream waits until one is enabled.
 local function recover(worker, deadline, err, code)
   if code == "TRIMMED" then
     return snapshots.skip_gap(worker, err)
@@ -297,8 +299,8 @@ local function read_on(worker)
   return worker:verify()
 end
 
---- Does the work of a worker without records: moves the position over ignored records if that is
---- due, and checks whether its streams have ended. Returns false if the consumer was lost.
+--- Does what a worker without records has to do: moves the position over ignored records if that is
+--- due, and checks whether its streams have ended. Returns false if the range was lost.
 local function check_idle(worker, is_at_end)
   if worker.held then
     return not is_at_end or ignored.reach(worker, worker.held.position)
@@ -311,19 +313,19 @@ local function check_idle(worker, is_at_end)
   return check_end(worker)
 end
 
---- Returns true if a batch that is not full is delivered. has_more: records were ignored, and more
---- may follow.
+--- Returns true if a batch that is not full must be delivered now. has_more: records were ignored,
+--- and more may follow.
 local function is_due(worker, records, has_more)
   if #records == 0 or remaining_window(worker, records) > 0 then
     return false
   end
-  local before = records.ignored_before     -- nil: the rest of a batch that was divided
+  local before = records.ignored_before     -- nil: this is the rest of a divided batch
   return not has_more or not before or ignored.count(worker) - before >= IGNORED_IN_BATCH
 end
 
---- Opens the reader. If the worker's selection has changed since it was opened, opens another one
---- at the position: the records that are in no batch are read again. Returns true; false if the
---- consumer was lost; nil, err, code on failure.
+--- Opens the reader. If the worker's selection has changed since the reader was opened, opens
+--- another one at the position, which reads the records that are in no batch again. Returns true;
+--- false if the range was lost; nil, err, code on failure.
 local function prepare_reader(worker)
   local reader = worker.reader
   if reader and worker.selection ~= worker.reader_selection then
@@ -358,7 +360,7 @@ local function gather(worker)
   return records, (units.are_transactions(worker) and fill_whole or fill)(worker, records)
 end
 
---- Ends the gathering of a batch, whose commit will move the position.
+--- Returns a batch that has been gathered, and stores how many records were ignored before its end.
 local function finish(worker, records, is_full)
   worker.gathered = nil
   worker.ignored_before = not is_full and records.ignored_until or ignored.count(worker)

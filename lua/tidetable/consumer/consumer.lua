@@ -1,7 +1,7 @@
 -- consumer.lua - named consumers, whose position in a stream is stored in the database's file.
 --
--- A consumer has one worker at a time (worker.lua). This file creates, opens and changes consumers,
--- and contains the functions that deliver their records to a handler.
+-- The workers of a consumer share its records (worker.lua, range.lua). This file creates, opens and
+-- changes consumers, and contains the functions that deliver their records to a handler.
 
 local batches = require "tidetable.consumer.batch"
 local core = require "tidetable.core"
@@ -25,10 +25,10 @@ local misuse = options.misuse
 
 local consumers = {}
 
---- Number of shards of a consumer by key, unless the options give another one.
+--- Default number of shards, except with by = "transaction".
 local SHARDS = 64
 
---- A number of shards that is too great, and that the core can be given.
+--- A number of shards that fits in a u16 and that the core rejects.
 local SHARDS_TOO_MANY = 65535
 
 --- A consumer. Its position, its settings and its statistics are in the file.
@@ -194,8 +194,9 @@ end
 ---@field is_copying boolean     a snapshot is being delivered
 ---@field copied integer|nil     number of its items that were delivered; nil: not copying
 ---@field has_owner boolean      a worker has joined and not left; its process may have ended
----@field is_running boolean     that worker is alive
----@field attempts integer       failed attempts of the batch after the position
+---@field is_running boolean     such a worker is alive
+---@field attempts integer       failed attempts of the batch after the position; the greatest
+---                              number of all ranges
 ---@field records integer        number of records handled
 ---@field batches integer        number of batches committed
 ---@field failures integer       number of failed attempts
@@ -204,16 +205,17 @@ end
 ---@field parked_bytes integer   size of the parked records
 ---@field replays integer        number of parked records that are marked for replay
 ---@field dead_letters integer   number of records that were put into the dead letter table
----@field takeovers integer      number of workers that lost their shards, as they were not alive
+---@field takeovers integer      how often a worker took over a range whose owner had been killed or
+---                              stopped, or had exceeded handler_limit
 ---@field shards integer
 ---@field created_at number
 ---@field lag tidetable.ConsumerLag
----@field warning string|nil     text if its hold is released, or 80 % of a limit of it is used
----@field ended tidetable.ConsumerEnd|nil  error that stopped its last run; nil: none, or it was run
----                              or moved after that
+---@field warning string|nil     text if its hold is released, or 80 % of a limit of that is used
+---@field ended tidetable.ConsumerEnd|nil  error that ended its last run; nil if there was none, or
+---                              the consumer was run again or its position was set after it
 
---- Returns whether a range of the consumer has an owner, whether one of them is alive, and the
---- greatest number of failed attempts of a batch.
+--- Returns whether any range of the consumer has an owner, whether any owner is alive, and the
+--- greatest number of failed attempts of a range's batch.
 local function summary(database, row)
   local complete = settings.complete(row.settings)
   local has_owner, is_running, attempts = false, false, 0
@@ -259,14 +261,14 @@ end
 ---@class tidetable.ConsumerWorker
 ---@field first integer|nil      first and last shard of the range; nil: the worker waits for one
 ---@field last integer|nil
----@field position integer|nil   sequence number of the last record of the range that was processed
+---@field position integer|nil   sequence number of the range's last processed record
 ---@field attempts integer|nil   failed attempts of the batch after the position
 ---@field id integer|nil         number of the worker in this list; nil: the range has no worker. A
 ---                             worker has two ranges during a takeover
 ---@field pid integer|nil        process of the worker
----@field is_alive boolean       the worker is alive; another one takes over its range otherwise
+---@field is_alive boolean       the worker is alive; if not, another worker takes over its range
 ---@field in_handler boolean|nil
----@field seconds number|nil     time since its last heartbeat; in a handler, since its call
+---@field seconds number|nil     time since its last heartbeat; in a handler, since that was called
 
 --- Returns the ranges of shards and their workers in the order of the shards, then the workers that
 --- wait for a range. Returns NOT_FOUND if the consumer was deleted.
@@ -300,7 +302,7 @@ end
 
 --- Stops the delivery of records until `resume` is called. The pause is stored in the file: it
 --- applies to all programs. A batch that is being handled can still be committed. Returns
---- NOT_FOUND, BUSY, NESTED, READ_ONLY.
+--- NOT_FOUND, BUSY, NESTED, READ_ONLY on failure.
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:pause()
   return wait.write(self.database, function()
@@ -335,7 +337,7 @@ function Consumer:seek(opts)
   return move(self, opts, "seek")
 end
 
---- Deletes the consumer. Its worker stops with CONSUMER_GONE. Returns PARKED if records are parked;
+--- Deletes the consumer. Its workers stop with CONSUMER_GONE. Returns PARKED if records are parked;
 --- the option `discard = true` removes them. Other errors: NOT_FOUND, BUSY, NESTED, READ_ONLY.
 ---@param opts { discard: boolean|nil }|nil
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
@@ -389,8 +391,8 @@ local function begin(self, subject)
 end
 
 --- Calls the handler with one batch after another until `stop` is called. The handler's writes
---- through tx and the new position are one commit: effects in this file happen exactly once. While
---- another worker owns the consumer, waits. Returns true after stop. Errors: CONSUMER_GONE,
+--- through tx and the new position are one commit: effects in this file happen exactly once. Waits
+--- while other workers own all shards. Returns true after stop. Errors: CONSUMER_GONE,
 --- SOURCE_GONE, STREAM_GAP, TRIMMED, BATCH_FAILED, LOOP, PARKED_FULL, CORRUPT, and those of a wait.
 ---@param handler tidetable.Handler
 ---@return true|nil, tidetable.error|nil err, tidetable.code|nil code
@@ -409,8 +411,8 @@ function Consumer:run(handler)
 end
 
 --- Calls the handler with one batch, without waiting. Returns the number of its records; 0 if there
---- is no batch, the consumer is paused, or another worker owns it. Returns BATCH_FAILED after a
---- failed attempt; other errors as run. Keeps the ownership until `close` is called.
+--- is no batch, the consumer is paused, or other workers own all shards. Returns BATCH_FAILED after
+--- a failed attempt; other errors as run. The worker keeps its shards until `close` is called.
 ---@param handler tidetable.Handler
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:step(handler)
@@ -449,8 +451,8 @@ function Consumer:stop()
   end
 end
 
---- Gives up the ownership after calls of step, or after a `break` out of a loop over batches, so
---- that another worker need not wait for the lease.
+--- Gives up the worker's shards after calls of step, or after a `break` out of a loop over batches,
+--- so that another worker need not wait for the lease.
 function Consumer:close()
   if self.is_running then
     misuse("close: this consumer is running; call stop")

@@ -37,8 +37,8 @@ deliveries.DEEP = 8
 ---@field is_parked table<tidetable.Record, true>  the same records as a set
 ---@field changes integer             increase of the parked version by the commit
 ---@field added tidetable.Record[]    records that the commit has parked
----@field has_run boolean|nil         true: a handler was called, and may have changed the records
----@field is_given boolean|nil        true: the program has the records as a batch
+---@field has_run boolean|nil         true: the handler was called and may have changed the records
+---@field is_given boolean|nil        true: the iterator of batches has returned the records
 ---@field is_whole boolean|nil       true: the consumer delivers whole transactions
 ---@field is_broken boolean|nil       true: parked records or dead letters could not be stored
 

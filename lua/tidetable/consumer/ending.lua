@@ -1,4 +1,4 @@
--- ending.lua - the error that stopped the last run of a consumer, which is stored in the file.
+-- ending.lua - the error that ended the last run of a consumer, which is stored in the file.
 
 local core = require "tidetable.core"
 local wait = require "tidetable.wait"
@@ -23,8 +23,8 @@ local function shortened(text)
   return text:sub(1, last)
 end
 
---- Stores the error that stopped a run, unless its code is not stored or another worker owns the
---- consumer. A failure is ignored, because run returns the error, too.
+--- Stores the error that ended a run, if its code is one of `stored` and the worker's range has no
+--- later owner. A failure is ignored, because run returns the error anyway.
 ---@param worker tidetable.Worker
 ---@param err tidetable.error
 ---@param code tidetable.code
@@ -39,7 +39,7 @@ end
 ---@field code tidetable.code
 ---@field message string          truncated: code and message have at most 255 bytes
 
---- Returns the error that stopped the last run; nil if none is stored.
+--- Returns the error that ended the last run; nil if none is stored.
 ---@param row table  as core.consumer_describe returns it
 ---@return tidetable.ConsumerEnd|nil
 function endings.of(row)

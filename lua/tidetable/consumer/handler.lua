@@ -1,4 +1,4 @@
--- handler.lua - the handlers of consumers that run, by coroutine.
+-- handler.lua - which handlers of consumers are running, for each coroutine.
 
 local handlers = {}
 
@@ -7,15 +7,15 @@ local handlers = {}
 ---@field database tidetable.Database
 ---@field consumer_id integer
 
---- The calls in each coroutine, innermost last. Callers that need speed test first whether it is
---- empty.
+--- The running calls in each coroutine, innermost last. Frequent callers test first whether this
+--- table is empty.
 ---@type table<thread, tidetable.HandlerCall[]>
 handlers.running = setmetatable({}, { __mode = "k" })
 
 local running = handlers.running
 
---- Registers that this coroutine calls a handler. Returns a function that removes the call, and the
---- calls in it that were not removed because a time limit interrupted them.
+--- Registers that this coroutine calls a handler. Returns a function that removes this call, and
+--- any nested calls that were not removed because a time limit interrupted them.
 ---@param database tidetable.Database
 ---@param consumer_id integer
 ---@return fun()

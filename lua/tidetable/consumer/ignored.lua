@@ -1,9 +1,9 @@
 -- ignored.lua - moves a consumer's position over records that it ignores: those that do not satisfy
 -- its filter, and those with an ignored origin.
 --
--- The commit of a batch moves the position over the records ignored before it. If no batch
--- follows, the worker moves the position in a separate commit. It notes a position only when it has
--- read no record for the handler, so the position never skips such a record.
+-- The commit of a batch moves the position over the records ignored before it. If no batch follows,
+-- the worker moves the position in a separate commit. It notes a new position only while it has no
+-- record that must be handled first, so the position never moves past such a record.
 
 local attempts = require "tidetable.consumer.attempt"
 local core = require "tidetable.core"
@@ -13,13 +13,14 @@ local ignored = {}
 
 --- Limits after which the position is moved: records ignored, and seconds since the first of them.
 local RECORDS_MAX, SECONDS_MAX = 10000, 10
---- Seconds after a temporary failure before a position for which somebody waits is stored again.
+--- Seconds after a temporary failure until the position is stored again, if a caller of wait_for
+--- waits for it.
 local PAUSE = 1
 
 --- The records ignored after the position.
 ---@class tidetable.IgnoredRecords
 ---@field position integer  the worker's position when they were noted
----@field items integer|nil  copy: number of items delivered then
+---@field items integer|nil  copy: number of items that had been delivered when they were noted
 ---@field to integer        position after them
 ---@field key string|nil    copy: item key of the last item ignored
 ---@field count integer
@@ -32,7 +33,7 @@ local function is_current(noted, worker)
     and noted.items == (worker.copy and worker.copy.items)
 end
 
---- Returns records to be noted after the worker's position.
+--- Returns an empty note of the records ignored after the worker's position.
 local function new_note(worker)
   return { position = worker.position, items = worker.copy and worker.copy.items, count = 0,
     since = core.process_elapsed() }
@@ -46,8 +47,8 @@ function ignored.count(worker)
   return worker.ignored_count + filtered
 end
 
---- Registers the records that were ignored after the position. The worker must have read no
---- record for the handler.
+--- Notes the records that were ignored after the position. The worker must have no unhandled
+--- record.
 ---@param worker tidetable.Worker
 function ignored.note(worker)
   local noted, to, key, filtered = worker.ignored_records, core.feed_place(worker.reader.core)
@@ -68,8 +69,7 @@ local function are_after(noted, worker)
 end
 
 --- Returns the number of seconds until the position must be moved in a separate commit; nil if no
---- record was ignored after it. If a caller of wait_for waits for one of them, it must be moved at
---- once.
+--- record was ignored after it. Returns 0 if a caller of wait_for waits for one of them.
 ---@param worker tidetable.Worker
 ---@return number|nil
 function ignored.seconds(worker)
@@ -130,9 +130,9 @@ function ignored.skip(worker)
   return true
 end
 
---- Moves the position over the records ignored, also if that is not due yet. first: the first
---- record that the worker has read for the handler and that is in no batch; nil: none. Returns as
---- skip; after a temporary failure nil, err, code.
+--- Moves the position over the ignored records, even if that is not due yet. first: the first
+--- record that the worker has read for the handler and not added to a batch; nil: none. Returns as
+--- skip, but nil, err, code after a temporary failure.
 ---@param worker tidetable.Worker
 ---@param first tidetable.Record|nil
 ---@return boolean|nil owns, tidetable.error|nil err, tidetable.code|nil code
@@ -152,8 +152,8 @@ function ignored.flush(worker, first)
   return ok, err, code
 end
 
---- Moves the position to a later one, after all records up to that were read and none of them is in
---- hand. Returns as skip.
+--- Moves the position to a later one. The worker must have read all records up to it, and have no
+--- unhandled record. Returns as skip.
 ---@param worker tidetable.Worker
 ---@param to integer
 ---@return boolean|nil owns, tidetable.error|nil err, tidetable.code|nil code

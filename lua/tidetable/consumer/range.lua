@@ -1,13 +1,14 @@
 -- range.lua - divides the shards of a consumer among its workers.
 --
--- A worker owns one range of shards. No worker leads: each compares, between two batches, the
--- ranges in the file with the number of workers that are alive.
+-- A worker owns one range of shards. There is no leader: between two batches each worker compares
+-- the ranges in the file with the number of workers that are alive.
 --
--- If workers wait, the owner of the widest range divides it, and one of them joins the part without
--- an owner. If a range has no living owner and no worker waits, the owner of a neighbouring range
--- takes it over: it handles the records of the range that is behind until both have the same
--- position, and unites them. A range that is wider than its neighbour gives it shards in the same
--- way. balance.lua contains these decisions.
+-- If a worker waits, the owner of the widest range divides it, and the worker joins the part
+-- without an owner. If a range has no living owner and no worker waits, the owner of an adjacent
+-- range takes it over: it handles the records of the range with the lower position until both
+-- ranges have the same position, and then unites them. If adjacent ranges differ by two or more
+-- shards, the owner of the wider one divides it, and the other owner takes over the free part.
+-- balance.lua makes these decisions.
 
 local balance = require "tidetable.consumer.balance"
 local core = require "tidetable.core"
@@ -103,7 +104,8 @@ local function unite(worker)
   return owns, err, code
 end
 
---- Takes over a free range. The worker first handles the records of the range that is behind.
+--- Takes over a free range. The worker first handles the records of the range with the lower
+--- position.
 local function take(worker, range)
   local _, records, last = worker:has_rival(range)
   local taken, err, code = wait.try(worker.database, core.consumer_join, worker.database.core,
@@ -148,9 +150,9 @@ local function is_known(range, known)
   return known ~= nil and range.first == known.first and range.epoch == known.epoch
 end
 
---- Gives up the ranges that are the worker's in the file, and that it does not hold. There can be
---- some after a lost lease or a failed commit. Others would not take them over while the worker
---- lives.
+--- Gives up the ranges whose owner in the file is this worker, but which it does not remember. Such
+--- ranges can exist after LEASE_LOST or a failed commit. Other workers would not take them over
+--- while this worker is alive.
 ---@param worker tidetable.Worker
 ---@param row table  as core.consumer_describe has just returned it
 function ranges.give_up_unknown(worker, row)
@@ -163,8 +165,9 @@ function ranges.give_up_unknown(worker, row)
   end
 end
 
---- Changes the worker's range if the ranges do not fit the workers. Returns true; false if the
---- consumer was lost; nil, err, code on failure.
+--- Divides the worker's range or takes over another one, if balance.decide says so. Unites two
+--- ranges of the worker if they have the same position. Returns true; false if a range was lost;
+--- nil, err, code on failure.
 ---@param worker tidetable.Worker
 ---@param row table  as core.consumer_describe has just returned it
 ---@return boolean|nil owns, tidetable.error|nil err, tidetable.code|nil code

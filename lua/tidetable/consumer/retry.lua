@@ -101,7 +101,7 @@ local function is_spent(worker, delivery, count)
 end
 
 --- Returns true if the delivery must be given up without another attempt, because a worker died in
---- the last attempt, or after it and before it gave up the records.
+--- the last attempt, or died after that attempt before it had given up the records.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 ---@return boolean

@@ -1,4 +1,4 @@
--- row.lua - what the file contains of a consumer.
+-- row.lua - reads a consumer from the file.
 
 local core = require "tidetable.core"
 

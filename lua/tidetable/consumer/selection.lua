@@ -86,7 +86,7 @@ function selections.stored(opts)
   }
 end
 
---- Returns the settings of a consumer in the form of the options.
+--- Converts the stored settings back to options.
 ---@param stored table
 ---@return table
 function selections.given(stored)
@@ -115,8 +115,8 @@ function selections.are_equal(a, b)
   return types.equal(a, b)
 end
 
---- Returns the selection in the settings of a consumer: `before` if it is equal, otherwise another
---- table.
+--- Returns the selection in the settings of a consumer. Returns the table `before` if the selection
+--- is equal to it, otherwise a new table.
 ---@param before table
 ---@param stored table
 ---@return table

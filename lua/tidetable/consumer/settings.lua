@@ -18,8 +18,8 @@ local settings = {}
 ---@class tidetable.ConsumerSettings : tidetable.Parameters
 ---@field filter string|nil       only records that satisfy this condition on their fields
 ---@field projection string|nil   projection expression, the attributes of images; nil: all
----@field by "key"|"transaction"|nil  "transaction": batches of whole transactions, and only one
----                                worker handles records; default "key"
+---@field by "key"|"transaction"|nil  "transaction": batches consist of whole transactions, and one
+---                                worker handles all records; default "key"
 ---@field batch_size integer|nil   maximum number of records of a batch, or of transactions; default
 ---                                100
 ---@field batch_bytes integer|nil  maximum size of a batch, in bytes; default 6 MiB. A batch has at
@@ -44,9 +44,9 @@ local settings = {}
 ---@field bisect boolean|nil      true: a failed batch is retried in halves, down to the record that
 ---                                fails; only an attempt with one record counts; default false if
 ---                                on_failure is "stop", otherwise true
----@field lease number|nil         seconds after which a suspended worker that is not in a handler
----                                loses the consumer; default 10
----@field on_gap "stop"|"continue"|nil  action after the stream of a table was disabled and its
+---@field lease number|nil         seconds without a heartbeat after which another worker may take
+---                                over a worker's shards; default 10
+---@field on_gap "stop"|"continue"|nil  action after the stream of a table was disabled and all its
 ---                                records were handled: stop with STREAM_GAP, or continue with the
 ---                                table's next stream; default "stop"
 ---@field origin string|nil        origin of the handler's writes; default: the first 64 characters
@@ -263,7 +263,7 @@ end
 ---@param name string  of the consumer
 ---@param stored table
 ---@param wanted table
----@param has_shards boolean|nil  false: the number of shards differs, too
+---@param has_shards boolean|nil  false: the number of shards also differs
 ---@return true|nil, tidetable.error|nil err, tidetable.code|nil code
 function settings.compare(name, stored, wanted, has_shards)
   local differing = {}

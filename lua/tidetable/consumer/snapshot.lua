@@ -28,10 +28,10 @@ local MARKS = { none = 0, begin = 1, ["end"] = 2 }
 ---@field to integer       position after its last record
 ---@field limit integer    place (snapshots.reached) up to which a limit of the batch size applies
 ---@field items integer    number of records that are items of a snapshot
----@field key string|nil   item key up to which the copy has passed the items; nil: unchanged
+---@field key string|nil   item key up to which items were delivered or ignored; nil: unchanged
 
---- Returns the place of a worker: the number of items that its copy has delivered; without a copy,
---- the position. A limit of the batch size applies up to such a place.
+--- Returns the place of a worker: during a copy the number of delivered items, otherwise the
+--- position. A temporary limit of the batch size ends at such a place.
 ---@param worker tidetable.Worker
 ---@return integer
 function snapshots.reached(worker)
@@ -134,8 +134,8 @@ end
 -- Records that have expired ----------------------------------------------------
 
 --- Handles TRIMMED according to the setting on_trimmed. Returns true if the worker can read again;
---- nil if it has lost the consumer; nil, err, code on failure. A copy starts from scratch, because
---- changes of delivered items are missing.
+--- nil if it no longer owns its range; nil, err, code on failure. A copy starts from scratch,
+--- because changes of delivered items are missing.
 ---@param worker tidetable.Worker
 ---@param err tidetable.error  the TRIMMED error
 ---@return true|nil ok, tidetable.error|nil err, tidetable.code|nil code

@@ -159,9 +159,9 @@ local function look(database, row)
   return streams, cut, count
 end
 
---- Replaces the streams of the consumer by the newest ones of its tables. Returns true; false if
---- they are the same, or if another worker has to handle records of the former ones; nil, err, code
---- on failure.
+--- Replaces the streams of the consumer by the newest streams of its tables. Returns true; false if
+--- these are the same, or if other workers still have to handle records of the former streams; nil,
+--- err, code on failure.
 local function renew(worker, row, streams)
   local is_new = false
   for _, id in ipairs(streams) do
@@ -183,8 +183,8 @@ local function renew(worker, row, streams)
 end
 
 --- Decides how a consumer continues after a stream has ended and its records were handled. Returns
---- true if it waits for records of other streams, or for the table's next stream; false if its
---- streams were replaced, so that the worker must join again. Errors: SOURCE_GONE, STREAM_GAP.
+--- true if the consumer waits for records of other streams, or for the table's next stream; false
+--- if its streams were replaced, so the worker must join again. Errors: SOURCE_GONE, STREAM_GAP.
 ---@param worker tidetable.Worker
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function sources.after_end(worker)

@@ -1,7 +1,8 @@
--- unit.lua - the units of a batch: its records or, with by = "transaction", its transactions.
+-- unit.lua - counts the units of a batch: records or, with by = "transaction", transactions.
 --
--- A batch consists of whole units. The limits of its size, the division of a failed batch and the
--- size of a batch after a worker's death count units. During a snapshot, units are records.
+-- A batch consists of whole units. Its maximum size, the division of a failed batch, and the
+-- smaller batches after a worker has died in its handler are measured in units. During a snapshot
+-- the units are records.
 
 local units = {}
 

@@ -17,8 +17,8 @@ local CLOCK_INTERVAL = 0.01
 local WAIT_MAX = 1
 
 --- Returns true; nil, err, code if the consumer can't process the change without an intervention.
---- If its workers ignore records, because of a setting or because these are records of the shards
---- of others, they then store their positions at once.
+--- If its workers skip records, because of `filter` or `ignore_origin` or because other workers
+--- have their shards, asks the workers to store their positions at once.
 local function check_running(consumer, sequence)
   local row, err, code = rows.read(consumer)
   if not row then

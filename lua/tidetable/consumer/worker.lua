@@ -35,7 +35,7 @@ local TEMPORARY_PAUSE = 0.1
 --- Seconds between two reads of a clock that a test has replaced.
 local CLOCK_INTERVAL = 0.01
 
---- Errors of the stream that may be out of date: a command may have set the position or marked
+--- Errors of reading that may be outdated, because a command may have set the position or marked
 --- parked records. The consumer is read again before such an error is returned.
 local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true }
 
@@ -51,8 +51,8 @@ local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field epoch integer|nil       epoch of the range; nil: the worker owns none
 ---@field joined_epoch integer|nil  epoch of the last range; kept after leaving
 ---@field position integer        position of the range
----@field held tidetable.ShardRange|nil  another range of the worker, whose records wait until this
----                                one has the same position
+---@field held tidetable.ShardRange|nil  second range of the worker, whose records wait until both
+---                                have the same position
 ---@field settings tidetable.ConsumerSettings
 ---@field ignored_origins table<string, true>|nil  their records are not delivered
 ---@field ignored_records tidetable.IgnoredRecords|nil  records ignored after the position
@@ -63,8 +63,8 @@ local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field reader tidetable.Reader|nil
 ---@field reader_selection table|nil  selection with which the reader was opened
 ---@field copy tidetable.Copy|nil  state of the copy, if the consumer is copying
----@field passed_keys table<tidetable.Record, string>  copy: key up to which the items had been
----                                passed when a change was read, also items that were left out
+---@field passed_keys table<tidetable.Record, string>  copy: item key up to which the items had been
+---                                delivered or ignored when a change was read
 ---@field records tidetable.Record[]|nil  current batch
 ---@field delivery tidetable.Delivery|nil  delivery that is or will be handled
 ---@field gathered table|nil      records read for the next batch
@@ -72,8 +72,8 @@ local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field largest integer         maximum number of records of a batch after failures; 0: no limit
 ---@field limit_until integer     place (snapshots.reached) at which that limit ends
 ---@field failure_text string|nil  text of the last failed attempt of the current batch
----@field follows_death integer|nil  a former owner died in its handler with one record, which ends
----                                at this place (snapshots.reached) and has not been passed since
+---@field follows_death integer|nil  a former owner died in its handler with a batch of one record,
+---                                which ends at this place (snapshots.reached); nil after that
 ---@field parked integer          number of parked records of the consumer
 ---@field replays integer         number of parked records that are marked for replay
 ---@field replay_limit integer|nil  maximum number of records in the next batch of replays
@@ -202,8 +202,8 @@ function Worker:forget_batch()
   self.failure_text, self.replay_limit, self.follows_death = nil, nil, nil
 end
 
---- Discards the state of the epoch. The worker does not own its range any more, and gives up a
---- second one.
+--- Discards the state of a range that the worker no longer owns. If it has a second range, gives
+--- that up.
 function Worker:lose()
   local held = self.held
   self:close_reader()
@@ -219,7 +219,7 @@ function Worker:lose_delivery()
   self.delivery, self.parked_keys, self.verified_at = nil, nil, 0
 end
 
---- Continues at the position in the file, which this worker has set. Returns true; nil if the
+--- Continues at the position in the file, after this worker has set it. Returns true; nil if the
 --- consumer was lost; nil, err, code on failure.
 function Worker:reread()
   local row, err, code = self:describe()
@@ -251,8 +251,8 @@ function Worker:describe()
 end
 
 --- Returns true if another worker that is alive owns the range. Otherwise returns false, and the
---- number of records and the limit of the batch in whose handler the last owner died; 0, 0 if it
---- did not die in a handler.
+--- number of records and the limit of the batch in whose handler the last owner died; 0, 0 if the
+--- owner did not die in a handler.
 ---@param range tidetable.ShardRange
 function Worker:has_rival(range)
   if not range.opening or range.is_of_this_opening and range.worker == self.number then
@@ -342,7 +342,7 @@ end
 --- Gives up all ranges of this worker.
 function Worker:leave()
   if self.epoch and self.reader then
-    pcall(ignored.flush, self)   -- a worker that runs for a short time would never move it
+    pcall(ignored.flush, self)   -- otherwise workers that run briefly would never move the position
   end
   if self.epoch then
     self:give_up(self)
@@ -350,7 +350,7 @@ function Worker:leave()
   self:lose()
 end
 
---- Gives up the ownership and the slot.
+--- Gives up all ranges and the slot in the shared page.
 function Worker:close()
   self:leave()
   if self.slot and not core.is_closed(self.database.core) then
@@ -384,8 +384,8 @@ function Worker:mark_handling(delivery)
   end
 end
 
---- Counts a commit of this worker. If no other commit has changed a consumer since the last read,
---- the consumer need not be read again.
+--- Counts a commit of this worker. So if no other commit has changed a consumer since the last
+--- read, the consumer need not be read again.
 function Worker:note_commit()
   local next_count = self.progress_seen + 1 & 0xffffffff
   if core.progress_count(self.database.core) == next_count then
@@ -393,15 +393,16 @@ function Worker:note_commit()
   end
 end
 
---- Returns true if the consumer was read recently and no other commit has changed a consumer since.
---- So a pause and changed settings apply from the next batch on.
+--- Returns true if the consumer was read recently and no other commit has changed a consumer since
+--- then. Therefore a pause and changed settings apply from the next batch.
 function Worker:was_verified()
   return core.elapsed() - self.verified_at < VERIFY_EVERY
     and core.progress_count(self.database.core) == self.progress_seen
 end
 
---- Returns true if, since the consumer was read, no other commit has changed a consumer and as many
---- workers are alive. Costs a fifth of reading it. An idle worker still reads it once a second.
+--- Returns true if no other commit has changed a consumer since this one was read, and the number
+--- of living workers is the same. Takes a fifth of the time of reading the consumer. An idle worker
+--- still reads the consumer once a second.
 function Worker:has_same_peers()
   local database = self.database.core
   return core.elapsed() - self.verified_at < WAIT_MAX
@@ -465,7 +466,7 @@ function Worker:next(seconds)
       self.verified_at = 0
     elseif self:has_recovered(code) then
       if is_over then
-        return nil               -- another worker, or a command, took the range before it was read
+        return nil               -- the range was lost before its records were read
       end
     elseif err and (is_over or not attempts.temporary[code]) then
       return nil, err, code
@@ -567,8 +568,9 @@ function Worker:pass(delivery, seconds, gives_up)
   return self:after_commit(seconds, attempts.pass(self, delivery, gives_up))
 end
 
---- Handles the result of a commit that is no attempt. Returns true if it succeeded; false if the
---- delivery must be read again or, within `seconds`, committed again; nil, err, code on failure.
+--- Handles the result of a commit that is not an attempt. Returns true if it succeeded; false if
+--- the delivery must be read again or, if `seconds` allows a wait, committed again; nil, err, code
+--- on failure.
 ---@param seconds number
 ---@param ok any
 ---@param err any
