@@ -1,15 +1,15 @@
 /* worker_slots.c - table of the running workers of consumers, in the shared page.
  *
- * A slot is published by its owner word, like a sequence lock: the word contains the number of
- * times that the slot was taken, so no two workers of a slot have the same word.
+ * A slot is published by its owner word, as in a sequence lock: the word contains how often the
+ * slot was taken, so two workers of a slot never have the same word.
  *
  *     worker                              reader
  *     owner: free -> taken (CAS)          word = owner
  *     write the fields                    read the fields
  *     owner = taken and complete          if owner != word: the worker has left
  *
- * A slot whose owner has changed is skipped and not read again, because its worker left and another
- * one joined during the call. So no function loops on a slot, whatever bytes the page contains.
+ * If the owner word has changed, the slot is skipped and not read again, because its worker left
+ * and another one joined during the call. So no function loops forever, whatever the page contains.
  *
  * A released slot keeps its fields and its count. So the batch of a worker that died in its handler
  * can be read until the slot is used again.
@@ -81,8 +81,9 @@ static void release(struct worker_slot *slot, uint64_t owner)
 
 /* --- joining and leaving --- */
 
-/* A process does not conflict with its own GUARD. A slot with this process's pid is its own,
- * because opening has released those of an earlier process. */
+/* A process can't test its own GUARD, because its locks do not conflict. A slot with this process's
+ * pid belongs to this process, because opening has released the slots of an earlier process with
+ * that pid. */
 static bool is_alive(const struct shared_page *shared, int64_t pid)
 {
 	return pid == shared->pid || shared_page_has_open(shared, pid);
@@ -276,9 +277,8 @@ static bool is_worker(const struct reading *reading, const struct worker_id *id,
 		memcmp(reading->id.opening, id->opening, sizeof id->opening) == 0;
 }
 
-/* Returns the time between now and a time in the past, in milliseconds. If the time is in the
- * future, as that of a process in another time namespace, returns how far. So no time is young
- * forever. */
+/* Returns the age of a time, in milliseconds. If the time is in the future, as that of a process in
+ * another time namespace can be, returns the distance. So every time eventually gets old. */
 static uint64_t age_ms(const struct shared_page *shared, uint64_t time_us)
 {
 	uint64_t now = shared->limits.now_us();
@@ -299,7 +299,7 @@ void worker_leave_opening(struct shared_page *shared, const uint8_t opening[WORK
 
 /* --- waiting for a worker --- */
 
-/* Raises slot->asked. Returns false if it was as great. */
+/* Raises slot->asked. Returns false if it was at least that great. */
 static bool raise_asked(struct worker_slot *slot, uint64_t sequence)
 {
 	uint64_t asked = atomic_load(&slot->asked);
@@ -310,8 +310,8 @@ static bool raise_asked(struct worker_slot *slot, uint64_t sequence)
 	return false;
 }
 
-/* If the slot is used again meanwhile, the next worker may store a position early, which does no
- * harm. */
+/* If another worker takes the slot during the call, it may store a position earlier than necessary,
+ * which is harmless. */
 bool worker_ask(struct shared_page *shared, uint64_t consumer, uint64_t sequence)
 {
 	bool is_news = false;
@@ -338,8 +338,8 @@ static bool is_own_proc(const struct shared_page *shared)
 }
 
 /* Returns true if a signal has stopped the process. State t, of a process at a breakpoint, does
- * not count, because every process under strace has it for moments. The state follows the name,
- * which is in parentheses and may contain more of them. */
+ * not count, because every process under strace has it for moments. The state follows the name of
+ * the process, which is in parentheses and can contain parentheses. */
 static bool is_stopped(const struct shared_page *shared, int64_t pid)
 {
 	char path[64], text[256];

@@ -1,12 +1,12 @@
 /* worker_slots.h - table of the running workers of consumers, in the shared page.
  *
- * A worker is one running loop of a consumer: a coroutine or a process. The file contains which
- * worker owns what, and the shared page whether that worker is alive, because a heartbeat must not
- * be a commit. Each worker has one slot of the table, which only its own process changes.
+ * A worker is one running loop of a consumer, in a coroutine or a process. The file contains which
+ * worker owns which shards. The shared page contains whether a worker is alive, because a heartbeat
+ * in the file would need a commit. Each worker has one slot of the table.
  *
  * The slots of a process are released when it closes the database. Those of a process that was
  * killed are released when a process with the same pid opens the database, or when a worker finds
- * no other free slot. Until then the process's GUARD (shared_page.h) tells that it is dead.
+ * no other free slot. Until then the GUARD of the process (shared_page.h) shows that it has ended.
  *
  * Times are those of CLOCK_MONOTONIC, which does not advance while the machine is suspended.
  * Otherwise all leases would have expired after a suspend.
@@ -40,7 +40,7 @@ struct worker_batch {
 enum worker_state {
 	WORKER_GONE,       /* it has left, or its process no longer has the database open */
 	WORKER_LIVE,
-	WORKER_STOPPED,    /* it has not beaten for a lease: neither its handler nor it runs */
+	WORKER_STOPPED,    /* no beat within the lease: neither the worker nor its handler runs */
 	WORKER_OVERRUN,    /* it has been in a handler for longer than the limit */
 };
 
@@ -54,9 +54,9 @@ struct worker_facts {
 	bool in_handler;
 };
 
-/* Takes a slot for a worker of a consumer and beats. Sets *slot to a value that identifies the
- * slot and this use of it; it is never 0. Returns 0; ERR_LIMIT if all slots are in use by living
- * processes; ERR_FORKED in a forked process. */
+/* Takes a slot for a worker of a consumer and stores its first heartbeat. Sets *slot to a value
+ * that identifies the slot and this use of it; it is never 0. Returns 0; ERR_LIMIT if all slots are
+ * in use by living processes; ERR_FORKED in a forked process. */
 int worker_join(struct shared_page *shared, const struct worker_id *id, uint64_t consumer,
 	uint64_t *slot, struct failure *failure);
 
@@ -70,14 +70,14 @@ void worker_enter_handler(struct shared_page *shared, uint64_t slot,
 	const struct worker_batch *batch);
 void worker_leave_handler(struct shared_page *shared, uint64_t slot);
 
-/* Notes in the slots of a consumer's workers that somebody waits until this sequence number is
- * processed. Returns true if that is news for one of them; the caller then wakes them
+/* Stores in the slots of a consumer's workers that a caller waits until this sequence number is
+ * processed. Returns true if a slot had a lower number; the caller then wakes the workers
  * (commit_notify). No request is lost if a worker reads the count of commits (commit_count) before
  * it calls worker_asked, and sleeps only while the count is unchanged. */
 bool worker_ask(struct shared_page *shared, uint64_t consumer, uint64_t sequence);
 
-/* Returns the greatest sequence number that worker_ask has noted for the worker since it joined; 0
- * if there is none, or if it no longer has the slot. */
+/* Returns the greatest sequence number that worker_ask has stored for the worker since it joined; 0
+ * if there is none, or if the worker no longer has the slot. */
 uint64_t worker_asked(const struct shared_page *shared, uint64_t slot);
 
 /* Releases the slots of all workers of an opening that is being closed. Other openings in this
@@ -85,9 +85,9 @@ uint64_t worker_asked(const struct shared_page *shared, uint64_t slot);
 void worker_leave_opening(struct shared_page *shared, const uint8_t opening[WORKER_OPENING_BYTES]);
 
 /* Returns the state of a worker. Both limits are inclusive. A worker that is not in a handler is
- * STOPPED if its last beat is lease_ms old. A worker in a handler does not beat. It is STOPPED if
- * its last beat is that old and its process is stopped by a signal (state T in /proc; unknown
- * without /proc), and else OVERRUN after handler_limit_ms. */
+ * STOPPED if its last beat is lease_ms old. A worker in a handler does not beat after it has
+ * entered it. It is STOPPED lease_ms after that if its process is stopped by a signal (state T in
+ * /proc; unknown without /proc); otherwise it is OVERRUN handler_limit_ms after that. */
 enum worker_state worker_state(const struct shared_page *shared, const struct worker_id *id,
 	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms);
 
@@ -95,10 +95,11 @@ enum worker_state worker_state(const struct shared_page *shared, const struct wo
 uint32_t worker_count_live(const struct shared_page *shared, uint64_t consumer, uint64_t lease_ms,
 	uint64_t handler_limit_ms);
 
-/* Returns true if a worker died in its handler, and sets *batch to its batch: its process ended
- * there, or the worker is OVERRUN. A process that closes the database leaves its handlers. The
- * batch is also kept while no process has the database open, until another worker uses the slot. A
- * worker takes such a slot only if no other slot is free. */
+/* Returns true if a worker died in its handler, and sets *batch to the batch of that handler. A
+ * worker has died in its handler if its process ended there, or if it is OVERRUN. A process that
+ * closes the database leaves its handlers. The batch stays in the slot, also while no process has
+ * the database open, until another worker takes the slot, which happens only if no other slot is
+ * free. */
 bool worker_died_in_handler(const struct shared_page *shared, const struct worker_id *id,
 	uint64_t consumer, uint64_t handler_limit_ms, struct worker_batch *batch);
 
