@@ -134,8 +134,8 @@ int consumer_names(struct buffer *names, struct txn *txn)
 
 /* --- progress --- */
 
-/* Positions the cursor on the row that contains the shard: the last one that begins at most at
- * it. */
+/* Positions the cursor on the row that contains the shard: the last row whose first shard is not
+ * after it. */
 static int find_progress(struct cursor *cursor, struct slice wanted, struct slice *key,
 	struct slice *value)
 {

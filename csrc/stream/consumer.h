@@ -30,17 +30,17 @@ int consumer_remove(struct txn *txn, struct slice name, uint64_t id);
 int consumer_names(struct buffer *names, struct txn *txn);
 
 /* Reads the progress of a shard. row->end is lent until the next write. Returns END if the consumer
- * has none: it was deleted. */
+ * has no progress, because it was deleted. */
 int progress_read(struct progress_row *row, struct txn *txn, uint64_t id, uint16_t shard);
 int progress_write(struct txn *txn, uint64_t id, const struct progress_row *row);
 int progress_remove(struct txn *txn, uint64_t id, uint16_t first);
 
 /* Reads the row of progress that begins at *shard, and sets *shard to the first shard after it.
- * Returns END if no row begins there. From 0 on, it enumerates all rows. */
+ * Returns END if no row begins there. Calls that begin with *shard = 0 enumerate all rows. */
 int progress_next(struct progress_row *row, struct txn *txn, uint64_t id, uint16_t *shard);
 
-/* Replaces the position of a row, and the time at which it was set, by those of another range, if
- * that position is lower, or the same and was set earlier. */
+/* Replaces the position of a row, and the time at which it was set, by those of another row, if the
+ * other position is lower, or is the same and was set earlier. */
 void progress_take_older(struct progress_row *row, const struct progress_row *other);
 
 /* Reads the progress of the first shards, with the lowest position of all ranges
@@ -53,9 +53,9 @@ int copy_read(struct copy_row *row, struct txn *txn, uint64_t id);
 int copy_write(struct txn *txn, uint64_t id, const struct copy_row *row);
 int copy_remove(struct txn *txn, uint64_t id);
 
-/* Replaces the floors of a consumer by those of the feed that lie after the feed's position. A
- * feed of all streams also needs those of streams with records after it, because a stream can be
- * removed. */
+/* Replaces the floors of a consumer by the feed's floors that are after the feed's position. For a
+ * feed of several streams also stores the floors of streams with records after the position,
+ * because such a stream can be removed. */
 int floors_write(struct txn *txn, uint64_t id, const struct feed *feed);
 
 /* Sets *floor to the floor of a consumer on a stream. Returns END if it has none. */

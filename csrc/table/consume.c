@@ -72,7 +72,7 @@ static void copy_ids(struct stream_ids *ids, struct slice streams)
 	ids->all = slice_of(ids->bytes, streams.len);
 }
 
-/* Sets the position of a consumer, at least `least`. Its hold begins there, or ends. */
+/* Sets the position of a consumer, at least `least`, and writes or removes its hold rows. */
 static int place_with_hold(struct transaction *transaction, uint64_t id, struct slice streams,
 	struct position from, uint64_t least, struct progress_row *row, struct failure *failure)
 {
@@ -222,8 +222,8 @@ static int read_progress(struct transaction *transaction, struct slice name, uin
 		(const char *)name.data) : 0;
 }
 
-/* Sets the hold limit of a consumer, and from now on measures the time for which records have
- * waited for its ranges. Sets *head to the progress of the first one. */
+/* Sets the hold limit of a consumer, and restarts the waiting time of all its ranges. Sets *head to
+ * the progress of the first range. */
 static int restart_waiting(struct transaction *transaction, uint64_t id, uint64_t hold_ms,
 	struct progress_row *head)
 {
@@ -265,7 +265,8 @@ static int set_hold(struct transaction *transaction, struct slice name,
 	return consume_written(transaction, err, failure);
 }
 
-/* Changes `by` and the number of shards, if that is allowed now. */
+/* Changes `by` and the number of shards, or returns an error if the state of the consumer does not
+ * allow it. */
 static int set_division(struct transaction *transaction, struct slice name,
 	const struct consumer_row *row, const struct consumer_change *change,
 	struct failure *failure)
@@ -322,8 +323,8 @@ static int replace_holds(struct transaction *transaction, uint64_t id, struct sl
 	return err ? err : consumer_hold_begin(transaction, id, now);
 }
 
-/* Sets *have_read to whether all ranges of a consumer have processed the records of these streams,
- * which get no more. */
+/* Sets *have_read to whether all ranges of a consumer have processed all records of these streams,
+ * which get no further records. */
 static int have_read(struct transaction *transaction, uint64_t id, struct slice streams,
 	bool *have_read)
 {
@@ -471,9 +472,9 @@ static int advance_ranges(struct transaction *transaction, uint64_t id, uint64_t
 	return err == END ? 0 : err;
 }
 
-/* Moves all ranges of a consumer to the oldest records, unless they are after these, and counts a
- * gap. The workers of other ranges lose what they have read. Sets *row to the range of the
- * caller. */
+/* Moves all ranges of a consumer whose position is before the oldest records to these, and counts a
+ * gap. Batches that other workers have read for such ranges can no longer be committed. Sets *row
+ * to the range of the caller. */
 static int skip_in_all(struct transaction *transaction, const struct consumer_row *consumer,
 	struct shard_range range, struct progress_row *row, struct failure *failure)
 {
@@ -542,9 +543,9 @@ static void halve(struct progress_row *row, const struct handler_batch *death, b
 	}
 }
 
-/* Sets *is_replay to true if the batch in which the worker died was one of a replay. If it had one
- * record, counts a failed attempt of that. Unless the consumer is copying, the records of a replay
- * do not follow the position. */
+/* Sets *is_replay to whether the batch in which the worker died was a replay: unless the consumer
+ * is copying, the records of a replay are not after the position. If the replay had one record,
+ * counts a failed attempt of it. */
 static int count_death_in_replay(struct transaction *transaction, struct shard_range range,
 	struct progress_row *row, const struct handler_batch *death, bool *is_replay,
 	struct failure *failure)
@@ -612,7 +613,7 @@ int consume_leave(struct transaction *transaction, struct shard_range range,
 		&row), failure);
 }
 
-/* Reads the progress of the batch's consumer, and verifies that the batch continues it. */
+/* Reads the progress of the batch's range, and verifies that the batch begins at its position. */
 static int verify_batch(struct transaction *transaction, const struct consume_batch *batch,
 	struct progress_row *row, struct failure *failure)
 {
@@ -622,7 +623,7 @@ static int verify_batch(struct transaction *transaction, const struct consume_ba
 	return err || row->position == batch->from ? err : fail(failure, ERR_LEASE_LOST);
 }
 
-/* Reads the progress of the batch's consumer, whose position is to be moved. */
+/* Does verify_batch and consumer_hold_revive, before the position is moved. */
 static int prepare_advance(struct transaction *transaction, const struct consume_batch *batch,
 	struct progress_row *row, struct failure *failure)
 {

@@ -1,9 +1,10 @@
 /* consume.h - consumers in a write transaction: creation, ownership and progress.
  *
- * A consumer has a position in the records of a stream or of all streams. Only its owner moves it,
- * with a batch: consume_advance verifies in the transaction of the batch's effects that the worker
- * still is the owner and that the batch begins at the position. So if two workers run as the owner,
- * one commits, and the other gets LEASE_LOST. The caller decides whether an owner is alive.
+ * Each range of a consumer's shards has a position in the records of one or more streams. Only the
+ * owner of the range moves it, with a batch: consume_advance verifies, in the transaction of the
+ * batch's effects, that the range still has the epoch of the worker and that the batch begins at
+ * the position. So if two workers both act as the owner, one commits, and the other gets
+ * LEASE_LOST. The caller decides whether an owner is alive.
  *
  * Functions that take a name return NOT_FOUND if no consumer has it. All functions can return
  * CORRUPT, NO_MEMORY and STORE.
@@ -22,8 +23,8 @@ struct consume_spec {
 	bool copies;                 /* starts with a snapshot; `from` is then the last change */
 	uint16_t shards;             /* 1 to CONSUMER_SHARDS_MAX */
 	struct slice settings;       /* a map */
-	uint64_t hold_ms;            /* time for which records may wait before its hold ends; 0:
-	                              * it holds no records */
+	uint64_t hold_ms;            /* maximum time for which records may wait, after which its
+	                              * hold is released; 0: no hold */
 };
 
 /* Creates a consumer and sets *id. Errors: IN_USE, VALIDATION (name, streams, number of shards),
@@ -31,9 +32,9 @@ struct consume_spec {
 int consume_create(struct transaction *transaction, const struct consume_spec *spec, uint64_t *id,
 	struct failure *failure);
 
-/* Removes a consumer. Returns PARKED if it has parked records and `discards` is false. Otherwise
- * removes them, too; if they are more than a step of park.h, removes those of a step and sets
- * *is_done to false, and the caller calls it again in another transaction. */
+/* Removes a consumer and its parked records. Returns PARKED if it has parked records and `discards`
+ * is false. If they are more than a step of park.h can remove, removes those of one step and sets
+ * *is_done to false; the caller then calls the function again in another transaction. */
 int consume_delete(struct transaction *transaction, struct slice name, bool discards,
 	bool *is_done, struct failure *failure);
 
@@ -49,8 +50,8 @@ int consume_set(struct transaction *transaction, struct slice name,
 	const struct consumer_change *change, struct failure *failure);
 
 /* Makes the consumer with this name read other streams (ids, u32, ascending), and counts a gap. If
- * it is copying, the copy starts again. Sets *is_done to false, and does nothing, if other ranges
- * of its shards have not processed the records of the former streams. Returns VALIDATION (the ids),
+ * it is copying, the copy starts again. If ranges of other workers have not processed all records
+ * of the former streams, does nothing and sets *is_done to false. Returns VALIDATION (the ids),
  * CONSUMER_GONE, LEASE_LOST. */
 int consume_renew(struct transaction *transaction, struct slice name, struct shard_range range,
 	struct slice streams, bool *is_done, struct failure *failure);
@@ -69,18 +70,19 @@ struct consume_target {
 int consume_move(struct transaction *transaction, struct slice name,
 	const struct consume_target *to, bool *is_done, struct failure *failure);
 
-/* The consumer with this name continues after records that expired before a worker read them, and
- * counts the gap: at the oldest record of each stream or, if `copies` or the consumer is copying,
- * with a new snapshot. This holds for all its shards. Does nothing if no records are lost.
- * Returns CONSUMER_GONE, LEASE_LOST; TRIMMED if CONSUMER_ROUNDS_MAX copies have begun and none has
- * ended. */
+/* Moves the consumer with this name over records that expired before a worker read them, and counts
+ * a gap. All its ranges continue at the oldest record of each stream or, if `copies` is true or the
+ * consumer is copying, with a new snapshot. Sets *row to the progress of the range. Does nothing
+ * else if no records were lost. Returns CONSUMER_GONE, LEASE_LOST; TRIMMED if CONSUMER_ROUNDS_MAX
+ * copies were started and none was completed. */
 int consume_skip_gap(struct transaction *transaction, struct slice name, struct shard_range range,
 	bool copies, struct progress_row *row, struct failure *failure);
 
-/* Makes a worker the owner of a range and increases its epoch, if it still has the epoch seen.
- * death: the batch in whose handler the former owner died. If there is one, limits the next batches
- * to half its records until its last record is processed, and counts a failed attempt of a batch of
- * one record. Sets *row to the new progress. Returns CONSUMER_GONE or LEASE_LOST. */
+/* Makes a worker the owner of a range and increases the range's epoch, if the range still has the
+ * epoch range.epoch. death: the batch in whose handler the former owner died; records is 0 if it
+ * did not. After a death, limits the next batches to half the records of that batch until its last
+ * record is processed; for a batch of one record, counts a failed attempt. Sets *row to the new
+ * progress. Returns CONSUMER_GONE or LEASE_LOST. */
 int consume_join(struct transaction *transaction, struct shard_range range,
 	const struct shard_owner *owner, const struct handler_batch *death,
 	struct progress_row *row, struct failure *failure);
@@ -89,10 +91,10 @@ int consume_join(struct transaction *transaction, struct shard_range range,
 int consume_leave(struct transaction *transaction, struct shard_range range,
 	struct failure *failure);
 
-/* Moves the position after a batch, and the copy of a consumer that is copying. If its records were
- * ignored, counts no batch, and keeps the failed attempts of the next one. Returns CONSUMER_GONE;
- * LEASE_LOST if the epoch, the position or the state of the copy has changed; PARKED_CHANGED if the
- * parked version has changed and the records were not ignored. */
+/* Moves the position after a batch and, if the consumer is copying, updates the copy. If the
+ * records of the batch were ignored, counts no batch, and keeps the count of failed attempts.
+ * Returns CONSUMER_GONE; LEASE_LOST if the epoch, the position or the state of the copy has
+ * changed; PARKED_CHANGED if the parked version has changed and the records were not ignored. */
 int consume_advance(struct transaction *transaction, const struct consume_batch *batch,
 	struct failure *failure);
 
@@ -102,8 +104,8 @@ int consume_advance(struct transaction *transaction, const struct consume_batch 
 int consume_fail(struct transaction *transaction, const struct consume_batch *batch,
 	uint32_t largest_batch, struct failure *failure);
 
-/* Stores the error that ended the worker's run: its code, a blank and its message, of which
- * CONSUMER_END_MAX bytes are kept. Returns CONSUMER_GONE or LEASE_LOST. */
+/* Stores the error that ended the worker's run: its code, a blank and its message, truncated to
+ * CONSUMER_END_MAX bytes. Returns CONSUMER_GONE or LEASE_LOST. */
 int consume_end(struct transaction *transaction, struct shard_range range, struct slice end,
 	struct failure *failure);
 

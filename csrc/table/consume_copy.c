@@ -73,8 +73,8 @@ int consume_copy_advance(struct transaction *transaction, const struct consume_b
 	return err ? fail(failure, transaction_break(transaction, err)) : 0;
 }
 
-/* Sets *has_none to whether the consumer is copying and has passed no item. Then it can't have lost
- * a record. */
+/* Sets *has_none to whether the consumer is copying and no item was delivered or ignored yet. Then
+ * it can't have lost a record. */
 static int has_nothing(struct transaction *transaction, uint64_t id,
 	const struct progress_row *progress, bool *has_none)
 {

@@ -47,8 +47,8 @@ int range_read_head(struct transaction *transaction, uint64_t id, struct progres
 		"progress of consumer %llu", (unsigned long long)id) : 0;
 }
 
-/* Adds the progress of the range on the right to that of its neighbour, with the lower position,
- * the stricter limits and an epoch that neither had. */
+/* Adds the progress of the right range to that of the left one. The result has the lower position,
+ * the stricter limits and an epoch greater than both. */
 static void add_range(struct progress_row *left, const struct progress_row *right)
 {
 	left->last = right->last;
@@ -90,7 +90,7 @@ int range_unite(struct transaction *transaction, const struct consumer_row *cons
 	if (err == END && is_one)
 		return 0;
 	memset(&head->owner, 0, sizeof head->owner);
-	/* Holds are found by the row in the file. */
+	/* The row must be in the file, because a search for holds reads it. */
 	return consume_written(transaction, err == END ? progress_write(transaction->txn, id, head)
 		: err, failure);
 }
@@ -159,15 +159,15 @@ static int find_epoch(struct transaction *transaction, uint64_t id, uint64_t *ep
 	return err == END ? 0 : err;
 }
 
-/* Multiplies the numbers of the shards of all ranges. A range may then begin where another one
- * began, so all get an epoch that no range had. */
+/* Multiplies the shard numbers of all ranges. A range may then have the first shard that another
+ * range had, so all ranges get an epoch greater than all before. */
 static int multiply(struct transaction *transaction, uint64_t id, uint16_t shards, unsigned factor)
 {
 	struct progress_row row;
 	uint64_t epoch;
 	int err = find_epoch(transaction, id, &epoch);
 
-	/* From the last range on, so that no key is overwritten. */
+	/* Begins with the last range, so that no key is overwritten. */
 	for (uint32_t end = shards; end > 0 && !err;) {
 		err = progress_read(&row, transaction->txn, id, (uint16_t)(end - 1));
 		if (err)
@@ -185,8 +185,8 @@ static int multiply(struct transaction *transaction, uint64_t id, uint16_t shard
 	return err == END ? ERR_CORRUPT : err;
 }
 
-/* Makes all shards one range with this number of shards. Returns VALIDATION if their positions
- * differ. */
+/* Replaces all ranges by one range with this number of shards. Returns VALIDATION if their
+ * positions differ. */
 static int replace(struct transaction *transaction, const struct consumer_row *consumer,
 	uint16_t shards, struct failure *failure)
 {

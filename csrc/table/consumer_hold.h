@@ -15,8 +15,8 @@
 int consumer_hold_hide(struct transaction *transaction, struct slice streams);
 
 /* Writes the hold rows of a consumer whose position was just set, and changes the catalog version,
- * so that all handles discard what they have cached about holds. The expired records must have been
- * hidden. */
+ * so that all handles discard their cached holds. The expired records must have been hidden before
+ * (consumer_hold_hide). */
 int consumer_hold_begin(struct transaction *transaction, uint64_t consumer, struct slice streams);
 
 /* Removes the hold rows of a consumer. */
