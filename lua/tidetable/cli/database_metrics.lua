@@ -5,7 +5,7 @@
 
 local database_metrics = {}
 
---- What the metrics are made from.
+--- Source of the values of all metrics.
 ---@class tidetable.cli.MetricSource
 ---@field path string       value of the label `database`
 ---@field info tidetable.Info
@@ -16,7 +16,7 @@ local database_metrics = {}
 
 ---@class tidetable.cli.MetricSubject
 ---@field [integer] string  values of the labels of its group
----@field fields table      what the values of the metrics are read from
+---@field fields table      contains the values of the metrics
 
 ---@class tidetable.cli.MetricDeclaration
 ---@field [1] string        name without "tidetable_"; the name of a counter ends with "_total"
@@ -129,7 +129,7 @@ local consumers = {
     return subjects
   end,
   metrics = {
-    { "consumer_position", "Sequence number of the last record that was processed.", "position" },
+    { "consumer_position", "Sequence number of the last processed record.", "position" },
     { "consumer_lag_records", "Waiting records.", "lag.records" },
     { "consumer_lag_bytes", "Size of the waiting records.", "lag.bytes" },
     { "consumer_lag_seconds", "Age of the oldest waiting record; 0 if there is none.",
@@ -144,7 +144,7 @@ local consumers = {
     { "consumer_batches_total", "Committed batches.", "batches" },
     { "consumer_failures_total", "Failed attempts.", "failures" },
     { "consumer_gaps_total", "Gaps, in which records may have been lost.", "gaps" },
-    { "consumer_takeovers_total", "Takeovers of shards from workers that had died or hung.",
+    { "consumer_takeovers_total", "Takeovers of shards from workers that were no longer alive.",
       "takeovers" },
     { "consumer_dead_letters_total", "Records stored in the dead-letter table.", "dead_letters" },
     { "consumer_parked_records", "Parked records.", "parked" },
@@ -166,7 +166,9 @@ local consumers = {
     { "consumer_copying", "1 during a snapshot.", "is_copying" },
     { "consumer_copied_items", "Delivered items of the snapshot; absent if there is none.",
       "copied" },
-    { "consumer_failed_attempts", "Failed attempts of the batch after the position.", "attempts" },
+    { "consumer_failed_attempts",
+      "Failed attempts of the batch after the position; the greatest number of all ranges.",
+      "attempts" },
     { "consumer_stopped", "1 if an error ended the last run.",
       function(about) return about.ended ~= nil end },
     { "consumer_stopped_info",
@@ -196,7 +198,7 @@ local ranges = {
   end,
   metrics = {
     { "consumer_range_position",
-      "Sequence number of the last record of these shards that was processed.", "position" },
+      "Sequence number of the last processed record of these shards.", "position" },
     { "consumer_range_failed_attempts", "Failed attempts of the batch after the position.",
       "attempts" },
     { "consumer_range_running", "1 if the worker of these shards is alive.", "is_alive" },
@@ -207,7 +209,7 @@ local ranges = {
 ---@type tidetable.cli.MetricGroup[]
 database_metrics.groups = { database, tables, streams, consumers, ranges }
 
---- Returns the name of a metric as it is written.
+--- Returns the full name of a metric.
 ---@param declared tidetable.cli.MetricDeclaration
 ---@return string
 function database_metrics.name(declared)

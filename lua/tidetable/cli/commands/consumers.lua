@@ -112,12 +112,12 @@ end
 
 local TITLES = { "CONSUMER", "SOURCE", "STATE", "WORKERS", "WAITING", "SIZE", "OLDEST", "HANDLED",
   "PARKED" }
---- Title of the last column of a list that is repeated.
+--- Title of the last column of a list with --watch.
 local RATE = "PER SECOND"
 local FIRST_AT_THE_RIGHT = 4
 
---- Returns the number of living workers as text, and its style. If some shards have none, returns
---- both numbers.
+--- Returns the number of living workers as text, and its style. The text says so if some shards
+--- have no living worker.
 local function workers_text(workers)
   local alive, free = 0, false
   for _, worker in ipairs(workers) do
@@ -350,7 +350,7 @@ local function lines_of_one(out, about, rate)
   return lines
 end
 
---- Shows all consumers or, if one is given, that repeatedly.
+--- Shows all consumers, or the one that is given; repeatedly with --watch.
 local function show_repeatedly(db, args, out, consumer)
   local rates_of = new_rates()
   watch.run(db, args, out, function(is_first)
@@ -375,7 +375,7 @@ end
 
 -- Actions ----------------------------------------------------------------------
 
---- Options, each with the actions that it is for.
+--- Options, each with the actions that accept it.
 local REQUIRED = {
   { "discard", "seek", "delete" },
   { "table", "parked", "replay", "discard" }, { "key", "parked", "replay", "discard" },
