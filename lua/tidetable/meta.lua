@@ -47,7 +47,7 @@
 ---| "STREAM_GAP"       # the consumer's stream was disabled
 ---| "CONSUMER_PAUSED"  # wait_for: the consumer is paused
 ---| "BATCH_FAILED"     # the handler of a consumer failed
----| "LOOP"             # what a consumer's handler writes leads to the consumer again and again
+---| "LOOP"             # a consumer's handler keeps causing records for the same consumer
 ---| "PARKED"           # the consumer has parked records, which the command would drop
 ---| "PARKED_FULL"      # the consumer may not park more records
 ---| "PARKED_CHANGED"   # a command has changed the parked records; never returned to a program

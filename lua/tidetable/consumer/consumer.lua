@@ -188,7 +188,7 @@ end
 ---@field name string
 ---@field source string|string[]  name of the table, or names of several; "*": all tables
 ---@field settings tidetable.ConsumerSettings
----@field position integer       sequence number of the last record that was processed
+---@field position integer       sequence number up to which all records were processed
 ---@field last_sequence_number integer  of the last change in the database
 ---@field is_paused boolean
 ---@field is_copying boolean     a snapshot is being delivered
