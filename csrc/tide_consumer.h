@@ -66,18 +66,20 @@ int tide_keep_consumer(struct tide_consumer *consumer, struct buffer *kept);
  * last item: tide_feed_is_behind is then false, and the copy can end at tide_feed_position. */
 const struct copy_row *tide_feed_copy(const struct tide_feed *feed);
 
-/* Returns the item key after which a copy can continue at tide_feed_position, if no record that was
- * returned waits; empty: none, or the feed returns no items. Valid until the next call for the
- * feed. */
+/* Returns the item key after which a copy can continue at tide_feed_position, if all returned
+ * records have been processed; empty: none, or the feed returns no items. Valid until the next call
+ * for the feed. */
 struct slice tide_feed_place(const struct tide_feed *feed);
 
-/* Returns the item key up to which a copying feed had passed the items when it returned the last
- * record, a change: the change is of an item up to this key. A copy that continues after the change
- * must continue after this key. Valid until the next call for the feed. */
+/* Returns the key of the last item that a copying feed had returned or left out when it returned
+ * the last record, a change. The item of the change has a key up to this one, and a copy that
+ * continues after the change must continue after this key. Valid until the next call for the
+ * feed. */
 struct slice tide_feed_passed(const struct tide_feed *feed);
 
-/* Returns the number of records and items that the feed has read and left out so far, by its filter
- * or because their items have still to be copied. Those that were read twice count twice. */
+/* Returns the number of records and items that the feed has read but not returned so far, because
+ * of its filter or because their items are not copied yet. Those that were read twice count
+ * twice. */
 uint64_t tide_feed_left_out(const struct tide_feed *feed);
 
 /* Sets *key to the item key of a record, given its table and key attributes. Returns the errors of
@@ -104,10 +106,10 @@ int tide_consumer_lags(struct tide *tide, struct buffer *lags, struct failure *f
 int tide_consumer_has_processed(struct tide *tide, struct slice name, uint64_t id,
 	uint64_t sequence, bool *processed, struct failure *failure);
 
-/* Makes the worker of a consumer that ignores records store its position at once until it has
- * passed this sequence number, because the caller waits for that. Wakes the worker, and with it the
- * readers of the consumer's streams, only if it was not asked for this number or a later one since
- * it joined. Returns NOT_FOUND. */
+/* Makes the workers of a consumer that ignores records store their positions at once, until these
+ * have reached this sequence number, for which the caller waits. Wakes the workers, and with them
+ * the readers of the consumer's streams, unless each worker was already asked for this number or a
+ * later one since it joined. Returns NOT_FOUND. */
 int tide_ask_consumer(struct tide *tide, struct slice name, uint64_t id, uint64_t sequence,
 	struct failure *failure);
 
@@ -160,8 +162,8 @@ bool tide_worker_is_alive(const struct tide *tide, const struct shard_owner *own
 	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms,
 	struct handler_batch *batch);
 
-/* Returns the number of workers of a consumer that are alive in this sense, with or without a
- * range. */
+/* Returns the number of workers of a consumer that are alive in the sense of tide_worker_is_alive,
+ * with or without a range. */
 uint32_t tide_live_workers(const struct tide *tide, uint64_t consumer, uint64_t lease_ms,
 	uint64_t handler_limit_ms);
 
@@ -170,7 +172,7 @@ struct tide_worker {
 	struct shard_owner owner;
 	int64_t pid;
 	uint64_t beat_age_ms;        /* time since its last heartbeat; in a handler, since it
-	                              * entered that */
+	                              * entered the handler */
 	bool in_handler;
 	bool is_alive;               /* in the sense of tide_worker_is_alive */
 };

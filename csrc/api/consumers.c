@@ -296,7 +296,7 @@ static int read_ranges(struct tide_consumer *consumer, struct txn *txn, struct b
 	}
 	consumer->ranges = buffer_slice(ranges);
 	if (err == END && shard != consumer->row.shards)
-		return ERR_CORRUPT;              /* nobody would read the other shards */
+		return ERR_CORRUPT;              /* no worker would read the other shards */
 	return err == END ? buffer_error(ranges) : err;
 }
 

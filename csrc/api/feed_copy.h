@@ -5,8 +5,8 @@
  * Before the items of a page the feed returns the records up to the page's position whose items
  * were in earlier pages. So every item is returned once, and then every later change of it.
  *
- * The selection leaves out items and records. An item that it leaves out belongs to its page, too,
- * so the later changes of it are tested.
+ * The filter is applied to items and records. An item that does not pass it still belongs to its
+ * page, so the later changes of this item are tested, too.
  */
 #ifndef API_FEED_COPY_H
 #define API_FEED_COPY_H

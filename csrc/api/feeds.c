@@ -40,7 +40,7 @@ static int make_filter(struct tide_feed *feed)
 	return feed->filter ? 0 : ERR_NO_MEMORY;
 }
 
-/* Makes the feed return only the records of these shards, if they are not all. */
+/* Makes the feed return only the records of these shards, unless they are all shards. */
 static int filter_shards(struct tide_feed *feed, const struct progress_row *row, uint16_t shards)
 {
 	struct shard_hashes hashes = hashes_of_shards(row->first, row->last, shards);

@@ -125,8 +125,8 @@ static int set_keys(struct feed_filter *filter, const struct stream_row *row,
 	return err ? err : set_map(value, keys);
 }
 
-/* Sets *value to a field about the record's transaction, which is not known of an item's last
- * change. */
+/* Sets *value to a field about the record's transaction; for an item of a snapshot such a field is
+ * missing, because the transaction of its last change is not known. */
 static int set_of_transaction(struct number *number, enum field field,
 	const struct record *record, struct value *value)
 {

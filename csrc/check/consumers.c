@@ -55,14 +55,14 @@ static int note_consumer(struct check *check, struct slice payload)
 	return 0;
 }
 
-/* Returns true if a row has what only the row of the first shards can have. */
+/* Returns true if a row has values in the fields that belong to the whole consumer. */
 static bool has_fields_of_first(const struct progress_row *row)
 {
 	return row->parked || row->parked_bytes || row->parked_version || row->hold_ms ||
 		row->gaps || row->dead_letters || row->end.len;
 }
 
-/* Verifies a range of a consumer that has so many shards. */
+/* Verifies a range of a consumer with this number of shards. */
 static void check_range(struct check *check, const struct progress_row *row, uint64_t shards)
 {
 	if (row->first > 0 && has_fields_of_first(row))
@@ -232,8 +232,8 @@ static int check_holds(struct check *check, const struct consumer_row *row)
 	return 0;
 }
 
-/* Verifies the failed attempts of the ranges of a consumer. Each was counted in the statistics of
- * the range that it had then. */
+/* Verifies that no range has more failed attempts than the statistics of all ranges together. An
+ * attempt was counted in the range that the shard belonged to at that time. */
 static int check_attempts(struct check *check, uint64_t consumer)
 {
 	struct progress_row row;

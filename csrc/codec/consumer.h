@@ -71,7 +71,7 @@ struct progress_row {
 	uint64_t failures;           /* failed attempts */
 	uint64_t gaps;               /* number of times that records were lost */
 	uint64_t dead_letters;       /* records put into the table of dead letters */
-	uint64_t takeovers;          /* workers that lost their shards, as they were not alive */
+	uint64_t takeovers;          /* of ranges whose owner was no longer alive */
 	struct slice end;            /* code and message of the error that ended its last run,
 	                              * at most CONSUMER_END_MAX bytes; empty: none */
 };
@@ -83,8 +83,8 @@ struct copy_row {
 	uint8_t rounds;              /* copies begun since the last one that ended, 1 to
 	                              * CONSUMER_ROUNDS_MAX */
 	uint64_t items;              /* number of items delivered */
-	struct slice key;            /* item key (codec/key.h) of the last item delivered or left
-	                              * out by the consumer's filter; empty: none */
+	struct slice key;            /* item key (codec/key.h) of the last item that was delivered
+	                              * or ignored; empty: none */
 };
 
 /* Beginning or end of a copy, each a commit without records. */
@@ -128,12 +128,12 @@ struct consume_batch {
 	uint64_t to;                 /* position after its last record */
 	uint64_t records;
 	uint64_t parked_version;     /* with which the worker read the parked keys */
-	bool is_ignored;             /* its records were ignored: the handler has no such batch */
+	bool is_ignored;             /* its records were ignored, and no handler gets it */
 	enum consume_mark mark;      /* the other fields are for a consumer that is copying */
 	uint64_t copied;             /* number of items delivered before the batch */
 	uint64_t items;              /* number of its records that are items of the snapshot */
-	struct slice key;            /* item key up to which the items were passed: that of the last
-	                              * one that was delivered or left out; empty: none */
+	struct slice key;            /* item key of the last item that was delivered or ignored;
+	                              * empty: none */
 };
 
 /* How the records of a consumer are divided into batches. */
@@ -150,7 +150,7 @@ struct consumer_change {
 /* A range of shards, which a worker owns in an epoch. */
 struct shard_range {
 	uint64_t consumer;           /* id */
-	uint16_t first;              /* its last shard is in the file */
+	uint16_t first;              /* first shard; the last one is in the file */
 	uint64_t epoch;
 };
 
@@ -159,14 +159,14 @@ struct shard_hashes {
 	uint32_t first, last;
 };
 
-/* Returns the lowest partition hash of a shard, of `shards`. The shard after the last one begins
- * after the highest hash. */
+/* Returns the lowest partition hash of a shard if there are `shards` shards. For shard = shards,
+ * returns the highest hash plus 1. */
 static inline uint64_t shard_hash(uint32_t shard, uint32_t shards)
 {
 	return (((uint64_t)shard << 32) + shards - 1) / shards;
 }
 
-/* Returns the shard of a partition hash, of `shards`. */
+/* Returns the shard of a partition hash if there are `shards` shards. */
 static inline uint16_t hash_shard(uint32_t hash, uint32_t shards)
 {
 	return (uint16_t)((uint64_t)hash * shards >> 32);
@@ -198,8 +198,8 @@ int progress_get(struct progress_row *row, struct slice bytes);
 int copy_get(struct copy_row *row, struct slice bytes);
 int hold_get(struct hold_row *row, struct slice bytes);
 
-/* Returns the time, in ms, for which records may wait before the consumer's hold ends; 0 if it
- * holds no records. A consumer that copies a snapshot always holds. */
+/* Returns the time, in ms, for which records may wait before the consumer's hold is released; 0 if
+ * the consumer has no hold. A consumer that is copying always has one. */
 static inline uint64_t progress_hold_ms(const struct progress_row *row)
 {
 	return row->hold_ms || !row->is_copying ? row->hold_ms : HOLD_LIMIT_MS;

@@ -129,7 +129,7 @@ static int consumer_renew(lua_State *L)
 
 /* --- reading --- */
 
-/* Sets the fields that each range of shards has. */
+/* Sets the fields that belong to a range of shards. */
 static void set_range(lua_State *L, const struct progress_row *progress,
 	const uint8_t opening[WORKER_OPENING_BYTES])
 {
@@ -149,7 +149,7 @@ static void set_range(lua_State *L, const struct progress_row *progress,
 		WORKER_OPENING_BYTES) == 0);
 }
 
-/* Sets the fields that the consumer has as a whole. */
+/* Sets the fields that belong to the whole consumer. */
 static void set_progress(lua_State *L, const struct progress_row *progress)
 {
 	set_integer(L, "position", progress->position);
@@ -555,7 +555,7 @@ static int beat_worker(lua_State *L)
 	return 0;
 }
 
-/* worker_asked(db, slot) -> sequence number up to which somebody waits for the consumer; 0: none */
+/* worker_asked(db, slot) -> greatest sequence number for which a caller waits; 0: none */
 static int worker_asked_for(lua_State *L)
 {
 	struct database *database = check_database(L, 1);

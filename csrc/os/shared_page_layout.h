@@ -86,7 +86,7 @@ struct worker_slot {
 	_Atomic uint64_t beat_us;      /* time of the last beat; in a handler, of entering it */
 	_Atomic uint64_t batch_last;   /* sequence number of the last record of the batch in the
 	                                * handler; 0 if not in one */
-	_Atomic uint64_t asked;        /* last sequence number for whose processing somebody waits;
+	_Atomic uint64_t asked;        /* greatest sequence number for which a caller waits;
 	                                * 0: none since the worker joined */
 	_Atomic uint32_t number;
 	_Atomic uint32_t batch_records;        /* number of records of that batch */

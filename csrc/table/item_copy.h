@@ -67,8 +67,8 @@ int item_copy_fill(struct item_copy *copy, uint32_t max, struct txn *txn,
 int item_copy_peek(const struct item_copy *copy, struct copied_item *item);
 int item_copy_next(struct item_copy *copy, struct copied_item *item);
 
-/* Returns the key of the last item that was returned or left out by the filter. The items after the
- * last one of the page are left out when that is returned. */
+/* Returns the key of the last item that was returned or did not pass the filter. Items that do not
+ * pass and follow the last item of the page count as soon as that item is returned. */
 struct slice item_copy_place(const struct item_copy *copy);
 
 /* Sets copy->key. */
