@@ -6,8 +6,8 @@
 -- of events in order. It is correct if each event satisfies these conditions:
 --   - The records of a key are delivered and committed in order. None of them is settled or
 --     ignored, and none is at or before the position, except a parked record that is replayed.
---   - All records up to the position are settled, parked or ignored, and none after it is. So
---     another worker can continue there without loss or repetition.
+--   - All records up to the position are settled, parked or ignored, and no later record is. So
+--     another worker can continue at the position without loss or repetition.
 --   - Only a command decreases the position.
 
 local histories = {}

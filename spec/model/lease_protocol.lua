@@ -1,11 +1,11 @@
 -- lease_protocol.lua - the transitions of the protocol by which workers share the shards of a
 -- consumer (doc/leases.md). The decisions are those of the library (consumer/balance.lua).
 --
--- A transaction on the file is one transition, and a read of the file another one, so other workers
--- can act between a decision and its transaction.
+-- A read of the file, with the decision that follows, is one transition, and a transaction is
+-- another one. So other workers can act between a decision and its transaction.
 --
--- Time: a lease may expire at any moment (`stop`). So a stopped process is one that makes no
--- transition for a while, and its next transition is that of a process that continues.
+-- Time: the lease of a worker can expire in any state (`stop`). A stopped process makes no
+-- transition for a while; when it makes the next one, it has continued.
 
 local balance = require "tidetable.consumer.balance"
 local states = require "spec.model.lease_states"
@@ -21,7 +21,7 @@ local function is_alive(state, owner)
   return owner > 0 and state[owner].is_fresh
 end
 
---- What Worker:has_rival returns: a worker is no rival of itself.
+--- Returns a function like Worker:has_rival: true if another worker that is alive owns the row.
 local function has_rival(state, i)
   return function(row) return row.owner ~= i and is_alive(state, row.owner) end
 end
@@ -41,7 +41,7 @@ local function idle(worker)
   return { at = "idle", is_fresh = worker.is_fresh }
 end
 
---- Worker:lose. The ranges that are given up are given up in transactions of their own.
+--- Worker:lose. A range that the worker gives up is given up by a later transition.
 local function lose(worker, gives_up)
   if gives_up then
     return { at = "leaving", is_fresh = worker.is_fresh, held = gives_up, next = "idle" }
@@ -72,7 +72,7 @@ function Model.look(_, state, i)
   return with_worker(state, i, worker)
 end
 
---- Returns a row that is the worker's, and that it does not hold (ranges.give_up_unknown).
+--- Returns a row that the worker owns but does not remember (ranges.give_up_unknown).
 local function find_unknown(file, i, worker)
   for _, row in ipairs(file.rows) do
     if row.owner == i and row ~= row_with(file, worker.active)
@@ -239,7 +239,7 @@ function Model:readable(state, worker)
   return found
 end
 
---- Begins a batch of the first `count` records; of the same records after a failed attempt.
+--- Begins a batch of the records up to `to`; after a failed attempt, of the same records.
 local function begin(state, i, to)
   return with_worker(state, i, copy_with(state[i], { at = "handler", to = to, is_fresh = true }))
 end
@@ -260,7 +260,7 @@ function Model:handle(file, worker, to)
   return done
 end
 
---- consume_advance, after a batch or, without one, to the position of the worker's other range.
+--- consume_advance: to the end of the batch or, without a batch, to the position of the held range.
 function Model:advance(state, i)
   local worker, file = state[i], state.file
   local to = worker.to or worker.held.position
@@ -360,7 +360,7 @@ local function spend(state, kind)
     left_code = table.concat(values, ",") }))
 end
 
---- Calls emit(name, state) for each transition of a worker by its own code.
+--- Calls emit(name, state) for each transition that a worker itself can make.
 function Model:worker_transitions(state, i, emit)
   local worker = state[i]
   local at = worker.at

@@ -1,5 +1,6 @@
 -- lease_search.lua - explores the states of the protocol by which workers share the shards of a
--- consumer (doc/leases.md), and checks in each of them that no shard is lost for ever.
+-- consumer (doc/leases.md), and checks in each of them that no shard stays without an owner
+-- forever.
 
 local protocol = require "spec.model.lease_protocol"
 local states = require "spec.model.lease_states"
@@ -12,7 +13,7 @@ local search = {}
 
 -- Progress -------------------------------------------------------------------
 
---- Lets a worker do its next step. `fails`: its handler fails.
+--- Makes a worker do its next step. `fails`: its handler fails.
 local function step(model, state, i, fails)
   local at = state[i].at
   if at == "idle" then return model:look(state, i) end
@@ -66,8 +67,9 @@ function Model:check_alone(state, i)
   for _, key in ipairs(path) do self.good_alone[key] = true end
 end
 
---- Returns true if a range may be without an owner because of the range next to it: that one has no
---- living owner, or the handler of its owner always fails and this range is not behind.
+--- Returns true if a range can stay without an owner although `other` is next to it, because
+--- `other` has no living owner, or because its owner is the worker whose handler always fails, and
+--- that worker has two ranges or `row` does not have the lower position.
 local function may_be_free(state, row, other)
   local failing = state[state.failing]
   return not other or not is_alive(state, other.owner)
@@ -99,9 +101,9 @@ local function unshared(model, state)
   return not is_finished(model, state.file) and "records are left" or nil
 end
 
---- Checks that from this state the workers come to rest, each with a range of its own, after all
---- records were handled. If `failing` is given, the handler of that worker always fails: then each
---- shard must have an owner.
+--- Checks that from this state the workers handle all records and reach a state in which no range
+--- changes and each worker has one range. If `failing` is given, the handler of that worker always
+--- fails; then only checks that each range has an owner in the end (may_be_free).
 function Model:check_together(state, failing)
   state = with_file(state, resumed(state).file)
   state.failing = failing
@@ -112,7 +114,7 @@ function Model:check_together(state, failing)
     if seen[key] then
       local text = unowned(state) or not failing and unshared(self, state)
       if text then
-        violation("the workers%s come to rest, but %s", failing
+        violation("the workers%s no longer change, but %s", failing
           and (", of which %d fails,"):format(failing) or "", text)
       end
       break
@@ -124,7 +126,7 @@ function Model:check_together(state, failing)
   for _, key in ipairs(path) do self.good_together[key] = true end
 end
 
---- Checks that no shard is lost for ever in this state.
+--- Checks that no shard stays without an owner forever after this state.
 function Model:check_progress(state)
   if state.file.is_deleted then return end
   local live = 0

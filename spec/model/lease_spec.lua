@@ -1,6 +1,6 @@
 -- lease_spec.lua - the protocol by which workers share the shards of a consumer (doc/leases.md),
 -- explored breadth first: each reachable state satisfies the invariants, and from each of them all
--- shards get an owner. Then the protocol is made wrong in several ways, and each must be found.
+-- shards get an owner. Then errors are added to the protocol, and each of them must be detected.
 --
 --   make model STEPS=100000   explores this number of states in each case
 local search = require "spec.model.lease_search"
@@ -26,7 +26,7 @@ local bounded = {
   { limits = { stops = 1, fails = 1 }, puts = 1 },
   { limits = { stops = 1, busy = 1, pauses = 1 } },
   { limits = { kills = 1 }, records = 3 },
-  -- More shards: divisions that level the ranges, and ranges that are not next to each other.
+  -- More shards: ranges are also divided for a narrower neighbour, and need not be adjacent.
   { limits = { stops = 2 }, keys = 3, records = 0 },
   { limits = { stops = 1, leaves = 1, starts = 1 }, keys = 4, records = 0 },
   { limits = { stops = 1, kills = 1, starts = 1 }, keys = 4, records = 1, workers = 2 },
@@ -35,7 +35,7 @@ local bounded = {
   { limits = { leaves = 1, starts = 1 }, keys = 12, records = 0, workers = 4 },
 }
 
---- Mistakes in the protocol, and the case that shows each.
+--- Deliberate errors in the protocol, each with a case in which it is detected.
 local mistakes = {
   { rule = "join_ignores_epoch", limits = {} },      -- two workers take over a range
   { rule = "join_keeps_epoch", limits = {} },
@@ -47,7 +47,7 @@ local mistakes = {
   { rule = "seek_keeps_epoch", limits = { seeks = 1 } },
   { rule = "reshard_keeps_epoch", limits = { pauses = 1, reshards = 2 } },
   { rule = "nobody_takes", limits = {} },            -- a free range next to one with an owner
-  -- After a lost lease the other range of a worker stays its own.
+  -- A worker that has lost one range keeps being the owner of the other one.
   { rule = "keeps_unknown", limits = { stops = 2 }, keys = 3, records = 0 },
 }
 
@@ -79,7 +79,7 @@ local function explore(case, max_states)
 end
 
 describe("the protocol of ranges and leases", function()
-  it("satisfies its invariants in each state, and loses no shard for ever", function()
+  it("satisfies its invariants in each state, and every shard gets an owner again", function()
     for _, case in ipairs(complete) do
       assert.is_true(explore(case))
     end
@@ -91,15 +91,15 @@ describe("the protocol of ranges and leases", function()
     end
   end)
 
-  it("would not do so with a mistake", function()
+  it("violates an invariant with each deliberate error", function()
     for _, case in ipairs(mistakes) do
       local count, text = search.explore(options_of(case, 30000))
-      assert.is_nil(count, case.rule .. " is not found")
+      assert.is_nil(count, case.rule .. " is not detected")
       assert.is_string(text)
     end
   end)
 
-  it("has transitions for each mistake", function()
+  it("has a test for each deliberate error in the model", function()
     local rules = {}
     for _, case in ipairs(mistakes) do rules[case.rule] = true end
     for _, name in ipairs { "states", "protocol" } do

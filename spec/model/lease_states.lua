@@ -1,16 +1,16 @@
 -- lease_states.lua - the states of the protocol by which workers share the shards of a consumer
 -- (doc/leases.md), and its invariants.
 --
--- A state has the file and an array of workers. Both are never changed: a transition makes new
--- tables. Each violation of an invariant is raised as { violation = text }.
+-- A state contains the file and an array of workers. These tables are never changed: a transition
+-- makes new ones. A violation of an invariant is raised as { violation = text }.
 --
 -- The number of states is finite:
---   - Of an epoch only the order among the rows matters, and whether the epoch that a worker
---     remembers is that of the row. So epochs are ranks, and one that is no longer that of its row
---     is STALE. This loses nothing while epochs only increase, which check_epochs verifies before
---     they become ranks.
+--   - Only two facts about epochs matter: their order among the rows, and whether the epoch that a
+--     worker remembers is still that of the row. So epochs are replaced by their ranks, and an
+-- outdated epoch by STALE. This is valid while epochs only increase, which check_epochs verifies
+--     before they are replaced.
 --   - Workers differ only in what they remember and own, so their order does not matter.
---   - A worker that ended and starts again is a new one: what it owned belongs to GONE.
+--   - A worker that ends and starts again is a new worker; the ranges that it owned belong to GONE.
 
 local balance = require "tidetable.consumer.balance"
 
@@ -48,10 +48,10 @@ end
 ---@field is_fresh boolean          it has beaten within the lease
 ---@field active LeaseMemory|nil
 ---@field held LeaseMemory|nil
----@field to integer|nil            last record of the batch in hand
+---@field to integer|nil            last record of the worker's batch
 ---@field action string|nil         decided: "join", "divide", "take", "unite", "give_up"
 ---@field what table|nil            decided: the range it has seen, or { at, keeps_right }
----@field next "idle"|"out"|nil     leaving: continues so
+---@field next "idle"|"out"|nil     leaving: the state after it
 
 ---@class LeaseModel
 ---@field keys integer     number of keys, and greatest number of shards
@@ -170,8 +170,8 @@ function Model:check_epochs(before, after, what)
   end
 end
 
---- Checks that at most one worker can commit for each row, that this is its owner, and that the
---- worker knows the bounds and the position of the row.
+--- Checks that at most one worker can commit for each row, that this worker is the row's owner, and
+--- that it remembers the bounds and the position of the row.
 local function check_owners(state)
   local count = {}
   for i, worker in ipairs(state) do
@@ -190,7 +190,7 @@ local function check_owners(state)
   end
 end
 
---- Checks that the records up to the position of a range were handled, and no later ones.
+--- Checks that exactly the records up to the position of each range were handled.
 local function check_done(self, file)
   for key = 0, self.keys - 1 do
     local position = row_of(file.rows, self:shard_of(key, file)).position
@@ -212,8 +212,8 @@ end
 
 -- Epochs ---------------------------------------------------------------------
 
---- Replaces the epochs of rows by their ranks, and those that workers remember by the rank of their
---- row or STALE.
+--- Replaces the epochs of rows by their ranks. Replaces an epoch that a worker remembers by the
+--- rank of its row; by STALE if it is outdated.
 local function rank_epochs(state)
   local rows, ranks, values = state.file.rows, {}, {}
   for _, row in ipairs(rows) do values[#values + 1] = row.epoch end

@@ -38,7 +38,7 @@ local function chance(percent) return math.random(100) <= percent end
 ---@field keys table<string, ModelRecord[]>
 ---@field workers tidetable.Consumer[]
 ---@field running table<tidetable.Consumer, true>
----@field changes integer       number of actions; a handler compares it to find others' actions
+---@field changes integer       number of actions; a handler compares it to detect other actions
 ---@field handled integer       number of records handled
 ---@field exact integer         number of records parked whose attempts were compared
 ---@field is_inexact boolean|nil  attempts are no longer compared
@@ -125,9 +125,9 @@ function World:settle(touched)
   end
 end
 
---- Returns the epochs of all ranges as a text. Notes whether one has used up its attempts: the
---- commit that gave up its records has failed. If this range is then divided or united, the
---- attempts in the file can meet other records.
+--- Returns the epochs of all ranges as a text. Notes whether a range has used up its attempts
+--- because the commit that gave up its records has failed. If this range is then divided or united,
+--- the attempts in the file can apply to other records.
 function World:epochs()
   local epochs = {}
   for i, range in ipairs(core.consumer_describe(self.db.core, "c").ranges) do
@@ -188,8 +188,8 @@ function World:put()
   self.keys[name .. id], key[#key + 1], self.records[record.sequence] = key, record, record
 end
 
---- Checks the records that a handler gets. Nobody else has acted since the worker verified that it
---- owns its range.
+--- Checks the records that a handler gets. No other worker or command has acted since the worker
+--- verified that it owns its range.
 function World:check_delivery(records)
   local batch = {}
   assert(#records > 0 and not self.is_paused)
@@ -205,8 +205,8 @@ function World:check_delivery(records)
   end
 end
 
---- Counts a failed attempt of a batch. has_acted: others have acted in the handler, so the attempt
---- may not be counted. attempt: the number that the library has for it.
+--- Counts a failed attempt of a batch. has_acted: others acted while the handler ran, so the
+--- library may not have counted the attempt. attempt: the number that the library has for it.
 function World:note_failure(batch, has_acted, attempt)
   for _, record in ipairs(batch) do record.was_in_failed = true end
   if #batch == 1 then
@@ -434,7 +434,7 @@ function World:finish()
   end
   local left = self:unsettled()
   assert(not left, left and ("%d is lost"):format(left.sequence))
-  assert(idle == 12, "the workers do not come to rest: " .. self:epochs())
+  assert(idle == 12, "the workers keep changing their ranges: " .. self:epochs())
   local count, text = self:owned()
   assert(count == math.min(#self.workers, self.settings.shards), text)
   self:check()

@@ -38,7 +38,7 @@ consumers.for_each_mode(describe, before_each, after_each, "a handler", function
     assert.same({ 10, 0, 5 }, { about.position, about.attempts, about.failures })
   end)
 
-  it("gets its records unchanged in each run, whatever an earlier one did to them", function()
+  it("gets its records unchanged in each run, even if an earlier run changed them", function()
     local consumer, runs = t:open { max_attempts = 3 }, 0
     local other = assert(helper.open():table "totals")
     assert.is_true(consumer:run(function(records, tx)
@@ -64,7 +64,7 @@ consumers.for_each_mode(describe, before_each, after_each, "a handler", function
     assert.same({ 10, 10 }, { consumer:describe().position, consumer:describe().records })
   end)
 
-  it("can't pass a failure off as one of the library", function()
+  it("can't raise an error that counts as a failure of the library", function()
     local strict = setmetatable({}, { __index = function() error "no such field" end })
     local silent = setmetatable({}, { __tostring = function() error "no text" end })
     for _, cause in ipairs { { code = "FULL" }, { code = "CONSUMER_GONE" }, strict, silent } do

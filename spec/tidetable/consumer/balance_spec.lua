@@ -1,9 +1,10 @@
 -- balance_spec.lua - decisions of a worker on ranges of shards, without a database.
 local balance = require "tidetable.consumer.balance"
 
---- Returns the ranges of a text such as "0-3 4-7* 8!": one without a living owner has a star, and
---- one whose batch has failed an exclamation mark. The position of each is its first shard. Returns
---- also the living owners, and the number of those. A plus: the owner is that of the next range.
+--- Converts a text such as "0-3 4-7* 8!" to ranges. A star marks a range without a living owner, an
+--- exclamation mark one whose batch has failed, and a plus one that has the same owner as the next
+--- range. The position of a range is its first shard. Also returns the living owners and their
+--- number.
 local function parse(text)
   local list, owners, count = {}, {}, 0
   for first, last, mark in text:gmatch "(%d+)%-?(%d*)([*!+]?)" do
@@ -33,7 +34,7 @@ describe("the owner of a range", function()
     assert.equal("divide at 4, keep the first part", decide("0-7", 1, 1))
     assert.equal("divide at 3, keep the first part", decide("0-4 5-7", 1, 1))
     assert.is_nil(decide("0-4 5-7", 2, 1))
-    -- Of two with the same width the first one; one without a living owner does not count.
+    -- Of two with the same width the first one does. Ranges without a living owner do not count.
     assert.equal("divide at 2, keep the first part", decide("0-3 4-7", 1, 1))
     assert.is_nil(decide("0-3 4-7", 2, 1))
     assert.equal("divide at 6, keep the first part", decide("0-3* 4-7", 2, 2))
@@ -55,32 +56,32 @@ describe("the owner of a range", function()
     assert.equal("take 4", decide("0+ 1 2-3 4-7*", 3, 0))
   end)
 
-  it("leaves a free range to its other neighbour if that is narrower", function()
+  it("leaves a free range to the owner on its other side if that has fewer shards", function()
     assert.equal("take 3", decide("0-2 3* 4-8", 1, 0))
     assert.is_nil(decide("0-2 3* 4-8", 3, 0))
     assert.equal("take 5", decide("0-4 5* 6-8", 3, 0))
     assert.equal("take 3", decide("0-2 3* 4-6", 1, 0))
     assert.is_nil(decide("0-2 3* 4-6", 3, 0))
-    -- The other neighbour has two ranges, which it will unite.
+    -- The owner on the other side has two ranges, which it will unite.
     assert.equal("take 3", decide("0-2 3* 4+ 5-7", 1, 0))
     assert.is_nil(decide("0-2 3* 4+ 5", 1, 0))
   end)
 
-  it("leaves a free range to its other neighbour if its own batch has failed", function()
+  it("leaves a free range to the owner on its other side if its own batch has failed", function()
     assert.is_nil(decide("0-2! 3* 4-8", 1, 0))
     assert.equal("take 3", decide("0-2! 3* 4-8", 3, 0))
     assert.equal("take 3", decide("0-2! 3* 4-8!", 1, 0))
     assert.is_nil(decide("0-2! 3* 4-8!", 3, 0))
   end)
 
-  it("only takes over a range that is behind while it has a failed batch", function()
+  it("with a failed batch only takes over a range with a lower position", function()
     assert.equal("take 0", decide("0-3* 4-7!", 2, 0, true))
     assert.is_nil(decide("0-3! 4-7*", 1, 0, true))
     assert.is_nil(decide("0-7!", 1, 1, true))
     assert.is_nil(decide("0-5! 6-7", 1, 0, true))
   end)
 
-  it("gives shards to a neighbour that is narrower by two or more", function()
+  it("gives shards to an adjacent range that is narrower by two or more", function()
     assert.equal("divide at 4, keep the first part", decide("0-5 6-7 8-13", 1, 0))
     assert.is_nil(decide("0-5 6-7 8-13", 2, 0))
     assert.equal("divide at 10, keep the second part", decide("0-5 6-7 8-13", 3, 0))
@@ -88,9 +89,9 @@ describe("the owner of a range", function()
     assert.is_nil(decide("0-7", 1, 0))
   end)
 
-  it("gives no shards to a neighbour that would not take them over", function()
+  it("gives no shards to a worker that would not take them over", function()
     assert.is_nil(decide("0-5 6-7!", 1, 0))
-    -- It first unites its ranges. Otherwise both would give shards to each other without end.
+    -- That worker first unites its ranges. Otherwise both would keep giving each other shards.
     assert.is_nil(decide("0-3 4+ 5-6", 1, 0))
     assert.is_nil(decide("0-1+ 2 3-6", 3, 0))
   end)
@@ -112,7 +113,7 @@ end)
 describe("two ranges of a worker", function()
   local left, right = { first = 0, last = 3, position = 5 }, { first = 4, last = 7, position = 8 }
 
-  it("are handled from the lower position on", function()
+  it("are handled in the order of their positions", function()
     assert.same({ left, right }, { balance.order(right, left) })
     assert.same({ left, right }, { balance.order(left, right) })
     local same = { first = 4, last = 7, position = 5 }

@@ -184,7 +184,7 @@ describe("a consumer with a filter", function()
     assert.same({ 1, 1 }, sizes)
   end)
 
-  it("never moves it past a record in hand, or one that waits for its window", function()
+  it("never moves it past a record that is not handled or waits for its window", function()
     open_with_clock()
     local window = open("window", { window = 60 })
     local failing = open "failing"
@@ -269,7 +269,7 @@ describe("a consumer with a filter", function()
 
   -- Loss of records ------------------------------------------------------------
 
-  it("gets TRIMMED if records have expired that nobody has tested", function()
+  it("gets TRIMMED if records have expired before its filter tested them", function()
     open_with_clock { retention = 60 }
     local consumer = open "c"
     put(false, false)
@@ -312,12 +312,12 @@ describe("a consumer with a filter", function()
     assert.equal(1, position(consumer))
     open("c", { filter = "new_image.keep = ?", false, update = true })
     put(false, true)
-    -- What the old filter has passed over stays passed.
+    -- The position stays after the records that the old filter ignored.
     assert.equal("5", handled(consumer))
     assert.equal(5, position(consumer))
   end)
 
-  it("uses it after a batch in hand, and tests the other records that it has read again", function()
+  it("uses it after the current batch, and tests the other records read so far again", function()
     open_with_clock()
     local consumer = open("c", { batch_size = 2 })
     put(true, true, false, true, false)
@@ -327,7 +327,7 @@ describe("a consumer with a filter", function()
     local function handler(records)
       for _, record in ipairs(records) do seen[#seen + 1] = record.sequence_number end
     end
-    assert.equal(2, consumer:step(handler))          -- the batch in hand
+    assert.equal(2, consumer:step(handler))          -- the batch that was read before
     assert.same({ 1, 2 }, seen)
     assert.equal(2, consumer:step(handler))
     assert.same({ 1, 2, 3, 5 }, seen)
@@ -342,12 +342,12 @@ describe("a consumer with a filter", function()
       filter = "new_image.keep = ?", false }
     assert(db:consumer("c", opts))
     assert.equal(0, consumer:step(error))            -- 3 waits
-    assert.equal(1, position(consumer))              -- the old filter has passed over 1
+    assert.equal(1, position(consumer))              -- the old filter has ignored 1
     clock:advance(61)
     assert.equal("3", handled(consumer))
   end)
 
-  it("of a running worker changes without its loss", function()
+  it("can replace the filter while its worker runs", function()
     local loop, seen = cqueues.new(), {}
     local consumer = open "c"
     loop:wrap(function()
@@ -369,7 +369,7 @@ describe("a consumer with a filter", function()
   -- wait_for -------------------------------------------------------------------
 
   -- Rule 24.
-  it("moves its position at once if somebody waits", function()
+  it("moves its position at once if a caller waits", function()
     open_with_clock()
     local consumer = open "c"
     put(false)
@@ -380,11 +380,11 @@ describe("a consumer with a filter", function()
     assert.equal(1, position(consumer))
     assert.is_true(consumer:wait_for(1, 0))
     put(false)
-    assert.equal(0, consumer:step(error))            -- nobody waits for this one
+    assert.equal(0, consumer:step(error))            -- no caller waits for this record
     assert.equal(1, position(consumer))
   end)
 
-  it("never moves it past a record in hand, whoever waits", function()
+  it("never moves it past a record that is not handled, even if a caller waits", function()
     open_with_clock()
     local consumer = open "c"
     put(false, true, false)
@@ -569,7 +569,7 @@ describe("a consumer with a filter", function()
       assert.equal("001= 006+ 008+ 009+", drain(consumer))
     end)
 
-    it("moves its place over ignored items", function()
+    it("moves the key of the copy over ignored items", function()
       open_with_clock()
       local items = {}
       for i = 1, 12500 do items[i] = { id = ("%05d"):format(i), keep = false } end
@@ -600,7 +600,7 @@ describe("a consumer with a filter", function()
       assert.same({}, assert(db:check()).problems)
     end)
 
-    it("can lose changes of the ignored items that it has passed", function()
+    it("gets TRIMMED if changes of items that it has ignored expire", function()
       open_with_clock { retention = 60, hold = { age = 60 } }
       put_many(1500)                                 -- a page of the copy has 1,000
       assert(orders:put { id = "x", keep = true })

@@ -194,7 +194,7 @@ describe("a consumer that ignores origins", function()
     assert.equal(10501, consumer:describe().position)
   end)
 
-  it("never moves it past a record in hand, or one that waits for its window", function()
+  it("never moves it past a record that is not handled or waits for its window", function()
     local clock = open_with_clock()
     local window = open("window", { ignore_origin = "a", window = 60, lease = 100 })
     local failing = open("failing", { ignore_origin = "a", lease = 100 })

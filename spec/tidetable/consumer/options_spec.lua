@@ -38,7 +38,7 @@ describe("the options of a consumer", function()
     assert.same({}, db:list_consumers())
   end
 
-  it("that are numbers of something are integers from 1", function()
+  it("that are counts are integers of at least 1", function()
     for name, count in pairs { batch_size = 1, batch_bytes = 1, max_attempts = 10, max_parked = 10,
       max_parked_bytes = 10, shards = 10 } do
       refused(name, 0, -1, NAN, HUGE, 0.5, 2 ^ 53, "1", true, {}, math.mininteger)
@@ -51,7 +51,7 @@ describe("the options of a consumer", function()
     end
   end)
 
-  it("that are times are finite numbers of seconds from the least", function()
+  it("that are times are finite numbers of seconds, at least the minimum", function()
     for name, least in pairs { window = 0, backoff = 0, max_age = 0, handler_limit = 1, lease = 0.1,
       hold_limit = 1 } do
       refused(name, least - 1, least - 1e-9, -HUGE, HUGE, NAN, "1", true, {})
@@ -65,7 +65,7 @@ describe("the options of a consumer", function()
     end
   end)
 
-  it("that are words are those of the manual", function()
+  it("of other types accept exactly the values of the manual", function()
     for name, words in pairs { mode = { "optimistic", "locked" }, on_gap = { "stop", "continue" },
       on_trimmed = { "error", "skip", "snapshot" }, on_failure = { "stop", "park" } } do
       refused(name, "", "other", words[1]:upper(), 1, true, {}, HUGE)
@@ -82,7 +82,7 @@ describe("the options of a consumer", function()
     refused("dead_letter", 1, true, {})
   end)
 
-  it("take at most a row of the file", function()
+  it("must fit in a row of the file", function()
     local origins = {}
     for i = 1, 31 do origins[i] = ("o"):rep(60) .. ("%04d"):format(i) end
     assert.same({ 10 }, { select(2, stored("ignore_origin", { table.unpack(origins, 1, 29) })) })

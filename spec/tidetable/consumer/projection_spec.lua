@@ -97,7 +97,7 @@ describe("a consumer with a projection", function()
       "1" }))
   end)
 
-  it("shows each attempt with it, whatever the handler has changed", function()
+  it("applies it in each attempt, even if the handler has changed the images", function()
     put("1", 1)
     local consumer, seen = open(), {}
     for i = 1, 2 do
@@ -133,7 +133,7 @@ describe("a consumer with a projection", function()
     assert.equal("hidden", images(consumer)[1][2].b)
   end)
 
-  it("of a replay is the current one, also while a batch is in hand", function()
+  it("uses its current projection for a replay, also between the attempts of a batch", function()
     put("1", 1)
     local consumer = open()
     assert.equal(1, consumer:step(function(records, tx) tx:park(records[1]) end))
@@ -141,7 +141,7 @@ describe("a consumer with a projection", function()
     helper.refused("BATCH_FAILED", consumer:step(error))
     open { projection = "b", update = true }
     assert.equal(1, consumer:replay())
-    -- The batch in hand keeps the old one.
+    -- The batch that was read before keeps the old projection.
     assert.same({ { false, { b = "hidden" } }, { false, shown(2) } }, images(consumer))
     put("3", 3)
     assert.same({ { false, { b = "hidden" } } }, images(consumer))

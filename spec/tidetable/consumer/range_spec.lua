@@ -95,7 +95,7 @@ describe("the workers of a consumer", function()
     assert.same({}, assert(db:check()).problems)
   end)
 
-  it("take over all ranges without an owner before a step handles nothing", function()
+  it("take over all ranges without an owner before a step returns 0", function()
     local handled = 0
     for i = 1, 8 do
       local a, b, c, d = open(), open(), open(), open()
@@ -115,7 +115,7 @@ describe("the workers of a consumer", function()
     assert.same({}, assert(db:check()).problems)
   end)
 
-  it("finish a batch before they give shards away", function()
+  it("finish their batch before they give up shards", function()
     put(1, 40)
     local a, b = open { batch_size = 10 }, open { batch_size = 10 }
     local other = 0
@@ -131,7 +131,7 @@ describe("the workers of a consumer", function()
     assert.equal(40, seen.count)
   end)
 
-  it("do not give away the shards of records that wait for the window of their batch", function()
+  it("do not give up the shards of records that wait for the window of their batch", function()
     local clock = helper.clock(1000)
     local opts = { shards = 4, window = 5, batch_size = 20 }
     local b, c, a = open(opts), open(opts), nil
@@ -163,7 +163,7 @@ describe("the workers of a consumer", function()
     assert.equal(16, seen.count)
   end)
 
-  it("can be more than the shards", function()
+  it("can be more numerous than the shards", function()
     put(1, 40)
     local workers = {}
     for i = 1, 5 do workers[i] = open { shards = 3 } end
@@ -255,7 +255,7 @@ describe("the workers of a consumer", function()
 
   -- Regression: wait_for waited for the 10 seconds after which a worker moves its position over the
   -- records of others.
-  it("move their positions over the records of others at once if a program waits", function()
+  it("move their positions over records of other shards at once if a program waits", function()
     local a, b = open(), open()
     run { a, b }
     assert.equal("0-31 32-63", ranges())
@@ -267,7 +267,7 @@ describe("the workers of a consumer", function()
     assert.is_true(a:wait_for(db:last_change(), 0))
   end)
 
-  it("give up a range that is theirs in the file, and that they do not know", function()
+  it("give up a range that they own in the file but do not remember", function()
     put(1, 40)
     local a, b, c = open(), open(), open()
     run { a, b, c }
@@ -284,7 +284,7 @@ describe("the workers of a consumer", function()
     assert.same({ 80, 2 }, { seen.count, #core.consumer_describe(db.core, "c").ranges })
   end)
 
-  it("take over a range that is behind while their own batch fails", function()
+  it("take over a range with a lower position while their own batch fails", function()
     local a, b = open(), open()
     put(1, 40)
     run { a, b }
@@ -384,7 +384,7 @@ describe("the workers of a consumer", function()
     assert.equal(40, seen.count)
   end)
 
-  it("notice a command between their reading of the consumer and of the stream", function()
+  it("detect a command that runs between their reads of the consumer and of the stream", function()
     put(1, 4)
     local a = open()
     local describe, pauses = core.consumer_describe, 0

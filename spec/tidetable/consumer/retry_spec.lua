@@ -17,7 +17,7 @@ consumers.for_each_mode(describe, before_each, after_each, "a handler", function
     assert.equal(0, consumer:describe().position)
   end)
 
-  it("that has failed too often under former settings is given up with its attempts", function()
+  it("that already has too many attempts for new settings is given up", function()
     local consumer = t:open { batch_size = 1 }
     for _ = 1, 12 do helper.refused("BATCH_FAILED", consumer:step(error)) end
     consumer:close()

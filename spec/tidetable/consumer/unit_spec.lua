@@ -294,7 +294,7 @@ describe('a consumer with by = "transaction"', function()
       assert.same({ "a b" }, batches_of(consumer))
     end)
 
-    it("together with the other settings or not at all", function()
+    it("together with the other settings, or none of them is", function()
       local consumer = consumers.open(db, "d")
       assert(consumer:pause())
       helper.refused("VALIDATION", set("transaction", { filter = "new_image.n >" }))

@@ -42,7 +42,7 @@ describe("wait_for", function()
     assert.same({ true }, { parker:wait_for(first) })
   end)
 
-  it("counts a change in no source as processed, as soon as those before it are", function()
+  it("counts a change outside the source as processed when all earlier ones are", function()
     local other = assert(db:create_table { name = "other", partition_key = "id", stream = true })
     local bare = assert(db:create_table { name = "bare", partition_key = "id" })
     assert(other:put { id = "1" })

@@ -51,7 +51,7 @@ local own_program = ("package.path = %q\n"):format(package.path) .. [[
   local start, run, wait = scheduler.start, scheduler.run, scheduler.wait
 ]]
 
-local own_loop = { name = "a scheduler of one's own", run = run_own, sleep = scheduler.sleep,
+local own_loop = { name = "a custom scheduler", run = run_own, sleep = scheduler.sleep,
   wait = wait, poll = wait, program = own_program, says = "interrupted!" }
 
 behaviour(own_loop, describe, it, before_each, after_each)

@@ -84,7 +84,7 @@ describe("the history of an item", function()
     helper.raises("VALIDATION", orders.history, orders, KEY, { projection = "a," })
   end)
 
-  it("is the same in both directions, whatever the records and the size of the pages", function()
+  it("is the same in both directions, for random records and sizes of pages", function()
     math.randomseed(SEED)
     for round = 1, 10 do
       for _ = 1, math.random(60) do
@@ -147,7 +147,7 @@ describe("the history of an item", function()
     assert.equal(1, #numbers())
   end)
 
-  it("is read in a transaction as it is committed", function()
+  it("contains only committed records when it is read in a transaction", function()
     put(1)
     db:transact(function(tx)
       tx:table "orders":put { id = "a", n = 1, total = 5 }
@@ -209,7 +209,7 @@ describe("a record of the history that expires", function()
 end)
 
 describe("orders:history", function()
-  it("raises what is wrong", function()
+  it("raises errors for wrong arguments", function()
     helper.raises("VALIDATION", orders.history, orders, { id = "a" })
     helper.raises("VALIDATION", orders.history, orders, { id = "a", n = 1, total = 1 },
       { descending = true })
