@@ -29,9 +29,9 @@
 /* Format number of the page. It depends on the C library, because LMDB's lock file contains
  * mutexes of the C library, so all processes must use the same C library. */
 #ifdef __GLIBC__
-#define FORMAT UINT32_C(0x00090001)
+#define FORMAT UINT32_C(0x000a0001)
 #else
-#define FORMAT UINT32_C(0x00090002)
+#define FORMAT UINT32_C(0x000a0002)
 #endif
 
 /* Locked byte ranges, which may be beyond the end of the file. OPENING begins at a fixed byte and
