@@ -224,9 +224,12 @@ int tide_fail_consumer(struct tide *tide, const struct consume_batch *batch,
 int tide_parked_item(const struct tide *tide, uint32_t table, const struct key_schema *schema,
 	const struct record *record, uint8_t item[PARKED_ITEM_BYTES]);
 
-/* Functions of a batch, in the open transaction. */
+/* Functions of a batch, in the open transaction. tide_park parks a record with a transaction, of
+ * which `more` records follow, or because of its key if the id is 0. The other functions for a
+ * record apply to its transaction, except tide_parked_handled. */
 int tide_park(struct tide *tide, const struct parked_place *place, struct parked_copy *copy,
-	uint64_t max_records, uint64_t max_bytes, struct failure *failure);
+	uint64_t transaction, uint64_t more, uint64_t max_records, uint64_t max_bytes,
+	struct failure *failure);
 int tide_verify_parked(struct tide *tide, struct shard_range range, uint64_t version,
 	struct failure *failure);
 int tide_parked_handled(struct tide *tide, const struct parked_place *place,
@@ -250,20 +253,24 @@ enum tide_parked_command { TIDE_REPLAY, TIDE_DISCARD };
 
 /* State of a command that runs in steps. Only limit is set before the first step. */
 struct tide_parked_steps {
-	uint64_t limit;              /* maximum number of records */
+	uint64_t limit;              /* maximum number of records; of transactions, if the consumer
+	                              * has parked these */
 	struct parked_place place;   /* place of the last record of the steps so far */
-	uint64_t count;              /* number of records marked or removed so far */
+	uint64_t count;              /* records or transactions marked or removed so far */
 	bool is_done;                /* no step follows */
 };
 
-/* Runs the next step of a command, which is a transaction of its own: marks or removes records. */
+/* Runs the next step of a command, which is a transaction of its own: marks or removes records, or
+ * the transactions that have such records. */
 int tide_change_parked(struct tide *tide, struct slice name, enum tide_parked_command command,
 	const struct tide_parked_scope *scope, struct tide_parked_steps *steps,
 	struct failure *failure);
 
-/* Appends up to `limit` records to page, and stops after a megabyte: for each its place, u8 1 if it
- * is to be delivered again, the copy (counted). Continues after *place and moves it; END after the
- * last record. tide_parked_replays appends only those that are to be delivered again. */
+/* Appends up to `limit` records, or all records of up to `limit` parked transactions, to page, and
+ * stops after a megabyte and the end of a transaction: for each its place, u8 1 if it is to be
+ * delivered again, u64 the transaction with which it is parked (0: none), the copy (counted).
+ * Continues after *place and moves it; END after the last record. tide_parked_replays appends only
+ * those that are to be delivered again; it ignores `hashes` for transactions. */
 int tide_parked_page(struct tide *tide, struct slice name, const struct tide_parked_scope *scope,
 	uint32_t limit, struct parked_place *place, struct buffer *page, struct failure *failure);
 int tide_parked_replays(struct tide *tide, const struct shard_hashes *hashes, uint64_t consumer,

@@ -1,6 +1,7 @@
 /* parked.c - the functions of tide_consumer.h for parked records. */
 #include "api/database.h"
 #include "codec/value.h"
+#include "stream/parked_transaction.h"
 #include "table/consume.h"
 #include "tide_consumer.h"
 
@@ -23,11 +24,13 @@ int tide_parked_item(const struct tide *tide, uint32_t table, const struct key_s
 /* --- in the transaction of a batch --- */
 
 int tide_park(struct tide *tide, const struct parked_place *place, struct parked_copy *copy,
-	uint64_t max_records, uint64_t max_bytes, struct failure *failure)
+	uint64_t transaction, uint64_t more, uint64_t max_records, uint64_t max_bytes,
+	struct failure *failure)
 {
 	struct park_limits limits = { max_records, max_bytes };
+	struct park_group group = { transaction, more };
 
-	return park_record(&tide->transaction, place, copy, &limits, failure);
+	return park_record(&tide->transaction, place, copy, &group, &limits, failure);
 }
 
 int tide_verify_parked(struct tide *tide, struct shard_range range, uint64_t version,
@@ -198,29 +201,71 @@ static int has_hash(struct slice bytes, const struct shard_hashes *hashes, bool 
 	return err;
 }
 
-/* Appends the record at *place to the page, if it has one of these hashes (NULL: any). */
+/* Appends the record at *place to the page, if it has one of these hashes (NULL: any). marked: 0 if
+ * it is to be delivered again, END if not, or an error. */
 static int add_copy(struct buffer *page, struct txn *txn, const struct parked_place *place,
-	const struct shard_hashes *hashes)
+	uint64_t transaction, int marked, const struct shard_hashes *hashes)
 {
 	uint8_t bytes[PARKED_PLACE_BYTES];
 	struct buffer copy = { 0 };
-	int err = parked_read(&copy, txn, place), marked = parked_find_mark(txn, place);
+	int err = marked < 0 ? marked : parked_read(&copy, txn, place);
 	bool has = true;
 
 	if (err == END)
-		err = ERR_CORRUPT;       /* a mark without a record */
-	if (!err && marked < 0)
-		err = marked;
+		err = ERR_CORRUPT;       /* a mark or a member without a record */
 	if (!err && hashes)
 		err = has_hash(buffer_slice(&copy), hashes, &has);
 	if (!err && has) {
 		parked_set_place(bytes, place);
 		buffer_put(page, bytes, sizeof bytes);
 		buffer_put_u8(page, marked == 0);
+		buffer_put_u64(page, transaction);
 		buffer_put_counted(page, buffer_slice(&copy));
 		err = buffer_error(page);
 	}
 	buffer_release(&copy);
+	return err;
+}
+
+/* Appends the records of a parked transaction to the page. */
+static int add_transaction(struct buffer *page, struct txn *txn, uint64_t consumer,
+	uint64_t transaction)
+{
+	struct parked_member member = { transaction, { .consumer = consumer } };
+	int marked = parked_transaction_find_mark(txn, consumer, transaction), err;
+
+	while ((err = parked_member_next_of(txn, &member)) == 0) {
+		err = add_copy(page, txn, &member.place, transaction, marked, NULL);
+		if (err)
+			return err;
+	}
+	return err == END ? 0 : err;
+}
+
+/* Appends a page of transactions. *place has the id of the transaction after which it continues. */
+static int add_transactions(struct buffer *page, struct txn *txn, struct parked_scope *scope,
+	uint32_t limit, struct parked_place *place)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < limit && page->len < PAGE_BYTES && !err; i++) {
+		err = parked_transaction_next_of(txn, scope, place->consumer, &place->sequence);
+		if (!err)
+			err = add_transaction(page, txn, place->consumer, place->sequence);
+	}
+	return err;
+}
+
+static int add_copies(struct buffer *page, struct txn *txn, struct parked_scope *scope,
+	uint32_t limit, struct parked_place *place)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < limit && page->len < PAGE_BYTES && !err; i++) {
+		err = parked_next_of(txn, scope, place);
+		if (!err)
+			err = add_copy(page, txn, place, 0, parked_find_mark(txn, place), NULL);
+	}
 	return err;
 }
 
@@ -229,6 +274,7 @@ int tide_parked_page(struct tide *tide, struct slice name, const struct tide_par
 {
 	struct parked_scope found;
 	struct read_view snapshot;
+	uint64_t first = 0;
 	int err = set_scope(&found, tide, scope, failure);
 
 	if (!err)
@@ -238,36 +284,60 @@ int tide_parked_page(struct tide *tide, struct slice name, const struct tide_par
 	err = find_consumer(&place->consumer, &found, snapshot.txn, name, failure);
 	if (err)
 		return tide_read_end(tide, &snapshot, err, failure);
-	for (uint32_t i = 0; i < limit && page->len < PAGE_BYTES && !err; i++) {
-		err = parked_next_of(snapshot.txn, &found, place);
-		if (!err)
-			err = add_copy(page, snapshot.txn, place, NULL);
-	}
+	err = parked_transaction_next(snapshot.txn, place->consumer, &first);
+	if (err >= 0)
+		err = (err ? add_copies : add_transactions)(page, snapshot.txn, &found, limit,
+			place);
 	if (err < 0)
 		fail(failure, err);
 	return tide_read_end(tide, &snapshot, err, failure);
 }
 
+/* Appends the marked records that have one of these hashes. */
+static int add_marked(struct buffer *page, struct txn *txn, const struct shard_hashes *hashes,
+	uint64_t consumer, uint32_t limit)
+{
+	struct parked_place place = { .consumer = consumer };
+	size_t before = page->len;
+	uint32_t count = 0;
+	int err = 0;
+
+	while (count < limit && page->len < PAGE_BYTES && !err) {
+		err = parked_next(txn, CONSUMER_REPLAY, &place);
+		if (!err)
+			err = add_copy(page, txn, &place, 0, 0, hashes);
+		count += page->len > before;
+		before = page->len;
+	}
+	return err == END ? 0 : err;
+}
+
+/* Appends the marked transactions. */
+static int add_marked_transactions(struct buffer *page, struct txn *txn, uint64_t consumer,
+	uint32_t limit)
+{
+	uint64_t transaction = 0;
+	int err = 0;
+
+	for (uint32_t i = 0; i < limit && page->len < PAGE_BYTES && !err; i++) {
+		err = parked_transaction_next_marked(txn, consumer, &transaction);
+		if (!err)
+			err = add_transaction(page, txn, consumer, transaction);
+	}
+	return err == END ? 0 : err;
+}
+
 int tide_parked_replays(struct tide *tide, const struct shard_hashes *hashes, uint64_t consumer,
 	uint32_t limit, struct buffer *page, struct failure *failure)
 {
-	struct parked_place place = { .consumer = consumer };
 	struct read_view snapshot;
-	size_t before = page->len;
-	uint32_t count = 0;
 	int err = tide_read_committed_begin(tide, &snapshot, failure);
 
 	if (err)
 		return err;
-	while (count < limit && page->len < PAGE_BYTES && !err) {
-		err = parked_next(snapshot.txn, CONSUMER_REPLAY, &place);
-		if (!err)
-			err = add_copy(page, snapshot.txn, &place, hashes);
-		count += page->len > before;
-		before = page->len;
-	}
-	if (err == END)
-		err = 0;
+	err = add_marked_transactions(page, snapshot.txn, consumer, limit);
+	if (!err && page->len == 0)
+		err = add_marked(page, snapshot.txn, hashes, consumer, limit);
 	return tide_read_end(tide, &snapshot, err ? fail(failure, err) : 0, failure);
 }
 

@@ -571,6 +571,7 @@ static void release(struct check *check)
 	u64_map_release(&check->consumers);
 	u64_map_release(&check->parked);
 	u64_map_release(&check->replays);
+	u64_map_release(&check->members);
 	u64_map_release(&check->copies);
 	u64_map_release(&check->holds);
 	u64_map_release(&check->expiries);

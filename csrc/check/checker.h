@@ -9,6 +9,7 @@
 
 #include "base/u64_map.h"
 #include "check/report.h"
+#include "codec/parked.h"
 #include "codec/state.h"
 #include "lmdb_file/audit.h"
 #include "os/thread.h"
@@ -64,6 +65,8 @@ struct check {
 	struct u64_map consumers;    /* id of a consumer -> a: shards, b: shards with progress */
 	struct u64_map parked;       /* id of a consumer -> counts (check/parked.c) */
 	struct u64_map replays;
+	struct u64_map members;      /* id of a consumer -> counts (check/parked_transaction.c) */
+	struct parked_member member;
 	struct u64_map copies;       /* id of one that is copying -> a: 1 if it has a copy */
 	struct u64_map holds;        /* id of a consumer -> a: number of hold rows */
 	struct u64_map expiries;     /* id of an expiry index -> a: rows that items need */

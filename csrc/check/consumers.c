@@ -8,6 +8,7 @@
 #include "check/consumers.h"
 
 #include "check/parked.h"
+#include "check/parked_transaction.h"
 #include "check/problem.h"
 #include "check/rows.h"
 #include "codec/consumer.h"
@@ -24,12 +25,14 @@ int check_consumer_row(struct slice key, struct slice payload)
 		return progress_get(&(struct progress_row){ 0 }, payload);
 	case CONSUMER_FLOOR:
 		return payload.len == CONSUMER_FLOOR_BYTES ? 0 : ERR_CORRUPT;
-	case CONSUMER_REPLAY:
+	case CONSUMER_REPLAY: case CONSUMER_REPLAY_TRANSACTION:
 		return payload.len == 0 ? 0 : ERR_CORRUPT;
 	case CONSUMER_COPY:
 		return copy_get(&(struct copy_row){ 0 }, payload);
 	case CONSUMER_HOLD:
 		return hold_get(&(struct hold_row){ 0 }, payload);
+	case CONSUMER_MEMBER:
+		return parked_member_get(&(struct parked_member){ 0 }, payload);
 	default:
 		return 0;
 	}
@@ -167,6 +170,8 @@ static int take_row(struct check *check, enum tree tree, struct slice key, struc
 		return check_copy(check, key);
 	case CONSUMER_HOLD:
 		return check_hold(check, key);
+	case CONSUMER_MEMBER: case CONSUMER_REPLAY_TRANSACTION:
+		return check_parked_transaction_row(check, key, payload);
 	default:
 		return check_parked_row(check, key, payload);
 	}

@@ -6,6 +6,7 @@
  */
 #include "check/parked.h"
 
+#include "check/parked_transaction.h"
 #include "check/problem.h"
 #include "codec/record.h"
 #include "stream/consumer.h"
@@ -64,8 +65,11 @@ static int find_position(struct check *check, uint64_t consumer, uint32_t hash, 
 static int check_copy(struct check *check, const struct parked_place *place, uint64_t position)
 {
 	struct record record;
-	int err = read_copy(check, place, &record);
+	int err = check_parked_member_expected(check, place->consumer);
 
+	if (err)
+		return err;
+	err = read_copy(check, place, &record);
 	if (!err)
 		err = find_position(check, place->consumer, record.partition_hash, &position);
 	if (err && err != ERR_CORRUPT)
@@ -87,7 +91,8 @@ static int check_mark(struct check *check, const struct parked_place *place)
 
 	if (err == END && !check->is_damaged[TREE_CONSUMERS])
 		problem(check, 43, "marks a record that is not parked");
-	return err == END || err == ERR_CORRUPT ? 0 : err;
+	return err == END || err == ERR_CORRUPT || !err ?
+		check_mark_of_record(check, place->consumer) : err;
 }
 
 int check_parked_row(struct check *check, struct slice key, struct slice payload)
@@ -121,6 +126,7 @@ void check_parked_counts(struct check *check, uint64_t consumer)
 	const struct u64_map_entry *parked = u64_map_find(&check->parked, consumer);
 	const struct u64_map_entry *replays = u64_map_find(&check->replays, consumer);
 
+	check_parked_transaction_counts(check, consumer);
 	if (!parked || !replays || check->is_damaged[TREE_CONSUMERS])
 		return;
 	if (parked->a || parked->b)

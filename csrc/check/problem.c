@@ -383,6 +383,7 @@ static void name_index_row(struct check *check, struct slice key)
 
 static void name_consumers_row(struct check *check, struct slice key)
 {
+	struct parked_member member;
 	struct parked_place place;
 	uint16_t part;
 	struct subject *subject = &check->subject;
@@ -403,6 +404,12 @@ static void name_consumers_row(struct check *check, struct slice key)
 		put_format(&subject->key, "%s record %" PRIu64 " of consumer %" PRIu64
 			", table %u, part %u", key.data[0] == CONSUMER_PARKED ? "parked" :
 			"marked", place.sequence, place.consumer, place.table, part);
+	} else if (parked_member_get_key(&member, key)) {
+		put_format(&subject->key, "%s transaction %" PRIu64 " of consumer %" PRIu64,
+			key.data[0] == CONSUMER_MEMBER ? "parked" : "marked", member.transaction,
+			member.place.consumer);
+		if (key.data[0] == CONSUMER_MEMBER)
+			put_format(&subject->key, ", record %" PRIu64, member.place.sequence);
 	} else if (key.len == CONSUMER_STREAM_KEY && key.data[0] == CONSUMER_HOLD) {
 		put_format(&subject->key, "hold of consumer %" PRIu64 " on stream %u",
 			get_u64(key.data + 5), get_u32(key.data + 1));

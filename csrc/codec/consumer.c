@@ -25,6 +25,7 @@ bool is_consumer_name(struct slice name)
 
 bool is_consumers_key(struct slice key)
 {
+	struct parked_member member;
 	struct parked_place place;
 	uint16_t part;
 
@@ -35,6 +36,8 @@ bool is_consumers_key(struct slice key)
 		return key.len == CONSUMER_SHARD_KEY;
 	case CONSUMER_FLOOR: case CONSUMER_HOLD:
 		return key.len == CONSUMER_STREAM_KEY;
+	case CONSUMER_MEMBER: case CONSUMER_REPLAY_TRANSACTION:
+		return parked_member_get_key(&member, key);
 	default:
 		return parked_get_key(&place, &part, key);
 	}

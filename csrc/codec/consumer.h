@@ -19,6 +19,8 @@
 #define CONSUMER_REPLAY 0x34
 #define CONSUMER_COPY 0x35
 #define CONSUMER_HOLD 0x36
+#define CONSUMER_MEMBER 0x37
+#define CONSUMER_REPLAY_TRANSACTION 0x38
 
 #define CONSUMER_SHARD_KEY (1 + 8 + 2)       /* kind, consumer id, shard: progress, copy */
 #define CONSUMER_STREAM_KEY (1 + 8 + 4)      /* kind, consumer id and stream id: floor, hold */

@@ -45,6 +45,47 @@ bool parked_get_key(struct parked_place *place, uint16_t *part, struct slice key
 	return true;
 }
 
+size_t parked_member_set_key(uint8_t key[PARKED_MEMBER_KEY], uint8_t kind,
+	const struct parked_member *member)
+{
+	key[0] = kind;
+	set_u64(key + 1, member->place.consumer);
+	set_u64(key + 9, member->transaction);
+	if (kind == CONSUMER_REPLAY_TRANSACTION)
+		return PARKED_TRANSACTION_KEY;
+	set_u64(key + PARKED_TRANSACTION_KEY, member->place.sequence);
+	return PARKED_MEMBER_KEY;
+}
+
+bool parked_member_get_key(struct parked_member *member, struct slice key)
+{
+	bool is_member = key.len && key.data[0] == CONSUMER_MEMBER;
+
+	if (!is_member && (!key.len || key.data[0] != CONSUMER_REPLAY_TRANSACTION))
+		return false;
+	if (key.len != (is_member ? PARKED_MEMBER_KEY : PARKED_TRANSACTION_KEY))
+		return false;
+	member->place.consumer = get_u64(key.data + 1);
+	member->transaction = get_u64(key.data + 9);
+	member->place.sequence = is_member ? get_u64(key.data + PARKED_TRANSACTION_KEY) : 0;
+	return true;
+}
+
+void parked_member_set(uint8_t bytes[PARKED_ITEM_BYTES], const struct parked_member *member)
+{
+	set_u32(bytes, member->place.table);
+	memcpy(bytes + 4, member->place.hash, HASH_BYTES);
+}
+
+int parked_member_get(struct parked_member *member, struct slice bytes)
+{
+	if (bytes.len != PARKED_ITEM_BYTES)
+		return ERR_CORRUPT;
+	member->place.table = get_u32(bytes.data);
+	memcpy(member->place.hash, bytes.data + 4, HASH_BYTES);
+	return 0;
+}
+
 void parked_put(struct buffer *out, const struct parked_copy *copy)
 {
 	struct slice error = copy->error;

@@ -90,8 +90,9 @@ static int record_hash(lua_State *L)
 
 /* --- in a transaction --- */
 
-/* park(record, db, consumer id, attempts, error, maximum of records, of bytes) -> true; or nil,
- * err, code. Only in a transaction, as the following functions. */
+/* park(record, db, consumer id, attempts, error, maximum of records, of bytes, id of the
+ * transaction with which it is parked or 0, number of its records that are parked after this one)
+ * -> true; or nil, err, code. Only in a transaction, as the following functions. */
 static int park(lua_State *L)
 {
 	struct record_handle *handle = check_record_handle(L);
@@ -103,14 +104,15 @@ static int park(lua_State *L)
 		.record = slice_of(handle->bytes, handle->len),
 	};
 	uint64_t records = check_unsigned(L, 6), bytes = check_unsigned(L, 7);
+	uint64_t transaction = check_unsigned(L, 8), more = check_unsigned(L, 9);
 	struct slice stream = find_place(L, database, &place);
 	struct failure failure;
 
 	check_deadline(L, database);
 	copy.stream = get_u32(stream.data);
 	copy.stream_row = slice_of(stream.data + 4, stream.len - 4);
-	return return_true(L, tide_park(database->tide, &place, &copy, records, bytes, &failure),
-		&failure);
+	return return_true(L, tide_park(database->tide, &place, &copy, transaction, more, records,
+		bytes, &failure), &failure);
 }
 
 /* Returns the place in the string at index, without its consumer. */
@@ -279,12 +281,13 @@ static void push_copy(lua_State *L, struct source *page, int identity)
 {
 	struct slice place = source_take(page, PARKED_PLACE_BYTES);
 	bool is_marked = source_u8(page);
+	uint64_t transaction = source_u64(page);
 	struct slice bytes = source_counted(page);
 	struct parked_copy copy;
 
 	if (page->err || parked_get(&copy, bytes))
 		raise_error(L, ERR_CORRUPT);
-	lua_createtable(L, 0, 6);
+	lua_createtable(L, 0, 7);
 	push_copied_record(L, &copy, identity);
 	lua_setfield(L, -2, "record");
 	if (copy.error.len) {
@@ -294,6 +297,8 @@ static void push_copy(lua_State *L, struct source *page, int identity)
 	set_integer(L, "attempts", copy.attempts);
 	set_seconds(L, "parked_at", copy.parked_ms);
 	set_bool(L, "is_to_be_replayed", is_marked);
+	if (transaction)
+		set_integer(L, "transaction_id", transaction);
 	lua_pushlstring(L, (const char *)place.data, place.len);
 	lua_setfield(L, -2, "place");
 }
@@ -322,7 +327,8 @@ static void push_page(lua_State *L, const struct buffer *page, int feed)
 
 /* parked_page(db, name, table | nil, key | nil, limit, place | nil) -> array of tables, place at
  * which the next page continues or nil after the last; or nil, err, code. The tables have the
- * fields record, error, attempts, parked_at, is_to_be_replayed and place. */
+ * fields record, error, attempts, parked_at, is_to_be_replayed, transaction_id (if it is parked
+ * with a transaction; the limit then counts these) and place. */
 static int parked_page(lua_State *L)
 {
 	struct database *database = check_database(L, 1);

@@ -9,15 +9,15 @@
 /* Bytes of a copy in one row. */
 #define PART_BYTES (STORE_ROW_SHARE - PARKED_KEY - ROW_CHECKSUM)
 
-static int write_part(struct txn *txn, struct slice key, struct slice part)
+int parked_write_row(struct txn *txn, struct slice key, struct slice payload)
 {
 	uint8_t *value;
-	int err = txn_put_reserve(txn, TREE_CONSUMERS, key, ROW_CHECKSUM + part.len, &value);
+	int err = txn_put_reserve(txn, TREE_CONSUMERS, key, ROW_CHECKSUM + payload.len, &value);
 
 	if (err)
 		return err;
-	slice_write(value + ROW_CHECKSUM, part);
-	row_seal_here(value, ROW_CHECKSUM + part.len, key);
+	slice_write(value + ROW_CHECKSUM, payload);
+	row_seal_here(value, ROW_CHECKSUM + payload.len, key);
 	return 0;
 }
 
@@ -33,7 +33,8 @@ static int write_parts(struct txn *txn, const struct parked_place *place, struct
 		if (part == PARKED_LAST_PART)
 			return ERR_TOO_BIG;
 		parked_set_key(key, CONSUMER_PARKED, place, part++);
-		err = write_part(txn, slice_of(key, PARKED_KEY), slice_of(bytes.data, len));
+		err = parked_write_row(txn, slice_of(key, PARKED_KEY),
+			slice_of(bytes.data, len));
 		bytes = slice_of(bytes.data + len, bytes.len - len);
 	}
 	return err;
@@ -137,7 +138,7 @@ int parked_next(struct txn *txn, uint8_t kind, struct parked_place *place)
 	return parked_get_key(place, &part, key) ? 0 : ERR_CORRUPT;
 }
 
-int parked_newest(struct txn *txn, struct parked_place *place)
+int parked_before(struct txn *txn, struct parked_place *place)
 {
 	uint8_t bytes[PARKED_KEY];
 	struct slice key = slice_of(bytes, PARKED_KEY), value;
@@ -145,8 +146,7 @@ int parked_newest(struct txn *txn, struct parked_place *place)
 	uint16_t part;
 	int err = txn_cursor(txn, TREE_CONSUMERS, &cursor);
 
-	place->sequence = UINT64_MAX;
-	parked_set_key(bytes, CONSUMER_PARKED, place, PARKED_LAST_PART);
+	parked_set_key(bytes, CONSUMER_PARKED, place, 0);
 	if (!err)
 		err = cursor_move(cursor, MOVE_FROM, &key, &value);
 	if (err >= 0)
@@ -156,6 +156,25 @@ int parked_newest(struct txn *txn, struct parked_place *place)
 	if (!slice_begins(key, slice_of(bytes, 1 + 8 + PARKED_ITEM_BYTES)))
 		return END;
 	return parked_get_key(place, &part, key) ? 0 : ERR_CORRUPT;
+}
+
+int parked_newest(struct txn *txn, struct parked_place *place)
+{
+	place->sequence = UINT64_MAX;
+	return parked_before(txn, place);
+}
+
+int parked_after(struct txn *txn, struct parked_place *place)
+{
+	struct parked_place next = *place;
+	int err = parked_next(txn, CONSUMER_PARKED, &next);
+
+	if (err)
+		return err;
+	if (!parked_is_same_key(&next, place))
+		return END;
+	*place = next;
+	return 0;
 }
 
 /* --- marks --- */
@@ -177,7 +196,7 @@ int parked_mark(struct txn *txn, const struct parked_place *place)
 {
 	uint8_t bytes[PARKED_KEY];
 
-	return write_part(txn, mark_key(bytes, place), slice_of("", 0));
+	return parked_write_row(txn, mark_key(bytes, place), slice_of("", 0));
 }
 
 int parked_unmark(struct txn *txn, const struct parked_place *place)
@@ -211,19 +230,30 @@ static int match_table(bool *matches, struct txn *txn, struct parked_scope *scop
 	struct buffer bytes = { 0 };
 	struct stream_row stream;
 	struct parked_copy copy;
-	int err = parked_read(&bytes, txn, place);
+	int err;
 
+	*matches = (!scope->table_name.len && !scope->has_hash) || scope->known == place->table;
+	if (*matches || scope->other == place->table)
+		return 0;
+	err = parked_read(&bytes, txn, place);
 	if (!err)
 		err = parked_get(&copy, buffer_slice(&bytes));
 	if (!err)
 		err = stream_get(&stream, copy.stream_row);
+	if (!err)
+		*matches = parked_scope_has(scope, &stream);
 	buffer_release(&bytes);
 	if (err)
 		return err == END ? ERR_CORRUPT : err;
-	*matches = parked_scope_has(scope, &stream);
-	if (*matches)
-		scope->known = place->table;
+	*(*matches ? &scope->known : &scope->other) = place->table;
 	return 0;
+}
+
+int parked_scope_matches(bool *matches, struct txn *txn, struct parked_scope *scope,
+	const struct parked_place *place)
+{
+	*matches = !scope->has_hash || memcmp(place->hash, scope->hash, HASH_BYTES) == 0;
+	return *matches ? match_table(matches, txn, scope, place) : 0;
 }
 
 /* Moves *place after all records of its table. */
@@ -239,8 +269,7 @@ int parked_next_of(struct txn *txn, struct parked_scope *scope, struct parked_pl
 		bool matches = true;
 		int order = 0, err = parked_next(txn, CONSUMER_PARKED, place);
 
-		if (!err && (scope->table_name.len || scope->has_hash) &&
-				scope->known != place->table)
+		if (!err)
 			err = match_table(&matches, txn, scope, place);
 		if (err)
 			return err;

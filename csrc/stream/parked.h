@@ -7,6 +7,9 @@
 #include "codec/schema.h"
 #include "lmdb/txn.h"
 
+/* Writes a row of `consumers`: the checksum and the payload. */
+int parked_write_row(struct txn *txn, struct slice key, struct slice payload);
+
 /* Stores the copy of a record in as many rows as it needs, and sets *bytes to its size. No copy may
  * have this place. Returns TOO_BIG if it needs more than PARKED_LAST_PART rows. */
 int parked_write(struct txn *txn, const struct parked_place *place,
@@ -30,6 +33,17 @@ int parked_next(struct txn *txn, uint8_t kind, struct parked_place *place);
  * Returns END if there is none. */
 int parked_newest(struct txn *txn, struct parked_place *place);
 
+/* Move *place to the previous and to the next parked record of its key. Return END if there is
+ * none. A place need not be that of a record. */
+int parked_before(struct txn *txn, struct parked_place *place);
+int parked_after(struct txn *txn, struct parked_place *place);
+
+static inline bool parked_is_same_key(const struct parked_place *a, const struct parked_place *b)
+{
+	return a->consumer == b->consumer && a->table == b->table &&
+		memcmp(a->hash, b->hash, HASH_BYTES) == 0;
+}
+
 /* Returns 0 if the record is to be delivered again, otherwise END. */
 int parked_find_mark(struct txn *txn, const struct parked_place *place);
 int parked_mark(struct txn *txn, const struct parked_place *place);
@@ -43,10 +57,15 @@ struct parked_scope {
 	enum type key_type;
 	uint8_t hash[HASH_BYTES];    /* the hash of its value */
 	uint32_t known;              /* id of a table that has the names; 0: not known yet */
+	uint32_t other;              /* id of a table that does not; 0: not known yet */
 };
 
 /* Returns true if the table of a stream has the name and the partition key of the scope. */
 bool parked_scope_has(const struct parked_scope *scope, const struct stream_row *stream);
+
+/* Sets *matches to whether the record at *place is in the scope. */
+int parked_scope_matches(bool *matches, struct txn *txn, struct parked_scope *scope,
+	const struct parked_place *place);
 
 /* Moves *place to the next record of the scope. */
 int parked_next_of(struct txn *txn, struct parked_scope *scope, struct parked_place *place);

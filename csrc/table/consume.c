@@ -281,11 +281,10 @@ static int set_division(struct transaction *transaction, struct slice name,
 		return fail_as(failure, ERR_CONSUMER_DIFFERS, "the setting \"by\" of consumer %.*s"
 			" can be changed only while the consumer is paused", (int)name.len,
 			(const char *)name.data);
-	if (change->by == BY_TRANSACTION && progress.parked)
-		return fail_as(failure, ERR_PARKED, "consumer %.*s has %llu parked records, which"
-			" by = \"transaction\" does not allow: replay or discard them first",
-			(int)name.len, (const char *)name.data,
-			(unsigned long long)progress.parked);
+	if (change->by && progress.parked)
+		return fail_as(failure, ERR_PARKED, "consumer %.*s has %llu parked records: replay"
+			" or discard them before \"by\" is changed", (int)name.len,
+			(const char *)name.data, (unsigned long long)progress.parked);
 	return consume_reshard(transaction, name, shards, change->by != BY_UNCHANGED, failure);
 }
 

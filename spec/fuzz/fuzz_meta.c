@@ -151,6 +151,21 @@ static void try_parked_key(struct slice bytes, struct buffer *again)
 		memcmp(moved.hash, place.hash, HASH_BYTES) == 0);
 }
 
+static void try_member(struct slice bytes, struct buffer *again)
+{
+	uint8_t key[PARKED_MEMBER_KEY], payload[PARKED_ITEM_BYTES];
+	struct parked_member member = { 0 };
+
+	(void)again;
+	if (parked_member_get_key(&member, bytes))
+		CHECK_BYTES(key, parked_member_set_key(key, bytes.data[0], &member), bytes.data,
+			bytes.len);
+	if (!fuzz_decoded(parked_member_get(&member, bytes)))
+		return;
+	parked_member_set(payload, &member);
+	CHECK_BYTES(payload, sizeof payload, bytes.data, bytes.len);
+}
+
 static void try_name(struct slice bytes, struct buffer *again)
 {
 	(void)again;
@@ -162,6 +177,7 @@ static void try_name(struct slice bytes, struct buffer *again)
 static void (*const tries[])(struct slice bytes, struct buffer *again) = {
 	try_table, try_stream, try_horizon, try_file_header, try_state, try_name,
 	try_index, try_consumer, try_progress, try_hold, try_copy, try_parked, try_parked_key,
+	try_member,
 };
 
 #define KINDS (sizeof tries / sizeof *tries)
@@ -204,6 +220,19 @@ static void seed_parked_key(unsigned n, struct buffer *out)
 		&place, (uint16_t)(n % 3)));
 }
 
+static void seed_member(unsigned n, struct buffer *out)
+{
+	struct parked_member member = { n, { .consumer = n, .table = 1 + n, .sequence = 10 * n } };
+	uint8_t bytes[PARKED_MEMBER_KEY];
+
+	parked_member_set(bytes, &member);
+	if (n % 3)
+		buffer_put(out, bytes, parked_member_set_key(bytes, n % 3 == 1 ? CONSUMER_MEMBER :
+			CONSUMER_REPLAY_TRANSACTION, &member));
+	else
+		buffer_put(out, bytes, PARKED_ITEM_BYTES);
+}
+
 bool fuzz_seed(unsigned n, struct buffer *out)
 {
 	struct table_row table = { .id = n, .stream = 2, .newest_stream = 3,
@@ -243,6 +272,7 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 		slice_of("\0\0\0\1key", n % 8) }); break;
 	case 11: seed_parked(n, out); break;
 	case 12: seed_parked_key(n, out); break;
+	case 13: seed_member(n, out); break;
 	default: buffer_put_slice(out, slice_of_text("table_name.of-some_LENGTH9"));
 	}
 	return n < 4 * KINDS;

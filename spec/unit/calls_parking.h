@@ -32,7 +32,7 @@ static int park_copy(struct tide *tide, int which)
 	int err = tide_begin(tide, &failure);
 
 	return err ? err : end_parking(tide, tide_park(tide, &parked_places[which],
-		&parked_copies[which], 10, BIG * 10, &failure));
+		&parked_copies[which], 0, 0, 10, BIG * 10, &failure));
 }
 
 /* Takes a copy of the next record of the feed. Both copies are of the same stream. */

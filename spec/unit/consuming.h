@@ -230,7 +230,23 @@ static int read_batch(struct consuming *c, struct consumed *batch, struct tide_f
 	return err;
 }
 
-static int park_some(struct consuming *c, const struct consumed *batch, size_t i)
+/* One of the consumers parks whole transactions. */
+static bool parks_transactions(const struct consuming *c)
+{
+	return c->name[strlen(c->name) - 1] % 2;
+}
+
+/* Returns the transaction with which a record of the batch is parked; 0: none. */
+static uint64_t parked_with(const struct consuming *c, const struct consumed *batch, size_t i)
+{
+	struct record record;
+
+	if (!parks_transactions(c) || i == batch->count || record_get(&record, batch->records[i]))
+		return 0;
+	return c->found.progress.is_copying ? record.sequence : record.transaction;
+}
+
+static int park_one(struct consuming *c, const struct consumed *batch, size_t i, uint64_t more)
 {
 	struct parked_copy copy = { .attempts = 1, .error = slice_of_text("parked"),
 		.stream = batch->streams[i], .record = batch->records[i] };
@@ -240,9 +256,29 @@ static int park_some(struct consuming *c, const struct consumed *batch, size_t i
 	if (err)
 		return err;
 	place.consumer = c->found.row.id;
-	err = tide_park(c->tide, &place, &copy, PARKED_MAX, UINT64_MAX, c->failure);
+	err = tide_park(c->tide, &place, &copy, parked_with(c, batch, i), more, PARKED_MAX,
+		UINT64_MAX, c->failure);
 	return err == ERR_PARKED_FULL ? tide_count_dead_letter(c->tide, place.consumer,
 		c->failure) : err;
+}
+
+/* Parks some records or transactions of the batch. */
+static int park_some(struct consuming *c, const struct consumed *batch)
+{
+	size_t first = 0, last;
+	int err = 0;
+
+	for (; !err && first < batch->count; first = last) {
+		last = first + 1;
+		while (parked_with(c, batch, last) &&
+				parked_with(c, batch, last) == parked_with(c, batch, first))
+			last++;
+		if (!dice_one_in(c->dice, 4))
+			continue;
+		for (size_t i = first; !err && i < last; i++)
+			err = park_one(c, batch, i, last - i - 1);
+	}
+	return err;
 }
 
 static int commit_batch(struct consuming *c, const struct consumed *batch)
@@ -252,9 +288,8 @@ static int commit_batch(struct consuming *c, const struct consumed *batch)
 	if (err)
 		return err;
 	err = tide_advance_consumer(c->tide, &batch->end, c->failure);
-	for (size_t i = 0; !err && i < batch->count; i++)
-		if (dice_one_in(c->dice, 4))
-			err = park_some(c, batch, i);
+	if (!err)
+		err = park_some(c, batch);
 	return end_commit(c, err);
 }
 
@@ -302,19 +337,28 @@ static int deliver_batch(struct consuming *c)
 	return err;
 }
 
-/* Handles one of the parked records that are delivered again, or counts a failed attempt. */
-static int handle_again(struct consuming *c, struct slice place_bytes)
+/* Handles the parked record or transaction that is delivered again, or counts a failed attempt. */
+static int handle_again(struct consuming *c, struct source *page)
 {
-	struct parked_place place;
+	bool fails = dice_one_in(c->dice, 3);
+	int err = 0;
 
-	parked_get_place(&place, place_bytes.data);
-	place.consumer = c->found.row.id;
-	if (dice_one_in(c->dice, 3))
-		return tide_parked_failed(c->tide, &place, slice_of_text("again"), c->failure);
-	return tide_parked_handled(c->tide, &place, c->failure);
+	while (!err && source_left(page)) {
+		struct parked_place place = { 0 };
+
+		parked_get_place(&place, source_take(page, PARKED_PLACE_BYTES).data);
+		place.consumer = c->found.row.id;
+		if (fails)
+			return tide_parked_failed(c->tide, &place, slice_of_text("again"),
+				c->failure);
+		err = tide_parked_handled(c->tide, &place, c->failure);
+		source_take(page, 1 + 8);
+		source_counted(page);
+	}
+	return err;
 }
 
-/* Delivers a parked record again. */
+/* Delivers a parked record or transaction again. */
 static int deliver_again(struct consuming *c)
 {
 	struct shard_hashes hashes = hashes_of_shards(c->row.first, c->row.last,
@@ -331,7 +375,7 @@ static int deliver_again(struct consuming *c)
 	err = tide_verify_parked(c->tide, chosen_range(c), c->found.progress.parked_version,
 		c->failure);
 	if (!err)
-		err = handle_again(c, source_take(&source, PARKED_PLACE_BYTES));
+		err = handle_again(c, &source);
 	err = end_commit(c, err);
 out:
 	buffer_release(&page);

@@ -24,7 +24,8 @@ static void keys(void)
 	static const size_t lens[] = { [CONSUMER_PROGRESS - CONSUMER_ROW] = 11,
 		[CONSUMER_FLOOR - CONSUMER_ROW] = 13, [CONSUMER_PARKED - CONSUMER_ROW] = 39,
 		[CONSUMER_REPLAY - CONSUMER_ROW] = 37, [CONSUMER_COPY - CONSUMER_ROW] = 11,
-		[CONSUMER_HOLD - CONSUMER_ROW] = 13 };
+		[CONSUMER_HOLD - CONSUMER_ROW] = 13, [CONSUMER_MEMBER - CONSUMER_ROW] = 25,
+		[CONSUMER_REPLAY_TRANSACTION - CONSUMER_ROW] = 17 };
 	uint8_t key[64];
 
 	memset(key, 'k', sizeof key);
@@ -32,7 +33,8 @@ static void keys(void)
 	for (unsigned kind = 0; kind < 256; kind++)
 		for (size_t len = 1; len <= sizeof key; len++) {
 			bool is_name = kind == CONSUMER_ROW && len > 1;
-			bool has_len = kind > CONSUMER_ROW && kind <= CONSUMER_HOLD &&
+			bool has_len = kind > CONSUMER_ROW &&
+				kind <= CONSUMER_REPLAY_TRANSACTION &&
 				len == lens[kind - CONSUMER_ROW];
 
 			key[0] = (uint8_t)kind;

@@ -41,9 +41,9 @@ static void fill_consumers(struct tide *tide)
 	struct dice dice = dice_for(check_random(), 0, 0, 0);
 	uint8_t kind = CONSUMER_ROW;
 
-	while (kind <= CONSUMER_HOLD) {
+	while (kind <= CONSUMER_REPLAY_TRANSACTION) {
 		MUST(consume_step(tide, &dice, &failure), failure);
-		for (kind = CONSUMER_ROW; kind <= CONSUMER_HOLD; kind++)
+		for (kind = CONSUMER_ROW; kind <= CONSUMER_REPLAY_TRANSACTION; kind++)
 			if (!has_consumer_row(tide, kind))
 				break;
 	}

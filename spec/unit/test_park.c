@@ -73,7 +73,7 @@ static int park(struct fixture *f, const struct parked_place *place, struct park
 
 	begin(f->tide);
 	MUST(tide_advance_consumer(f->tide, &batch, &failure), failure);
-	err = tide_park(f->tide, place, copy, max_records, max_bytes, &failure);
+	err = tide_park(f->tide, place, copy, 0, 0, max_records, max_bytes, &failure);
 	if (err) {
 		tide_abort(f->tide);
 		return err;
@@ -136,6 +136,7 @@ static void long_records(struct fixture *f)
 	source = source_of(buffer_slice(&page));
 	source_take(&source, PARKED_PLACE_BYTES);
 	CHECK_EQUAL_INT(source_u8(&source), 0);
+	CHECK_EQUAL_UINT(source_u64(&source), 0);
 	CHECK_EQUAL_INT(parked_get(&found, source_counted(&source)), 0);
 	CHECK(slice_equal(found.record, copy.record) && slice_equal(found.error, copy.error));
 	CHECK_EQUAL_INT((int)found.attempts, 3);
@@ -297,7 +298,8 @@ static void steps(struct fixture *f)
 
 		copy = put_record(f, "many", i % 2 ? "odd" : "even", &place, &bytes);
 		begin(f->tide);
-		MUST(tide_park(f->tide, &place, &copy, 10000, 1 << 30, &failure), failure);
+		MUST(tide_park(f->tide, &place, &copy, 0, 0, 10000, 1 << 30,
+			&failure), failure);
 		commit(f->tide);
 		f->position = place.sequence;
 		MUST(tide_move_consumer(f->tide, name, TIDE_LATEST, 0, false, &is_done,

@@ -410,7 +410,8 @@ static uint64_t park_next(uint16_t first, unsigned number)
 		batch = batch_of_range(tide, "c", first, last);
 		begin(tide);
 		MUST(tide_advance_consumer(tide, &batch, &failure), failure);
-		MUST(tide_park(tide, &place, &copy, 1000, 1 << 20, &failure), failure);
+		MUST(tide_park(tide, &place, &copy, 0, 0, 1000, 1 << 20,
+			&failure), failure);
 		commit(tide);
 	}
 	tide_feed_finish(feed);
@@ -454,6 +455,7 @@ static unsigned count_replays(uint64_t id, const struct shard_hashes *hashes, ui
 
 		parked_get_place(&place, source_take(&source, PARKED_PLACE_BYTES).data);
 		CHECK_EQUAL_INT(source_u8(&source), 1);
+		CHECK_EQUAL_UINT(source_u64(&source), 0);
 		source_counted(&source);
 		hash = find_written(place.sequence)->hash;
 		CHECK(!hashes || (hash >= hashes->first && hash <= hashes->last));
