@@ -198,8 +198,9 @@ function Transaction:table(name)
 end
 
 --- Parks a record of the batch, in the handler of a consumer: it is kept in the consumer, and the
---- later records of its key are parked behind it. Those in the batch are removed from the handler's
---- array.
+--- later records of its key are parked, too. With by = "transaction" parks its whole transaction,
+--- and the later ones that have one of its keys. Those after the record in the batch are removed
+--- from the handler's array.
 ---@param record tidetable.Record
 ---@param reason any  stored as text
 function Transaction:park(record, reason)

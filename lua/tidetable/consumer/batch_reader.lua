@@ -143,7 +143,7 @@ end
 
 --- Adds the available transactions to the batch. Returns as fill.
 local function fill_whole(worker, records)
-  local before, count = #records, units.count(worker, records)
+  local before, count = #records, units.count_read(worker, records)
   while count < size_limit(worker) do
     local group, err, code = next_transaction(worker)
     if not group then

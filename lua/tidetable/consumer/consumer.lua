@@ -346,7 +346,8 @@ function Consumer:delete(opts)
   return parked.finish(self, core.consumer_delete, opts.discard or false)
 end
 
---- Returns an iterator over parked records. Those of the same key are in sequence order. Raises
+--- Returns an iterator over parked records. Those of the same key are in sequence order; with
+--- by = "transaction" all are, and whole transactions that have one of the records. Raises
 --- NOT_FOUND if the consumer was deleted.
 ---@param opts tidetable.ParkedOptions|nil
 ---@return fun(): tidetable.ParkedRecord|nil
@@ -355,15 +356,17 @@ function Consumer:parked(opts)
 end
 
 --- Marks parked records for replay: they are delivered again. Marks the oldest records of each key
---- first. Returns the number of newly marked records. Errors: NOT_FOUND, VALIDATION (the key),
---- BUSY, NESTED, READ_ONLY.
+--- first. With by = "transaction" marks transactions, and before them those that must be delivered
+--- first. Returns the number of newly marked records or transactions. Errors: NOT_FOUND,
+--- VALIDATION (the key), BUSY, NESTED, READ_ONLY.
 ---@param opts tidetable.ParkedOptions|nil
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:replay(opts)
   return parked.change(self, "replay", opts)
 end
 
---- Removes parked records. Returns their number. Errors: as replay.
+--- Removes parked records; with by = "transaction" the transactions that have one of them. Returns
+--- the number of records or transactions. Errors: as replay.
 ---@param opts tidetable.ParkedOptions|nil
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:discard(opts)

@@ -2,7 +2,8 @@
 --
 -- A batch from the streams is delivered without the records whose key has parked records. The
 -- commit of the batch parks these records, too. Parked records that are marked for replay are
--- delivered in their own batches.
+-- delivered in their own batches. With by = "transaction" this applies to whole transactions: a
+-- transaction waits if one of its keys has parked records.
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
@@ -37,9 +38,10 @@ deliveries.DEEP = 8
 ---@field is_parked table<tidetable.Record, true>  the same records as a set
 ---@field changes integer             increase of the parked version by the commit
 ---@field added tidetable.Record[]    records that the commit has parked
+---@field ids integer[]|nil          id of the transaction of each record of `all`, if its units
+---                                  are transactions (unit.lua)
 ---@field has_run boolean|nil         true: the handler was called and may have changed the records
 ---@field is_given boolean|nil        true: the iterator of batches has returned the records
----@field is_whole boolean|nil       true: the consumer delivers whole transactions
 ---@field is_broken boolean|nil       true: parked records or dead letters could not be stored
 
 ---@class tidetable.ParkedInHandler
@@ -53,10 +55,11 @@ deliveries.DEEP = 8
 ---@param ending tidetable.BatchEnd
 ---@param version integer
 ---@param depth integer
+---@param ids integer[]|nil
 ---@return tidetable.Delivery
-function deliveries.new(database, all, ending, version, depth)
+function deliveries.new(database, all, ending, version, depth, ids)
   return {
-    depth = depth, limit = ending.limit, items = ending.items, key = ending.key,
+    depth = depth, ids = ids, limit = ending.limit, items = ending.items, key = ending.key,
     database = database, records = table.move(all, 1, #all, 1, {}), all = all, queued = {},
     to = ending.to, version = version, parked = {}, is_parked = {}, changes = 0, added = {},
   }
@@ -112,9 +115,9 @@ function deliveries.text_of(failure)
   return utf8.len(text) and text or (text:gsub("[\x80-\xff]", "?"))
 end
 
---- Returns the index of a record in the handler's array; nil if it is not there.
-local function find(delivery, record)
-  for i, each in ipairs(delivery.records) do
+--- Returns the index of a record in an array; nil if it is not there.
+local function find(records, record)
+  for i, each in ipairs(records) do
     if rawequal(each, record) then
       return i
     end
@@ -126,8 +129,49 @@ local function add(delivery, record, reason, attempts)
   delivery.is_parked[record] = true
 end
 
---- Parks a record of the batch, and the later records of its key, in the handler's transaction.
---- Removes the later ones from the handler's array. Calling it twice is allowed.
+--- Parks the later records of its key that are in the handler's array. Returns them as a set.
+local function park_later(delivery, record, index)
+  local records, database, parked = delivery.records, delivery.database.core, {}
+  local item = core.record_item(record, database)
+  for i = index + 1, #records do
+    local each = records[i]
+    if not delivery.is_parked[each] and core.record_item(each, database) == item then
+      add(delivery, each, "", each.attempt - 1)
+      parked[each] = true
+    end
+  end
+  return parked
+end
+
+--- Parks the transaction of a record, and the later ones that must be delivered after it: those
+--- that have one of its keys, or one of the keys of such a transaction. Returns their records as a
+--- set.
+local function park_transactions(delivery, record, reason)
+  local all, ids, database = delivery.all, delivery.ids, delivery.database.core
+  local index, keys, parked = find(all, record), {}, {}
+  local first = index
+  while ids[first - 1] == ids[index] do
+    first = first - 1
+  end
+  while first <= #all do
+    local last, waits = first, ids[first] == ids[index]
+    repeat
+      waits = waits or keys[core.record_item(all[last], database)]
+      last = last + 1
+    until ids[last] ~= ids[first]
+    for i = first, waits and not delivery.is_parked[all[first]] and last - 1 or 0 do
+      local each, is_given = all[i], ids[i] == ids[index]
+      add(delivery, each, is_given and reason or "", each.attempt - (is_given and 0 or 1))
+      keys[core.record_item(each, database)], parked[each] = true, true
+    end
+    first = last
+  end
+  return parked
+end
+
+--- Parks a record of the batch, and the later records of its key, in the handler's transaction;
+--- with by = "transaction" the transaction of the record, and the later ones that must follow it.
+--- Removes those that follow the record from the handler's array. Calling it twice is allowed.
 ---@param tx tidetable.Transaction
 ---@param record tidetable.Record
 ---@param reason any  stored as text
@@ -135,26 +179,27 @@ function deliveries.park(tx, record, reason)
   local delivery = tx.delivery
   if not delivery then
     misuse "park: this transaction is not that of a handler of a consumer"
-  elseif delivery.is_whole then
-    misuse 'park: a consumer with by = "transaction" does not park'
   elseif delivery.is_parked[record] then
     return
   end
-  local index = find(delivery, record)
-  if not index then
+  local index = find(delivery.records, record)
+  if not index or not find(delivery.all, record) then
     misuse "park: expected a record of the handler's batch"
   end
-  local records, database = delivery.records, delivery.database.core
-  local item, kept = core.record_item(record, database), index
-  add(delivery, record, reason == nil and "parked by the handler" or deliveries.text_of(reason),
-    record.attempt)
+  local text = reason == nil and "parked by the handler" or deliveries.text_of(reason)
+  local parked
+  if delivery.ids then
+    parked = park_transactions(delivery, record, text)
+  else
+    add(delivery, record, text, record.attempt)
+    parked = park_later(delivery, record, index)
+  end
+  local records, kept = delivery.records, index
   for i = index + 1, #records do
     local each = records[i]
-    if delivery.is_parked[each] or core.record_item(each, database) ~= item then
+    if not parked[each] then
       kept = kept + 1
       records[kept] = each
-    else
-      add(delivery, each, "", each.attempt - 1)
     end
   end
   for i = #records, kept + 1, -1 do

@@ -6,20 +6,24 @@ local wait = require "tidetable.wait"
 
 local parked = {}
 
---- Maximum number of records that one call of the core returns.
+--- Maximum number of records, or of transactions, that one call of the core returns.
 local PAGE = 100
 
 local known = { table = "string", key = "table", limit = options.integer_from(0) }
 
+--- Selects parked records; with by = "transaction" the transactions that have one of them.
 ---@class tidetable.ParkedOptions
 ---@field table string|nil            name of the table of the records; nil: all tables
 ---@field key table<string, any>|nil  partition key of the records, { name = value }; nil: all keys
----@field limit integer|nil           maximum number of records
+---@field limit integer|nil           maximum number of records; with by = "transaction", of
+---                                   transactions
 
 ---@class tidetable.ParkedRecord
 ---@field record tidetable.Record     as in its first delivery
 ---@field error string|nil            text of its last failure; nil: parked because of an earlier
----                                   record of its key
+---                                   record of its key, or transaction that has one of its keys
+---@field transaction_id integer|nil  of the transaction with which it is parked; a record of a
+---                                   snapshot has its sequence number; nil: parked by its key
 ---@field attempts integer            number of failed attempts
 ---@field parked_at number
 ---@field is_to_be_replayed boolean   true: marked for replay
@@ -31,8 +35,9 @@ local known = { table = "string", key = "table", limit = options.integer_from(0)
 function parked.iterate(consumer, opts)
   opts = options.check(opts, known, "parked")
   local left, place, copies, at, is_last = opts.limit or math.huge, nil, {}, 0, false
+  local transaction
   return function()
-    if left == 0 then
+    if at == #copies and left == 0 then
       return nil
     elseif at == #copies and not is_last then
       local err
@@ -47,13 +52,17 @@ function parked.iterate(consumer, opts)
     end
     local copy = copies[at + 1]
     if copy then
-      at, left, copy.place = at + 1, left - 1, nil
+      if not copy.transaction_id or copy.transaction_id ~= transaction then
+        left, transaction = left - 1, copy.transaction_id
+      end
+      at, copy.place = at + 1, nil
     end
     return copy
   end
 end
 
---- Marks or removes parked records, at most 1,000 in a transaction. Returns their number.
+--- Marks or removes parked records or transactions, at most 1,000 in a transaction of its own.
+--- Returns their number.
 ---@param consumer tidetable.Consumer
 ---@param subject "replay"|"discard"
 ---@param opts tidetable.ParkedOptions|nil

@@ -8,6 +8,7 @@ local dead_letters = require "tidetable.consumer.dead_letter"
 local deliveries = require "tidetable.consumer.delivery"
 local readers = require "tidetable.stream.reader"
 local snapshots = require "tidetable.consumer.snapshot"
+local units = require "tidetable.consumer.unit"
 
 local parking = {}
 
@@ -42,12 +43,41 @@ local function is_parked(worker, keys, record)
   return keys[core.record_hash(record, database)] and keys[core.record_item(record, database)]
 end
 
---- Returns the records of a batch whose keys have no parked records, and the other ones.
-local function split(worker, keys, batch)
-  local live, queued = {}, {}
-  for _, record in ipairs(batch) do
-    local part = is_parked(worker, keys, record) and queued or live
-    part[#part + 1] = record
+--- Adds the key of a record to a set of keys.
+local function add_key(worker, keys, record)
+  local database = worker.database.core
+  keys[core.record_hash(record, database)] = true
+  keys[core.record_item(record, database)] = true
+end
+
+--- Returns true if one of the records from `first` to `last` has a key in one of the sets.
+local function have_parked_key(worker, keys, waiting, records, first, last)
+  for i = first, last do
+    if is_parked(worker, keys, records[i]) or is_parked(worker, waiting, records[i]) then
+      return true
+    end
+  end
+  return false
+end
+
+--- Returns the records of a batch whose keys have no parked records, and the other ones. A
+--- transaction is queued as a whole, and so are later ones that have one of its keys.
+local function split(worker, keys, batch, ids)
+  local live, queued, waiting, first = {}, {}, {}, 1
+  while first <= #batch do
+    local last = first
+    while ids and ids[last + 1] == ids[first] do
+      last = last + 1
+    end
+    local is_queued = have_parked_key(worker, keys, waiting, batch, first, last)
+    local part = is_queued and queued or live
+    for i = first, last do
+      part[#part + 1] = batch[i]
+      if is_queued and ids then
+        add_key(worker, waiting, batch[i])
+      end
+    end
+    first = last + 1
   end
   return live, queued
 end
@@ -64,12 +94,11 @@ function parking.divide(worker, batch)
   end
   local live, queued = batch, {}
   if keys then
-    live, queued = split(worker, keys, batch)
+    live, queued = split(worker, keys, batch, units.ids(worker, batch))
   end
   local delivery = deliveries.new(worker.database, live, ending, worker.parked_version,
-    batch.depth)
+    batch.depth, units.ids(worker, live))
   delivery.mark, delivery.queued = batch.mark, queued
-  delivery.is_whole = worker.settings.by == "transaction"
   return delivery
 end
 
@@ -86,8 +115,37 @@ local function feed_with_projection(worker)
   return reader and reader.core, err, code
 end
 
+--- Chooses the first copies that fit in a batch: whole transactions, if they were parked so.
+--- Returns arrays of their records, places, numbers of attempts, and ids of their transactions
+--- (nil: they were parked by key), and the greatest depth.
+local function choose_replays(worker, copies)
+  local all, places, attempts, ids = {}, {}, {}, copies[1].transaction_id and {} or nil
+  local depth, bytes, first = 0, 0, 1
+  while first <= #copies do
+    local last, deepest = first - 1, 0
+    repeat
+      last = last + 1
+      local more, deep = core.measure_record(copies[last].record)
+      bytes, deepest = bytes + more, math.max(deepest, deep)
+    until not ids or not copies[last + 1]
+      or copies[last + 1].transaction_id ~= copies[first].transaction_id
+    if first > 1 and (bytes > worker.settings.batch_bytes
+        or not deliveries.may_share_batch(deepest, depth)) then
+      break
+    end
+    for i = first, last do
+      all[i], places[i], attempts[i] = copies[i].record, copies[i].place, copies[i].attempts
+      if ids then
+        ids[i] = copies[i].transaction_id
+      end
+    end
+    depth, first = math.max(depth, deepest), last + 1
+  end
+  return all, places, attempts, ids, depth
+end
+
 --- Creates a delivery of parked records that are marked for replay. Returns nil if there are none;
---- nil, err, code on failure. Records of the same key are in sequence order.
+--- nil, err, code on failure. Records of the same key, and transactions, are in sequence order.
 ---@param worker tidetable.Worker
 ---@return tidetable.Delivery|nil, tidetable.error|nil err, tidetable.code|nil code
 function parking.next_replays(worker)
@@ -109,22 +167,14 @@ function parking.next_replays(worker)
     worker.replays = 0
     return nil
   end
-  local all, places, attempts, depth, bytes = {}, {}, {}, 0, 0
-  for i, copy in ipairs(copies) do
-    local more, deep = core.measure_record(copy.record)
-    bytes = bytes + more
-    if i > 1 and (bytes > worker.settings.batch_bytes
-        or not deliveries.may_share_batch(deep, depth)) then
-      break
-    end
-    all[i], places[i], attempts[i] = copy.record, copy.place, copy.attempts
-    depth = math.max(depth, deep)
-  end
-  -- If the worker dies, a single record is identified by its sequence number. For several records,
-  -- the limit of the batch size ends at the place already reached, so it affects no later batch.
-  local limit = #all == 1 and all[1].sequence_number or math.max(snapshots.reached(worker), 1)
+  local all, places, attempts, ids, depth = choose_replays(worker, copies)
+  -- If the worker dies, a single record or transaction is identified by its sequence number. For
+  -- several, the limit of the batch size ends at the place already reached, so it affects no later
+  -- batch.
+  local limit = units.count(all, ids) == 1 and all[1].sequence_number
+    or math.max(snapshots.reached(worker), 1)
   local ending = { to = worker.position, limit = limit, items = 0 }
-  local delivery = deliveries.new(worker.database, all, ending, version, depth)
+  local delivery = deliveries.new(worker.database, all, ending, version, depth, ids)
   delivery.places, delivery.attempts = places, attempts
   return delivery
 end
@@ -144,37 +194,10 @@ end
 
 -- The commit -------------------------------------------------------------------
 
---- Parks a record in the open transaction; at the limit of parked records, puts it into the dead
---- letter table if there is one.
-local function park(worker, delivery, each)
-  local settings = worker.settings
-  local ok, err, code = core.park(each.record, worker.database.core, worker.id, each.attempts,
-    each.reason, settings.max_parked, settings.max_parked_bytes)
-  if ok then
-    delivery.changes = delivery.changes + 1
-    delivery.added[delivery.changes] = each.record
-  elseif code == "PARKED_FULL" and settings.dead_letter then
-    return dead_letters.put(worker, each)
-  end
-  return ok, err, code
-end
-
---- Stores the records that were given up, parked by the handler, or queued because of their key.
-local function store(worker, delivery, gives_up)
-  local is_dead = gives_up and worker.settings.on_failure == "dead_letter"
-  for _, each in ipairs(delivery.parked) do
-    local ok, err, code
-    if is_dead then
-      ok, err, code = dead_letters.put(worker, each)
-    else
-      ok, err, code = park(worker, delivery, each)
-    end
-    if not ok then
-      return nil, err, code
-    end
-  end
-  for _, record in ipairs(delivery.queued) do
-    local ok, err, code = park(worker, delivery, { record = record, reason = "", attempts = 0 })
+--- Stores records in the dead letter table in the open transaction.
+local function bury(worker, group)
+  for _, each in ipairs(group) do
+    local ok, err, code = dead_letters.put(worker, each)
     if not ok then
       return nil, err, code
     end
@@ -182,9 +205,67 @@ local function store(worker, delivery, gives_up)
   return true
 end
 
+--- Parks a record or the records of a transaction in the open transaction; at the limit of parked
+--- records, puts all of them into the dead letter table if there is one.
+local function park(worker, delivery, group)
+  local settings = worker.settings
+  for i, each in ipairs(group) do
+    local ok, err, code = core.park(each.record, worker.database.core, worker.id, each.attempts,
+      each.reason, settings.max_parked, settings.max_parked_bytes,
+      units.parked_with(worker, each.record), #group - i)
+    if not ok and i == 1 and code == "PARKED_FULL" and settings.dead_letter then
+      return bury(worker, group)
+    elseif not ok then
+      return nil, err, code
+    end
+  end
+  for _, each in ipairs(group) do
+    delivery.changes = delivery.changes + 1
+    delivery.added[delivery.changes] = each.record
+  end
+  return true
+end
+
+--- Parks entries one after the other, those of a transaction together.
+---@param entries tidetable.ParkedInHandler[]
+local function park_all(worker, delivery, entries)
+  local first = 1
+  while first <= #entries do
+    local id, last = units.parked_with(worker, entries[first].record), first
+    while id > 0 and entries[last + 1]
+        and units.parked_with(worker, entries[last + 1].record) == id do
+      last = last + 1
+    end
+    local ok, err, code = park(worker, delivery, table.move(entries, first, last, 1, {}))
+    if not ok then
+      return nil, err, code
+    end
+    first = last + 1
+  end
+  return true
+end
+
+--- Stores the records that were given up, parked by the handler, or queued because of their key.
+local function store(worker, delivery, gives_up)
+  local queued = {}
+  for i, record in ipairs(delivery.queued) do
+    queued[i] = { record = record, reason = "", attempts = 0 }
+  end
+  local ok, err, code
+  if gives_up and worker.settings.on_failure == "dead_letter" then
+    ok, err, code = bury(worker, delivery.parked)
+  else
+    ok, err, code = park_all(worker, delivery, delivery.parked)
+  end
+  if ok then
+    ok, err, code = park_all(worker, delivery, queued)
+  end
+  return ok, err, code
+end
+
 --- Removes the parked records that were handled. Keeps those that the handler has parked again.
 local function finish_replays(worker, delivery)
-  local database, reasons = worker.database.core, {}
+  local database, ids, reasons = worker.database.core, delivery.ids, {}
   for _, each in ipairs(delivery.parked) do
     reasons[each.record] = each.reason
   end
@@ -193,7 +274,7 @@ local function finish_replays(worker, delivery)
     local ok, err, code = true, nil, nil
     if not reason then
       ok, err, code = core.parked_handled(database, worker.id, place)
-    elseif reason ~= "" then
+    elseif reason ~= "" and (not ids or ids[i] ~= ids[i - 1]) then    -- once for a transaction
       ok, err, code = core.parked_failed(database, worker.id, place, reason)
     end
     if not ok then
@@ -247,10 +328,8 @@ function parking.committed(worker, delivery)
     return
   end
   worker.parked_keys = worker.parked_keys or {}
-  local database = worker.database.core
   for _, record in ipairs(delivery.added) do
-    worker.parked_keys[core.record_item(record, database)] = true
-    worker.parked_keys[core.record_hash(record, database)] = true
+    add_key(worker, worker.parked_keys, record)
   end
 end
 

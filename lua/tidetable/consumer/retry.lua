@@ -19,7 +19,8 @@ local function count_failure(worker, delivery, failure)
   -- A worker that takes over reads the same batch.
   local ok, err, code = wait.try(worker.database, core.consumer_fail, worker.database.core,
     worker.id, worker.epoch, worker.first, worker.position, delivery.limit, #delivery.all,
-    delivery.version, units.count(worker, delivery.all) + #delivery.queued)
+    delivery.version, units.count(delivery.all, delivery.ids)
+      + units.count_read(worker, delivery.queued))
   if not ok and code == "LEASE_LOST" then
     worker:lose()
     return 0
@@ -75,10 +76,9 @@ end
 ---@return boolean
 function retries.was_divided(worker, delivery, failure, code)
   local index = responses.is_partial(failure) and failure.index or nil
-  local count = index and units.before(worker, delivery.all, index) or 0
+  local count = index and units.before(delivery.all, delivery.ids, index) or 0
   if count == 0 and (code == "TOO_BIG" or worker.settings.bisect or delivery.places) then
-    local half = units.count(worker, delivery.all) // 2
-    count = units.records_of(worker, delivery.all, half)
+    count = units.count(delivery.all, delivery.ids) // 2
   end
   if count == 0 then
     return false
@@ -86,7 +86,7 @@ function retries.was_divided(worker, delivery, failure, code)
   if delivery.places then
     worker.replay_limit, worker.delivery = count, nil
   else
-    divide(worker, delivery, count)
+    divide(worker, delivery, units.records_of(delivery.all, delivery.ids, count))
   end
   return true
 end
@@ -107,7 +107,7 @@ end
 ---@return boolean
 function retries.is_used_up(worker, delivery)
   return worker.settings.on_failure ~= "stop" and not delivery.places and not delivery.mark
-    and (units.count(worker, delivery.all) == 1 or not worker.settings.bisect)
+    and (units.count(delivery.all, delivery.ids) == 1 or not worker.settings.bisect)
     and (worker.attempts >= (worker.settings.max_attempts or math.huge)
       or worker.follows_death == delivery.limit
         and is_spent(worker, delivery, math.max(worker.attempts, 1)))
@@ -142,8 +142,8 @@ function retries.give_up(worker, delivery, seconds)
   return passed and #delivery.all or 0
 end
 
---- Counts the failed attempt of a replayed record, which stays parked. Returns 0; BATCH_FAILED if
---- it must not wait.
+--- Counts the failed attempt of a replayed record or transaction, which stays parked. Returns 0;
+--- BATCH_FAILED if it must not wait.
 local function keep_parked(worker, delivery, failure, may_wait)
   local database = worker.database.core
   local ok, err, code = attempts.transact(worker, function()

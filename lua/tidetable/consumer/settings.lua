@@ -19,7 +19,8 @@ local settings = {}
 ---@field filter string|nil       only records that satisfy this condition on their fields
 ---@field projection string|nil   projection expression, the attributes of images; nil: all
 ---@field by "key"|"transaction"|nil  "transaction": batches consist of whole transactions, and one
----                                worker handles all records; default "key"
+---                                worker handles all records; default "key". A transaction then
+---                                fails, is parked and is replayed as a whole
 ---@field batch_size integer|nil   maximum number of records of a batch, or of transactions; default
 ---                                100
 ---@field batch_bytes integer|nil  maximum size of a batch, in bytes; default 6 MiB. A batch has at
@@ -209,9 +210,6 @@ function settings.check(opts)
     misuse 'consumer: on_failure = "dead_letter" requires the option "dead_letter"'
   elseif opts.dead_letter and (opts.on_failure or "stop") == "stop" then
     misuse 'consumer: the option "dead_letter" requires on_failure = "dead_letter" or "park"'
-  elseif opts.by == "transaction" and opts.on_failure == "park" then
-    misuse('consumer: by = "transaction" does not allow on_failure = "park"; use "stop" or'
-      .. ' "dead_letter"')
   elseif opts.by == "transaction" and (opts.shards or 1) ~= 1 then
     misuse 'consumer: by = "transaction" does not allow more than one shard'
   end

@@ -379,7 +379,7 @@ end
 function Worker:mark_handling(delivery)
   if self.slot and not core.is_closed(self.database.core) then
     core.worker_handles(self.database.core, self.slot,
-      delivery and math.max(units.count(self, delivery.all), 1) or 0,
+      delivery and math.max(units.count(delivery.all, delivery.ids), 1) or 0,
       delivery and delivery.limit or 0)
   end
 end

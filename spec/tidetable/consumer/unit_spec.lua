@@ -225,19 +225,7 @@ describe('a consumer with by = "transaction"', function()
     helper.refused("LOOP", consumer:step(error))
   end)
 
-  it("does not park", function()
-    local message
-    local consumer = open { max_attempts = 1 }
-    put "a b"
-    helper.refused("BATCH_FAILED", consumer:step(function(records, tx)
-      local ok, text_of = pcall(tx.park, tx, records[1])
-      message = text_of
-      assert(ok)
-    end))
-    assert.matches('park: a consumer with by = "transaction" does not park', tostring(message), 1,
-      true)
-    helper.misuse('does not allow on_failure = "park"', db.consumer, db, "p", { source = "orders",
-      by = "transaction", on_failure = "park" })
+  it("has one shard", function()
     helper.misuse("does not allow more than one shard", db.consumer, db, "p", { source = "orders",
       by = "transaction", shards = 2 })
   end)

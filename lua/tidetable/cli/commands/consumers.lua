@@ -27,10 +27,11 @@ this consumer and its workers, or performs an action.
 (--from, --after, --at, --time). 'delete' deletes the consumer. 'parked' shows its parked records.
 'replay' marks parked records, which the consumer's program then handles again, the oldest of each
 key first. 'discard' removes parked records. Without --table, --key and --limit these actions
-apply to all parked records.
+apply to all parked records. A consumer with by = "transaction" parks whole transactions: the
+actions apply to the transactions that have one of the records, and --limit counts transactions.
 
 'seek', 'delete', 'replay' and 'discard' ask for confirmation on a terminal; elsewhere they require
---yes. 'replay' and 'discard' show the number of records.]],
+--yes. 'replay' and 'discard' show the number of records or transactions.]],
   examples = {
     { "tidetable consumers shop.tide", "list the consumers and their lag" },
     { "tidetable consumers shop.tide --watch", "update the list every second" },
@@ -74,7 +75,8 @@ apply to all parked records.
     { "--table", "Table of the parked records. Required with '--key' if the consumer reads several "
       .. "tables.", value = "TABLE" },
     { "--key", "Only parked records of this partition key: NAME=VALUE.", value = "KEY" },
-    { "--limit", "At most N parked records.", value = "N", convert = arguments.integer_from(1) },
+    { "--limit", "At most N parked records or transactions.", value = "N",
+      convert = arguments.integer_from(1) },
     { "--discard", "'seek' and 'delete' also remove the parked records." },
     { "--yes", "Do not ask for confirmation." },
     { "--json", "Show JSON objects, one per line." },
@@ -464,9 +466,11 @@ local function confirm(args, out, question)
   end
 end
 
-local function report(out, count, what)
+--- Shows the number of records or transactions of a consumer to which an action was applied.
+local function report(args, out, consumer, count, what)
   if out.is_terminal then
-    out:line(("%s %s"):format(display.counted(count, "record"), what))
+    local by = check(args, consumer:describe()).settings.by
+    out:line(("%s %s"):format(display.counted(count, by == "key" and "record" or by), what))
   else
     out:write(("%d\n"):format(count))
   end
@@ -504,8 +508,12 @@ local function parked_line(out, copy)
     out:paint("bold", display.safe(record.table_name)) .. " " .. display.attributes(record.keys),
     display.counted(copy.attempts, "attempt"),
     copy.error and out:paint("red", display.safe(copy.error))
-      or out:paint("dim", "parked after an earlier record of its key"),
+      or out:paint("dim", copy.transaction_id and "parked after an earlier transaction of its keys"
+        or "parked after an earlier record of its key"),
   }
+  if copy.transaction_id then
+    table.insert(parts, 2, ("transaction %d"):format(copy.transaction_id))
+  end
   if copy.is_to_be_replayed then
     parts[#parts + 1] = out:paint("yellow", "to be replayed")
   end
@@ -514,16 +522,17 @@ end
 
 --- Fields of a parked record in the order of the JSON output.
 local PARKED_ORDER = {
-  "sequence_number", "table_name", "event_name", "keys", "attempts", "parked_at", "error",
+  "sequence_number", "transaction_id", "table_name", "event_name", "keys", "attempts", "parked_at",
+  "error",
 }
 
 local function parked_tree(copy, form)
   local record = copy.record
   return {
-    sequence_number = record.sequence_number, table_name = record.table_name,
-    event_name = record.event_name, keys = assert(json.item_tree(record.keys, form)),
-    attempts = copy.attempts, parked_at = copy.parked_at, error = copy.error,
-    is_to_be_replayed = copy.is_to_be_replayed,
+    sequence_number = record.sequence_number, transaction_id = copy.transaction_id,
+    table_name = record.table_name, event_name = record.event_name,
+    keys = assert(json.item_tree(record.keys, form)), attempts = copy.attempts,
+    parked_at = copy.parked_at, error = copy.error, is_to_be_replayed = copy.is_to_be_replayed,
   }
 end
 
@@ -547,14 +556,14 @@ function actions.replay(db, args, out, consumer)
   local chosen = selection(db, args, consumer)
   confirm(args, out, ("replay parked records of consumer %s"):format(args.consumer))
   local count = check(args, consumer:replay(chosen))
-  report(out, count, "will be delivered again")
+  report(args, out, consumer, count, "will be delivered again")
 end
 
 function actions.discard(db, args, out, consumer)
   local chosen = selection(db, args, consumer)
   confirm(args, out, ("remove parked records of consumer %s for good"):format(args.consumer))
   local count = check(args, consumer:discard(chosen))
-  report(out, count, "removed")
+  report(args, out, consumer, count, "removed")
 end
 
 --- Actions that only read.
