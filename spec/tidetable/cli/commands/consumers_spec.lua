@@ -143,6 +143,50 @@ describe("consumers", function()
     assert.matches("0 attempts  parked after an earlier record of its key\n", text, 1, true)
   end)
 
+  describe("of a consumer that parks transactions", function()
+    before_each(function()
+      look(function(_, db)
+        local bills <close> = assert(db:consumer("bills", { source = "orders", by = "transaction",
+          from = "LATEST" }))
+        for n, ids in ipairs { { "a", "b" }, { "b" }, { "c" } } do
+          assert(db:transact(function(tx)
+            for _, id in ipairs(ids) do tx:table "orders":put { id = id, n = n } end
+          end))
+        end
+        assert.equal(4, bills:step(function(records, tx)
+          tx:park(records[4], "closed")
+          tx:park(records[1], "no account")
+        end))
+      end)
+    end)
+
+    it("shows their ids", function()
+      local out = command.must(consumers("bills", "parked"))
+      assert.matches('^{"sequence_number":6,"transaction_id":6,"table_name":"orders",', out)
+      assert.matches('\n{"sequence_number":7,"transaction_id":6,"table_name":"orders",', out)
+      assert.equal(4, select(2, out:gsub("\n", "")))
+      local text = command.must(consumers("bills", "parked", "--format", "text", "--key", "id=b"))
+      assert.matches("^6  transaction 6  .* orders id: \"a\" +1 attempt +no account\n", text)
+      assert.matches("0 attempts  parked after an earlier transaction of its keys\n$", text)
+      assert.equal(3, select(2, text:gsub("\n", "")))
+      text = command.must(consumers("bills", "parked", "--format", "text", "--limit", "1"))
+      assert.equal(2, select(2, text:gsub("\n", "")))
+    end)
+
+    it("counts transactions", function()
+      assert.equal("2\n", command.must(consumers("bills", "replay", "--key", "id=b", "--yes")))
+      assert.equal("1\n", command.must(consumers("bills", "discard", "--limit", "1", "--yes")))
+      assert.equal("2\n", command.must(consumers("bills", "discard", "--yes")))
+    end)
+
+    command.on_terminal(it, pending)("calls them so on a terminal", function()
+      assert.matches("2 transactions will be delivered again", command.terminal(
+        consumers("bills", "replay", "--key", "id=b", "--yes")), 1, true)
+      assert.matches("1 transaction removed", command.terminal(
+        consumers("bills", "discard", "--key", "id=c", "--yes")), 1, true)
+    end)
+  end)
+
   -- A binary key ended the command with a traceback; --format dynamodb gave plain JSON.
   it("shows the keys of parked records in both forms of JSON", function()
     look(function(_, db)
