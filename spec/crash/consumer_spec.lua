@@ -4,7 +4,7 @@
 --
 -- Every change is handled once, the changes of an item in order, and no worker waits forever. A
 -- change whose handler fails is parked and handled later in the same order, or becomes a dead
--- letter.
+-- letter. A consumer with by = "transaction" parks and replays whole transactions.
 local changes = require "spec.crash.failing_changes"
 local counting = require "spec.crash.counting"
 local processes = require "spec.crash.processes"
@@ -153,5 +153,84 @@ describe("killed workers", function()
     assert.same({}, assert(db:check()).problems)
     io.write(("failing consumer: %d dead letters, %d failures\n"):format(dead,
       parks:describe().failures))
+  end)
+
+  --- Checks that parked transactions are whole, and marked or unmarked as a whole.
+  local function check_parked(consumer)
+    local counts, of, marks = {}, {}, {}
+    for each in consumer:parked() do
+      local id = each.transaction_id
+      counts[id], of[id] = (counts[id] or 0) + 1, each.record.new_image.of
+      marks[id] = (marks[id] or 0) + (each.is_to_be_replayed and 1 or 0)
+    end
+    assert.same(of, counts, "SEED=" .. SEED)
+    for id, count in pairs(marks) do
+      assert.is_true(count == 0 or count == of[id], "SEED=" .. SEED)
+    end
+  end
+
+  --- Writes a transaction of one to three items, and counts their changes in `written`.
+  local function write(db, written, number)
+    local ids, found = {}, {}
+    for _ = 1, math.random(3) do
+      local id = tostring(math.random(ITEMS))
+      if not found[id] then ids[#ids + 1] = id end
+      found[id] = true
+    end
+    assert(db:transact(function(tx)
+      for _, id in ipairs(ids) do
+        written[id] = (written[id] or 0) + 1
+        tx:table "items":put { id = id, n = written[id], of = #ids, transaction = number }
+      end
+    end))
+    return #ids
+  end
+
+  it("park and replay whole transactions", function()
+    io.write("transactions: SEED=", SEED, " CYCLES=", CYCLES, "\n")
+    math.randomseed(SEED)
+    local db <close> = assert(tidetable.open(path, { durability = "none" }))
+    assert(db:create_table { name = "items", partition_key = "id", stream = true })
+    local bundles = assert(db:create_table { name = "bundles", partition_key = "id" })
+    local consumer = assert(db:consumer("bundles", { source = "items", by = "transaction",
+      batch_size = 8, backoff = 0, max_attempts = changes.attempts.bundles, on_failure = "park",
+      max_parked = 1000000 }))
+    local written, numbers, records, workers = {}, 0, 0, {}
+    local function launch(cycle)
+      local environment = cycle % 2 == 0 and processes.in_commit(math.random(6)) or ""
+      workers[#workers + 1] = processes.start_with(environment, "failing", log, path, "bundles")
+    end
+    for cycle = 1, CYCLES do
+      while #workers < WORKERS do launch(cycle) end
+      for _ = 1, math.random(0, 20) do
+        numbers = numbers + 1
+        records = records + write(db, written, numbers)
+      end
+      if cycle % 3 == 0 then system.sleep(math.random() * 0.02) end
+      if math.random(2) == 1 then
+        assert(consumer:replay { key = { id = tostring(math.random(ITEMS)) },
+          limit = replay_limit() })
+      end
+      processes.kill { table.remove(workers, math.random(#workers)) }
+      check_parked(consumer)
+    end
+    while #workers < WORKERS do launch(1) end
+    wait_for(consumer, db:last_change())
+    -- A replayed transaction that fails clears the marks of those that must follow it.
+    repeat
+      local marked = assert(consumer:replay())
+      wait_for(consumer, db:last_change())
+      check_parked(consumer)
+    until marked == 0
+    processes.kill(workers)
+    for id, n in pairs(written) do
+      local total = bundles:get { id = id }
+      assert.same({ n, n }, { total.n, total.count }, "SEED=" .. SEED)
+    end
+    local about = consumer:describe()
+    assert.same({ 0, 0, records }, { about.parked, about.replays, about.records }, "SEED=" .. SEED)
+    assert.same({}, assert(db:check()).problems)
+    io.write(("transactions: %d records of %d transactions, %d failures\n"):format(records, numbers,
+      about.failures))
   end)
 end)

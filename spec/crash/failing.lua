@@ -2,7 +2,7 @@
 --
 --   failing.lua LOG DATABASE CONSUMER
 --
--- CONSUMER is "parks" or "buries". failing_changes.lua contains their handlers.
+-- CONSUMER is "parks", "buries" or "bundles". failing_changes.lua contains their handlers.
 local changes = require "spec.crash.failing_changes"
 local child = require "spec.crash.child"
 local tidetable = require "tidetable"

@@ -245,8 +245,11 @@ end
 
 function World:step(percent)
   self.pending = nil
+  local before = self.db:consumer "c":describe()
   local count, err = self.worker:step(self:handler(percent))
   self:settle_step()
+  assert(self.db:consumer "c":describe().parked <= math.max(before.parked,
+    before.settings.max_parked), "more than max_parked records are parked")
   assert(count or err.code == "BATCH_FAILED", tostring(err))
   self:parked()
   return count
