@@ -12,6 +12,7 @@
 #include "unit/calls_expiring.h"
 #include "unit/calls_consumers.h"
 #include "unit/calls_feeds.h"
+#include "unit/calls_bundles.h"
 #include "unit/calls_parking.h"
 #include "unit/calls_waiting.h"
 
@@ -556,6 +557,15 @@ static const struct call calls[] = {
 	{ "a handled replay", run_handled_replay, true, .sign = sign_discard },
 	{ "delete a consumer", run_delete_parks, true, .sign = sign_delete_parks },
 	{ "parked records", run_parked_reading, false, .sign = sign_nothing },
+	{ "park a transaction", run_park_bundle, true, .sign = sign_park_bundle },
+	{ "replay transactions", run_replay_bundles, true, .sign = sign_replay_bundles },
+	{ "discard transactions", run_discard_bundles, true, .sign = sign_discard_bundles },
+	{ "a failed replay of a transaction", run_failed_bundle, true, .sign = sign_failed_bundle,
+		.in_steps = true },
+	{ "a death in a replay of a transaction", run_death_of_bundle, true,
+		.sign = sign_failed_bundle, .in_steps = true },
+	{ "a handled transaction", run_handled_bundle, true, .sign = sign_handled_bundle },
+	{ "parked transactions", run_bundle_reading, false, .sign = sign_nothing },
 	{ "next expiry", run_next_expiry, false, .sign = sign_nothing },
 	{ "lag", run_lag, false, .sign = sign_nothing },
 	{ "ask for a position", run_ask, false, .sign = sign_nothing },
@@ -631,6 +641,7 @@ static void fill(void)
 	MUST(tide_delete_table(tide, slice_of_text("gone"), &failure), failure);
 	fill_expiring(tide);
 	fill_parking(tide);
+	fill_bundles(tide);
 	create_copier(tide);
 	create_shared(tide);
 	create_renewed(tide);

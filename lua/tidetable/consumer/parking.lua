@@ -51,9 +51,11 @@ local function add_key(worker, keys, record)
 end
 
 --- Returns true if one of the records from `first` to `last` has a key in one of the sets.
+---@param waiting table|nil  as `keys`
 local function have_parked_key(worker, keys, waiting, records, first, last)
   for i = first, last do
-    if is_parked(worker, keys, records[i]) or is_parked(worker, waiting, records[i]) then
+    if is_parked(worker, keys, records[i])
+        or waiting and is_parked(worker, waiting, records[i]) then
       return true
     end
   end
@@ -63,7 +65,7 @@ end
 --- Returns the records of a batch whose keys have no parked records, and the other ones. A
 --- transaction is queued as a whole, and so are later ones that have one of its keys.
 local function split(worker, keys, batch, ids)
-  local live, queued, waiting, first = {}, {}, {}, 1
+  local live, queued, waiting, first = {}, {}, ids and {}, 1
   while first <= #batch do
     local last = first
     while ids and ids[last + 1] == ids[first] do
@@ -73,7 +75,7 @@ local function split(worker, keys, batch, ids)
     local part = is_queued and queued or live
     for i = first, last do
       part[#part + 1] = batch[i]
-      if is_queued and ids then
+      if is_queued and waiting then
         add_key(worker, waiting, batch[i])
       end
     end
