@@ -11,8 +11,8 @@
 #include "base/buffer.h"
 #include "base/hash.h"
 
-#define FILE_FORMAT 9
-#define FILE_FORMAT_OLDEST 9    /* oldest format that can be read */
+#define FILE_FORMAT 10
+#define FILE_FORMAT_OLDEST 10    /* oldest format that can be read */
 #define FILE_MAGIC "tidetabl"
 #define FILE_ID_BYTES 16
 #define BOOT_BYTES 16

@@ -20,6 +20,7 @@ local streams = {}
 ---                                by the filter before next returned nil
 ---@field package database tidetable.Database
 ---@field package id integer|nil      id of the stream; nil: all streams
+---@field package tables boolean|nil  the option `tables`
 ---@field package opts tidetable.StreamOptions
 ---@field package wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
 ---@field package reader tidetable.Reader|nil  reader of next and next_transaction
@@ -33,6 +34,7 @@ Stream.__name = "tidetable.stream"
 
 -- Fields that are not set in every stream, or not yet.
 Stream.id, Stream.wait, Stream.reader, Stream.followers = false, false, false, false
+Stream.tables = false
 Stream.has_read, Stream.latest, Stream.reading = false, false, false
 
 local views = { KEYS_ONLY = 1, NEW_IMAGE = 2, OLD_IMAGE = 3, NEW_AND_OLD_IMAGES = 4 }
@@ -99,14 +101,14 @@ local function check_label(value)
 end
 
 local stream_options = request.with_selection(positions.with_options {
-  label = check_label, wait = "function",
+  label = check_label, wait = "function", tables = "boolean",
 })
 local all_options = request.with_selection(positions.with_options {
-  table = "string", label = check_label, wait = "function",
+  table = "string", label = check_label, wait = "function", tables = "boolean",
 })
 local records_options = request.with_selection(positions.with_options {
   limit = options.integer_from(1), follow = "boolean", timeout = options.seconds,
-  wait = "function",
+  wait = "function", tables = "boolean",
 })
 
 -- Reading --------------------------------------------------------------------
@@ -124,6 +126,8 @@ end
 ---@field limit integer|nil     maximum number of records, or of transactions
 ---@field follow boolean|nil    true: wait for more records; default false
 ---@field timeout number|nil    with follow: end when none arrived for this many seconds
+---@field tables boolean|nil    true: also the records of changes of tables; only for db:stream();
+---                              default: as in the options of db:stream
 
 --- Returns the stream's position: after the last record read by next or, if there is none, the
 --- position in the stream's options. LATEST is resolved when the stream's reader is opened.
@@ -363,8 +367,12 @@ end
 
 ---@class tidetable.AllStreamsOptions : tidetable.StreamOptions
 ---@field table string|nil  only the stream of this table, which may have been deleted
+---@field tables boolean|nil  true: also the records of changes of tables; default false
 
 local function of_table(database, name, opts)
+  if opts.tables then
+    misuse 'stream: option "tables" requires the stream of all tables, db:stream()'
+  end
   local id, err, code = core.stream_of(database.core, name, opts.label)
   if not id then
     return nil, err, code
@@ -402,7 +410,7 @@ function streams.of_database(database, opts)
     return of_table(database, opts.table, opts)
   end
   return open_at_position(setmetatable({
-    database = database, opts = opts, wait = opts.wait,
+    database = database, opts = opts, wait = opts.wait, tables = opts.tables or false,
   }, Stream))
 end
 
