@@ -324,8 +324,9 @@ int tide_write(struct tide *tide, struct tide_table *table, enum tide_operation 
 /* What tide_sweep has removed. */
 struct tide_swept {
 	uint64_t items;              /* expired items (time to live) */
-	uint64_t records;            /* expired records */
-	uint64_t rows;               /* rows of deleted tables, rows of indexes */
+	uint64_t records;            /* expired records of items */
+	uint64_t rows;               /* rows of deleted tables, rows of indexes, records of changes
+	                              * of tables */
 };
 
 /* Does one step of removing expired items, expired records and the rows of deleted tables, and of

@@ -305,7 +305,8 @@ static int sweep_streams_after(struct transaction *transaction, uint32_t *id, ui
 	while ((err = stream_next_id(transaction->txn, id)) == 0 && *id <= last) {
 		bool ended;
 
-		err = sweep_stream_with_id(transaction, *id, &swept->records, &ended);
+		err = sweep_stream_with_id(transaction, *id, *id == STREAM_OF_TABLES ?
+			&swept->rows : &swept->records, &ended);
 		if (ended)
 			swept->rows++;
 		if (!is_same(swept, &before) || skip_damage(err))
