@@ -38,17 +38,26 @@ void set_key_field(lua_State *L, const char *name, const struct key_attribute *a
 	lua_setfield(L, -2, name);
 }
 
+/* Sets an age in seconds: an integer, if it is a whole number of them. */
+static void set_age(lua_State *L, uint64_t ms)
+{
+	if (ms % 1000)
+		set_seconds(L, "age", ms);
+	else
+		set_integer(L, "age", ms / 1000);
+}
+
 void set_retention_fields(lua_State *L, const struct retention *retention)
 {
 	lua_createtable(L, 0, 3);
-	set_seconds(L, "age", retention->age_ms);
+	set_age(L, retention->age_ms);
 	if (retention->max_bytes)
 		set_integer(L, "bytes", retention->max_bytes);
 	if (retention->max_count)
 		set_integer(L, "count", retention->max_count);
 	lua_setfield(L, -2, "retention");
 	lua_createtable(L, 0, 2);
-	set_seconds(L, "age", retention->hold_age_ms);
+	set_age(L, retention->hold_age_ms);
 	set_integer(L, "bytes", retention->hold_bytes);
 	lua_setfield(L, -2, "hold");
 }
