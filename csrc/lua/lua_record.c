@@ -164,6 +164,13 @@ void push_stream_field(lua_State *L, const char *name)
 	lua_rawget(L, -2);
 }
 
+uint32_t push_table_id(lua_State *L)
+{
+	lua_getiuservalue(L, 1, VALUE_INFO);
+	lua_rawgeti(L, -1, RECORD_INFO_TABLE);
+	return (uint32_t)lua_tointeger(L, -1);
+}
+
 struct slice find_record_keys(lua_State *L, int index, const struct record *record,
 	uint8_t buf[KEY_ATTRIBUTES_MAX])
 {
@@ -405,8 +412,7 @@ static void push_item_field(lua_State *L, const struct record *record, enum fiel
 		push_stream_field(L, field_names[field]);
 		break;
 	case FIELD_TABLE_ID:
-		lua_getiuservalue(L, 1, VALUE_INFO);
-		lua_rawgeti(L, -1, RECORD_INFO_TABLE);
+		push_table_id(L);
 		break;
 	case FIELD_DEFINITION: case FIELD_OLD_DEFINITION:
 		lua_pushnil(L);

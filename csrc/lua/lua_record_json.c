@@ -18,6 +18,7 @@ struct record_writer {
 	struct slice keys, old_image, new_image;     /* the images as projected */
 	struct json_names names;     /* names that come first in each object */
 	struct slice table_name, stream_label, view_type;    /* of the stream */
+	uint32_t table_id;
 	struct slice incarnation, region;                    /* of the typed form */
 };
 
@@ -157,11 +158,7 @@ static void put_hash(struct record_writer *w)
 		put_integer(w, w->record->partition_hash);
 }
 
-static void put_table_id(struct record_writer *w)
-{
-	if (w->change.event)
-		put_integer(w, w->change.table);
-}
+static void put_table_id(struct record_writer *w) { put_integer(w, w->table_id); }
 
 static void put_definition(struct record_writer *w)
 {
@@ -310,6 +307,7 @@ static void read_change(lua_State *L, struct record_writer *writer)
 	decode_table_change(L, writer->record, &writer->change);
 	decode_definition(L, writer->change.definition, &definition);
 	writer->table_name = writer->change.name;
+	writer->table_id = writer->change.table;
 	writer->stream_label = definition.label;
 	if (definition.stream)
 		writer->view_type = slice_of_text(view_name(definition.view));
@@ -321,6 +319,7 @@ static void read_item_change(lua_State *L, struct record_writer *writer,
 	uint8_t buf[KEY_ATTRIBUTES_MAX])
 {
 	writer->keys = find_record_keys(L, 1, writer->record, buf);
+	writer->table_id = push_table_id(L);
 	writer->table_name = push_field_text(L, "table_name");
 	writer->stream_label = push_field_text(L, "stream_label");
 	writer->view_type = push_field_text(L, "view_type");
