@@ -73,8 +73,8 @@ set_price("rum", 25)
 print(catch_up())
 show("fifth day")
 
--- The reader had read two changes of items when the third, tea's, expired. The reader gets TRIMMED with the
--- range of the lost records, and not a later record without this error.
+-- The reader had read two changes of items when the third, tea's, expired. The reader gets TRIMMED
+-- with the range of the lost records, and not a later record without this error.
 --
 --   up to date
 --   first day        2 visible records; tea 3, rum 20

@@ -186,8 +186,9 @@ static int test_condition(struct feed_filter *filter, const struct stream_row *r
 		passes);
 }
 
-/* Sets *passes, which is true, for a record. Changes of tables pass. The feed has compared the hash of the partition key, but different
- * keys can have the same hash, so the keys are compared, too. */
+/* Sets *passes, which is true, for a record. Changes of tables pass. The feed has compared the hash
+ * of the partition key, but different keys can have the same hash, so the keys are compared,
+ * too. */
 static int test_record(void *context, const struct stream_row *row,
 	const struct record *record, bool *passes)
 {

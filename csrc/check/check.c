@@ -380,7 +380,8 @@ static int check_expiry_owner(struct check *check, uint32_t index)
 	table = err ? NULL : catalog_cached(&check->catalog, name);
 	if (err == ERR_CORRUPT)
 		problem(check, 1, "does not decode");
-	else if (!err && check_has_whole_catalog(check) && (!table || table->row.ttl.index != index))
+	else if (!err && check_has_whole_catalog(check) &&
+			(!table || table->row.ttl.index != index))
 		problem(check, 45, "names a table that does not have this expiry index");
 	return only_failure(err);
 }

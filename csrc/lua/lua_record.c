@@ -369,6 +369,17 @@ static bool is_of_change(enum field field)
 
 /* --- fields --- */
 
+/* Pushes a field about the table and the stream of an item. */
+static void push_of_table(lua_State *L, enum field field)
+{
+	if (field == FIELD_TABLE_ID)
+		push_table_id(L);
+	else if (field == FIELD_DEFINITION || field == FIELD_OLD_DEFINITION)
+		lua_pushnil(L);
+	else
+		push_stream_field(L, field_names[field]);
+}
+
 static void push_item_field(lua_State *L, const struct record *record, enum field field)
 {
 	switch (field) {
@@ -409,13 +420,8 @@ static void push_item_field(lua_State *L, const struct record *record, enum fiel
 		push_of_delivery(L, record, field);
 		break;
 	case FIELD_TABLE_NAME: case FIELD_STREAM_LABEL: case FIELD_VIEW_TYPE:
-		push_stream_field(L, field_names[field]);
-		break;
-	case FIELD_TABLE_ID:
-		push_table_id(L);
-		break;
-	case FIELD_DEFINITION: case FIELD_OLD_DEFINITION:
-		lua_pushnil(L);
+	case FIELD_TABLE_ID: case FIELD_DEFINITION: case FIELD_OLD_DEFINITION:
+		push_of_table(L, field);
 		break;
 	default:                         /* context, origin, depth */
 		push_annotation(L, record, field);

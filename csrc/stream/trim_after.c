@@ -5,9 +5,9 @@
 
 /* --- the oldest record of a stream --- */
 
-/* Positions the cursor on the first record of a stream that has not expired. Returns END if there is
- * none. Without a limit of count or bytes a record expires by its age, so the bounds of the stream
- * are read only if the first record has expired. */
+/* Positions the cursor on the first record of a stream that has not expired. Returns END if there
+ * is none. Without a limit of count or bytes a record expires by its age, so the bounds of the
+ * stream are read only if the first record has expired. */
 static int seek_visible(struct txn *txn, const struct stream_row *row, struct cursor *cursor,
 	uint64_t clock_ms, struct record *header)
 {

@@ -473,7 +473,8 @@ static const struct wrong wrongs[] = {
 	} },
 	{ "a lost end", forge_lost_end, {
 		"12\titems\t*has sequence number 12, but its stream has no such record",
-		"38\tlog\t*record 11 is the last record of its stream, but the state lists record 12",
+		"38\tlog\t*record 11 is the last record of its stream, but the state lists record"
+			" 12",
 	} },
 	{ "an unlisted stream", forge_unlisted_stream, {
 		"38\tlog\t*record 12 is the last record of its stream, but the state does not list"
@@ -515,7 +516,8 @@ static const struct wrong wrongs[] = {
 		"10\tlog\t*has 3 records of transaction 7, expected 4",
 	} },
 	{ "a listed record", forge_listed_record, {
-		"38\tlog\t*record 12 is the last record of its stream, but the state lists record 11",
+		"38\tlog\t*record 12 is the last record of its stream, but the state lists record"
+			" 11",
 	} },
 };
 

@@ -80,8 +80,8 @@ static int trim_all(void)
 	return err;
 }
 
-/* Damages the third record of the first table's stream. The two records before it and all records of
- * the second stream are removed, and the changes of tables; then the damage is reported. */
+/* Damages the third record of the first table's stream. The two records before it, all records of
+ * the second stream and the changes of tables are removed; then the damage is reported. */
 static void a_record_is_damaged(void)
 {
 	struct tide *tide = open_with_clock(path, manual);
@@ -98,8 +98,8 @@ static void a_record_is_damaged(void)
 }
 
 /* The third item of a deleted table is damaged. The two items before it must be removed, and the
- * streams of all tables must be trimmed. The creation and the deletion stay, because the first record
- * of another stream is damaged: it is not known whether it has expired. */
+ * streams of all tables must be trimmed. The creation and the deletion stay, because the first
+ * record of another stream is damaged: it is not known whether it has expired. */
 static void a_deleted_item_is_damaged(void)
 {
 	struct tide *tide = open_with_clock(path, manual);

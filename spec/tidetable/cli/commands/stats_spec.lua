@@ -267,7 +267,7 @@ describe("stats --metrics", function()
     for _, name in ipairs(order) do
       assert.is_nil(name:find "_table_" or name:find "_stream_" or name:find "_consumer_", name)
     end
-    assert.equal(9, #order)
+    assert.equal(11, #order)
   end)
 
   it("has names of tables and consumers with special characters", function()

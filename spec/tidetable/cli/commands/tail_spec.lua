@@ -171,7 +171,7 @@ describe("tail", function()
     -- A given position is not moved.
     assert.equal("6:2 11:1", shown("--at", "9"))
     assert(items:stream():set_retention { count = 5 })
-    assert.equal("4:4", shown("-n", "4", "items"))
+    assert.equal("6:4", shown("-n", "4", "items"))
   end)
 
   it("shows the origin and the context of a record", function()
