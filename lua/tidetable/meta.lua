@@ -78,8 +78,8 @@
 
 ---@alias tidetable.view_type "KEYS_ONLY"|"NEW_IMAGE"|"OLD_IMAGE"|"NEW_AND_OLD_IMAGES"
 
----@alias tidetable.event_name "INSERT"|"MODIFY"|"REMOVE"|"CREATE_TABLE"|"ALTER_TABLE"
----| "DELETE_TABLE"|"TRUNCATE_TABLE"
+---@alias tidetable.event_name "INSERT"|"MODIFY"|"REMOVE"|tidetable.table_event
+---@alias tidetable.table_event "CREATE_TABLE"|"ALTER_TABLE"|"DELETE_TABLE"|"TRUNCATE_TABLE"
 
 --- One change of one item or, with the option `tables`, of a table; immutable. `pairs` iterates over its fields. Keys and images are decoded
 --- when they are first used. Reading an unknown field raises an error.

@@ -5,8 +5,8 @@
 -- Tables are created, altered, truncated and deleted at random, while items change, the clock
 -- advances and consumers hold records. After each step the new records are applied to a copy, which
 -- must then have the same tables with the same definitions, and the same items in the tables whose
--- streams have always had new images. No change of a table may be removed while it is younger than a
--- day, or while an older record or a hold needs it; a sweep removes all others.
+-- streams have always had new images. No change of a table may be removed while it is younger than
+-- a day, or while an older record or a hold needs it; a sweep removes all others.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -38,7 +38,8 @@ local function random_stream()
   if chance(25) then return false end
   return {
     view_type = one_of(VIEWS),
-    retention = { age = one_of { 60, 3600, DAY, 3 * DAY }, count = chance(30) and random(9) or nil },
+    retention = { age = one_of { 60, 3600, DAY, 3 * DAY },
+      count = chance(30) and random(9) or nil },
     hold = chance(30) and { age = random(5) * DAY, bytes = 100000 } or nil,
   }
 end
