@@ -167,8 +167,8 @@ static struct feed_handle *new_feed(lua_State *L, lua_Integer limit)
 
 /* feed(db, stream id, 0 or -1, from, at, limit | nil, key | nil, options with a filter and a
  * projection | nil) -> feed; nil, err, code; false, wanted, given, index of a nil; or false, name
- * of an image that the filter reads and the stream does not contain, view type of the stream. 0: the
- * streams of all tables; -1: also that of the changes of tables. */
+ * of an image that the filter reads and the stream does not contain, view type of the stream. 0:
+ * the streams of all tables; -1: also that of the changes of tables. */
 static int start_new_feed(lua_State *L)
 {
 	struct database *database = check_database(L, 1);

@@ -81,8 +81,9 @@
 ---@alias tidetable.event_name "INSERT"|"MODIFY"|"REMOVE"|tidetable.table_event
 ---@alias tidetable.table_event "CREATE_TABLE"|"ALTER_TABLE"|"DELETE_TABLE"|"TRUNCATE_TABLE"
 
---- One change of one item or, with the option `tables`, of a table; immutable. `pairs` iterates over its fields. Keys and images are decoded
---- when they are first used. Reading an unknown field raises an error.
+--- One change of one item or, with the option `tables`, of a table; immutable. `pairs` iterates
+--- over its fields. Keys and images are decoded when they are first used. Reading an unknown field
+--- raises an error.
 ---@class tidetable.Record: userdata
 ---@field sequence_number integer  increases in commit order; gaps are normal
 ---@field id string              of this change, in all copies of the database
