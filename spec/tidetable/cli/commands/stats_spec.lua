@@ -49,6 +49,7 @@ describe("stats", function()
         .. "file     [%d.]+ KiB of 64 GiB; [%d.]+ K?i?B free %(%d+ of %d+ pages%)\n",
       "\nreaders  %d of 1,024 slots; the oldest snapshot is 1 commit behind, held by process "
         .. pid .. "\n",
+      "\ntables   %d changes, [%d,]+ B\n",
       "\nchanges  last sequence number 10\n\n",
       "\nTABLE   ITEMS  STREAM         RECORDS   SIZE  OLDEST  RETENTION\n",
       "\ngone        %-  table deleted        1 +%d+ B +%w+  1d\n",
@@ -64,6 +65,12 @@ describe("stats", function()
     local tree = dkjson.decode(must { "stats", helper.path(), "--json" })
     assert.equal(8, tree.info.sequence_number)
     assert.are.same({ "orders", "plain" }, tree.tables)
+    local db = helper.open()
+    local changes = db:stream({ tables = true }):describe().table_changes
+    assert.same({ count = changes.count, bytes = changes.bytes, trimmed_through = 0,
+      first_sequence_number = 1, last_sequence_number = changes.last_sequence_number },
+      tree.table_changes)
+    assert.equal(4, changes.count)
     assert.equal(2, #tree.streams)
     assert.equal("orders", tree.streams[2].table_name)
     assert.equal(3, tree.streams[2].count)

@@ -425,6 +425,81 @@ describe("tail", function()
   end)
 end)
 
+-- Makes a database with changes of tables among changes of items. Returns its path.
+local function changed_tables()
+  local db = open()
+  local items = table_of(db, "items")
+  items:put { id = "a" }
+  items:alter { ttl = "expires" }
+  table_of(db, "plain", false)
+  items:truncate()
+  db:delete_table "plain"
+  db:close()
+  return helper.path()
+end
+
+describe("--tables", function()
+  it("shows the changes of tables among those of items", function()
+    local path, events = changed_tables(), {}
+    for line in must({ "tail", path, "--tables" }):gmatch("[^\n]+") do
+      local record = assert(dkjson.decode(line))
+      events[#events + 1] = ("%d %s %s"):format(record.sequence_number, record.event_name,
+        record.table_name)
+      assert.equal(record.table_name, (record.definition or { name = "items" }).name)
+      assert.equal(record.event_name == "ALTER_TABLE", record.old_definition ~= nil)
+    end
+    assert.are.same({ "1 CREATE_TABLE items", "2 INSERT items", "3 ALTER_TABLE items",
+      "4 CREATE_TABLE plain", "5 TRUNCATE_TABLE items", "6 REMOVE items",
+      "7 DELETE_TABLE plain" }, events)
+    assert.are.same({ 2, 6 }, numbers(must { "tail", path }))
+  end)
+
+  it("counts them, and starts at any of them", function()
+    local path = changed_tables()
+    local function of(...) return numbers(must { "tail", path, "--tables", ... }) end
+    for n = 0, 8 do
+      assert.equal(math.min(n, 7), #of("-n", tostring(n)))
+    end
+    assert.are.same({ 4, 5, 6, 7 }, of("--after", "3"))
+    assert.are.same({ 3, 4 }, of("--at", "3", "--limit", "2"))
+    assert.are.same({ 1, 3, 4, 5, 6, 7 }, of("--filter", "event_name = :e", "--values",
+      '{":e":"REMOVE"}'))
+    assert.are.same({ 4, 5, 6, 7 }, of("-n", "4", "--filter", "event_name = :e", "--values",
+      '{":e":"REMOVE"}'))
+    local groups = must { "tail", path, "--tables", "-t" }
+    assert.equal(7, select(2, groups:gsub("\n", "")))
+  end)
+
+  it("shows how to continue after lost records", function()
+    local db = open()
+    local items = table_of(db, "items", { retention = { count = 1 } })
+    for i = 1, 3 do items:put { id = "x", n = i } end
+    db:sweep()
+    db:close()
+    refuses(1, "to continue after them: tidetable tail " .. helper.path()
+      .. " --tables --after 3\n", { "tail", helper.path(), "--tables", "--after", "0" })
+  end)
+
+  it("refuses a table, and the form of DynamoDB, which has no such records", function()
+    local path = changed_tables()
+    refuses(2, "--tables: cannot be combined with a table", { "tail", path, "items", "--tables" })
+    refuses(2, "--tables: cannot be combined with --format dynamodb",
+      { "tail", path, "--tables", "--format", "dynamodb" })
+  end)
+
+  on_terminal("shows a definition, and what was altered, in a line", function()
+    local screen = command.terminal({ "tail", changed_tables(), "--tables", "--no-follow" },
+      { columns = 150 }):gsub("\27%[%d*m", "")
+    for _, pattern in ipairs {
+      '  1  %d%d:%d%d:%d%d  CREATE_TABLE +items +partition_key: %["id", "S"%], stream: ',
+      '  3  %d%d:%d%d:%d%d  ALTER_TABLE +items +%+ttl: "expires"\r?\n',
+      '  7  %d%d:%d%d:%d%d  DELETE_TABLE +plain +partition_key: %["id", "S"%]\r?\n',
+    } do
+      assert.truthy(screen:find(pattern), screen)
+    end
+  end)
+end)
+
 describe("following", function()
   -- Starts a tail. Returns a pipe with its output, and its process id.
   local function follow(words)
