@@ -273,34 +273,6 @@ local plain_fields = {
   "transaction_count",
 }
 
---- Compares a record with the model's record. If `whole` is true, compares the images too.
-function World:same_record(expected, record, whole)
-  local what = "record " .. expected.sequence_number .. ", "
-  for _, field in ipairs(plain_fields) do
-    same(expected[field], record[field], what .. field)
-  end
-  if not whole then
-    return
-  end
-  if expected.table then
-    return self:same_change_of_table(expected, record, what)
-  end
-  same(expected.stream.table_name, record.table_name, what .. "table_name")
-  same(expected.stream.label, record.stream_label, what .. "stream_label")
-  same(expected.stream.view_type, record.view_type, what .. "view_type")
-  same(expected.size_bytes, record.size_bytes, what .. "size_bytes")
-  same(expected.created_at / 1000, record.created_at, what .. "created_at")
-  same(expected.keys, values.freeze(record.keys), what .. "keys")
-  for _, image in ipairs { "old_image", "new_image" } do
-    same(expected[image], record[image] and values.freeze(record[image]), what .. image)
-  end
-  same(nil, record.user_identity, what .. "user_identity")
-  same(expected.context, record.context and values.freeze(record.context), what .. "context")
-  same(expected.origin, record.origin, what .. "origin")
-  same(0, record.depth, what .. "depth")
-  self:same_hash(expected, record, what)
-end
-
 local function same_definition(expected, definition, what)
   same(expected.name, definition.name, what .. "name")
   for _, key in ipairs { "partition_key", "sort_key" } do
@@ -317,7 +289,7 @@ local function same_definition(expected, definition, what)
 end
 
 --- Compares the other fields of a record of a change of a table.
-function World:same_change_of_table(expected, record, what)
+local function same_change_of_table(expected, record, what)
   same(expected.table.name, record.table_name, what .. "table_name")
   same(expected.table.id, record.table_id, what .. "table_id")
   same(expected.created_at / 1000, record.created_at, what .. "created_at")
@@ -329,6 +301,34 @@ function World:same_change_of_table(expected, record, what)
   for _, field in ipairs { "keys", "old_image", "new_image", "partition_hash", "context" } do
     same(nil, record[field], what .. field)
   end
+end
+
+--- Compares a record with the model's record. If `whole` is true, compares the images too.
+function World:same_record(expected, record, whole)
+  local what = "record " .. expected.sequence_number .. ", "
+  for _, field in ipairs(plain_fields) do
+    same(expected[field], record[field], what .. field)
+  end
+  if not whole then
+    return
+  end
+  if expected.table then
+    return same_change_of_table(expected, record, what)
+  end
+  same(expected.stream.table_name, record.table_name, what .. "table_name")
+  same(expected.stream.label, record.stream_label, what .. "stream_label")
+  same(expected.stream.view_type, record.view_type, what .. "view_type")
+  same(expected.size_bytes, record.size_bytes, what .. "size_bytes")
+  same(expected.created_at / 1000, record.created_at, what .. "created_at")
+  same(expected.keys, values.freeze(record.keys), what .. "keys")
+  for _, image in ipairs { "old_image", "new_image" } do
+    same(expected[image], record[image] and values.freeze(record[image]), what .. image)
+  end
+  same(nil, record.user_identity, what .. "user_identity")
+  same(expected.context, record.context and values.freeze(record.context), what .. "context")
+  same(expected.origin, record.origin, what .. "origin")
+  same(0, record.depth, what .. "depth")
+  self:same_hash(expected, record, what)
 end
 
 --- Checks that equal partition keys have equal hashes.
