@@ -243,7 +243,7 @@ static uint64_t step(struct trim_scan *scan, bool is_whole)
 static void create_many(void)
 {
 	for (int i = 0; i < MANY; i++) {
-		char name[16];
+		char name[24];
 
 		snprintf(name, sizeof name, "table%04d", i);
 		create(name, HOUR);

@@ -250,6 +250,35 @@ describe("the record of a change of a table", function()
     assert.is_true(rawequal(record.definition, record.definition))
   end)
 
+  it("is in each copy of the file, with its sequence number", function()
+    db = helper.open()
+    local orders = create "orders"
+    assert(orders:put { id = "x" })
+    assert(orders:alter { ttl = "e" })
+    assert(orders:truncate())
+    local function shown(list)
+      local lines = {}
+      for i, record in ipairs(list) do
+        lines[i] = { record.sequence_number, record.table_id, describe_record(record),
+          record.definition, record.old_definition }
+      end
+      return lines
+    end
+    local expected, position = shown(records()), db:last_change()
+    assert.equal(5, #expected)
+    for _, compact in ipairs { false, true } do
+      local path = helper.path(compact and "compact.tide" or "copy.tide")
+      assert(db:backup(path, { compact = compact }))
+      local copy <close> = helper.open({}, path)
+      assert.are_not.equal(db:info().incarnation, copy:info().incarnation)
+      assert.same(expected, shown(collect(copy:stream():records { tables = true })))
+      assert(copy:delete_table "orders")
+      assert.same({ "DELETE_TABLE orders" },
+        events(collect(copy:stream():records { tables = true, after = position })))
+      assert.same({}, assert(copy:check()).problems)
+    end
+  end)
+
   it("remains valid after db:close", function()
     create "orders"
     local record = last()
