@@ -181,7 +181,7 @@ int tide_note_item_count(struct tide *tide, struct tide_table *table, uint32_t i
  * bytes), in byte order. */
 int tide_table_names(struct tide *tide, struct buffer *names, struct failure *failure);
 
-/* Replaces the contents of ids with the ids of all streams (each a u32), ascending. */
+/* Replaces the contents of ids with the ids of the streams of tables (each a u32), ascending. */
 int tide_stream_ids(struct tide *tide, struct buffer *ids, struct failure *failure);
 
 /* --- expressions --- */
@@ -324,8 +324,8 @@ int tide_write(struct tide *tide, struct tide_table *table, enum tide_operation 
 /* What tide_sweep has removed. */
 struct tide_swept {
 	uint64_t items;              /* expired items (time to live) */
-	uint64_t records;            /* expired records */
-	uint64_t rows;               /* rows of deleted tables, rows of indexes */
+	uint64_t records;            /* expired records of items */
+	uint64_t rows;               /* of deleted tables, indexes and changes of tables */
 };
 
 /* Does one step of removing expired items, expired records and the rows of deleted tables, and of
@@ -349,9 +349,9 @@ struct tide_truncation {
 };
 
 /* Does one step of removing the items that the table had at the first step, in a transaction of
- * its own; items put or changed since then stay. With a stream each has a REMOVE record. Adds the
- * number of items removed to *removed, and sets *more if the next step may remove more. A step
- * that fails changes nothing, neither *progress nor *removed, and can be repeated after BUSY.
+ * its own; items put or changed since then stay. With a stream each has a REMOVE record. The first
+ * step adds the record of the truncation. Adds the number of items removed to *removed, and sets
+ * *more if the next step may remove more. A step that fails changes nothing, and can be repeated.
  * Returns NESTED, READ_ONLY, FULL, NOT_FOUND, also if the table was deleted and created again
  * since the first step, or CORRUPT if the next item is damaged. */
 int tide_truncate(struct tide *tide, struct tide_table *table,
@@ -584,17 +584,19 @@ enum tide_from {
 /* A reader of one stream, or of several or all streams merged by sequence number. */
 struct tide_feed;
 
-/* Starts a feed. stream: an id; 0: all streams. at: a sequence number for TIDE_AT and
- * TIDE_AFTER, milliseconds since 1970 for TIDE_TIME. With TIDE_NEWEST, for one stream, the feed
- * returns the records that were committed at the start, in descending order, and ends at the first
- * expired one. Returns NOT_FOUND, or AHEAD if `at` is greater than the last sequence number. */
+/* Starts a feed. stream: an id; 0: all tables; TIDE_STREAMS_AND_TABLES: also the changes of tables.
+ * at: a sequence number for TIDE_AT and TIDE_AFTER, milliseconds since 1970 for TIDE_TIME. With
+ * TIDE_NEWEST, for one stream, the feed returns the records that were committed at the start, in
+ * descending order, and ends at the first expired one. Returns NOT_FOUND, or AHEAD if `at` is
+ * greater than the last sequence number. */
+#define TIDE_STREAMS_AND_TABLES UINT32_MAX
 int tide_feed_start(struct tide_feed **feed, struct tide *tide, uint32_t stream,
 	enum tide_from from, uint64_t at, struct failure *failure);
 
-/* Makes the feed return only records of the item with this key (no bytes: of any item) that
- * satisfy the bound EXPRESSION_RECORD_FILTER of `expressions` (NULL: no condition). Must be called
- * once, before the first fill; a key requires a feed of one stream. Takes over expressions, unless
- * it returns an error: VALIDATION if it is not a key of the stream's table, NOT_FOUND. */
+/* Makes the feed return only changes of tables, and records of the item with this key (no bytes: of
+ * any item) that satisfy the bound EXPRESSION_RECORD_FILTER of `expressions` (NULL: no condition).
+ * Must be called once, before the first fill; a key requires a feed of one stream. Takes over
+ * expressions, unless it returns an error: VALIDATION (no key of the stream's table), NOT_FOUND. */
 int tide_feed_filter(struct tide_feed *feed, struct tide *tide, struct slice key,
 	struct tide_expressions *expressions, struct failure *failure);
 

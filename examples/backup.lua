@@ -73,8 +73,8 @@ remove("night.tide")
 -- It prints
 --
 --   mirror starts, 2 changes
---   backup: 2 items, 2 records, up to 2
---   backup: 3 items, 3 records, up to 3
+--   backup: 2 items, 2 records, up to 3
+--   backup: 3 items, 3 records, up to 4
 --   mirror continues, 4 changes
 --   mirror is of another incarnation: starts over, 4 changes
 --   mirror continues, 5 changes

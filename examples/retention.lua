@@ -73,13 +73,13 @@ set_price("rum", 25)
 print(catch_up())
 show("fifth day")
 
--- The reader had read two changes when the third, tea's, expired. The reader gets TRIMMED with the
--- range of the lost records, and not a later record without this error.
+-- The reader had read two changes of items when the third, tea's, expired. The reader gets TRIMMED
+-- with the range of the lost records, and not a later record without this error.
 --
 --   up to date
 --   first day        2 visible records; tea 3, rum 20
 --   second day       1 visible records; tea 3, rum 20
---   missed 3 to 3, so started over
+--   missed 4 to 4, so started over
 --                    1 visible records; tea 4, rum 22
 --   3 records removed
 --   up to date

@@ -531,7 +531,7 @@ describe("dpkg_log", function()
     assert.are.equal([[
 9 new lines of 9
 2 packages: 2 installed
-what is new: tidetable tail packages.tide packages --after 0
+what is new: tidetable tail packages.tide packages --after 2
 ]], load_log("dpkg.log"))
     assert.are.same({
       "INSERT lua5.4:amd64 half-installed 5.4.4-3", "MODIFY lua5.4:amd64 unpacked 5.4.4-3",

@@ -29,7 +29,7 @@ static int put_new_file_header(struct txn *txn, uint64_t now_ms, uint32_t page_b
 static int put_initial_state(struct txn *txn, const struct clock *clock)
 {
 	struct buffer scratch = { 0 };
-	struct state state = { .catalog_version = 1 };
+	struct state state = { .stream = STREAM_OF_TABLES, .catalog_version = 1 };
 	struct time_sample sample;
 	int err;
 
@@ -53,6 +53,8 @@ static int fill_new_file(struct txn *txn, void *context, struct failure *failure
 
 	if (!err)
 		err = put_initial_state(txn, file->clock);
+	if (!err)
+		err = stream_write_of_tables(txn, clock_now_ms(file->clock));
 	if (!err && file->max_size)
 		err = max_size_write(txn, file->max_size);
 	return err ? fail_about(failure, err, "the initial rows of a new database") : 0;

@@ -107,7 +107,7 @@ static int add_all(struct feed_copy *copy, struct txn *txn, struct failure *fail
 	uint32_t id = 0;
 	int err;
 
-	while ((err = stream_next_id(txn, &id)) == 0) {
+	while ((err = stream_next_of_table(txn, &id)) == 0) {
 		err = stream_read_row(txn, id, &row);
 		if (!err && row.status == STREAM_ENABLED)
 			err = item_copy_add(&copy->items, &(struct copy_source){ row.table, id });

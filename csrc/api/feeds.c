@@ -30,6 +30,7 @@ struct start {
 	struct position position;
 	struct shard_range range;    /* consumer 0: none */
 	uint16_t shards;             /* of the consumer */
+	bool with_tables;            /* all streams, also that of the changes of tables */
 };
 
 /* Allocates the filter of the feed, which lets every record pass, unless it has one. */
@@ -135,6 +136,7 @@ static int start_feed(struct tide_feed **out, struct tide *tide, struct slice st
 	if (!feed)
 		return fail(failure, ERR_NO_MEMORY);
 	err = stream_set_init(&feed->feed.streams, streams);
+	feed->feed.streams.with_tables = start->with_tables;
 	err = err ? fail(failure, err) : tide_read_committed_begin(tide, &snapshot, failure);
 	if (!err) {
 		tide_view_streams(tide, &snapshot, &view);
@@ -153,11 +155,13 @@ static int start_feed(struct tide_feed **out, struct tide *tide, struct slice st
 int tide_feed_start(struct tide_feed **feed, struct tide *tide, uint32_t stream,
 	enum tide_from from, uint64_t at, struct failure *failure)
 {
-	const struct start start = { .position = tide_position(from, at) };
+	const struct start start = { .position = tide_position(from, at),
+		.with_tables = stream == TIDE_STREAMS_AND_TABLES };
 	uint8_t id[4];
 
 	set_u32(id, stream);
-	return start_feed(feed, tide, slice_of(id, stream ? sizeof id : 0), &start, failure);
+	return start_feed(feed, tide, slice_of(id, stream && !start.with_tables ? sizeof id : 0),
+		&start, failure);
 }
 
 int tide_consumer_feed(struct tide_feed **feed, struct tide *tide, struct shard_range range,

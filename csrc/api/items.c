@@ -141,7 +141,7 @@ static int begin_truncation(struct tide *tide, struct tide_table *table,
 		return err;
 	if (progress->table == 0) {
 		progress->table = (*found)->row.id;
-		progress->sequence = tide->transaction.state.sequence;
+		return truncate_begin(&tide->transaction, *found, &progress->sequence, failure);
 	}
 	return progress->table == (*found)->row.id ? 0 : fail_as(failure, ERR_NOT_FOUND,
 		"table %s was deleted while it was being truncated", table->name);

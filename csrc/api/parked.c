@@ -104,7 +104,7 @@ static int read_stream(struct stream_row *row, struct txn *txn, struct slice str
 	if (streams.len == 0) {
 		uint32_t id = at ? row->id : 0;
 
-		err = stream_next_id(txn, &id);
+		err = stream_next_of_table(txn, &id);
 		return err ? err : stream_read_row(txn, id, row);
 	}
 	if (4 * at >= streams.len)

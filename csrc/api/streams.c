@@ -168,7 +168,7 @@ static int put_stream_ids(struct txn *txn, struct buffer *ids)
 	uint32_t id = 0;
 	int err;
 
-	while ((err = stream_next_id(txn, &id)) == 0) {
+	while ((err = stream_next_of_table(txn, &id)) == 0) {
 		err = stream_read_row(txn, id, &row);
 		if (err)
 			return err;

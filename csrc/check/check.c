@@ -13,6 +13,7 @@
 #include "check/problem.h"
 #include "check/rows.h"
 #include "check/streams.h"
+#include "check/table_changes.h"
 #include "codec/consumer.h"
 #include "lmdb/raw_txn.h"
 #include "lmdb/readers.h"
@@ -306,13 +307,6 @@ static int take_catalog(struct check *check, enum tree tree, struct slice key, s
 
 /* --- the catalog --- */
 
-/* Returns true if every row of the catalog was read, so that a missing one does not exist. */
-static bool has_whole_catalog(const struct check *check)
-{
-	return !check->is_damaged[TREE_CATALOG] && !check->has_broken_catalog &&
-		!check->lacks_rows;
-}
-
 /* Returns an error of reading that is no property of the file. */
 static int only_failure(int err)
 {
@@ -323,7 +317,7 @@ static int only_failure(int err)
 static int check_expiry_name(struct check *check, const struct table_row *row)
 {
 	struct slice name;
-	int err = row->ttl.index && has_whole_catalog(check) ?
+	int err = row->ttl.index && check_has_whole_catalog(check) ?
 		catalog_read_expiry(check->txn, row->ttl.index, &name) : 0;
 
 	if (err == END)
@@ -386,7 +380,8 @@ static int check_expiry_owner(struct check *check, uint32_t index)
 	table = err ? NULL : catalog_cached(&check->catalog, name);
 	if (err == ERR_CORRUPT)
 		problem(check, 1, "does not decode");
-	else if (!err && has_whole_catalog(check) && (!table || table->row.ttl.index != index))
+	else if (!err && check_has_whole_catalog(check) &&
+			(!table || table->row.ttl.index != index))
 		problem(check, 45, "names a table that does not have this expiry index");
 	return only_failure(err);
 }
@@ -404,7 +399,7 @@ static int check_label(struct check *check, struct slice key)
 	stream = err ? NULL : streams_cached(&check->catalog.streams, id);
 	if (err == ERR_CORRUPT)
 		problem(check, 1, "does not decode");
-	else if (!err && has_whole_catalog(check) && (!stream ||
+	else if (!err && check_has_whole_catalog(check) && (!stream ||
 			!slice_equal(slice_of_text(stream->row.label), label) ||
 			!slice_equal(slice_of_text(stream->row.table_name), table_name)))
 		problem(check, 45, "names a stream that does not have this label");
@@ -453,7 +448,7 @@ static int check_item_count(struct check *check, enum tree tree, struct slice ke
 	if (item_count_read(check->txn, get_u32(key.data + 1), &count))
 		problem(check, 1, "does not decode");
 	else if (!check_table_with_id(check, get_u32(key.data + 1)) && !check->is_damaged[tree] &&
-			has_whole_catalog(check))
+			check_has_whole_catalog(check))
 		problem(check, 3, "belongs to no table");
 	return 0;
 }
@@ -464,12 +459,14 @@ static int check_stream_row(struct check *check, const struct stream_row *row)
 	uint32_t id;
 	int err = 0;
 
+	if (row->id == STREAM_OF_TABLES)
+		return 0;
 	set_u32(key + 1, row->id);
 	subject_set_row(check, TREE_CATALOG, slice_of(key, sizeof key));
 	check->report->streams++;
 	if (check->has_state && row->id > check->state.stream)
 		problem(check, 2, "has an id that was never assigned");
-	if (has_whole_catalog(check))
+	if (check_has_whole_catalog(check))
 		err = stream_id_of_label(check->txn, slice_of_text(row->table_name),
 			slice_of_text(row->label), &id);
 	if (err == END)
@@ -481,7 +478,7 @@ static void check_count(struct check *check, const char *what, size_t found, uin
 {
 	const uint8_t key = META_STATE;
 
-	if (!check->has_state || !has_whole_catalog(check) || found == counted)
+	if (!check->has_state || !check_has_whole_catalog(check) || found == counted)
 		return;
 	subject_set_row(check, TREE_META, slice_of(&key, 1));
 	problem(check, 44, "counts %u %s, but there are %zu", counted, what, found);
@@ -505,7 +502,12 @@ static int check_catalog(struct check *check)
 	for (size_t i = 0; i < catalog->streams.count && !err; i++)
 		err = check_stream_row(check, &catalog->streams.all[i]->row);
 	check_count(check, "tables", catalog->count, check->state.tables);
-	check_count(check, "streams", catalog->streams.count, check->state.streams);
+	check_count(check, "streams", check->report->streams, check->state.streams);
+	if (check_has_whole_catalog(check) &&
+			!streams_cached(&catalog->streams, STREAM_OF_TABLES)) {
+		subject_set_tree(check, TREE_CATALOG);
+		problem(check, 58, "lacks the stream of the changes of tables");
+	}
 	if (!err)
 		err = check_each_row(check, TREE_CATALOG, check_reference, NULL);
 	return err ? err : check_each_row(check, TREE_META, check_item_count, NULL);
@@ -579,6 +581,7 @@ static void release(struct check *check)
 	u64_map_release(&check->nodes);
 	u64_map_release(&check->overdue);
 	u64_map_release(&check->transactions);
+	check_changes_release(check);
 	buffer_release(&check->item);
 	buffer_release(&check->record);
 	buffer_release(&check->scratch);

@@ -74,6 +74,11 @@ struct check {
 	                              * that its item does not show */
 	struct u64_map transactions; /* transaction id -> a: records expected, plus records found
 	                              * << 32; b: sum of the positions not found */
+	struct u64_map changes;      /* table id -> its last change (check/table_changes.c) */
+	struct buffer definitions;   /* those of these changes */
+	uint64_t changes_lost;       /* sequence number of the last change that was removed */
+	uint64_t changes_torn;       /* of the first change after unreadable rows */
+	uint32_t last_created;       /* table id of the last creation */
 	struct buffer item;          /* an item assembled from its parts */
 	struct buffer record;
 
@@ -85,5 +90,12 @@ struct check {
 	bool nodes_are_named;        /* true if node_names has been filled */
 	int nodes_err;               /* error while filling node_names; 0 if complete */
 };
+
+/* Returns true if every row of the catalog was read, so that a missing one does not exist. */
+static inline bool check_has_whole_catalog(const struct check *check)
+{
+	return !check->is_damaged[TREE_CATALOG] && !check->has_broken_catalog &&
+		!check->lacks_rows;
+}
 
 #endif

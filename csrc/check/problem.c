@@ -256,8 +256,12 @@ void subject_set_record(struct check *check, const struct stream_row *row, uint6
 {
 	struct subject *subject = new_subject(check, TREE_LOG);
 
-	set_table(subject, row->table_name);
 	put_format(&subject->key, "record %" PRIu64, sequence);
+	if (row->id == STREAM_OF_TABLES) {
+		put_format(&subject->name, "changes of tables, record %" PRIu64, sequence);
+		return;
+	}
+	set_table(subject, row->table_name);
 	put_format(&subject->name, "stream %s, record %" PRIu64, row->label, sequence);
 }
 

@@ -11,6 +11,7 @@
 
 struct report {
 	uint64_t tables, items, streams, records, rows, bytes;
+	uint64_t table_changes;      /* records of changes of tables; the others are `records` */
 	uint64_t pages, pages_free, pages_leaked;    /* leaked: neither free nor in use */
 	uint64_t commit;             /* number of the commit that was checked */
 	uint32_t stale_readers;      /* reader slots of dead processes that were cleared */

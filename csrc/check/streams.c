@@ -8,6 +8,8 @@
 
 #include "check/problem.h"
 #include "check/rows.h"
+#include "check/table_changes.h"
+#include "stream/retention.h"
 
 struct stream_walk {
 	struct check *check;
@@ -340,9 +342,28 @@ static void take_break(struct stream_walk *walk)
 	problem(walk->check, 9, "is followed by unreadable rows");
 }
 
+/* Checks what a record says about its item or table. */
+static int check_content(struct stream_walk *walk)
+{
+	bool is_of_tables = walk->row->id == STREAM_OF_TABLES;
+	struct key key;
+
+	if (is_of_tables != (walk->record.event == EVENT_TABLE)) {
+		record_problem(walk, 58, is_of_tables ? "is not the change of a table" :
+			"is the change of a table in another stream");
+		return 0;
+	}
+	if (is_of_tables) {
+		walk->check->report->table_changes++;
+		return check_table_change(walk->check, walk->row, &walk->record, walk->torn);
+	}
+	walk->check->report->records++;
+	check_images(walk);
+	return check_keys(walk, &key) && walk->table ? check_item_of(walk, &key) : 0;
+}
+
 static int check_record(struct stream_walk *walk)
 {
-	struct key key;
 	int err = read_record(walk);
 
 	if (err == ERR_CORRUPT) {
@@ -353,13 +374,10 @@ static int check_record(struct stream_walk *walk)
 		err = take_run(walk);
 	if (err)
 		return err;
-	walk->check->report->records++;
 	check_order(walk);
 	check_gap(walk);
-	check_images(walk);
 	check_annotation(walk);
-	if (check_keys(walk, &key) && walk->table)
-		err = check_item_of(walk, &key);
+	err = check_content(walk);
 	walk->before = walk->record;
 	walk->torn = false;
 	return err;
@@ -408,6 +426,32 @@ static void check_touched(struct stream_walk *walk)
 			" list the stream");
 }
 
+/* Checks that the stream has no record, which has not expired, before a change of a table that was
+ * removed. Damage is reported by other steps. */
+static int check_followed(struct stream_walk *walk)
+{
+	const struct check *check = walk->check;
+	struct bounds bounds = { 0 };
+	struct record first;
+	uint64_t hidden;
+	int err;
+
+	if (walk->row->id == STREAM_OF_TABLES || !check->has_state)
+		return 0;
+	err = stream_bounds(check->txn, walk->row->id, &bounds);
+	if (!err)
+		err = retention_hidden(check->txn, walk->row, &bounds, check->state.retention_ms,
+			0, &hidden);
+	if (!err)
+		err = log_seek(walk->cursor, walk->row->id, hidden + 1, &first);
+	if (err || first.sequence > check->changes_lost)
+		return err == END || err == ERR_CORRUPT ? 0 : err;
+	subject_set_record(walk->check, walk->row, first.sequence);
+	problem(walk->check, 60, "precedes the change %llu of a table, which was removed",
+		(unsigned long long)check->changes_lost);
+	return 0;
+}
+
 static int check_stream(struct check *check, const struct stream *stream)
 {
 	const struct table *table = check_table_with_id(check, stream->row.table);
@@ -421,6 +465,8 @@ static int check_stream(struct check *check, const struct stream *stream)
 	}
 	if (table && table->row.stream == stream->row.id)
 		walk.table = table;
+	if (stream->row.id == STREAM_OF_TABLES)
+		check->changes_lost = walk.horizon.removed;
 	walk.before.sequence = walk.horizon.removed;
 	walk.before.ordinal = walk.horizon.ordinal;
 	walk.before.stream_bytes = walk.horizon.stream_bytes;
@@ -430,6 +476,10 @@ static int check_stream(struct check *check, const struct stream *stream)
 		err = walk_stream(&walk);
 	if (!err)
 		check_touched(&walk);
+	if (!err)
+		err = check_followed(&walk);
+	if (!err && stream->row.id == STREAM_OF_TABLES)
+		err = check_last_changes(check, walk.horizon.removed, walk.torn);
 	cursor_close(walk.cursor);
 	return err;
 }

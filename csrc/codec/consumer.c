@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "codec/parked.h"
+#include "codec/schema.h"
 #include "codec/state.h"
 
 #define FLAG_PAUSED 1
@@ -45,7 +46,7 @@ bool is_consumers_key(struct slice key)
 
 bool is_consumer_source(struct slice streams)
 {
-	uint32_t last = 0;
+	uint32_t last = STREAM_OF_TABLES;
 
 	if (streams.len % 4 || streams.len > 4 * CONSUMER_SOURCES_MAX)
 		return false;

@@ -186,7 +186,7 @@ bool is_consumers_key(struct slice key);
 /* Returns true for 1 to 255 of a-z A-Z 0-9 _ . - */
 bool is_consumer_name(struct slice name);
 
-/* Returns true for at most CONSUMER_SOURCES_MAX stream ids (u32) in ascending order. */
+/* Returns true for at most CONSUMER_SOURCES_MAX ids (u32) of streams of tables, ascending. */
 bool is_consumer_source(struct slice streams);
 
 void consumer_put(struct buffer *out, const struct consumer_row *row);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "codec/state.h"
+#include "codec/table_change.h"
 #include "codec/value.h"
 
 const char *event_name(uint8_t event)
@@ -24,7 +25,7 @@ int record_keys(struct slice *keys, const struct record *record,
 	int err;
 
 	*keys = record->keys;
-	if (keys->len > 0)
+	if (keys->len > 0 || record->event == EVENT_TABLE)
 		return 0;
 	err = key_find(&values, schema, record->new_image);
 	return err ? err : key_put_attributes(keys, &values, buf);
@@ -37,6 +38,8 @@ static size_t image_size(struct slice image)
 
 size_t record_size(const struct record *record, struct slice keys)
 {
+	if (record->event == EVENT_TABLE)
+		return record->new_image.len;
 	return item_size(keys) + image_size(record->old_image) + image_size(record->new_image);
 }
 
@@ -115,7 +118,10 @@ size_t record_put_header(const struct record *record, uint8_t header[RECORD_HEAD
  * images, but an INSERT never has an old image and a REMOVE never a new one. */
 static bool is_possible(const struct record *record)
 {
-	if (record->event < EVENT_INSERT || record->sequence > SEQUENCE_MAX ||
+	if (record->event == EVENT_TABLE && (record->origin != ORIGIN_USER ||
+			record->partition_hash || record->keys.len || record->old_image.len))
+		return false;
+	if (record->sequence > SEQUENCE_MAX ||
 			(record->is_annotated && record->origin == ORIGIN_TIME_TO_LIVE))
 		return false;
 	if (record->origin == ORIGIN_SNAPSHOT && record->event != EVENT_INSERT)
@@ -189,7 +195,7 @@ static bool set_event(struct record *record, uint8_t event)
 {
 	bool is_item = event >> SNAPSHOT_SHIFT & 1;
 
-	record->event = event & EVENT_MASK;      /* 0 to EVENT_REMOVE */
+	record->event = event & EVENT_MASK;      /* EVENT_TABLE to EVENT_REMOVE */
 	record->origin = is_item ? ORIGIN_SNAPSHOT : event >> ORIGIN_SHIFT & 1;
 	record->is_annotated = event >> ANNOTATED_SHIFT & 1;
 	return event >> (SNAPSHOT_SHIFT + 1) == 0 && !(is_item && event >> ORIGIN_SHIFT & 3);
@@ -273,18 +279,25 @@ static int check_map(struct slice map)
 	return map.len ? map_check(map) : 0;
 }
 
+static int check_images(const struct record *record)
+{
+	int err = check_map(record->keys);
+
+	if (!err)
+		err = check_map(record->old_image);
+	return err ? err : check_map(record->new_image);
+}
+
 int record_check(struct slice bytes)
 {
 	struct record record;
 	int err;
 
 	err = record_get(&record, bytes);
-	if (!err)
-		err = check_map(record.keys);
-	if (!err)
-		err = check_map(record.old_image);
-	if (!err)
-		err = check_map(record.new_image);
+	if (!err && record.event == EVENT_TABLE)
+		err = table_change_check(record.new_image);
+	else if (!err)
+		err = check_images(&record);
 	return err || record.annotation.len == 0 ? err : annotation_check(record.annotation);
 }
 

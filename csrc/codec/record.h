@@ -1,4 +1,4 @@
-/* record.h - a stream record: one change of one item.
+/* record.h - a stream record: one change of one item, or of a table.
  *
  *     row key        stream id (codec/id.h), sequence number (u64); the second and
  *                    later rows of a record also their part number (u16), from 1
@@ -7,9 +7,9 @@
  *
  *     record: offset, width
  *      0   1   format (RECORD_FORMAT)
- *      1   1   event: 1 INSERT, 2 MODIFY, 3 REMOVE; plus 4 if caused by time to live;
- *              plus 8 if its transaction is annotated
- *      2   4   hash of the partition key
+ *      1   1   event: 0 change of a table, 1 INSERT, 2 MODIFY, 3 REMOVE; plus 4 if caused
+ *              by time to live; plus 8 if its transaction is annotated
+ *      2   4   hash of the partition key; 0 for the change of a table
  *      6   5   widths of the numbers in bytes, 4 bits each
  *     11       numbers, little-endian, minimal length (zero takes no bytes), so
  *              that each is read with one load and a mask:
@@ -26,6 +26,9 @@
  *              (an item is never empty)
  *              only plus 8: length of the annotation (u16)
  *              keys, old image, new image, annotation (codec/annotation.h)
+ *
+ * The change of a table (codec/table_change.h) is stored as the new image. Such a record has
+ * neither keys nor an old image, and only one stream contains such records (STREAM_OF_TABLES).
  *
  * Keys are stored only in a record without a new image, because a new image contains the key
  * attributes. The id of a transaction is the sequence number of its first change.
@@ -59,7 +62,7 @@
 	(RECORD_NUMBERS_AT + RECORD_NUMBERS * 8 + RECORD_ANNOTATION_WIDTH)
 #define RECORD_OVERHEAD 64           /* approximate size of record header, row header and node */
 
-enum event { EVENT_INSERT = 1, EVENT_MODIFY, EVENT_REMOVE };
+enum event { EVENT_TABLE = 0, EVENT_INSERT, EVENT_MODIFY, EVENT_REMOVE };
 /* A record with ORIGIN_SNAPSHOT is in memory only: an item that was read from a table. Its ordinal
  * is the last sequence number of the snapshot, and it is a transaction of its own. */
 enum origin { ORIGIN_USER = 0, ORIGIN_TIME_TO_LIVE, ORIGIN_SNAPSHOT };
@@ -109,12 +112,14 @@ static inline size_t record_len(const struct record *record)
 }
 
 /* Sets *keys to the key attributes of the record as a map body. These are the stored keys, or a
- * copy in buf of the key attributes of the new image. Errors: KEY_MISSING, CORRUPT. */
+ * copy in buf of the key attributes of the new image. The change of a table has none: *keys is then
+ * empty. Errors: KEY_MISSING, CORRUPT. */
 int record_keys(struct slice *keys, const struct record *record,
 	const struct key_schema *schema, uint8_t buf[KEY_ATTRIBUTES_MAX]);
 
-/* Returns the size of the record's keys and images as DynamoDB counts it. The bytes must be valid.
- * The size is not stored, so that writers need not compute it. */
+/* Returns the size of the record's keys and images as DynamoDB counts it; the length of the change
+ * of a table. The bytes must be valid. The size is not stored, so that writers need not compute
+ * it. */
 size_t record_size(const struct record *record, struct slice keys);
 
 /* Returns the sequence number of a record in memory. */
@@ -123,7 +128,8 @@ static inline uint64_t record_sequence(const uint8_t bytes[RECORD_PREFIX])
 	return get_u64(bytes);
 }
 
-/* Returns DynamoDB's name of the event: INSERT, MODIFY, REMOVE. */
+/* Returns DynamoDB's name of the event: INSERT, MODIFY, REMOVE. That of the change of a table is in
+ * its content. */
 const char *event_name(uint8_t event);
 
 /* Encodes the header of a record and returns its length. */
@@ -132,8 +138,9 @@ size_t record_put_header(const struct record *record, uint8_t header[RECORD_HEAD
 /* Decodes only the header of a record. The slices of the record get their lengths but no
  * addresses. Returns CORRUPT if the bytes do not decode or the record is impossible: an INSERT
  * with an old image, a REMOVE with a new image, the item of a snapshot, neither keys nor a new
- * image, a transaction id below 1, a sequence number above SEQUENCE_MAX, ordinal 0, fewer stream
- * bytes than the record has, or a mark although time to live has caused it. */
+ * image, the change of a table with keys, an old image or a partition hash, a transaction id below
+ * 1, a sequence number above SEQUENCE_MAX, ordinal 0, fewer stream bytes than the record has, or a
+ * mark although time to live has caused it. */
 int record_get_header(struct record *record, uint64_t sequence, struct slice bytes);
 
 /* Sets the addresses of the record's slices. bytes: those from which its header was decoded. */

@@ -12,7 +12,7 @@ static void attribute_put(struct buffer *out, const struct key_attribute *attrib
 	buffer_put_counted(out, attribute_name(attribute));
 }
 
-static void schema_put(struct buffer *out, const struct key_schema *schema)
+void key_schema_put(struct buffer *out, const struct key_schema *schema)
 {
 	attribute_put(out, &schema->partition);
 	attribute_put(out, &schema->sort);
@@ -49,7 +49,7 @@ static void attribute_get(struct source *source, struct key_attribute *attribute
 	memcpy(attribute->name, name.data, name.len);
 }
 
-static void schema_get(struct source *source, struct key_schema *schema)
+void key_schema_get(struct source *source, struct key_schema *schema)
 {
 	attribute_get(source, &schema->partition, false);
 	attribute_get(source, &schema->sort, true);
@@ -79,7 +79,7 @@ void table_put(struct buffer *out, const struct table_row *table)
 	buffer_put_u32(out, table->newest_stream);
 	buffer_put_u32(out, table->ttl.index);
 	buffer_put_counted(out, time_to_live_name(&table->ttl));
-	schema_put(out, &table->schema);
+	key_schema_put(out, &table->schema);
 }
 
 int table_get(struct table_row *table, struct slice bytes)
@@ -91,10 +91,28 @@ int table_get(struct table_row *table, struct slice bytes)
 	table->stream = source_u32(&source);
 	table->newest_stream = source_u32(&source);
 	ttl_get(&source, &table->ttl);
-	schema_get(&source, &table->schema);
+	key_schema_get(&source, &table->schema);
 	if (table->id == 0)
 		return ERR_CORRUPT;
 	return source_finish(&source);
+}
+
+void retention_put(struct buffer *out, const struct retention *retention)
+{
+	buffer_put_u64(out, retention->age_ms);
+	buffer_put_u64(out, retention->max_bytes);
+	buffer_put_u64(out, retention->max_count);
+	buffer_put_u64(out, retention->hold_age_ms);
+	buffer_put_u64(out, retention->hold_bytes);
+}
+
+void retention_get(struct source *source, struct retention *retention)
+{
+	retention->age_ms = source_u64(source);
+	retention->max_bytes = source_u64(source);
+	retention->max_count = source_u64(source);
+	retention->hold_age_ms = source_u64(source);
+	retention->hold_bytes = source_u64(source);
 }
 
 void stream_put(struct buffer *out, const struct stream_row *stream)
@@ -104,24 +122,32 @@ void stream_put(struct buffer *out, const struct stream_row *stream)
 	buffer_put_u8(out, stream->status);
 	buffer_put_u64(out, stream->created_ms);
 	buffer_put_u64(out, stream->disabled_ms);
-	buffer_put_u64(out, stream->retention.age_ms);
-	buffer_put_u64(out, stream->retention.max_bytes);
-	buffer_put_u64(out, stream->retention.max_count);
-	buffer_put_u64(out, stream->retention.hold_age_ms);
-	buffer_put_u64(out, stream->retention.hold_bytes);
+	retention_put(out, &stream->retention);
 	buffer_put_u64(out, stream->first_sequence);
 	buffer_put_counted(out, slice_of_text(stream->label));
 	buffer_put_counted(out, slice_of_text(stream->table_name));
-	schema_put(out, &stream->schema);
+	key_schema_put(out, &stream->schema);
 }
 
-/* Checks the label and the table name of a stream, because both appear in output. */
-static bool has_sound_names(const struct stream_row *stream)
+bool is_stream_label(struct slice label)
 {
-	for (const char *c = stream->label; *c; c++)
-		if (*c <= ' ' || *c > '~')
+	for (size_t i = 0; i < label.len; i++)
+		if (label.data[i] <= ' ' || label.data[i] > '~')
 			return false;
-	return is_table_name(slice_of_text(stream->table_name));
+	return label.len >= 1 && label.len <= LABEL_MAX;
+}
+
+/* Checks the label and the table name of a stream, because both appear in output. The stream of the
+ * changes of tables has neither, and no key schema. */
+static bool is_sound_stream(const struct stream_row *stream)
+{
+	if (stream->view == 0)
+		return stream->table == 0 && stream->status == STREAM_ENABLED &&
+			!stream->label[0] && !stream->table_name[0] &&
+			stream->schema.partition.type == 0 && stream->schema.sort.type == 0;
+	return view_name(stream->view) &&
+		is_stream_label(slice_of_text(stream->label)) &&
+		is_table_name(slice_of_text(stream->table_name));
 }
 
 int stream_get(struct stream_row *stream, struct slice bytes)
@@ -133,19 +159,15 @@ int stream_get(struct stream_row *stream, struct slice bytes)
 	stream->status = source_u8(&source);
 	stream->created_ms = source_u64(&source);
 	stream->disabled_ms = source_u64(&source);
-	stream->retention.age_ms = source_u64(&source);
-	stream->retention.max_bytes = source_u64(&source);
-	stream->retention.max_count = source_u64(&source);
-	stream->retention.hold_age_ms = source_u64(&source);
-	stream->retention.hold_bytes = source_u64(&source);
+	retention_get(&source, &stream->retention);
 	stream->first_sequence = source_u64(&source);
-	get_text(&source, stream->label, 1, LABEL_MAX);
-	get_text(&source, stream->table_name, TABLE_NAME_MIN, TABLE_NAME_MAX);
-	schema_get(&source, &stream->schema);
-	if (stream->view < VIEW_KEYS_ONLY || stream->view > VIEW_NEW_AND_OLD_IMAGES ||
-			stream->status < STREAM_ENABLED || stream->status > STREAM_DISABLED ||
+	get_text(&source, stream->label, 0, LABEL_MAX);
+	get_text(&source, stream->table_name, 0, TABLE_NAME_MAX);
+	attribute_get(&source, &stream->schema.partition, stream->view == 0);
+	attribute_get(&source, &stream->schema.sort, true);
+	if (stream->status < STREAM_ENABLED || stream->status > STREAM_DISABLED ||
 			stream->retention.age_ms == 0 || stream->first_sequence > SEQUENCE_MAX ||
-			!has_sound_names(stream))
+			!is_sound_stream(stream))
 		return ERR_CORRUPT;
 	return source_finish(&source);
 }

@@ -21,10 +21,16 @@
 #define CATALOG_HORIZON 0x21
 #define CATALOG_LABEL 0x22
 
+/* Id of the stream of the changes of tables, which every file has. Its records are not changes of
+ * items (codec/record.h). It is the lowest id, so that records of other streams are appended at the
+ * end of the log. */
+#define STREAM_OF_TABLES 1
+
 #define TABLE_NAME_MIN 3
 #define TABLE_NAME_MAX 255
 #define LABEL_MAX 32
 
+/* View 0: the stream of the changes of tables. */
 enum view { VIEW_KEYS_ONLY = 1, VIEW_NEW_IMAGE, VIEW_OLD_IMAGE, VIEW_NEW_AND_OLD_IMAGES };
 enum stream_status { STREAM_ENABLED = 1, STREAM_DISABLED };
 
@@ -65,7 +71,7 @@ struct table_row {
 
 struct stream_row {
 	uint32_t id;                 /* from the row's key */
-	uint32_t table;
+	uint32_t table;              /* 0: the stream of the changes of tables */
 	uint8_t view;
 	uint8_t status;
 	uint64_t created_ms;
@@ -99,6 +105,12 @@ void stream_put(struct buffer *out, const struct stream_row *stream);
 void index_put(struct buffer *out, const struct index_row *index);
 void horizon_put(struct buffer *out, const struct horizon *horizon);
 
+/* Parts of rows. The functions that decode one set the error of the source to CORRUPT. */
+void key_schema_put(struct buffer *out, const struct key_schema *schema);
+void retention_put(struct buffer *out, const struct retention *retention);
+void key_schema_get(struct source *source, struct key_schema *schema);
+void retention_get(struct source *source, struct retention *retention);
+
 /* These functions decode a payload and return 0 or CORRUPT. Fields that are stored in the row's
  * key (name, id) are unchanged. */
 int table_get(struct table_row *table, struct slice bytes);
@@ -108,6 +120,9 @@ int horizon_get(struct horizon *horizon, struct slice bytes);
 
 /* Returns true for a name that DynamoDB allows: 3 to 255 of a-z A-Z 0-9 _ . - */
 bool is_table_name(struct slice name);
+
+/* Returns true for a label: 1 to LABEL_MAX bytes of printable ASCII, no blank. */
+bool is_stream_label(struct slice label);
 
 /* Returns DynamoDB's name of a view, such as KEYS_ONLY; NULL if there is none. */
 const char *view_name(uint8_t view);

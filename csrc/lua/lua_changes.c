@@ -121,10 +121,12 @@ static void push_change(lua_State *L, const struct difference *difference)
 }
 
 /* Raises an error unless the stream of the record at 1 stores both images. */
-static void check_images(lua_State *L)
+static void check_images(lua_State *L, const struct record *record)
 {
 	struct slice view, both = slice_of_text(view_name(VIEW_NEW_AND_OLD_IMAGES));
 
+	if (record->event == EVENT_TABLE)
+		luaL_error(L, "changes: the record of the change of a table has no images");
 	push_stream_field(L, "view_type");
 	view = check_slice(L, -1);
 	if (!slice_equal(view, both))
@@ -145,7 +147,7 @@ int record_changes(lua_State *L)
 		return luaL_error(L, "changes: call it with a colon: record:changes()");
 	lua_settop(L, 1);
 	decode_record(L, lua_touserdata(L, 1), &record);
-	check_images(L);
+	check_images(L, &record);
 	old_image = push_image(L, record.old_image);
 	new_image = push_image(L, record.new_image);
 	lua_newtable(L);

@@ -82,6 +82,7 @@ static void set_report_counts(lua_State *L, const struct report *report)
 	set_integer(L, "items", report->items);
 	set_integer(L, "streams", report->streams);
 	set_integer(L, "records", report->records);
+	set_integer(L, "table_changes", report->table_changes);
 	set_integer(L, "rows", report->rows);
 	set_integer(L, "bytes", report->bytes);
 	set_integer(L, "pages", report->pages);

@@ -88,6 +88,12 @@ static int read_selection(lua_State *L, int index, struct database *database,
 	return 0;
 }
 
+/* Returns true if the first argument of feed is the id of a stream. */
+static bool is_one_stream(uint32_t stream)
+{
+	return stream && stream != TIDE_STREAMS_AND_TABLES;
+}
+
 /* Sets *image to the name of an image that the filter reads and the stream does not contain, and
  * *view to the stream's view. Sets *image to NULL if there is no such image, or if the feed reads
  * all streams. */
@@ -98,7 +104,7 @@ static int find_unstored_image(struct database *database, const struct feed_hand
 	int err;
 
 	*image = NULL;
-	if (!stream || !handle->expressions)
+	if (!is_one_stream(stream) || !handle->expressions)
 		return 0;
 	err = tide_stream_row(database->tide, stream, &row, failure);
 	if (err)
@@ -112,12 +118,13 @@ static int find_unstored_image(struct database *database, const struct feed_hand
 static void check_arguments(lua_State *L, uint32_t stream)
 {
 	lua_Integer from = check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_NEWEST);
+	bool is_one = is_one_stream(stream);
 
 	luaL_checkinteger(L, 4);
 	lua_settop(L, 7);
 	luaL_argcheck(L, from != TIDE_SNAPSHOT, 3, "only consumers start with a snapshot");
-	luaL_argcheck(L, stream || from != TIDE_NEWEST, 3, "newest first requires a stream");
-	luaL_argcheck(L, stream || lua_isnil(L, 6), 6, "a key requires a stream");
+	luaL_argcheck(L, is_one || from != TIDE_NEWEST, 3, "newest first requires a stream");
+	luaL_argcheck(L, is_one || lua_isnil(L, 6), 6, "a key requires a stream");
 }
 
 /* Starts the feed with the filter of the handle and the key at 6. */
@@ -158,9 +165,10 @@ static struct feed_handle *new_feed(lua_State *L, lua_Integer limit)
 	return handle;
 }
 
-/* feed(db, stream id or 0, from, at, limit | nil, key | nil, options with a filter and a projection
- * | nil) -> feed; nil, err, code; false, wanted, given, index of a nil; or false, name of an image
- * that the filter reads and the stream does not contain, view type of the stream */
+/* feed(db, stream id, 0 or -1, from, at, limit | nil, key | nil, options with a filter and a
+ * projection | nil) -> feed; nil, err, code; false, wanted, given, index of a nil; or false, name
+ * of an image that the filter reads and the stream does not contain, view type of the stream. 0:
+ * the streams of all tables; -1: also that of the changes of tables. */
 static int start_new_feed(lua_State *L)
 {
 	struct database *database = check_database(L, 1);

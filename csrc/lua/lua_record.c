@@ -2,7 +2,8 @@
  *
  * The userdata contains a copy of the record, so it is valid after the loop that
  * returned it. A field is decoded when it is read. The user values are the info of
- * the record's stream and the tables of the keys, images and context that have been read.
+ * the record's stream and the tables of the keys, images and context that have been read; in the
+ * record of the change of a table, definitions take the place of images.
  */
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "codec/state.h"
 #include "lua/lua_argument.h"
 #include "lua/lua_buffer.h"
+#include "lua/lua_definition.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
@@ -34,7 +36,7 @@ enum field {
 	FIELD_VIEW_TYPE, FIELD_TRANSACTION_ID, FIELD_TRANSACTION_POSITION,
 	FIELD_TRANSACTION_COUNT, FIELD_SIZE_BYTES, FIELD_PARTITION_HASH, FIELD_USER_IDENTITY,
 	FIELD_CONTEXT, FIELD_ORIGIN, FIELD_DEPTH, FIELD_ATTEMPT, FIELD_IS_SNAPSHOT, FIELD_ID,
-	FIELD_COUNT,
+	FIELD_TABLE_ID, FIELD_DEFINITION, FIELD_OLD_DEFINITION, FIELD_COUNT,
 };
 
 static const char *const field_names[FIELD_COUNT] = {
@@ -59,6 +61,9 @@ static const char *const field_names[FIELD_COUNT] = {
 	[FIELD_ATTEMPT] = "attempt",
 	[FIELD_IS_SNAPSHOT] = "is_snapshot",
 	[FIELD_ID] = "id",
+	[FIELD_TABLE_ID] = "table_id",
+	[FIELD_DEFINITION] = "definition",
+	[FIELD_OLD_DEFINITION] = "old_definition",
 };
 
 /* Registry key of the function that is called with the name of an unknown field. */
@@ -157,6 +162,13 @@ void push_stream_field(lua_State *L, const char *name)
 	lua_getiuservalue(L, 1, VALUE_INFO);
 	lua_pushstring(L, name);
 	lua_rawget(L, -2);
+}
+
+uint32_t push_table_id(lua_State *L)
+{
+	lua_getiuservalue(L, 1, VALUE_INFO);
+	lua_rawgeti(L, -1, RECORD_INFO_TABLE);
+	return (uint32_t)lua_tointeger(L, -1);
 }
 
 struct slice find_record_keys(lua_State *L, int index, const struct record *record,
@@ -285,7 +297,90 @@ static void push_of_delivery(lua_State *L, const struct record *record, enum fie
 		lua_pushnil(L);
 }
 
-static void push_field(lua_State *L, const struct record *record, enum field field)
+/* --- records of changes of tables --- */
+
+/* Pushes the table of a definition of the record at 1. It is created at the first call and then
+ * kept in the user value of an image, which such a record does not have. */
+static void push_definition_table(lua_State *L, int value, struct slice name, struct slice bytes)
+{
+	if (lua_getiuservalue(L, 1, value) != LUA_TNIL || bytes.len == 0)
+		return;
+	lua_pop(L, 1);
+	push_definition(L, name, bytes);
+	lua_pushvalue(L, -1);
+	lua_setiuservalue(L, 1, value);
+	((struct record_handle *)lua_touserdata(L, 1))->has_tables = true;
+}
+
+/* Pushes a field of the stream that the definition contains; nil if it contains none. */
+static void push_of_stream(lua_State *L, struct slice bytes, enum field field)
+{
+	struct table_definition definition;
+
+	decode_definition(L, bytes, &definition);
+	if (definition.stream && field == FIELD_VIEW_TYPE)
+		lua_pushstring(L, view_name(definition.view));
+	else if (definition.stream)
+		lua_pushlstring(L, (const char *)definition.label.data, definition.label.len);
+	else
+		lua_pushnil(L);
+}
+
+static void push_of_change(lua_State *L, const struct table_change *change, enum field field)
+{
+	switch (field) {
+	case FIELD_EVENT_NAME:
+		lua_pushstring(L, table_event_name(change->event));
+		break;
+	case FIELD_TABLE_NAME:
+		lua_pushlstring(L, (const char *)change->name.data, change->name.len);
+		break;
+	case FIELD_TABLE_ID:
+		lua_pushinteger(L, (lua_Integer)change->table);
+		break;
+	case FIELD_DEFINITION:
+		push_definition_table(L, VALUE_NEW, change->name, change->definition);
+		break;
+	case FIELD_OLD_DEFINITION:
+		push_definition_table(L, VALUE_OLD, change->name, change->old_definition);
+		break;
+	case FIELD_STREAM_LABEL: case FIELD_VIEW_TYPE:
+		push_of_stream(L, change->definition, field);
+		break;
+	default:                         /* keys, images, partition_hash */
+		lua_pushnil(L);
+	}
+}
+
+/* Returns true for the fields of which the change of a table has other values than that of an
+ * item. */
+static bool is_of_change(enum field field)
+{
+	switch (field) {
+	case FIELD_EVENT_NAME: case FIELD_TABLE_NAME: case FIELD_TABLE_ID: case FIELD_KEYS:
+	case FIELD_OLD_IMAGE: case FIELD_NEW_IMAGE: case FIELD_STREAM_LABEL:
+	case FIELD_VIEW_TYPE: case FIELD_PARTITION_HASH: case FIELD_DEFINITION:
+	case FIELD_OLD_DEFINITION:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* --- fields --- */
+
+/* Pushes a field about the table and the stream of an item. */
+static void push_of_table(lua_State *L, enum field field)
+{
+	if (field == FIELD_TABLE_ID)
+		push_table_id(L);
+	else if (field == FIELD_DEFINITION || field == FIELD_OLD_DEFINITION)
+		lua_pushnil(L);
+	else
+		push_stream_field(L, field_names[field]);
+}
+
+static void push_item_field(lua_State *L, const struct record *record, enum field field)
 {
 	switch (field) {
 	case FIELD_SEQUENCE_NUMBER:
@@ -325,11 +420,24 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 		push_of_delivery(L, record, field);
 		break;
 	case FIELD_TABLE_NAME: case FIELD_STREAM_LABEL: case FIELD_VIEW_TYPE:
-		push_stream_field(L, field_names[field]);
+	case FIELD_TABLE_ID: case FIELD_DEFINITION: case FIELD_OLD_DEFINITION:
+		push_of_table(L, field);
 		break;
 	default:                         /* context, origin, depth */
 		push_annotation(L, record, field);
 	}
+}
+
+static void push_field(lua_State *L, const struct record *record, enum field field)
+{
+	struct table_change change;
+
+	if (record->event != EVENT_TABLE || !is_of_change(field)) {
+		push_item_field(L, record, field);
+		return;
+	}
+	decode_table_change(L, record, &change);
+	push_of_change(L, &change, field);
 }
 
 struct record_handle *check_record_handle(lua_State *L)
@@ -436,19 +544,15 @@ static int record_tostring(lua_State *L)
 {
 	struct record_handle *handle = check_record_handle(L);
 	struct record record;
+	int event;
 
 	lua_settop(L, 1);
 	decode_record(L, handle, &record);
-	lua_pushfstring(L, "%s %I", event_name(record.event), (LUAI_UACINT)record.sequence);
-	push_stream_field(L, field_names[FIELD_TABLE_NAME]);
-	if (lua_type(L, -1) == LUA_TSTRING) {
-		lua_pushliteral(L, " ");
-		lua_insert(L, -2);
-		lua_remove(L, -3);
-		lua_concat(L, 3);
-		return 1;
-	}
-	lua_settop(L, 2);
+	push_field(L, &record, FIELD_EVENT_NAME);
+	event = lua_gettop(L);
+	push_field(L, &record, FIELD_TABLE_NAME);
+	lua_pushfstring(L, "%s %I %s", lua_tostring(L, event), (LUAI_UACINT)record.sequence,
+		lua_tostring(L, -1));
 	return 1;
 }
 

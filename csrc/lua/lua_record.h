@@ -40,6 +40,9 @@ lua_Integer measure_record_at(lua_State *L, int index, lua_Integer *depth);
  * "table_name". */
 void push_stream_field(lua_State *L, const char *name);
 
+/* Pushes the id of the table of the record at 1, the change of an item, and returns it. */
+uint32_t push_table_id(lua_State *L);
+
 /* Returns an image of the record at 1 as its projection shows it; an empty slice if image is empty.
  * Pushes a value that keeps the bytes valid; release_projected frees their memory earlier
  * (lua_projection.h). Raises CORRUPT or NO_MEMORY. */

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "lua/lua_argument.h"
+#include "lua/lua_definition.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_json.h"
 #include "lua/lua_projection.h"
@@ -12,10 +13,12 @@ struct record_writer {
 	struct buffer *out;
 	enum json_form form;
 	const struct record *record;
+	struct table_change change;  /* if the record is that of a table; otherwise zeroed */
 	struct annotation annotation;
 	struct slice keys, old_image, new_image;     /* the images as projected */
 	struct json_names names;     /* names that come first in each object */
 	struct slice table_name, stream_label, view_type;    /* of the stream */
+	uint32_t table_id;
 	struct slice incarnation, region;                    /* of the typed form */
 };
 
@@ -74,12 +77,22 @@ static void put_context(struct record_writer *w) { put_image(w, w->annotation.co
 static void put_old(struct record_writer *w) { put_image(w, w->old_image); }
 static void put_new(struct record_writer *w) { put_image(w, w->new_image); }
 static void put_table(struct record_writer *w) { json_put_string(w->out, w->table_name); }
-static void put_label(struct record_writer *w) { json_put_string(w->out, w->stream_label); }
-static void put_view(struct record_writer *w) { json_put_string(w->out, w->view_type); }
 static void put_region(struct record_writer *w) { json_put_string(w->out, w->region); }
 static void put_version(struct record_writer *w) { json_put_text(w->out, "\"1.1\""); }
 static void put_source(struct record_writer *w) { json_put_text(w->out, "\"aws:dynamodb\""); }
 static void put_service(struct record_writer *w) { json_put_text(w->out, "\"Service\""); }
+
+static void put_label(struct record_writer *w)
+{
+	if (w->stream_label.len)
+		json_put_string(w->out, w->stream_label);
+}
+
+static void put_view(struct record_writer *w)
+{
+	if (w->view_type.len)
+		json_put_string(w->out, w->view_type);
+}
 
 static void put_principal(struct record_writer *w)
 {
@@ -92,7 +105,6 @@ static void put_integer(struct record_writer *w, uint64_t n)
 }
 
 static void put_sequence(struct record_writer *w) { put_integer(w, w->record->sequence); }
-static void put_hash(struct record_writer *w) { put_integer(w, w->record->partition_hash); }
 static void put_seconds(struct record_writer *w) { put_integer(w, w->record->created_ms / 1000); }
 
 static void put_origin(struct record_writer *w)
@@ -136,7 +148,28 @@ static void put_record_size(struct record_writer *w)
 
 static void put_event(struct record_writer *w)
 {
-	json_put_string(w->out, slice_of_text(event_name(w->record->event)));
+	json_put_string(w->out, slice_of_text(w->change.event ?
+		table_event_name(w->change.event) : event_name(w->record->event)));
+}
+
+static void put_hash(struct record_writer *w)
+{
+	if (!w->change.event)
+		put_integer(w, w->record->partition_hash);
+}
+
+static void put_table_id(struct record_writer *w) { put_integer(w, w->table_id); }
+
+static void put_definition(struct record_writer *w)
+{
+	if (w->change.event)
+		json_put_definition(w->out, w->change.name, w->change.definition);
+}
+
+static void put_old_definition(struct record_writer *w)
+{
+	if (w->change.old_definition.len)
+		json_put_definition(w->out, w->change.name, w->change.old_definition);
 }
 
 /* Writes the time in seconds, as the Lua number that the field is. */
@@ -204,12 +237,15 @@ static void put_dynamodb(struct record_writer *w)
 static void put_record(struct record_writer *writer)
 {
 	static const struct member plain[] = {
-		{ "context", put_context }, { "created_at", put_created }, { "depth", put_depth },
+		{ "context", put_context }, { "created_at", put_created },
+		{ "definition", put_definition }, { "depth", put_depth },
 		{ "event_name", put_event }, { "is_snapshot", put_snapshot }, { "keys", put_keys },
-		{ "new_image", put_new }, { "old_image", put_old }, { "origin", put_origin },
+		{ "new_image", put_new }, { "old_definition", put_old_definition },
+		{ "old_image", put_old }, { "origin", put_origin },
 		{ "partition_hash", put_hash }, { "sequence_number", put_sequence },
 		{ "size_bytes", put_record_size }, { "stream_label", put_label },
-		{ "table_name", put_table }, { "transaction_count", put_count },
+		{ "table_id", put_table_id }, { "table_name", put_table },
+		{ "transaction_count", put_count },
 		{ "transaction_id", put_id }, { "transaction_position", put_position },
 		{ "user_identity", put_identity }, { "view_type", put_view },
 	};
@@ -229,10 +265,15 @@ static void put_record(struct record_writer *writer)
 /* Sets the names that come first: some fields of a record, then the key attributes. */
 static int set_names(struct record_writer *writer)
 {
-	static const char *const fields[] = {
+	static const char *const of_item[] = {
 		"sequence_number", "event_name", "table_name", "keys", "old_image", "new_image",
 		"created_at",
 	};
+	static const char *const of_table[] = {
+		"sequence_number", "event_name", "table_name", "table_id", "old_definition",
+		"definition", "created_at",
+	};
+	const char *const *fields = writer->change.event ? of_table : of_item;
 	struct json_names *names = &writer->names;
 	struct map_walk walk;
 	struct slice name;
@@ -240,9 +281,9 @@ static int set_names(struct record_writer *writer)
 	int err;
 
 	names->order = (struct json_order){ names->names, 0 };
-	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+	for (size_t i = 0; i < sizeof of_item / sizeof *of_item; i++)
 		add_json_name(names, slice_of_text(fields[i]));
-	err = map_start(&walk, writer->keys);
+	err = writer->keys.len ? map_start(&walk, writer->keys) : END;
 	while (!err && names->order.count < JSON_ORDER_MAX &&
 			(err = map_next(&walk, &name, &value)) == 0)
 		add_json_name(names, name);
@@ -256,7 +297,38 @@ static struct slice push_field_text(lua_State *L, const char *name)
 	return check_slice(L, -1);
 }
 
-/* json_record(record, form, incarnation | "", region) -> the record as JSON */
+/* Sets the fields of the change of a table. */
+static void read_change(lua_State *L, struct record_writer *writer)
+{
+	struct table_definition definition;
+
+	if (writer->form != JSON_PLAIN)
+		luaL_error(L, "DynamoDB's JSON has no form for the change of a table");
+	decode_table_change(L, writer->record, &writer->change);
+	decode_definition(L, writer->change.definition, &definition);
+	writer->table_name = writer->change.name;
+	writer->table_id = writer->change.table;
+	writer->stream_label = definition.label;
+	if (definition.stream)
+		writer->view_type = slice_of_text(view_name(definition.view));
+}
+
+/* Sets the fields of the change of an item, whose record is at 1. Pushes values that keep them
+ * valid. */
+static void read_item_change(lua_State *L, struct record_writer *writer,
+	uint8_t buf[KEY_ATTRIBUTES_MAX])
+{
+	writer->keys = find_record_keys(L, 1, writer->record, buf);
+	writer->table_id = push_table_id(L);
+	writer->table_name = push_field_text(L, "table_name");
+	writer->stream_label = push_field_text(L, "stream_label");
+	writer->view_type = push_field_text(L, "view_type");
+	writer->old_image = writer->record->old_image;
+	writer->new_image = writer->record->new_image;
+}
+
+/* json_record(record, form, incarnation | "", region) -> the record as JSON. Raises an error for
+ * the change of a table in the form "dynamodb". */
 int json_record(lua_State *L)
 {
 	struct record_handle *handle = check_record_handle(L);
@@ -273,12 +345,12 @@ int json_record(lua_State *L)
 	decode_record(L, handle, &record);
 	decode_annotation(L, &record, &writer.annotation);
 	writer.record = &record;
-	writer.keys = find_record_keys(L, 1, &record, buf);
-	writer.table_name = push_field_text(L, "table_name");
-	writer.stream_label = push_field_text(L, "stream_label");
-	writer.view_type = push_field_text(L, "view_type");
-	writer.old_image = push_image(L, record.old_image);
-	writer.new_image = push_image(L, record.new_image);
+	if (record.event == EVENT_TABLE)
+		read_change(L, &writer);
+	else
+		read_item_change(L, &writer, buf);
+	writer.old_image = push_image(L, writer.old_image);
+	writer.new_image = push_image(L, writer.new_image);
 	writer.out = &new_lua_buffer(L)->bytes;
 	err = set_names(&writer);
 	if (!err)

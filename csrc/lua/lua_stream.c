@@ -2,6 +2,7 @@
 #include <lauxlib.h>
 
 #include "lua/lua_argument.h"
+#include "lua/lua_definition.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
@@ -105,17 +106,7 @@ static int describe_stream(lua_State *L)
 		set_integer(L, "first_sequence_number", state.first_sequence);
 		set_integer(L, "last_sequence_number", state.last_sequence);
 	}
-	lua_createtable(L, 0, 3);
-	set_seconds(L, "age", row.retention.age_ms);
-	if (row.retention.max_bytes)
-		set_integer(L, "bytes", row.retention.max_bytes);
-	if (row.retention.max_count)
-		set_integer(L, "count", row.retention.max_count);
-	lua_setfield(L, -2, "retention");
-	lua_createtable(L, 0, 2);
-	set_seconds(L, "age", row.retention.hold_age_ms);
-	set_integer(L, "bytes", row.retention.hold_bytes);
-	lua_setfield(L, -2, "hold");
+	set_retention_fields(L, &row.retention);
 	return 1;
 }
 

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "lua/lua_argument.h"
+#include "lua/lua_definition.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
@@ -59,18 +60,6 @@ static int set_ttl(lua_State *L)
 }
 
 /* --- describing --- */
-
-static void set_key_field(lua_State *L, const char *name, const struct key_attribute *attribute)
-{
-	if (attribute->type == 0)
-		return;
-	lua_createtable(L, 2, 0);
-	lua_pushlstring(L, attribute->name, attribute->len);
-	lua_rawseti(L, -2, 1);
-	lua_pushstring(L, type_name(attribute->type));
-	lua_rawseti(L, -2, 2);
-	lua_setfield(L, -2, name);
-}
 
 /* describe_table(table) -> description with stream ids; or nil, err, code */
 static int describe_table(lua_State *L)

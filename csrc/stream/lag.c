@@ -36,10 +36,11 @@ static int step_all_streams(struct subject *subject, stream_step *step)
 
 	if (subject->progress->position >= state->touched_after) {
 		for (unsigned i = 0; i < state->touched_count && !err; i++)
-			err = step_stream(subject, state->touched[i].stream, step);
+			if (state->touched[i].stream != STREAM_OF_TABLES)
+				err = step_stream(subject, state->touched[i].stream, step);
 		return err;
 	}
-	while ((err = stream_next_id(subject->view->txn, &id)) == 0) {
+	while ((err = stream_next_of_table(subject->view->txn, &id)) == 0) {
 		err = step_stream(subject, id, step);
 		if (err)
 			return err;

@@ -133,6 +133,7 @@ int retention_hidden(struct txn *txn, const struct stream_row *row, const struct
 
 /* State of a trim: the oldest record of the stream, and the counts of what was removed. */
 struct trim {
+	const struct retention *limit;
 	uint64_t free_through;       /* records after it are removed only if they are hidden */
 	bool is_held;                /* it ended at a record that may be held */
 	uint64_t holds;              /* number of holds that were read */
@@ -172,7 +173,7 @@ static int hide_oldest_transaction(struct trim *trim, const struct stream *strea
 	err = find_last_of_transaction(trim->cursor, id, &last);
 	if (err)
 		return err < 0 ? err : ERR_CORRUPT;
-	if (!retention_expired(&stream->row.retention, &stream->bounds.head, &last, clock_ms))
+	if (!retention_expired(trim->limit, &stream->bounds.head, &last, clock_ms))
 		return END;
 	if (last.sequence > trim->free_through) {
 		trim->is_held = true;
@@ -309,25 +310,31 @@ static int trim_by_holds(struct trim *trim, struct txn *txn, struct stream *stre
 	return err ? err : trim_records(trim, stream, clock_ms, max_rows);
 }
 
+/* Stores the horizon after a trim that returned err. The records before a damaged one have been
+ * removed, so it is stored after CORRUPT, too. */
+static int end_trim(const struct trim *trim, struct txn *txn, struct stream *stream, int err,
+	uint64_t *removed)
+{
+	if (!trim->records || (err && err != ERR_CORRUPT))
+		return err;
+	*removed = trim->records;
+	stream->bounds.horizon = trim->horizon;
+	err = stream_write_horizon(txn, stream->row.id, &trim->horizon);
+	/* The caller ignores CORRUPT, but may not commit this. */
+	return err == ERR_CORRUPT ? ERR_STORE : err;
+}
+
 int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,
 	uint64_t max_rows, uint64_t *removed)
 {
-	struct trim trim = { .horizon = stream->bounds.horizon,
+	struct trim trim = { .limit = &stream->row.retention, .horizon = stream->bounds.horizon,
 		.free_through = stream->free_through };
 	int err = txn_cursor(txn, TREE_LOG, &trim.cursor);
 
 	*removed = 0;
 	if (!err)
 		err = trim_by_holds(&trim, txn, stream, clock_ms, max_rows);
-	/* The records before a damaged one have been removed, so the horizon is stored anyway. */
-	if (trim.records && (!err || err == ERR_CORRUPT)) {
-		*removed = trim.records;
-		stream->bounds.horizon = trim.horizon;
-		err = stream_write_horizon(txn, stream->row.id, &trim.horizon);
-		/* The caller ignores CORRUPT, but may not commit this. */
-		if (err == ERR_CORRUPT)
-			err = ERR_STORE;
-	}
+	err = end_trim(&trim, txn, stream, err, removed);
 	if (!err && trim.is_held) {
 		stream->hint = (struct trim_hint){ clock_ms + TRIM_HELD_MS,
 			stream->bounds.head.ordinal + TRIM_WORTH +
@@ -335,6 +342,20 @@ int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,
 		return 0;
 	}
 	return err ? err : set_trim_hint(trim.cursor, stream);
+}
+
+int retention_trim_before(struct txn *txn, struct stream *stream, uint64_t clock_ms,
+	uint64_t age_ms, uint64_t sequence, uint64_t *removed)
+{
+	const struct retention limit = { .age_ms = age_ms };
+	struct trim trim = { .limit = &limit, .horizon = stream->bounds.horizon,
+		.free_through = sequence - 1 };
+	int err = txn_cursor(txn, TREE_LOG, &trim.cursor);
+
+	*removed = 0;
+	if (!err)
+		err = trim_records(&trim, stream, clock_ms, TRIM_ROWS_MAX);
+	return end_trim(&trim, txn, stream, err, removed);
 }
 
 int retention_hide(struct txn *txn, struct stream *stream, uint64_t clock_ms)

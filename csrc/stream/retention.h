@@ -51,6 +51,12 @@ bool retention_expired(const struct retention *limit, const struct stream_head *
 int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,
 	uint64_t max_rows, uint64_t *removed);
 
+/* The same for a stream whose row has no limits, without regard to holds: deletes the records that
+ * are at least age_ms old and whose sequence numbers are less than `sequence`, at most
+ * TRIM_ROWS_MAX rows. */
+int retention_trim_before(struct txn *txn, struct stream *stream, uint64_t clock_ms,
+	uint64_t age_ms, uint64_t sequence, uint64_t *removed);
+
 /* Returns true if enough records may have expired to make trimming worthwhile. Reads no
  * rows. */
 bool retention_due(const struct stream *stream, uint64_t clock_ms);

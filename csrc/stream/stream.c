@@ -92,7 +92,9 @@ static int read_row(struct stream_row *row, struct slice key, struct slice value
 	if (!err)
 		err = stream_get(row, payload);
 	row->id = get_u32(key.data + 1);
-	return err || row->id ? err : ERR_CORRUPT;
+	if (!err && (row->id == 0 || (row->id == STREAM_OF_TABLES) != (row->view == 0)))
+		err = ERR_CORRUPT;
+	return err;
 }
 
 int stream_read_row(struct txn *txn, uint32_t id, struct stream_row *row)
@@ -258,6 +260,18 @@ int stream_write_row(struct txn *txn, const struct stream_row *row)
 	row_start(&value);
 	stream_put(&value, row);
 	return row_write(txn, TREE_CATALOG, id_key(bytes, CATALOG_STREAM, row->id), &value);
+}
+
+int stream_write_of_tables(struct txn *txn, uint64_t now_ms)
+{
+	const struct stream_row row = {
+		.id = STREAM_OF_TABLES,
+		.status = STREAM_ENABLED,
+		.created_ms = now_ms,
+		.retention = { .age_ms = UINT64_MAX },
+	};
+
+	return stream_write_row(txn, &row);
 }
 
 int stream_write_horizon(struct txn *txn, uint32_t id, const struct horizon *horizon)

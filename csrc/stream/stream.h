@@ -6,6 +6,7 @@
  *
  * A stream stores the name, id and key schema of its table, so that it can be
  * read after the table was deleted. Rows are read when a stream is used, and cached.
+ * The stream STREAM_OF_TABLES belongs to no table and has no label.
  */
 #ifndef STREAM_STREAM_H
 #define STREAM_STREAM_H
@@ -80,6 +81,14 @@ static inline int stream_next_id(struct txn *txn, uint32_t *id)
 	return row_next_id(txn, CATALOG_STREAM, id);
 }
 
+/* The same for the streams of tables: without that of the changes of tables. */
+static inline int stream_next_of_table(struct txn *txn, uint32_t *id)
+{
+	if (*id < STREAM_OF_TABLES)
+		*id = STREAM_OF_TABLES;
+	return stream_next_id(txn, id);
+}
+
 /* Sets *exists to whether there is a row with this id, which may be damaged. Returns 0 or STORE. */
 int stream_exists(struct txn *txn, uint32_t id, bool *exists);
 
@@ -111,6 +120,10 @@ int stream_load_bounds(struct streams *streams, struct stream *stream, struct tx
 int row_write(struct txn *txn, enum tree tree, struct slice key, struct buffer *value);
 
 int stream_write_row(struct txn *txn, const struct stream_row *row);
+
+/* Writes the row of the stream of the changes of tables into a new file. */
+int stream_write_of_tables(struct txn *txn, uint64_t now_ms);
+
 int stream_write_label(struct txn *txn, const struct stream_row *row);
 int stream_write_horizon(struct txn *txn, uint32_t id, const struct horizon *horizon);
 

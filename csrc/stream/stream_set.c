@@ -43,7 +43,7 @@ bool stream_set_has(const struct stream_set *set, uint32_t id)
 	if (set->one)
 		return set->one == id;
 	if (!set->ids)
-		return true;
+		return id != STREAM_OF_TABLES || set->with_tables;
 	at = find_id(set, id);
 	return at < set->count && set->ids[at] == id;
 }
@@ -57,7 +57,7 @@ int stream_set_next(const struct stream_set *set, struct txn *txn, uint32_t *id)
 	int err = 0;
 
 	if (!ids)
-		return stream_next_id(txn, id);
+		return set->with_tables ? stream_next_id(txn, id) : stream_next_of_table(txn, id);
 	for (; at < count && !exists && !err; at++) {
 		*id = ids[at];
 		err = stream_exists(txn, *id, &exists);

@@ -4,15 +4,16 @@
 
 #include "stream/stream.h"
 
-/* A zeroed set contains all streams. */
+/* A zeroed set contains the streams of all tables. */
 struct stream_set {
 	uint32_t one;                /* id of the only stream; 0: several */
 	uint32_t *ids;               /* of several streams, ascending; NULL: all streams */
 	size_t count;
+	bool with_tables;            /* all streams, also that of the changes of tables */
 };
 
-/* Makes a zeroed set contain the streams with these ids (u32), in ascending order; empty: all
- * streams. Returns 0 or NO_MEMORY. */
+/* Makes a zeroed set contain the streams with these ids (u32), in ascending order; empty: those
+ * of all tables. Returns 0 or NO_MEMORY. */
 int stream_set_init(struct stream_set *set, struct slice ids);
 
 bool stream_set_has(const struct stream_set *set, uint32_t id);

@@ -96,7 +96,7 @@ static int check_source(struct slice streams, struct failure *failure)
 		return fail_as(failure, ERR_LIMIT, "a consumer can have at most %d tables",
 			CONSUMER_SOURCES_MAX);
 	return is_consumer_source(streams) ? 0 : fail_as(failure, ERR_VALIDATION,
-		"the stream ids of a consumer must be in ascending order");
+		"the stream ids of a consumer must be those of tables, in ascending order");
 }
 
 static int check_spec(const struct consume_spec *spec, struct failure *failure)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "table/item_count.h"
+#include "table/table_record.h"
 
 static int fail_row(struct failure *failure, int err, struct slice name)
 {
@@ -143,6 +144,28 @@ static int end_stream(struct transaction *transaction, struct table_row *table,
 	return broken(transaction, stream_write_row(transaction->txn, &stream->row), failure);
 }
 
+/* Notes the definition of the table, which is about to change. */
+static int note(struct transaction *transaction, const struct table_row *table,
+	struct failure *failure)
+{
+	int err = table_record_note(transaction, table);
+
+	return err ? fail_about(failure, err, "the row of stream %u", table->stream) : 0;
+}
+
+/* Writes the changed row of a table, and adds the record of its alteration. */
+static int end_alteration(struct transaction *transaction, const struct table_row *table,
+	struct failure *failure)
+{
+	int err = catalog_put_table(transaction->txn, table);
+
+	if (!err)
+		err = table_record_add_altered(transaction, table);
+	if (!err)
+		err = transaction_catalog_changed(transaction);
+	return broken(transaction, err, failure);
+}
+
 int define_stream(struct transaction *transaction, struct slice name, uint8_t view,
 	const struct retention *retention, struct failure *failure)
 {
@@ -156,10 +179,10 @@ int define_stream(struct transaction *transaction, struct slice name, uint8_t vi
 			"Table already has an enabled stream: Table: %s", table.name);
 	err = check_stream(&transaction->state, view, retention, failure);
 	if (!err)
-		err = begin_stream(transaction, &table, view, retention, failure);
+		err = note(transaction, &table, failure);
 	if (!err)
-		err = broken(transaction, catalog_put_table(transaction->txn, &table), failure);
-	return err ? err : broken(transaction, transaction_catalog_changed(transaction), failure);
+		err = begin_stream(transaction, &table, view, retention, failure);
+	return err ? err : end_alteration(transaction, &table, failure);
 }
 
 int define_no_stream(struct transaction *transaction, struct slice name,
@@ -173,32 +196,61 @@ int define_no_stream(struct transaction *transaction, struct slice name,
 	if (!table.stream)
 		return fail_as(failure, ERR_VALIDATION,
 			"Table has no enabled stream: Table: %s", table.name);
-	err = end_stream(transaction, &table, failure);
+	err = note(transaction, &table, failure);
 	if (!err)
-		err = broken(transaction, catalog_put_table(transaction->txn, &table), failure);
-	return err ? err : broken(transaction, transaction_catalog_changed(transaction), failure);
+		err = end_stream(transaction, &table, failure);
+	return err ? err : end_alteration(transaction, &table, failure);
+}
+
+/* Sets *table to the table of which the stream is the enabled one; NULL if there is none. */
+static int table_of_stream(struct transaction *transaction, const struct stream_row *row,
+	const struct table **table)
+{
+	int err = row->status == STREAM_ENABLED ? catalog_find(transaction->catalog,
+		transaction->txn, slice_of_text(row->table_name), table) : END;
+
+	if (err || (*table)->row.stream != row->id)
+		*table = NULL;
+	return err < 0 ? err : 0;
+}
+
+/* Hides the expired records of the stream, and writes its changed row. */
+static int change_retention(struct transaction *transaction, struct stream *stream,
+	const struct retention *retention)
+{
+	int err = stream_load_bounds(&transaction->catalog->streams, stream, transaction->txn);
+
+	if (!err)
+		err = retention_hide(transaction->txn, stream, transaction->clock_ms);
+	if (err)
+		return err;
+	stream->row.retention = completed(retention, &stream->row.retention);
+	return stream_write_row(transaction->txn, &stream->row);
 }
 
 int define_retention(struct transaction *transaction, uint32_t id,
 	const struct retention *retention, struct failure *failure)
 {
+	const struct table *table;
 	struct stream *stream;
 	int err = check_retention(retention, failure);
 
 	if (err)
 		return err;
-	err = find_stream(transaction, id, &stream);
+	err = id == STREAM_OF_TABLES ? END : find_stream(transaction, id, &stream);
 	if (err == END)
 		return fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists", id);
 	if (err)
 		return fail_about(failure, err, "the row of stream %u", id);
-	err = stream_load_bounds(&transaction->catalog->streams, stream, transaction->txn);
-	if (!err)
-		err = retention_hide(transaction->txn, stream, transaction->clock_ms);
-	if (!err) {
-		stream->row.retention = completed(retention, &stream->row.retention);
-		err = stream_write_row(transaction->txn, &stream->row);
-	}
+	err = table_of_stream(transaction, &stream->row, &table);
+	if (err)
+		return fail_row(failure, err, slice_of_text(stream->row.table_name));
+	err = table ? note(transaction, &table->row, failure) : 0;
+	if (err)
+		return err;
+	err = change_retention(transaction, stream, retention);
+	if (!err && table)
+		err = table_record_add_altered(transaction, &table->row);
 	if (!err)
 		err = transaction_catalog_changed(transaction);
 	return broken(transaction, err, failure);
@@ -266,15 +318,15 @@ int define_ttl(struct transaction *transaction, struct slice name, struct slice 
 	if (err || slice_equal(time_to_live_name(&table.ttl), attribute))
 		return err;
 	err = check_index(&transaction->state, attribute, failure);
+	if (!err)
+		err = note(transaction, &table, failure);
 	if (!err && table.ttl.index)
 		err = end_index(transaction, &table, failure);
 	if (!err && attribute.len)
 		err = begin_index(transaction, &table, attribute, failure);
 	if (!err && attribute.len)
 		err = build_index(transaction, &table, failure);
-	if (!err)
-		err = broken(transaction, catalog_put_table(transaction->txn, &table), failure);
-	return err ? err : broken(transaction, transaction_catalog_changed(transaction), failure);
+	return err ? err : end_alteration(transaction, &table, failure);
 }
 
 /* --- tables --- */
@@ -334,6 +386,21 @@ static int check_free(struct transaction *transaction, struct slice name,
 	return writer_check_space(transaction->txn, failure);
 }
 
+/* Writes the row of a new table, and adds the record of its creation. */
+static int end_creation(struct transaction *transaction, const struct table_row *row,
+	struct failure *failure)
+{
+	int err = catalog_put_table(transaction->txn, row);
+
+	if (!err)
+		err = table_record_note(transaction, row);
+	if (!err)
+		err = table_record_add(transaction, TABLE_CREATED, row);
+	if (!err)
+		transaction_table_created(transaction, row);
+	return broken(transaction, err, failure);
+}
+
 int define_table(struct transaction *transaction, const struct table_spec *spec,
 	struct failure *failure)
 {
@@ -356,11 +423,7 @@ int define_table(struct transaction *transaction, const struct table_spec *spec,
 		err = begin_index(transaction, &row, spec->ttl, failure);
 	if (!err && spec->view)
 		err = begin_stream(transaction, &row, spec->view, &spec->retention, failure);
-	if (!err)
-		err = broken(transaction, catalog_put_table(transaction->txn, &row), failure);
-	if (!err)
-		transaction_table_created(transaction, &row);
-	return err;
+	return err ? err : end_creation(transaction, &row, failure);
 }
 
 int define_delete(struct transaction *transaction, struct slice name, struct failure *failure)
@@ -368,6 +431,8 @@ int define_delete(struct transaction *transaction, struct slice name, struct fai
 	struct table_row table;
 	int err = find(transaction, name, &table, failure);
 
+	if (!err)
+		err = note(transaction, &table, failure);
 	if (!err && table.stream)
 		err = end_stream(transaction, &table, failure);
 	if (!err && table.ttl.index)
@@ -376,7 +441,9 @@ int define_delete(struct transaction *transaction, struct slice name, struct fai
 		return err;
 	if (transaction->state.tables)
 		transaction->state.tables--;
-	err = catalog_delete_table(transaction->txn, name);
+	err = table_record_add(transaction, TABLE_DELETED, &table);
+	if (!err)
+		err = catalog_delete_table(transaction->txn, name);
 	if (!err)
 		err = catalog_put_dropped(transaction->txn, table.id, name);
 	if (!err)

@@ -114,12 +114,22 @@ static bool has_ended(const struct stream *stream, uint64_t clock_ms)
 		clock_ms - stream->row.disabled_ms >= stream->row.retention.age_ms;
 }
 
+static int trim_changes(struct transaction *transaction, struct stream *stream,
+	uint64_t *removed)
+{
+	const struct trim_moment moment = { transaction->clock_ms, transaction->began_at,
+		transaction->swept };
+
+	return trim_after_others(transaction->txn, stream, &transaction->scan, &moment, removed);
+}
+
 static int trim(struct transaction *transaction, struct stream *stream, uint64_t max_rows,
 	uint64_t *records)
 {
 	uint64_t removed;
-	int err = retention_trim(transaction->txn, stream, transaction->clock_ms, max_rows,
-		&removed);
+	int err = stream->row.id == STREAM_OF_TABLES ?
+		trim_changes(transaction, stream, &removed) :
+		retention_trim(transaction->txn, stream, transaction->clock_ms, max_rows, &removed);
 
 	*records += removed;
 	if (removed)
@@ -295,7 +305,8 @@ static int sweep_streams_after(struct transaction *transaction, uint32_t *id, ui
 	while ((err = stream_next_id(transaction->txn, id)) == 0 && *id <= last) {
 		bool ended;
 
-		err = sweep_stream_with_id(transaction, *id, &swept->records, &ended);
+		err = sweep_stream_with_id(transaction, *id, *id == STREAM_OF_TABLES ?
+			&swept->rows : &swept->records, &ended);
 		if (ended)
 			swept->rows++;
 		if (!is_same(swept, &before) || skip_damage(err))

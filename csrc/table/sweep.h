@@ -15,8 +15,9 @@
 
 struct swept {
 	uint64_t items;              /* expired items removed */
-	uint64_t records;            /* expired records removed */
-	uint64_t rows;               /* rows of deleted tables and of indexes removed, or indexed */
+	uint64_t records;            /* expired records of items removed */
+	uint64_t rows;               /* rows of deleted tables and of indexes removed, or indexed;
+	                              * records of changes of tables removed */
 };
 
 /* Does the step of a commit: removes expired items (expire.h), trims the streams that records

@@ -77,6 +77,7 @@ void transaction_abort(struct transaction *transaction)
 	writer_abort(&transaction->txn);
 	transaction->known_at = 0;
 	transaction->catalog->version = 0;
+	transaction->scan = (struct trim_scan){ 0 };
 }
 
 uint64_t transaction_sequence(struct transaction *transaction)
@@ -189,10 +190,12 @@ static int finish(struct transaction *transaction)
 static void end_unchanged(struct transaction *transaction)
 {
 	uint64_t id = txn_id(transaction->txn), version = transaction->catalog->version;
+	struct trim_scan scan = transaction->scan;
 
 	transaction_abort(transaction);
 	transaction->known_at = id - 1;
 	transaction->catalog->version = version;
+	transaction->scan = scan;
 }
 
 int transaction_commit(struct transaction *transaction, struct failure *failure)
@@ -215,8 +218,10 @@ int transaction_commit(struct transaction *transaction, struct failure *failure)
 	err = writer_commit(&transaction->txn, failure);
 	transaction->known_at = err ? 0 : id;
 	transaction->clock_unsaved = false;
-	if (err)
+	if (err) {
 		transaction->catalog->version = 0;
+		transaction->scan = (struct trim_scan){ 0 };
+	}
 	return err;
 }
 
@@ -226,4 +231,6 @@ void transaction_release(struct transaction *transaction)
 	pending_release(&transaction->pending);
 	buffer_release(&transaction->scratch);
 	buffer_release(&transaction->old);
+	buffer_release(&transaction->definition);
+	buffer_release(&transaction->new_definition);
 }

@@ -9,6 +9,7 @@
 
 #include "stream/pending.h"
 #include "stream/retention.h"
+#include "stream/trim_after.h"
 #include "table/catalog.h"
 
 /* Maximum number of bytes that one transaction may write, items and images together. They are
@@ -41,10 +42,12 @@ struct transaction {
 	struct pending_records pending;
 	uint32_t next_known;         /* cached stream that a commit looks at next, round robin */
 	uint32_t last_swept;         /* stream that was swept last: they are swept by turns */
+	struct trim_scan scan;       /* for the trim of the stream of the changes of tables */
 	uint32_t last_expired;       /* expiry index of the table whose items were removed last */
 	const struct table *written; /* one with time to live that was written to; NULL: none */
-	struct buffer scratch;       /* the row of the state */
+	struct buffer scratch;       /* the row of the state; the change of a table */
 	struct buffer old;           /* old item of the last request */
+	struct buffer definition, new_definition;    /* of a table (table_record.h) */
 };
 
 /* Begins a transaction and refreshes the handle's catalog. Returns the errors of writer_begin,

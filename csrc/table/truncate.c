@@ -4,7 +4,23 @@
 #include <string.h>
 
 #include "table/items.h"
+#include "table/table_record.h"
 #include "table/write.h"
+
+int truncate_begin(struct transaction *transaction, const struct table *table, uint64_t *sequence,
+	struct failure *failure)
+{
+	int err;
+
+	*sequence = transaction->state.sequence;
+	err = table_record_note(transaction, &table->row);
+	if (!err)
+		err = table_record_add(transaction, TABLE_TRUNCATED, &table->row);
+	if (!err)
+		err = transaction_flush(transaction);
+	return err ? fail_about(failure, transaction_break(transaction, err),
+		"the record of the truncation of table %s", table->row.name) : 0;
+}
 
 /* A step. */
 struct truncation {

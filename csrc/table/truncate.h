@@ -13,6 +13,12 @@
 #define TRUNCATE_BYTES (1024 * 1024)
 #define TRUNCATE_VISITED 10000
 
+/* Begins a truncation: sets *sequence to the last sequence number assigned, and adds the record of
+ * the truncation, which is a transaction of its own for readers of streams. After an error the
+ * transaction can only be aborted. Returns CORRUPT, NO_MEMORY, STORE, FULL. */
+int truncate_begin(struct transaction *transaction, const struct table *table, uint64_t *sequence,
+	struct failure *failure);
+
 /* Does one step: removes items of the table whose last change is at most `sequence`, from the one
  * after *last on (head_len 0: from the first), and sets *last to the last item visited. With a
  * stream each is deleted like a single item (write.h); without one its rows are deleted unread.

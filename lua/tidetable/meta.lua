@@ -78,16 +78,23 @@
 
 ---@alias tidetable.view_type "KEYS_ONLY"|"NEW_IMAGE"|"OLD_IMAGE"|"NEW_AND_OLD_IMAGES"
 
---- One change of one item, immutable. `pairs` iterates over its fields. Keys and images are decoded
---- when they are first used. Reading an unknown field raises an error.
+---@alias tidetable.event_name "INSERT"|"MODIFY"|"REMOVE"|tidetable.table_event
+---@alias tidetable.table_event "CREATE_TABLE"|"ALTER_TABLE"|"DELETE_TABLE"|"TRUNCATE_TABLE"
+
+--- One change of one item or, with the option `tables`, of a table; immutable. `pairs` iterates
+--- over its fields. Keys and images are decoded when they are first used. Reading an unknown field
+--- raises an error.
 ---@class tidetable.Record: userdata
 ---@field sequence_number integer  increases in commit order; gaps are normal
 ---@field id string              of this change, in all copies of the database
----@field event_name "INSERT"|"MODIFY"|"REMOVE"
+---@field event_name tidetable.event_name
 ---@field table_name string
----@field stream_label string
----@field view_type tidetable.view_type
----@field keys table<string, any>  the key attributes
+---@field table_id integer
+---@field definition tidetable.TableSpec?  only of the change of a table: its definition
+---@field old_definition tidetable.TableSpec?  only ALTER_TABLE: the definition before
+---@field stream_label string?     nil: the change of a table that has no stream
+---@field view_type tidetable.view_type?
+---@field keys table<string, any>?  the key attributes; nil: the change of a table
 ---@field old_image table<string, any>?  the item before, as the projection shows it
 ---@field new_image table<string, any>?  the item after, as the projection shows it
 ---@field created_at number        seconds since 1970, by the writer's clock
@@ -95,7 +102,7 @@
 ---@field transaction_position integer  position in the transaction, from 1
 ---@field transaction_count integer  number of the transaction's records
 ---@field size_bytes integer       size of keys and images, by DynamoDB's rule
----@field partition_hash integer   equal for equal partition keys
+---@field partition_hash integer?  equal for equal partition keys; nil: the change of a table
 ---@field user_identity { type: string, principal_id: string }?  set for removals by time to live
 ---@field context table<string, any>?  of its transaction, as the writer gave it
 ---@field origin string?           of its transaction, as the writer gave it
@@ -131,7 +138,16 @@
 ---@field bytes integer?
 ---@field count integer?
 
---- The result of stream:describe(). For db:stream() it has only last_sequence_number.
+--- The records of changes of tables.
+---@class tidetable.TableChanges
+---@field count integer            number of records that were not removed
+---@field bytes integer            size of these records
+---@field first_sequence_number integer?  of the oldest of them; nil: none
+---@field last_sequence_number integer?  of the newest of them; nil: none
+---@field trimmed_through integer  sequence number of the newest record that was removed; 0: none
+
+--- The result of stream:describe(). For db:stream() it has only last_sequence_number, and
+--- table_changes if it reads them.
 ---@class tidetable.StreamDescription
 ---@field table_name string
 ---@field label string
@@ -146,6 +162,7 @@
 ---@field bytes integer            size of these records
 ---@field trimmed_through integer  greatest sequence number that was removed or has expired
 ---@field retention_clock_lead number  seconds, as in tidetable.Info
+---@field table_changes tidetable.TableChanges?
 
 --- The result of table:describe().
 ---@class tidetable.TableDescription
@@ -190,6 +207,7 @@
 ---@field items integer
 ---@field streams integer
 ---@field records integer
+---@field table_changes integer   records of changes of tables
 ---@field rows integer            rows of all trees
 ---@field bytes integer           size of these rows
 ---@field pages integer           pages of the file, up to the last one ever used

@@ -194,6 +194,8 @@ int digest_of(struct tide *tide, uint64_t *digest, struct failure *failure)
 	source = source_of(buffer_slice(&ids));
 	while (!err && source_left(&source))
 		err = mix_stream(tide, source_u32(&source), digest, failure);
+	if (!err)
+		err = mix_stream(tide, STREAM_OF_TABLES, digest, failure);
 	buffer_release(&names);
 	buffer_release(&ids);
 	return err ? err : mix_consumers(tide, digest, failure);

@@ -150,8 +150,8 @@ describe("the documentation states", function()
       .. "the last sequence number")
     for id = 1, 5 do assert(orders:put { id = tostring(id) }) end
     assert(orders:stream { after = 3 })
-    assert(orders:stream { after = 5 })
-    local _, _, code = orders:stream { after = 6 }
+    assert(orders:stream { after = 6 })
+    local _, _, code = orders:stream { after = 7 }
     assert.are.equal("AHEAD", code)
   end)
 

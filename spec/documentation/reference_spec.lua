@@ -300,7 +300,8 @@ describe("the error codes of the page", function()
   it("are the only ones that pages name", function()
     local codes = documented()
     for _, name in ipairs { "INSERT", "MODIFY", "REMOVE", "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE",
-      "NEW_AND_OLD_IMAGES", "TRIM_HORIZON", "LATEST", "ENABLED", "DISABLED", "ALL_OLD", "ALL_NEW",
+      "NEW_AND_OLD_IMAGES", "CREATE_TABLE", "ALTER_TABLE", "DELETE_TABLE", "TRUNCATE_TABLE",
+      "TRIM_HORIZON", "LATEST", "ENABLED", "DISABLED", "ALL_OLD", "ALL_NEW",
       "UPDATED_OLD", "UPDATED_NEW", "NONE" } do
       codes[name] = true
     end

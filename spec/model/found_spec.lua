@@ -47,7 +47,7 @@ describe("found by the model:", function()
     clock:advance(120)
     local ok, err = pcall(ids, stream, { after = 0 })
     assert.is_false(ok)
-    assert.same({ "TRIMMED", 1, 2 }, { err.code, err.first, err.last })
+    assert.same({ "TRIMMED", 1, 4 }, { err.code, err.first, err.last })
   end)
 
   it("a query with the option sort keeps its value beside those of its filter", function()

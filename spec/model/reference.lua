@@ -51,9 +51,12 @@ local function expired(stream, record, clock)
 end
 
 --- Returns the index of the first visible record (one past the last if there is none), and the
---- sequence number of the last expired one.
+--- sequence number of the last expired one. Changes of tables are visible until they are removed.
 local function sight(stream, clock)
   local records = stream.records
+  if stream.is_of_tables then
+    return stream.shown, stream.hidden
+  end
   local first = stream.shown
   while records[first] and expired(stream, records[first], clock) do
     first = first + 1
@@ -82,8 +85,26 @@ function reference.new(now)
     sequence = 0, commits = 0, tables = {}, streams = {}, forgotten = 0, lost = 0,
   }, Database)
   database.clock = clock_at(database.clock, database.time_sample)
+  database.changes = { is_of_tables = true, records = {}, shown = 1, hidden = 0, ordinal = 0,
+    bytes = 0 }
+  -- Stands for the streams of all tables together with the changes of tables.
+  database.everything = { is_everything = true, records = database.changes.records }
   return database
 end
+
+--- Returns the streams that are read for one stream, for all (nil) or for everything.
+local function scope(self, only)
+  if not only then
+    return self.streams
+  elseif not only.is_everything then
+    return { only }
+  end
+  local streams = table.move(self.streams, 1, #self.streams, 1, {})
+  streams[#streams + 1] = self.changes
+  return streams
+end
+
+local function is_one(only) return only ~= nil and not only.is_everything end
 
 function Database:advance(ms)
   self.time_sample.now = self.time_sample.now + ms
@@ -194,6 +215,21 @@ end
 
 -- Tables and their streams --------------------------------------------------------------------
 
+--- Returns what a record of a change of the table has as the table's definition.
+local function definition_of(t)
+  return { name = t.name, partition_key = t.partition, sort_key = t.sort,
+    stream = t.stream and { view_type = t.stream.view_type, retention = t.stream.retention } }
+end
+
+local function note_change(tx, t, event_name, old_definition)
+  tx.changed = true
+  tx.database.sequence = tx.database.sequence + 1
+  tx.records[#tx.records + 1] = {
+    stream = tx.database.changes, sequence_number = tx.database.sequence, event_name = event_name,
+    table = t, definition = definition_of(t), old_definition = old_definition, bytes = 0,
+  }
+end
+
 local function new_stream(tx, t, settings)
   local database = tx.database
   local stream = {
@@ -220,12 +256,13 @@ function Database:create_table(handle, t, settings)
   if settings then
     new_stream(tx, t, settings)
   end
+  note_change(tx, t, "CREATE_TABLE")
   reference.commit(tx)
 end
 
 function Database:delete_table(handle, name)
   local tx = self:begin(handle)
-  tx.changed = true
+  note_change(tx, self.tables[name], "DELETE_TABLE")
   if self.tables[name].stream then
     end_stream(tx, self.tables[name])
   end
@@ -234,14 +271,16 @@ function Database:delete_table(handle, name)
 end
 
 function Database:enable_stream(handle, t, settings)
-  local tx = self:begin(handle)
+  local tx, old = self:begin(handle), definition_of(t)
   new_stream(tx, t, settings)
+  note_change(tx, t, "ALTER_TABLE", old)
   reference.commit(tx)
 end
 
 function Database:disable_stream(handle, t)
-  local tx = self:begin(handle)
+  local tx, old = self:begin(handle), definition_of(t)
   end_stream(tx, t)
+  note_change(tx, t, "ALTER_TABLE", old)
   reference.commit(tx)
 end
 
@@ -249,8 +288,48 @@ function Database:set_retention(handle, stream, retention)
   local tx = self:begin(handle)
   hide(stream, tx.clock.at)
   tx.changed = true
+  local t, before = self.tables[stream.table_name], stream.retention
+  local old = t and t.stream == stream and definition_of(t)
   stream.retention = retention
+  if old and (before.age ~= retention.age or before.count ~= retention.count or
+      before.bytes ~= retention.bytes) then
+    note_change(tx, t, "ALTER_TABLE", old)
+  end
   reference.commit(tx)
+end
+
+--- Marks the beginning of a truncation, in a transaction of its own.
+function Database:begin_truncation(handle, t)
+  local tx = self:begin(handle)
+  note_change(tx, t, "TRUNCATE_TABLE")
+  reference.commit(tx)
+end
+
+-- Changes of tables are removed after a day, but not before an older record of another stream.
+
+local DAY = 24 * HOUR
+
+--- Returns the number of changes of tables that may be removed at this time; a sweep removes them.
+function Database:removable_changes(clock)
+  local oldest = math.huge
+  for _, stream in ipairs(self.streams) do
+    local record = stream.records[(sight(stream, clock))]
+    oldest = math.min(oldest, record and record.sequence_number or math.huge)
+  end
+  local changes, last = self.changes, self.changes.shown - 1
+  for i = changes.shown, #changes.records do
+    local record = changes.records[i]
+    if record.sequence_number > oldest or clock < record.clock + DAY then break end
+    last = i
+  end
+  return last - changes.shown + 1
+end
+
+function Database:remove_changes(count)
+  local changes = self.changes
+  changes.shown = changes.shown + count
+  changes.hidden = count > 0 and changes.records[changes.shown - 1].sequence_number or
+    changes.hidden
 end
 
 -- A disabled stream is removed some time after all its records have expired; at a trim it must be.
@@ -288,10 +367,10 @@ end
 
 -- The view of a reader ------------------------------------------------------------------------
 
---- Returns, for one stream or all (nil), { stream = sequence number of the last expired record }.
+--- Returns, for the streams of a scope, { stream = sequence number of the last expired record }.
 function Database:hidden(only)
   local clock, hidden = self:reading_clock(), {}
-  for _, stream in ipairs(only and { only } or self.streams) do
+  for _, stream in ipairs(scope(self, only)) do
     local _
     _, hidden[stream] = sight(stream, clock)
   end
@@ -302,7 +381,7 @@ end
 --- greater than the floor of their stream.
 function Database:records_after(floors, only)
   local found = {}
-  for _, stream in ipairs(only and { only } or self.streams) do
+  for _, stream in ipairs(scope(self, only)) do
     local records, floor = stream.records, floors[stream]
     local low, high = 1, #records + 1
     while low < high do
@@ -315,7 +394,7 @@ function Database:records_after(floors, only)
     end
     table.move(records, low, #records, #found + 1, found)
   end
-  if not only then
+  if not is_one(only) then
     table.sort(found, function(a, b) return a.sequence_number < b.sequence_number end)
   end
   return found
@@ -350,7 +429,7 @@ end
 function Database:floors_after(place, only)
   local floors, lost = {}, {}
   local floor = math.max(place.position, place.lost or 0)
-  if not only and self.lost > floor then
+  if not is_one(only) and self.lost > floor then
     lost[1] = { first = floor + 1, last = self.lost }
   end
   for stream, hidden in pairs(self:hidden(only)) do

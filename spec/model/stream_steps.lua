@@ -11,7 +11,7 @@ local function interesting_number(world, stream)
   local model = world.model
   local list = { 0, model.sequence, model.sequence + 1, model.sequence + 2, model.sequence - 1 }
   if stream then
-    local hidden = model:hidden(stream)[stream]
+    local hidden = model:hidden(stream)[stream.is_everything and model.changes or stream]
     list[#list + 1], list[#list + 2], list[#list + 3] = hidden, hidden + 1, math.max(0, hidden - 1)
   end
   for _ = 1, 3 do
@@ -61,8 +61,10 @@ local function same_loss(lost, err)
     lost[1].last))
 end
 
-local function pick_stream(world)
-  return random(4) > 1 and pick(world.model.streams) or nil
+--- Returns a stream, nil for all, or everything.
+local function pick_scope(world)
+  local what = random(8)
+  return what > 3 and pick(world.model.streams) or what > 1 and world.model.everything or nil
 end
 
 local function grouped(records)
@@ -92,7 +94,7 @@ end
 local function read(world, compare, iterator_of, expected_of)
   local handle = world:handle()
   world:find_removed(handle)
-  local stream = pick_stream(world)
+  local stream = pick_scope(world)
   local options = random_place(world, stream)
   local object = assert(world.library_stream(handle, stream))
   local place, ahead = world.model:place(options, stream)
@@ -218,7 +220,7 @@ end
 function steps.next(world)
   world:find_removed(world:handle())
   if #world.readers < 5 then
-    local only = pick_stream(world)
+    local only = pick_scope(world)
     new_reader(world, world:handle(), only, random_place(world, only))
   end
   local reader = pick(world.readers)

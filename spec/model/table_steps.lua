@@ -22,6 +22,8 @@ local function random_retention()
     return { age = 24 * HOUR }
   elseif kind == 5 then
     return { age = random(1, 5000) }
+  elseif kind == 6 then
+    return { age = random(25, 60) * HOUR, count = random(2) == 1 and random(200, 900) or nil }
   end
   return { age = random(1, 300) * MINUTE }
 end
@@ -70,6 +72,7 @@ function steps.create_table(world)
     stream = stream and settings_for_library(stream),
   })
   world.model:create_table(handle, t, stream)
+  world:learn_id(handle, t)
   if stream then
     world:learn_label(handle, t)
   end
@@ -96,6 +99,7 @@ function steps.truncate(world)
   world:check_table(handle, t)
   local items = world.in_order(t)
   local at = 1
+  world.model:begin_truncation(handle, t)
   repeat
     local tx, count, bytes = world.model:begin(handle), 0, 0
     while items[at] and count < 1000 and bytes < 1048576 do
@@ -144,7 +148,8 @@ function steps.trim(world)
   same("integer", math.type(count), tostring(err))
   local clock = world.model.clock
   world.model.clock = tx.clock
-  tx.changed = count > 0 or world:find_removed(handle, true) > 0
+  local removed = world:find_removed(handle, true)
+  tx.changed = count > 0 or removed > 0
   world.model.clock = clock
   reference.commit(tx)
 end

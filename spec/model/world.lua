@@ -76,11 +76,15 @@ function World.library_stream(handle, stream, options)
     return handle.db:stream(options)
   end
   options = options or {}
+  if stream.is_everything then
+    options.tables = true
+    return handle.db:stream(options)
+  end
   options.label = stream.label
   return World.table(handle, stream.table_name):stream(options)
 end
 
--- Removed streams -------------------------------------------------------------------------------
+-- Removed streams and changes of tables -----------------------------------------------------------
 
 local function named(stream)
   return stream.table_name .. "/" .. stream.label
@@ -107,9 +111,29 @@ function World:find_removed(handle, must)
     end
   end
   if went > 0 then
-    self:drop_readers(function(reader) return not reader.only or reader.only.gone end)
+    self:drop_readers(function(reader)
+      return not reader.only or reader.only.is_everything or reader.only.gone
+    end)
   end
-  return went
+  return went + self:find_removed_changes(handle, must)
+end
+
+--- Finds the changes of tables that the library has removed. If `must` is true, all that are old
+--- must have been removed.
+function World:find_removed_changes(handle, must)
+  local model = self.model
+  local found = assert(handle.db:stream({ tables = true }):describe()).table_changes
+  local count, may = 0, model:removable_changes(model.clock.at)
+  while found.trimmed_through > model.changes.hidden do
+    model:remove_changes(1)
+    count = count + 1
+  end
+  same(found.trimmed_through, model.changes.hidden, "table_changes.trimmed_through")
+  if count > may or must and count < may then
+    error(("changes of tables: %d may be removed, %d were"):format(may, count))
+  end
+  same(#model.changes.records - model.changes.shown + 1, found.count, "table_changes.count")
+  return count
 end
 
 function World:drop_readers(which)
@@ -119,6 +143,11 @@ function World:drop_readers(which)
       table.remove(self.readers, i)
     end
   end
+end
+
+--- Reads the id of a table that was just created.
+function World:learn_id(handle, t)
+  t.id = assert(self.table(handle, t.name):describe()).id
 end
 
 --- Reads the label of a stream that was just created or enabled.
@@ -244,6 +273,36 @@ local plain_fields = {
   "transaction_count",
 }
 
+local function same_definition(expected, definition, what)
+  same(expected.name, definition.name, what .. "name")
+  for _, key in ipairs { "partition_key", "sort_key" } do
+    same(expected[key] and table.concat(expected[key], " "),
+      definition[key] and table.concat(definition[key], " "), what .. key)
+  end
+  local stream, got = expected.stream, definition.stream or nil
+  same(stream and stream.view_type, got and got.view_type, what .. "view_type")
+  for _, limit in ipairs { "age", "count", "bytes" } do
+    local value = stream and stream.retention[limit]
+    same(value and limit == "age" and value / 1000 or value, got and got.retention[limit],
+      what .. limit)
+  end
+end
+
+--- Compares the other fields of a record of a change of a table.
+local function same_change_of_table(expected, record, what)
+  same(expected.table.name, record.table_name, what .. "table_name")
+  same(expected.table.id, record.table_id, what .. "table_id")
+  same(expected.created_at / 1000, record.created_at, what .. "created_at")
+  same_definition(expected.definition, record.definition, what .. "definition.")
+  same(expected.old_definition ~= nil, record.old_definition ~= nil, what .. "old_definition")
+  if expected.old_definition then
+    same_definition(expected.old_definition, record.old_definition, what .. "old_definition.")
+  end
+  for _, field in ipairs { "keys", "old_image", "new_image", "partition_hash", "context" } do
+    same(nil, record[field], what .. field)
+  end
+end
+
 --- Compares a record with the model's record. If `whole` is true, compares the images too.
 function World:same_record(expected, record, whole)
   local what = "record " .. expected.sequence_number .. ", "
@@ -252,6 +311,9 @@ function World:same_record(expected, record, whole)
   end
   if not whole then
     return
+  end
+  if expected.table then
+    return same_change_of_table(expected, record, what)
   end
   same(expected.stream.table_name, record.table_name, what .. "table_name")
   same(expected.stream.label, record.stream_label, what .. "stream_label")
@@ -327,6 +389,9 @@ function World:check_streams(handle)
   same(table.concat(expected, " "), table.concat(listed, " "), "list_streams")
   self:same_records(self.model:records_after(hidden), collect(handle.db:stream():records()),
     "db:stream()")
+  local everything = self.model.everything
+  self:same_records(self.model:records_after(self.model:hidden(everything), everything),
+    collect(handle.db:stream():records { tables = true }), "db:stream() with tables")
 end
 
 -- Everything ------------------------------------------------------------------------------------

@@ -184,7 +184,7 @@ static int set_retention(struct session *session)
 {
 	struct retention two = { .age_ms = DAY_MS, .max_count = 2 };
 
-	return tide_set_retention(session->tide, 1, &two, &session->failure);
+	return tide_set_retention(session->tide, STREAM_ONE, &two, &session->failure);
 }
 
 /* Returns true if the report says that a page could not be read from the disk. */

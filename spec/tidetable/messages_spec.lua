@@ -111,7 +111,7 @@ local raised = {
       end
     end
   end },
-  { "AHEAD", "sequence number 100, but the last change has 2", function()
+  { "AHEAD", "sequence number 100, but the last change has 4", function()
     one:stream():records { after = 100 }
   end },
 }

@@ -46,8 +46,8 @@ describe("a conditional put", function()
   local new_only = { condition = "attribute_not_exists(id)" }
 
   it("is made if the condition holds", function()
-    assert.equal(1, orders:put({ id = "a", v = 1 }, new_only))
-    assert.equal(2, orders:put({ id = "a", v = 2 }, { condition = "v = ?", 1 }))
+    assert.equal(2, orders:put({ id = "a", v = 1 }, new_only))
+    assert.equal(3, orders:put({ id = "a", v = 2 }, { condition = "v = ?", 1 }))
     assert.are.same({ id = "a", v = 2 }, get "a")
     assert.are.same({ "INSERT", "MODIFY" }, events())
   end)
@@ -88,14 +88,14 @@ describe("a conditional put", function()
 
   it("returns the replaced item on request", function()
     local opts = { condition = "attribute_not_exists(v) OR v < ?", 5, return_values = "ALL_OLD" }
-    assert.are.same({ 1 }, pack(orders:put({ id = "a", v = 1 }, opts)))
+    assert.are.same({ 2 }, pack(orders:put({ id = "a", v = 1 }, opts)))
     local results = pack(orders:put({ id = "a", v = 9 }, opts))
-    assert.are.same({ 2, { id = "a", v = 1 } }, results)
+    assert.are.same({ 3, { id = "a", v = 1 } }, results)
   end)
 
   it("accepts names and values in DynamoDB's form, mixed with positions", function()
     assert(orders:put { id = "a", status = "open", total = 4 })
-    assert.equal(2, orders:put({ id = "a", status = "paid" }, {
+    assert.equal(3, orders:put({ id = "a", status = "paid" }, {
       condition = "#s = :open AND #t BETWEEN ? AND ?", 1, 4,
       names = { ["#s"] = "status", ["#t"] = "total" }, values = { [":open"] = "open" },
     }))
@@ -107,7 +107,7 @@ describe("a conditional delete", function()
     assert(orders:put { id = "a", v = 1 })
     local seq, old = orders:delete({ id = "a" }, { condition = "v = ?", 1,
       return_values = "ALL_OLD" })
-    assert.equal(2, seq)
+    assert.equal(3, seq)
     assert.are.same({ id = "a", v = 1 }, old)
     assert.is_nil(get "a")
     assert.are.same({ "INSERT", "REMOVE" }, events())
@@ -137,7 +137,7 @@ describe("a conditional update", function()
   it("is made if the condition holds, and only then", function()
     assert(orders:put { id = "a", stock = 2 })
     local opts = { condition = "stock >= :n", values = { [":n"] = 2 } }
-    assert.equal(2, orders:update({ id = "a" }, "SET stock = stock - :n", opts))
+    assert.equal(3, orders:update({ id = "a" }, "SET stock = stock - :n", opts))
     changes_nothing(function()
       opts.return_values_on_failure = "ALL_OLD"
       local err = refused("CONDITION_FAILED",
@@ -173,7 +173,7 @@ describe("update", function()
   it("changes the attributes that it names and keeps the others", function()
     assert(orders:put { id = "a", v = 1, keep = list { 1, "x" }, prev = true,
       tags = set { "x", "y" }, m = { n = 1 } })
-    assert.equal(2, orders:update({ id = "a" },
+    assert.equal(3, orders:update({ id = "a" },
       "SET #s = ?, m.n = m.n + ?, keep[2] = ? REMOVE prev ADD v ? DELETE tags ?",
       { "paid", 5, true, 3, set { "x" }, names = { ["#s"] = "status" } }))
     local item = get "a"
@@ -187,7 +187,7 @@ describe("update", function()
   end)
 
   it("creates an item that does not exist", function()
-    assert.equal(1, orders:update({ id = "a" }, "ADD hits ? SET seen = if_not_exists(seen, ?)",
+    assert.equal(2, orders:update({ id = "a" }, "ADD hits ? SET seen = if_not_exists(seen, ?)",
       { 1, "today" }))
     assert.are.same({ id = "a", hits = 1, seen = "today" }, get "a")
     local record = db:stream():next()
@@ -206,7 +206,7 @@ describe("update", function()
   end)
 
   it("without an expression creates the item from its key, and changes none", function()
-    assert.equal(1, orders:update { id = "a" })
+    assert.equal(2, orders:update { id = "a" })
     assert.are.same({ id = "a" }, get "a")
     assert(orders:put { id = "a", v = 1 })
     changes_nothing(function()
@@ -216,7 +216,7 @@ describe("update", function()
       refused("CONDITION_FAILED", orders:update({ id = "b" }, nil,
         { condition = "attribute_exists(id)" }))
     end)
-    assert.equal(3, orders:update({ id = "b" }, nil, { condition = "attribute_not_exists(id)" }))
+    assert.equal(4, orders:update({ id = "b" }, nil, { condition = "attribute_not_exists(id)" }))
   end)
 
   it("returns 0 and adds no record if nothing changes", function()
@@ -226,7 +226,7 @@ describe("update", function()
       assert.equal(0, orders:update({ id = "a" }, "REMOVE gone"))
       assert.equal(0, orders:update({ id = "a" }, "ADD tags ?, v ?", { set { "x" }, 0 }))
     end)
-    assert.equal(2, orders:update({ id = "a" }, "SET v = ?", { 2 }))
+    assert.equal(3, orders:update({ id = "a" }, "SET v = ?", { 2 }))
   end)
 
   it("keeps numbers exact", function()
@@ -247,7 +247,7 @@ describe("update", function()
       return pack(orders:update(key, expression or "SET v = ?, m.x = ?",
         { 2, 3, return_values = returns }))
     end
-    assert.are.same({ 2 }, update "NONE")
+    assert.are.same({ 3 }, update "NONE")
     assert.are.same({ id = "a", v = 1, w = 1, m = m }, update "ALL_OLD"[2])
     assert.are.same({ id = "a", v = 2, w = 1, m = { x = 3, y = 1 } }, update "ALL_NEW"[2])
     assert.are.same({ v = 1, m = { x = 1 } }, update "UPDATED_OLD"[2])
@@ -263,11 +263,11 @@ describe("update", function()
     local function results(id, returns, expression, ...)
       return pack(orders:update({ id = id }, expression, { ..., return_values = returns }))
     end
-    assert.are.same({ 1 }, results("a", "ALL_OLD", "SET v = ?", 1))
-    assert.are.same({ 2 }, results("b", "UPDATED_OLD", "SET v = ?", 1))
-    assert.are.same({ 3, { v = 1 } }, results("c", "UPDATED_NEW", "SET v = ?", 1))
-    assert.are.same({ 4, { id = "d", v = 1 } }, results("d", "ALL_NEW", "SET v = ?", 1))
-    assert.are.same({ 5 }, results("a", "UPDATED_NEW", "REMOVE v"))
+    assert.are.same({ 2 }, results("a", "ALL_OLD", "SET v = ?", 1))
+    assert.are.same({ 3 }, results("b", "UPDATED_OLD", "SET v = ?", 1))
+    assert.are.same({ 4, { v = 1 } }, results("c", "UPDATED_NEW", "SET v = ?", 1))
+    assert.are.same({ 5, { id = "d", v = 1 } }, results("d", "ALL_NEW", "SET v = ?", 1))
+    assert.are.same({ 6 }, results("a", "UPDATED_NEW", "REMOVE v"))
     assert.are.same({ 0 }, results("a", "UPDATED_OLD", "REMOVE v"))
     assert.are.same({ 0 }, results("a", "UPDATED_OLD"))
     assert.are.same({ 0 }, results("e", "UPDATED_NEW", "REMOVE v"))
@@ -303,7 +303,7 @@ describe("update", function()
       assert.are.same({ id = "a", v = 3 }, t:get { id = "a" })
     end)
     assert.are.same({ "INSERT", "MODIFY", "MODIFY" }, events())
-    assert.equal(3, db:last_change())
+    assert.equal(4, db:last_change())
     assert.is_true(db:check().ok)
   end)
 end)
@@ -465,7 +465,7 @@ describe("large items", function()
       return_values_on_failure = "ALL_OLD" }))
     assert.are.same({ id = "a", text = text, v = 1 }, err.item)
     local seq, old = orders:update({ id = "a" }, "ADD v ?", { 1, return_values = "ALL_OLD" })
-    assert.equal(2, seq)
+    assert.equal(3, seq)
     assert.are.same({ id = "a", text = text, v = 1 }, old)
     assert.are.same({ id = "a", text = text, v = 3 }, (select(2, orders:update({ id = "a" },
       "ADD v ?", { 1, return_values = "ALL_NEW" }))))
@@ -505,10 +505,10 @@ describe("a write with expressions", function()
   end)
 
   it("accepts options without an expression", function()
-    assert.equal(1, orders:put({ id = "a" }, { n = 0 }))
+    assert.equal(2, orders:put({ id = "a" }, { n = 0 }))
     assert.equal(0, orders:put({ id = "a" }, { return_values_on_failure = "ALL_OLD" }))
-    assert.equal(2, orders:put({ id = "a", v = 1 }, {}))
-    assert.equal(3, orders:delete({ id = "a" }, { return_values_on_failure = "NONE", n = 0 }))
+    assert.equal(3, orders:put({ id = "a", v = 1 }, {}))
+    assert.equal(4, orders:delete({ id = "a" }, { return_values_on_failure = "NONE", n = 0 }))
   end)
 
   it("checks its expressions although the item is refused or does not exist", function()

@@ -433,7 +433,7 @@ describe("in a coroutine of a cqueues loop", function()
         cqueues.sleep(0.001)
       end
     end)
-    assert.equal(2, stored)
+    assert.equal(3, stored)
     assert.is_true(ticks >= 50)
     assert.is_not_nil(orders:get { id = "theirs" })
     child:close()
@@ -478,7 +478,7 @@ describe("in a coroutine of a cqueues loop", function()
       seen[3] = generate()
     end)
     for i = 1, 3 do
-      assert.equal(("INSERT %d orders"):format(i), tostring(seen[i]))
+      assert.equal(("INSERT %d orders"):format(i + 1), tostring(seen[i]))
       assert.equal(tostring(i), seen[i].keys.id)
     end
   end)

@@ -83,14 +83,14 @@ static int run_retention(struct tide *tide)
 {
 	struct retention two = { .age_ms = 1000, .max_count = 2 };
 
-	return tide_set_retention(tide, 1, &two, &failure);
+	return tide_set_retention(tide, STREAM_ONE, &two, &failure);
 }
 
 static bool sign_retention(struct tide *tide)
 {
 	struct tide_stream_state state;
 
-	MUST(tide_describe_stream(tide, 1, &state, &failure), failure);
+	MUST(tide_describe_stream(tide, STREAM_ONE, &state, &failure), failure);
 	return state.row->retention.max_count == 2;
 }
 
@@ -192,7 +192,7 @@ static void prepare_stubborn(struct tide *tide)
 	static int attempt;
 
 	snprintf(stubborn, sizeof stubborn, "stubborn %d", ++attempt);
-	records_before = records_of(tide, 1);
+	records_before = records_of(tide, STREAM_ONE);
 }
 
 /* A put may fail without aborting the transaction; an item is present if its record is. */
@@ -203,7 +203,7 @@ static bool sign_stubborn(struct tide *tide)
 
 	for (int i = 0; i < 3; i++)
 		puts += has(tide, &table, stubborn, stubborn_names[i], big);
-	CHECK_EQUAL_UINT(records_of(tide, 1), records_before + puts);
+	CHECK_EQUAL_UINT(records_of(tide, STREAM_ONE), records_before + puts);
 	return puts == 3;
 }
 

@@ -187,7 +187,7 @@ static void create_renewed(struct tide *tide)
 {
 	struct tide_consumer_spec spec = consumer_spec("renewed", TIDE_LATEST);
 
-	spec.streams = slice_of("\0\0\0\1", 4);
+	spec.streams = slice_of("\0\0\0\2", 4);
 	spec.hold_ms = DAY_MS;
 	MUST(tide_create_consumer(tide, &spec, &failure), failure);
 	split_range(tide, "renewed", 0, 32, false);
@@ -345,14 +345,14 @@ static int run_renew(struct tide *tide)
 
 	if (!err)
 		err = tide_renew_consumer(tide, slice_of_text("renewed"), ranges[1],
-			slice_of("\0\0\0\2", 4), &is_done, &failure);
+			slice_of("\0\0\0\3", 4), &is_done, &failure);
 	CHECK(err || is_done);
 	return err;
 }
 
 static bool sign_renew(struct tide *tide)
 {
-	bool is_renewed = described(tide, "renewed").row.streams.data[3] == 2;
+	bool is_renewed = described(tide, "renewed").row.streams.data[3] == STREAM_TWO;
 
 	CHECK_EQUAL_UINT(count_ranges(tide, "renewed"), is_renewed ? 1 : 2);
 	return is_renewed;

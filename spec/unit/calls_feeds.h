@@ -65,7 +65,7 @@ static int run_filtered_feed_from(struct tide *tide, enum tide_from from)
 	if (!err)
 		err = bind_filter(expressions);
 	if (!err)
-		err = tide_feed_start(&feed, tide, 1, from, 0, &failure);
+		err = tide_feed_start(&feed, tide, STREAM_ONE, from, 0, &failure);
 	if (!err)
 		err = tide_feed_filter(feed, tide, item_of(&made, "ann", "1", NULL), expressions,
 			&failure);
@@ -83,23 +83,25 @@ static int run_filtered_feed(struct tide *tide)
 
 static int run_feed_backward(struct tide *tide)
 {
-	int err = run_feed_of(tide, 1, TIDE_NEWEST, 0);
+	int err = run_feed_of(tide, STREAM_ONE, TIDE_NEWEST, 0);
 
 	return err ? err : run_filtered_feed_from(tide, TIDE_NEWEST);
 }
 
 static int run_feed(struct tide *tide)
 {
-	int err = run_feed_of(tide, 1, TIDE_TRIM_HORIZON, 0);
+	int err = run_feed_of(tide, STREAM_ONE, TIDE_TRIM_HORIZON, 0);
 
-	return err ? err : run_feed_of(tide, 1, TIDE_TIME, 5);
+	return err ? err : run_feed_of(tide, STREAM_ONE, TIDE_TIME, 5);
 }
 
 static int run_feed_of_all(struct tide *tide)
 {
 	int err = run_feed_of(tide, 0, TIDE_TRIM_HORIZON, 0);
 
-	return err ? err : run_feed_of(tide, 0, TIDE_AFTER, 1);
+	if (!err)
+		err = run_feed_of(tide, 0, TIDE_AFTER, 1);
+	return err ? err : run_feed_of(tide, TIDE_STREAMS_AND_TABLES, TIDE_TRIM_HORIZON, 0);
 }
 
 #endif

@@ -59,7 +59,7 @@ static void fill_parking(struct tide *tide)
 
 	MUST(tide_create_consumer(tide, &spec, &failure), failure);
 	id = described(tide, "parks").row.id;
-	MUST(tide_feed_start(&feed, tide, 1, TIDE_TRIM_HORIZON, 0, &failure), failure);
+	MUST(tide_feed_start(&feed, tide, STREAM_ONE, TIDE_TRIM_HORIZON, 0, &failure), failure);
 	MUST(tide_feed_fill(feed, tide, 3, &failure), failure);
 	take_copy(tide, feed, id, 0);
 	CHECK_EQUAL_INT(tide_feed_next(feed, &(uint32_t){ 0 }, &(struct slice){ 0 }), 0);

@@ -317,7 +317,7 @@ static void a_damaged_table_is_the_only_one(void)
 
 static void a_damaged_stream_is_the_only_one(void)
 {
-	static const uint8_t key[] = { CATALOG_STREAM, 0, 0, 0, 2 };
+	static const uint8_t key[] = { CATALOG_STREAM, 0, 0, 0, STREAM_TWO };
 	const char *path = make("stream.tide", 3);
 	struct tide_stream_state state;
 	struct buffer ids = { 0 };
@@ -327,12 +327,13 @@ static void a_damaged_stream_is_the_only_one(void)
 	damage(path, slice_of(key, sizeof key));
 	tide = open_tide(path);
 	CHECK_EQUAL_INT(put_in(tide, "table000001"), ERR_CORRUPT);
-	CHECK_EQUAL_INT(tide_describe_stream(tide, 2, &state, &failure), ERR_CORRUPT);
-	CHECK_EQUAL_INT(tide_describe_stream(tide, 3, &state, &failure), 0);
+	CHECK_EQUAL_INT(tide_describe_stream(tide, STREAM_TWO, &state, &failure), ERR_CORRUPT);
+	CHECK_EQUAL_INT(tide_describe_stream(tide, STREAM_ONE, &state, &failure), 0);
 	CHECK_EQUAL_INT(tide_disable_stream(tide, slice_of_text("table000001"), &failure),
 		ERR_CORRUPT);
 	CHECK_EQUAL_INT(tide_stream_ids(tide, &ids, &failure), ERR_CORRUPT);
-	CHECK_EQUAL_INT(tide_feed_start(&feed, tide, 2, TIDE_LATEST, 0, &failure), ERR_CORRUPT);
+	CHECK_EQUAL_INT(tide_feed_start(&feed, tide, STREAM_TWO, TIDE_LATEST, 0, &failure),
+		ERR_CORRUPT);
 	CHECK_EQUAL_INT(put_in(tide, "table000000"), 0);
 	buffer_release(&ids);
 	tide_close(tide);
@@ -363,10 +364,10 @@ static void labels_differ(void)
 		const struct stream_row *row;
 
 		create_table(tide, "orders");
-		MUST(tide_stream_row(tide, i + 1, &row, &failure), failure);
+		MUST(tide_stream_row(tide, STREAM_ONE + i, &row, &failure), failure);
 		memcpy(labels[i], row->label, sizeof labels[i]);
 		for (uint32_t j = 0; j <= i; j++)
-			CHECK_EQUAL_UINT(stream_of(tide, "orders", labels[j]), j + 1);
+			CHECK_EQUAL_UINT(stream_of(tide, "orders", labels[j]), STREAM_ONE + j);
 		CHECK_EQUAL_UINT(stream_of(tide, "others", labels[i]), 0);
 		MUST(tide_delete_table(tide, slice_of_text("orders"), &failure), failure);
 	}

@@ -162,7 +162,7 @@ static const struct wrong wrongs[] = {
 		"44\tmeta\t\tstate\t*counts 0 streams, but there are 1",
 	} },
 	{ "no label", forge_no_label, {
-		"45\tcatalog\t\tstream 1\t*has a label without a row",
+		"45\tcatalog\t\tstream 2\t*has a label without a row",
 	} },
 	{ "labels of no stream", forge_labels, {
 		"1\tcatalog\t\tthe bytes \"\\x22orders\"\t*has an invalid key",
@@ -274,7 +274,7 @@ static off_t pointers_of(int fd, const char *path, enum tree tree)
 /* If the pointer to a row is damaged, the report names the rows before and after it. */
 static void rows_may_be_lost(void)
 {
-#define LOST "25\titems\t\t\t8\ttree items has a row with a damaged header, between "
+#define LOST "25\titems\t\t\t10\ttree items has a row with a damaged header, between "
 #define ITEM "table orders, the item with key p = \"ann\", s = "
 	static const struct { int row; const char *line; } rows[] = {
 		{ 0, LOST "the beginning and " ITEM "\"2\"*, row 0)" },

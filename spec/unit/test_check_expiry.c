@@ -263,7 +263,7 @@ static const struct wrong wrongs[] = {
 	{ "another item", forge_other_item, {
 		"33\titems\tsessions\tp = \"ann\", s = \"1\"\t*has a row in the expiry index that"
 			" names another item",
-		"33\tindexes\t\tindex 1, expiry 4102444800000 ms, sequence number 81\t" EXTRA,
+		"33\tindexes\t\tindex 1, expiry 4102444800000 ms, sequence number 85\t" EXTRA,
 	} },
 	{ "another sequence number", forge_sequence, {
 		"33\titems\tsessions\tp = \"ann\", s = \"1\"\t" MISSING,

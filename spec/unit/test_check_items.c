@@ -198,21 +198,21 @@ static void forge_lost_way(void)
 static const struct wrong wrongs[] = {
 	{ "no item", forge_no_item, {
 		"12\titems\torders\tp = \"bob\", s = \"1\"\t*is missing, or"
-			" older than its last record 4",
+			" older than its last record 7",
 	} },
 	{ "an item that was deleted", forge_return, {
-		"12\titems\t*exists, but record 7 says that it was removed",
+		"12\titems\t*exists, but record 10 says that it was removed",
 	} },
 	{ "an item never written", forge_no_version, {
-		"5\titems\t*has sequence number 0, but the last assigned is 79",
-		"12\titems\t*is missing, or older than its last record 4",
+		"5\titems\t*has sequence number 0, but the last assigned is 82",
+		"12\titems\t*is missing, or older than its last record 7",
 	} },
 	{ "an item of tomorrow", forge_version, {
-		"5\titems\t*has sequence number 80, but the last assigned is 79",
-		"12\titems\t*has sequence number 80, but its stream has no such record",
+		"5\titems\t*has sequence number 83, but the last assigned is 82",
+		"12\titems\t*has sequence number 83, but its stream has no such record",
 	} },
 	{ "an item's value", forge_value, {
-		"12\titems\t*differs from the new image of its last record 4",
+		"12\titems\t*differs from the new image of its last record 7",
 	} },
 	{ "another item", forge_other_item, {
 		"4\titems\t*has key attributes that differ from its key",
@@ -225,7 +225,7 @@ static const struct wrong wrongs[] = {
 	} },
 	{ "a huge item", forge_huge_item, {
 		"6\titems\t*exceeds the maximum item size",
-		"12\titems\t*differs from the new image of its last record 4",
+		"12\titems\t*differs from the new image of its last record 7",
 	} },
 	{ "no piece", forge_no_piece, {
 		"3\titems\torders\tp = \"ann\", s = \"big\"\t*has too few or too many parts",
@@ -246,7 +246,7 @@ static const struct wrong wrongs[] = {
 		"3\tlog\t\tthe bytes \"log\"\t*has an invalid key",
 		"4\titems\torders\tthe bytes \"\\x01\"\t*does not decode",
 		"4\titems\t\tthe bytes \"\\xf8\\x00\\x00\\x00\\x01k\"\t*does not decode",
-		"9\tlog\t*record 9 is followed by unreadable rows",
+		"9\tlog\t*record 12 is followed by unreadable rows",
 	} },
 	{ "shared parts", forge_shared_parts, {
 		"3\titems\t*has the part id of another item",
@@ -261,7 +261,7 @@ static const struct wrong wrongs[] = {
 	} },
 	{ "a lost way", forge_lost_way, {
 		"3\ttails\t\tthe bytes \"ddd*is in a node that no key refers to",
-		"12\titems\t*is missing, or older than its last record 9",
+		"12\titems\t*is missing, or older than its last record 12",
 	} },
 };
 

@@ -10,7 +10,7 @@ static void ordinal_of_first(struct record *record)
 
 static void forge_ordinal(void)
 {
-	forge_record(txn, 1, third, ordinal_of_first);
+	forge_record(txn, STREAM_ONE, third, ordinal_of_first);
 }
 
 static void one_byte_more(struct record *record)
@@ -20,7 +20,7 @@ static void one_byte_more(struct record *record)
 
 static void forge_stream_bytes(void)
 {
-	forge_record(txn, 1, last, one_byte_more);
+	forge_record(txn, STREAM_ONE, last, one_byte_more);
 }
 
 static void unassigned_sequence(struct record *record)
@@ -30,7 +30,7 @@ static void unassigned_sequence(struct record *record)
 
 static void forge_sequence(void)
 {
-	forge_record(txn, 1, last, unassigned_sequence);
+	forge_record(txn, STREAM_ONE, last, unassigned_sequence);
 }
 
 static void forge_first_sequence(void)
@@ -53,14 +53,14 @@ static void forge_horizon(void)
 {
 	struct horizon horizon = { .removed = second, .ordinal = 2, .hidden = second };
 
-	forge_record(txn, 1, second, keep);
+	forge_record(txn, STREAM_ONE, second, keep);
 	horizon.stream_bytes = kept.stream_bytes;
-	CHECK_EQUAL_INT(stream_write_horizon(txn, 1, &horizon), 0);
+	CHECK_EQUAL_INT(stream_write_horizon(txn, STREAM_ONE, &horizon), 0);
 }
 
 static void ruin_horizon(void)
 {
-	static const uint8_t key[5] = { CATALOG_HORIZON, 0, 0, 0, 1 };
+	static const uint8_t key[5] = { CATALOG_HORIZON, 0, 0, 0, STREAM_ONE };
 
 	forge_row(txn, TREE_CATALOG, slice_of(key, sizeof key), slice_of_text("no horizon"));
 }
@@ -72,7 +72,7 @@ static void position_of_first(struct record *record)
 
 static void forge_position(void)
 {
-	forge_record(txn, 1, both + 1, position_of_first);
+	forge_record(txn, STREAM_ONE, both + 1, position_of_first);
 }
 
 static void one_record_more(struct record *record)
@@ -82,7 +82,7 @@ static void one_record_more(struct record *record)
 
 static void forge_count(void)
 {
-	forge_record(txn, 1, both + 2, one_record_more);
+	forge_record(txn, STREAM_ONE, both + 2, one_record_more);
 }
 
 static void one_record_less(struct record *record)
@@ -93,7 +93,7 @@ static void one_record_less(struct record *record)
 
 static void forge_last_count(void)
 {
-	forge_record(txn, 1, gone, one_record_less);
+	forge_record(txn, STREAM_ONE, gone, one_record_less);
 }
 
 static void in_transaction_before(struct record *record)
@@ -111,8 +111,8 @@ static void first_in_transaction(struct record *record)
 /* Replaces the last record of a transaction by a second one with position 0. */
 static void forge_two_positions(void)
 {
-	forge_record(txn, 1, gone, in_transaction_before);
-	forge_record(txn, 1, last, first_in_transaction);
+	forge_record(txn, STREAM_ONE, gone, in_transaction_before);
+	forge_record(txn, STREAM_ONE, last, first_in_transaction);
 }
 
 static void earlier_clock(struct record *record)
@@ -122,7 +122,7 @@ static void earlier_clock(struct record *record)
 
 static void forge_retention_clock(void)
 {
-	forge_record(txn, 1, last, earlier_clock);
+	forge_record(txn, STREAM_ONE, last, earlier_clock);
 }
 
 static void modify(struct record *record)
@@ -132,7 +132,7 @@ static void modify(struct record *record)
 
 static void forge_event(void)
 {
-	forge_record(txn, 1, first, modify);
+	forge_record(txn, STREAM_ONE, first, modify);
 }
 
 /* An old image that the view type excludes, of an item that had none. */
@@ -151,7 +151,7 @@ static void identical_images(struct record *record)
 
 static void forge_images(void)
 {
-	forge_record(txn, 1, third, identical_images);
+	forge_record(txn, STREAM_ONE, third, identical_images);
 }
 
 /* Keys of the same length that no item has. */
@@ -167,7 +167,7 @@ static void other_keys(struct record *record)
 
 static void forge_keys(void)
 {
-	forge_record(txn, 1, gone, other_keys);
+	forge_record(txn, STREAM_ONE, gone, other_keys);
 }
 
 /* The correct keys in a record that must not have keys. */
@@ -184,12 +184,12 @@ static void keys_of_another(struct record *record)
 
 static void forge_keys_of_another(void)
 {
-	forge_record(txn, 1, both + 1, keys_of_another);
+	forge_record(txn, STREAM_ONE, both + 1, keys_of_another);
 }
 
 static void forge_unneeded_keys(void)
 {
-	forge_record(txn, 1, both + 1, unneeded_keys);
+	forge_record(txn, STREAM_ONE, both + 1, unneeded_keys);
 }
 
 static void other_hash(struct record *record)
@@ -199,7 +199,7 @@ static void other_hash(struct record *record)
 
 static void forge_hash(void)
 {
-	forge_record(txn, 1, first, other_hash);
+	forge_record(txn, STREAM_ONE, first, other_hash);
 }
 
 static struct slice with_byte(struct slice image, char from, char to)
@@ -219,7 +219,7 @@ static void image_of_another(struct record *record)
 
 static void forge_new_image(void)
 {
-	forge_record(txn, 1, first, image_of_another);
+	forge_record(txn, STREAM_ONE, first, image_of_another);
 }
 
 static void old_image_of_another(struct record *record)
@@ -229,7 +229,7 @@ static void old_image_of_another(struct record *record)
 
 static void forge_old_image(void)
 {
-	forge_record(txn, 1, third, old_image_of_another);
+	forge_record(txn, STREAM_ONE, third, old_image_of_another);
 }
 
 static void image_without_keys(struct record *record)
@@ -239,7 +239,7 @@ static void image_without_keys(struct record *record)
 
 static void forge_keyless_image(void)
 {
-	forge_record(txn, 1, first, image_without_keys);
+	forge_record(txn, STREAM_ONE, first, image_without_keys);
 }
 
 static void old_image_without_keys(struct record *record)
@@ -249,42 +249,43 @@ static void old_image_without_keys(struct record *record)
 
 static void forge_keyless_old_image(void)
 {
-	forge_record(txn, 1, third, old_image_without_keys);
+	forge_record(txn, STREAM_ONE, third, old_image_without_keys);
 }
 
 static void forge_gap(void)
 {
-	forge_no_record(txn, 1, both + 1);
+	forge_no_record(txn, STREAM_ONE, both + 1);
 }
 
 static void forge_lost_end(void)
 {
-	forge_no_record(txn, 1, last);
+	forge_no_record(txn, STREAM_ONE, last);
 }
 
-/* Rewrites the state with this number of listed streams. */
+/* Rewrites the state with this number of listed streams, of which the stream of the first table is
+ * the last one. */
 static void list_streams(uint8_t count, uint64_t last_record)
 {
 	struct buffer scratch = { 0 };
 	struct state state;
 
 	CHECK_EQUAL_INT(state_read(txn, &state), 0);
-	CHECK_EQUAL_UINT(state.touched_count, 1);
-	CHECK_EQUAL_UINT(state.touched[0].sequence, last);
+	CHECK_EQUAL_UINT(state.touched_count, 2);        /* and that of the changes of tables */
+	CHECK_EQUAL_UINT(state.touched[1].sequence, last);
 	state.touched_count = count;
-	state.touched[0].sequence = last_record;
+	state.touched[1].sequence = last_record;
 	CHECK_EQUAL_INT(state_write(txn, &state, &scratch), 0);
 	buffer_release(&scratch);
 }
 
 static void forge_unlisted_stream(void)
 {
-	list_streams(0, last);
+	list_streams(1, last);
 }
 
 static void forge_listed_record(void)
 {
-	list_streams(1, last - 1);
+	list_streams(2, last - 1);
 }
 
 /* --- annotations --- */
@@ -307,23 +308,23 @@ static void annotate(struct record *record)
 
 static void forge_valid_annotation(void)
 {
-	forge_record(txn, 1, last, annotate);
+	forge_record(txn, STREAM_ONE, last, annotate);
 }
 
 static void forge_mark(void)
 {
-	forge_record(txn, 1, last, mark);
+	forge_record(txn, STREAM_ONE, last, mark);
 }
 
 static void forge_marks(void)
 {
 	for (uint64_t i = both; i <= gone; i++)
-		forge_record(txn, 1, i, mark);
+		forge_record(txn, STREAM_ONE, i, mark);
 }
 
 static void forge_one_mark(void)
 {
-	forge_record(txn, 1, both + 1, mark);
+	forge_record(txn, STREAM_ONE, both + 1, mark);
 }
 
 static void unmark(struct record *record)
@@ -334,7 +335,7 @@ static void unmark(struct record *record)
 static void forge_one_without_mark(void)
 {
 	forge_marks();
-	forge_record(txn, 1, gone, unmark);
+	forge_record(txn, STREAM_ONE, gone, unmark);
 }
 
 static void annotate_twice(struct record *record)
@@ -345,10 +346,10 @@ static void annotate_twice(struct record *record)
 
 static void forge_second_annotation(void)
 {
-	forge_record(txn, 1, both, annotate_twice);
-	forge_record(txn, 1, both + 1, annotate_twice);
-	forge_record(txn, 1, both + 2, mark);
-	forge_record(txn, 1, gone, mark);
+	forge_record(txn, STREAM_ONE, both, annotate_twice);
+	forge_record(txn, STREAM_ONE, both + 1, annotate_twice);
+	forge_record(txn, STREAM_ONE, both + 2, mark);
+	forge_record(txn, STREAM_ONE, gone, mark);
 }
 
 static void annotate_with_nothing(struct record *record)
@@ -359,14 +360,14 @@ static void annotate_with_nothing(struct record *record)
 
 static void forge_empty_annotation(void)
 {
-	forge_record(txn, 1, parted, annotate_with_nothing);
+	forge_record(txn, STREAM_ONE, parted, annotate_with_nothing);
 }
 
 /* The first record of the transaction is unreadable, and may have contained the annotation. */
 static void forge_lost_annotation(void)
 {
 	forge_marks();
-	forge_record(txn, 1, both, annotate_with_nothing);
+	forge_record(txn, STREAM_ONE, both, annotate_with_nothing);
 }
 
 static void by_time_to_live(struct record *record)
@@ -378,142 +379,145 @@ static void by_time_to_live(struct record *record)
 static void forge_lost_before_removal(void)
 {
 	forge_lost_annotation();
-	forge_record(txn, 1, both + 1, by_time_to_live);
+	forge_record(txn, STREAM_ONE, both + 1, by_time_to_live);
 }
 
 static const struct wrong wrongs[] = {
 	{ "nothing", NULL, { NULL } },
 	{ "an ordinal", forge_ordinal, {
-		"9\tlog\t*record 3 has no greater ordinal than the one before it",
-		"9\tlog\t*record 4 is preceded by a gap: 2 records are missing after 3",
+		"9\tlog\t*record 6 has no greater ordinal than the one before it",
+		"9\tlog\t*record 7 is preceded by a gap: 2 records are missing after 6",
 	} },
 	{ "stream bytes", forge_stream_bytes, {
 		"9\tlog\t*has stream bytes that do not match those before it",
 	} },
 	{ "a sequence number", forge_sequence, {
-		"12\titems\torders\t*has sequence number 9, but its stream has no such record",
-		"8\tlog\torders\trecord 1009\t*that the stream never had",
-		"12\titems\torders\t*is missing, or older than its last record 1009",
+		"12\titems\torders\t*has sequence number 12, but its stream has no such record",
+		"8\tlog\torders\trecord 1012\t*that the stream never had",
+		"12\titems\torders\t*is missing, or older than its last record 1012",
 	} },
 	{ "a stream's first", forge_first_sequence, {
-		"8\tlog\t*record 1 has a sequence number that the stream never had",
+		"8\tlog\t*record 4 has a sequence number that the stream never had",
 	} },
 	{ "a horizon", forge_horizon, {
-		"8\tlog\t*record 1 has no greater sequence number than the one before it",
-		"16\tlog\t*record 1 exists, but the horizon says that it was removed",
-		"9\tlog\t*record 1 has no greater ordinal than the one before it",
-		"16\tlog\t*record 2 exists, but the horizon says that it was removed",
+		"8\tlog\t*record 4 has no greater sequence number than the one before it",
+		"16\tlog\t*record 4 exists, but the horizon says that it was removed",
+		"9\tlog\t*record 4 has no greater ordinal than the one before it",
+		"16\tlog\t*record 5 exists, but the horizon says that it was removed",
 	} },
 	{ "no horizon", ruin_horizon, {
-		"1\tcatalog\t\thorizon of stream 1\t*does not decode",
+		"1\tcatalog\t\thorizon of stream 2\t*does not decode",
 	} },
 	{ "a position", forge_position, {
-		"10\tlog\t*record 5 has a wrong position in its transaction",
+		"10\tlog\t*record 8 has a wrong position in its transaction",
 	} },
 	{ "a count", forge_count, {
-		"10\tlog\t*record 6 has a wrong position in its transaction",
-		"10\tlog\t*record 7 has a wrong position in its transaction",
+		"10\tlog\t*record 9 has a wrong position in its transaction",
+		"10\tlog\t*record 10 has a wrong position in its transaction",
 	} },
 	{ "the last count", forge_last_count, {
-		"10\tlog\t*record 7 has a wrong position in its transaction",
-		"10\tlog\t*has 4 records of transaction 4, expected 3",
+		"10\tlog\t*record 10 has a wrong position in its transaction",
+		"10\tlog\t*has 4 records of transaction 7, expected 3",
 	} },
 	{ "two positions", forge_two_positions, {
-		"10\tlog\t*has wrong record positions in transaction 4",
-		"10\tlog\t*has 1 records of transaction 3, expected 4",
+		"10\tlog\t*has wrong record positions in transaction 7",
+		"10\tlog\t*has 1 records of transaction 6, expected 4",
 	} },
 	{ "a retention clock", forge_retention_clock, {
-		"14\tlog\t*record 9 has an earlier retention clock than the one before it",
+		"14\tlog\t*record 12 has an earlier retention clock than the one before it",
 	} },
 	{ "an event", forge_event, {
-		"11\tlog\t*record 1 has images that do not fit its view type and event",
+		"11\tlog\t*record 4 has images that do not fit its view type and event",
 	} },
 	{ "a view", forge_view, {
-		"11\tlog\t*record 3 has images that do not fit its view type and event",
-		"11\tlog\t*record 7 has images that do not fit its view type and event",
+		"59\tlog\t*record 1 has another definition of table orders than the catalog",
+		"11\tlog\t*record 6 has images that do not fit its view type and event",
+		"11\tlog\t*record 10 has images that do not fit its view type and event",
 	} },
 	{ "identical images", forge_images, {
-		"11\tlog\t*record 3 has identical old and new images",
+		"11\tlog\t*record 6 has identical old and new images",
 	} },
 	{ "keys", forge_keys, {
-		"13\tlog\t*record 7 has keys that do not match the key schema",
-		"12\titems\t*s = \"2\" is missing, or older than its last record 2",
+		"13\tlog\t*record 10 has keys that do not match the key schema",
+		"12\titems\t*s = \"2\" is missing, or older than its last record 5",
 	} },
 	{ "keys and a new image", forge_unneeded_keys, {
-		"9\tlog\t*record 5 has stream bytes that do not match those before it",
-		"11\tlog\t*record 5 has both keys and a new image",
+		"9\tlog\t*record 8 has stream bytes that do not match those before it",
+		"11\tlog\t*record 8 has both keys and a new image",
 	} },
 	{ "other keys and a new image", forge_keys_of_another, {
-		"9\tlog\t*record 5 has stream bytes that do not match those before it",
-		"11\tlog\t*record 5 has both keys and a new image",
-		"13\tlog\t*record 5 has an image with different keys",
+		"9\tlog\t*record 8 has stream bytes that do not match those before it",
+		"11\tlog\t*record 8 has both keys and a new image",
+		"13\tlog\t*record 8 has an image with different keys",
 	} },
 	{ "an old image without keys", forge_keyless_old_image, {
-		"13\tlog\t*record 3 has an image with different keys",
+		"13\tlog\t*record 6 has an image with different keys",
 	} },
 	{ "a hash", forge_hash, {
-		"13\tlog\t*record 1 has a partition hash that does not match its keys",
+		"13\tlog\t*record 4 has a partition hash that does not match its keys",
 	} },
 	{ "a new image", forge_new_image, {
-		"13\tlog\t*record 1 has a partition hash that does not match its keys",
-		"12\titems\t*s = \"1\" is missing, or older than its last record 1",
+		"13\tlog\t*record 4 has a partition hash that does not match its keys",
+		"12\titems\t*s = \"1\" is missing, or older than its last record 4",
 	} },
 	{ "an old image", forge_old_image, {
-		"13\tlog\t*record 3 has an image with different keys",
+		"13\tlog\t*record 6 has an image with different keys",
 	} },
 	{ "an image without keys", forge_keyless_image, {
-		"13\tlog\t*record 1 has keys that do not match the key schema",
+		"13\tlog\t*record 4 has keys that do not match the key schema",
 	} },
 	{ "a gap", forge_gap, {
-		"12\titems\t*s = \"2\" has sequence number 5, but its stream has no such record",
-		"9\tlog\t*record 6 is preceded by a gap: 1 records are missing after 4",
-		"10\tlog\t*has 3 records of transaction 4, expected 4",
+		"12\titems\t*s = \"2\" has sequence number 8, but its stream has no such record",
+		"9\tlog\t*record 9 is preceded by a gap: 1 records are missing after 7",
+		"10\tlog\t*has 3 records of transaction 7, expected 4",
 	} },
 	{ "a lost end", forge_lost_end, {
-		"12\titems\t*has sequence number 9, but its stream has no such record",
-		"38\tlog\t*record 8 is the last record of its stream, but the state lists record 9",
+		"12\titems\t*has sequence number 12, but its stream has no such record",
+		"38\tlog\t*record 11 is the last record of its stream, but the state lists record"
+			" 12",
 	} },
 	{ "an unlisted stream", forge_unlisted_stream, {
-		"38\tlog\t*record 9 is the last record of its stream, but the state does not list"
+		"38\tlog\t*record 12 is the last record of its stream, but the state does not list"
 			" the stream",
 	} },
 	{ "an annotation", forge_valid_annotation, { NULL } },
 	{ "a mark", forge_mark, {
-		"46\tlog\t*record 9 is annotated, but no record of its transaction has"
+		"46\tlog\t*record 12 is annotated, but no record of its transaction has"
 			" the annotation",
 	} },
 	{ "the marks of a transaction", forge_marks, {
-		"46\tlog\t*record 4 is annotated, but no record of its transaction has"
+		"46\tlog\t*record 7 is annotated, but no record of its transaction has"
 			" the annotation",
 	} },
 	{ "one mark", forge_one_mark, {
-		"46\tlog\t*record 5 is annotated, but others of its transaction are not",
+		"46\tlog\t*record 8 is annotated, but others of its transaction are not",
 	} },
 	{ "one record without a mark", forge_one_without_mark, {
-		"46\tlog\t*record 4 is annotated, but no record of its transaction has"
+		"46\tlog\t*record 7 is annotated, but no record of its transaction has"
 			" the annotation",
-		"46\tlog\t*record 7 is not annotated, but others of its transaction are",
+		"46\tlog\t*record 10 is not annotated, but others of its transaction are",
 	} },
 	{ "a second annotation", forge_second_annotation, {
-		"46\tlog\t*record 5 has an annotation, but is not the first of its transaction",
-		"9\tlog\t*record 6 has stream bytes that do not match those before it",
+		"46\tlog\t*record 8 has an annotation, but is not the first of its transaction",
+		"9\tlog\t*record 9 has stream bytes that do not match those before it",
 	} },
 	{ "an annotation that says nothing", forge_empty_annotation, {
-		"1\tlog\t*record 8 does not decode",
-		"9\tlog\t*record 7 is followed by unreadable rows",
+		"1\tlog\t*record 11 does not decode",
+		"9\tlog\t*record 10 is followed by unreadable rows",
 	} },
 	{ "a lost annotation", forge_lost_annotation, {
-		"1\tlog\t*record 4 does not decode",
-		"9\tlog\t*record 3 is followed by unreadable rows",
-		"10\tlog\t*has 3 records of transaction 4, expected 4",
+		"1\tlog\t*record 7 does not decode",
+		"9\tlog\t*record 6 is followed by unreadable rows",
+		"10\tlog\t*has 3 records of transaction 7, expected 4",
 	} },
 	{ "a lost annotation before a removal", forge_lost_before_removal, {
-		"1\tlog\t*record 4 does not decode",
-		"9\tlog\t*record 3 is followed by unreadable rows",
-		"10\tlog\t*has 3 records of transaction 4, expected 4",
+		"1\tlog\t*record 7 does not decode",
+		"9\tlog\t*record 6 is followed by unreadable rows",
+		"10\tlog\t*has 3 records of transaction 7, expected 4",
 	} },
 	{ "a listed record", forge_listed_record, {
-		"38\tlog\t*record 9 is the last record of its stream, but the state lists record 8",
+		"38\tlog\t*record 12 is the last record of its stream, but the state lists record"
+			" 11",
 	} },
 };
 

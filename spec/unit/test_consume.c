@@ -85,7 +85,9 @@ static void names_and_sizes(struct tide *tide)
 	wanted.settings = slice_of(big, sizeof big);
 	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_LIMIT);
 	wanted.settings = NO_SETTINGS;
-	wanted.streams = slice_of("\0\0\0\1\0\0\0\1", 8);      /* not ascending */
+	wanted.streams = slice_of("\0\0\0\2\0\0\0\2", 8);      /* not ascending */
+	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_VALIDATION);
+	wanted.streams = slice_of("\0\0\0\1\0\0\0\2", 8);      /* changes of tables */
 	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_VALIDATION);
 	wanted.streams = slice_of(big, 4 * (CONSUMER_SOURCES_MAX + 1));
 	CHECK_EQUAL_INT(tide_create_consumer(tide, &wanted, &failure), ERR_LIMIT);
@@ -100,8 +102,7 @@ static void start_positions(struct tide *tide, struct tide_table *table)
 {
 	uint64_t first = put_one(tide, table, "1"), last = put_one(tide, table, "2");
 
-	CHECK_EQUAL_UINT(created(tide, "oldest", TIDE_TRIM_HORIZON, 0).progress.position,
-		first - 1);
+	CHECK_EQUAL_UINT(created(tide, "oldest", TIDE_TRIM_HORIZON, 0).progress.position, 0);
 	CHECK_EQUAL_UINT(created(tide, "latest", TIDE_LATEST, 0).progress.position, last);
 	CHECK_EQUAL_UINT(created(tide, "at", TIDE_AT, last).progress.position, last - 1);
 	CHECK_EQUAL_UINT(created(tide, "after", TIDE_AFTER, first).progress.position, first);
@@ -131,7 +132,7 @@ static void an_epoch_fences(struct tide *tide, struct tide_table *table)
 	CHECK_EQUAL_UINT(described(tide, "fenced").progress.position, to);
 	CHECK_EQUAL_UINT(described(tide, "fenced").progress.records, to - from);
 	CHECK_EQUAL_INT(tide_renew_consumer(tide, slice_of_text("fenced"), whole(id, new.epoch),
-		slice_of("\0\0\0\2\0\0\0\1", 8), &(bool){ false }, &failure), ERR_VALIDATION);
+		slice_of("\0\0\0\3\0\0\0\2", 8), &(bool){ false }, &failure), ERR_VALIDATION);
 	CHECK_EQUAL_INT(tide_leave_consumer(tide, whole(id, old.epoch), &failure), ERR_LEASE_LOST);
 	CHECK_EQUAL_INT(tide_leave_consumer(tide, whole(id, new.epoch), &failure), 0);
 	CHECK_EQUAL_INT((int)described(tide, "fenced").progress.owner.worker, 0);

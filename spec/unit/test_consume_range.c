@@ -475,13 +475,13 @@ static void ends_are_kept_in_the_first_row(void)
 static void a_renewal_waits_for_all_ranges(void)
 {
 	struct tide_consumer_spec spec = consumer_spec("c", TIDE_LATEST);
-	struct slice next = slice_of("\0\0\0\2", 4);
+	struct slice next = slice_of("\0\0\0\3", 4);
 	struct progress_row row;
 	struct shard_range range;
 	bool is_done = true;
 	uint64_t last = 0;
 
-	spec.streams = slice_of("\0\0\0\1", 4);
+	spec.streams = slice_of("\0\0\0\2", 4);
 	MUST(tide_create_consumer(tide, &spec, &failure), failure);
 	for (int i = 0; i < 3; i++)
 		last = put_alone(tide, &orders, "a", "b", i % 2 ? "1" : "2");

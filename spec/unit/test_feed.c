@@ -3,6 +3,9 @@
 
 #include "unit/stores.h"
 
+/* The streams of two tables. */
+enum { ONE = STREAM_OF_TABLES + 1, TWO };
+
 static struct stream_row rows[2];
 static struct streams streams;
 static struct state state;
@@ -29,7 +32,7 @@ static struct txn *begin_streams(struct store *store)
 
 	streams_clear(&streams);
 	for (uint32_t i = 0; i < 2; i++) {
-		rows[i] = (struct stream_row){ .id = i + 1, .table = 1, .view = VIEW_KEYS_ONLY,
+		rows[i] = (struct stream_row){ .id = ONE + i, .table = 1, .view = VIEW_KEYS_ONLY,
 			.status = STREAM_ENABLED, .retention = { .age_ms = 1000 }, .label = "label",
 			.table_name = "orders", .schema = { .partition = { TYPE_S, 1, "p" } } };
 		CHECK_EQUAL_INT(stream_write_row(txn, &rows[i]), 0);
@@ -53,9 +56,9 @@ static void two_horizons_are_damaged(struct store *store)
 	struct feed feed = { 0 };
 	uint8_t key[5] = { CATALOG_HORIZON };
 
-	append(txn, 1, 1, 1);
-	append(txn, 2, 2, 1);
-	for (uint32_t id = 1; id <= 2; id++) {
+	append(txn, ONE, 1, 1);
+	append(txn, TWO, 2, 1);
+	for (uint32_t id = ONE; id <= TWO; id++) {
 		set_u32(key + 1, id);
 		CHECK_EQUAL_INT(txn_put(txn, TREE_CATALOG, slice_of(key, sizeof key),
 			slice_of_text("no horizon")), 0);
@@ -76,9 +79,9 @@ static void a_number_is_given_twice(struct store *store)
 	uint32_t stream;
 	int given = 0;
 
-	append(txn, 1, 3, 1);
-	append(txn, 2, 3, 1);
-	append(txn, 2, 4, 2);
+	append(txn, ONE, 3, 1);
+	append(txn, TWO, 3, 1);
+	append(txn, TWO, 4, 2);
 	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
 	while (feed_next(&feed, &stream, &record) == 0)
 		given++;
@@ -97,8 +100,8 @@ static void a_number_was_never_assigned(struct store *store)
 	struct slice record;
 	uint32_t stream;
 
-	append(txn, 1, 3, 1);
-	append(txn, 2, 11, 1);
+	append(txn, ONE, 3, 1);
+	append(txn, TWO, 11, 1);
 	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
 	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
 	CHECK_EQUAL_UINT(record_sequence(record.data), 3);
@@ -119,16 +122,16 @@ static void a_key_of_no_stream(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
 	struct failure failure = { 0 };
-	struct feed feed = { .streams.one = 1 };
+	struct feed feed = { .streams.one = ONE };
 	uint8_t key[RECORD_KEY_MAX];
-	size_t len = record_set_key(key, 1, 4, 1);
+	size_t len = record_set_key(key, ONE, 4, 1);
 	struct cursor *cursor;
 	struct slice record;
 	struct record head;
 	uint32_t stream;
 
-	append(txn, 1, 3, 1);
-	append(txn, 1, 5, 2);
+	append(txn, ONE, 3, 1);
+	append(txn, ONE, 5, 2);
 	CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, slice_of(key, len - 1),
 		slice_of_text("what is this")), 0);
 	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
@@ -137,8 +140,8 @@ static void a_key_of_no_stream(struct store *store)
 	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), END);
 	CHECK_EQUAL_INT(fill(&feed, txn, &failure), ERR_CORRUPT);
 	CHECK_EQUAL_INT(txn_cursor(txn, TREE_LOG, &cursor), 0);
-	CHECK_EQUAL_INT(log_seek(cursor, 1, 4, &head), ERR_CORRUPT);
-	CHECK_EQUAL_INT(log_previous(cursor, 1, 5, &head), ERR_CORRUPT);
+	CHECK_EQUAL_INT(log_seek(cursor, ONE, 4, &head), ERR_CORRUPT);
+	CHECK_EQUAL_INT(log_previous(cursor, ONE, 5, &head), ERR_CORRUPT);
 	CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, slice_of("\xff", 1), slice_of_text("?")), 0);
 	CHECK_EQUAL_INT(log_last_stream(txn, &stream), ERR_CORRUPT);
 	feed_release(&feed);
@@ -151,14 +154,14 @@ static void pages_of_any_size(struct store *store)
 	struct view_of_streams view = { .streams = &streams, .state = &state };
 	struct txn *txn = begin_streams(store);
 	struct failure failure = { 0 };
-	struct feed feed = { .streams.one = 1 };
+	struct feed feed = { .streams.one = ONE };
 	struct slice record;
 	uint32_t stream;
 	int given = 0;
 
 	view.txn = txn;
 	for (uint64_t i = 1; i <= FEED_PAGE_RECORDS + 5; i++)
-		append(txn, 1, i, i);
+		append(txn, ONE, i, i);
 	state.sequence = FEED_PAGE_RECORDS + 5;
 	CHECK_EQUAL_INT(feed_fill(&feed, 0, &view, &failure), 0);
 	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), END);
@@ -179,14 +182,14 @@ static void pages_of_long_records(struct store *store)
 	static const struct {
 		uint32_t stream;
 		size_t bytes;
-	} pages[] = { { 1, FEED_PAGE_BYTES }, { 0, FEED_MERGED_BYTES } };
+	} pages[] = { { ONE, FEED_PAGE_BYTES }, { 0, FEED_MERGED_BYTES } };
 	struct view_of_streams view = { .streams = &streams, .state = &state };
 	struct txn *txn = begin_streams(store);
 	struct failure failure = { 0 };
 
 	view.txn = txn;
 	for (uint64_t i = 1; i <= FEED_MERGED_BYTES / sizeof keys + 2; i++)
-		append_long(txn, 1, i, i, slice_of(keys, sizeof keys));
+		append_long(txn, ONE, i, i, slice_of(keys, sizeof keys));
 	state.sequence = FEED_MERGED_BYTES / sizeof keys + 2;
 	for (int i = 0; i < 2; i++) {
 		struct feed feed = { .streams.one = pages[i].stream };
@@ -213,7 +216,7 @@ static void a_record_expires_between_two_pages(struct store *store)
 
 	view.txn = txn;
 	for (uint64_t i = 1; i <= 4; i++)
-		append(txn, (uint32_t)(2 - i % 2), i, (i + 1) / 2);
+		append(txn, i % 2 ? ONE : TWO, i, (i + 1) / 2);
 	for (uint64_t i = 1; i <= 2; i++) {
 		view.clock_ms = i * 499;
 		CHECK_EQUAL_INT(feed_fill(&feed, 1, &view, &failure), 0);
@@ -230,14 +233,14 @@ static void a_record_expires_between_two_pages(struct store *store)
 
 static void disable(struct txn *txn, uint32_t id)
 {
-	rows[id - 1].status = STREAM_DISABLED;
-	CHECK_EQUAL_INT(stream_write_row(txn, &rows[id - 1]), 0);
+	rows[id - ONE].status = STREAM_DISABLED;
+	CHECK_EQUAL_INT(stream_write_row(txn, &rows[id - ONE]), 0);
 	streams_clear(&streams);
 }
 
 static void remove_stream(struct txn *txn, uint32_t id)
 {
-	CHECK_EQUAL_INT(stream_remove(txn, &rows[id - 1]), 0);
+	CHECK_EQUAL_INT(stream_remove(txn, &rows[id - ONE]), 0);
 	streams_clear(&streams);
 }
 
@@ -245,17 +248,17 @@ static void a_disabled_stream_ends_after_its_last_record(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
 	struct failure failure = { 0 };
-	struct feed feed = { .streams.one = 1 }, merged = { 0 };
+	struct feed feed = { .streams.one = ONE }, merged = { 0 };
 	struct slice record;
 	uint32_t stream;
 
-	append(txn, 1, 3, 1);
+	append(txn, ONE, 3, 1);
 	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
 	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
 	CHECK(!feed_has_ended(&feed));           /* caught up, but the stream is enabled */
-	disable(txn, 1);
-	disable(txn, 2);
-	append(txn, 1, 5, 2);
+	disable(txn, ONE);
+	disable(txn, TWO);
+	append(txn, ONE, 5, 2);
 	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
 	CHECK(!feed_has_ended(&feed));           /* the page has one record */
 	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
@@ -276,21 +279,21 @@ static void a_disabled_stream_ends_after_its_last_record(struct store *store)
 static void a_removed_stream_ends_for_feeds_that_read_it(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
-	struct feed reader = { .streams.one = 1 }, late = reader, slow = reader;
+	struct feed reader = { .streams.one = ONE }, late = reader, slow = reader;
 	struct failure failure = { 0 };
 	struct slice record;
 	uint32_t stream;
 
-	append(txn, 1, 3, 1);
-	append(txn, 1, 5, 2);
-	disable(txn, 1);
+	append(txn, ONE, 3, 1);
+	append(txn, ONE, 5, 2);
+	disable(txn, ONE);
 	CHECK_EQUAL_INT(fill(&reader, txn, &failure), 0);
 	CHECK_EQUAL_INT(fill(&slow, txn, &failure), 0);
 	for (int i = 0; i < 2; i++)
 		CHECK_EQUAL_INT(feed_next(&reader, &stream, &record), 0);
 	CHECK_EQUAL_INT(feed_next(&slow, &stream, &record), 0);
 
-	remove_stream(txn, 1);
+	remove_stream(txn, ONE);
 	state.lost = 7;                          /* last record of any removed stream */
 	CHECK_EQUAL_INT(fill(&reader, txn, &failure), 0);
 	CHECK(feed_has_ended(&reader));
@@ -320,7 +323,7 @@ static int is_even(void *context, const struct stream_row *stream, const struct 
 	bool *passes)
 {
 	++*(int *)context;
-	CHECK(stream->id == 1 || stream->id == 2);
+	CHECK(stream->id == ONE || stream->id == TWO);
 	*passes = record->sequence % 2 == 0;
 	return 0;
 }
@@ -366,11 +369,11 @@ static void a_filter_leaves_records_out(struct store *store)
 	struct record_filter filter = { .test = is_even, .context = &tested };
 
 	for (uint64_t i = 1; i <= 7; i++)
-		append(txn, i % 3 ? 1 : 2, i, i);
+		append(txn, i % 3 ? ONE : TWO, i, i);
 	for (uint32_t max = 1; max <= 4; max++) {
 		struct feed every = { .filter = &filter }, one = every;
 
-		one.streams.one = 1;
+		one.streams.one = ONE;
 		CHECK_EQUAL_STRING(read_all(&one, txn, max), "24");
 		CHECK_EQUAL_UINT(feed_position(&one), 7);
 		CHECK(feed_is_past(&one, 6));
@@ -391,16 +394,16 @@ static void a_hash_is_compared_first(struct store *store)
 	int tested = 0;
 	struct record_filter filter = { .test = is_even, .context = &tested, .has_hashes = true,
 		.first_hash = 1, .last_hash = UINT32_MAX };
-	struct feed feed = { .streams.one = 1, .filter = &filter };
+	struct feed feed = { .streams.one = ONE, .filter = &filter };
 
 	for (uint64_t i = 1; i <= 5; i++)
-		append(txn, 1, i, i);
+		append(txn, ONE, i, i);
 	CHECK_EQUAL_STRING(read_all(&feed, txn, 2), "");
 	CHECK_EQUAL_UINT(feed_position(&feed), 5);
 	CHECK_EQUAL_INT(tested, 0);
 	feed_release(&feed);
 	filter.first_hash = 0;
-	feed = (struct feed){ .streams.one = 1, .filter = &filter };
+	feed = (struct feed){ .streams.one = ONE, .filter = &filter };
 	CHECK_EQUAL_STRING(read_all(&feed, txn, 2), "24");
 	CHECK_EQUAL_INT(tested, 5);
 	feed_release(&feed);
@@ -413,13 +416,13 @@ static void a_fill_without_a_result_is_bounded(struct store *store)
 	struct txn *txn = begin_streams(store);
 	int tested = 0;
 	struct record_filter filter = { .test = is_even, .context = &tested };
-	struct feed feed = { .streams.one = 1, .filter = &filter };
+	struct feed feed = { .streams.one = ONE, .filter = &filter };
 	static uint8_t keys[FEED_PAGE_BYTES / 4];
 
 	for (uint64_t i = 0; i < FEED_PAGE_RECORDS; i++)
-		append(txn, 1, 2 * i + 1, i + 1);
+		append(txn, ONE, 2 * i + 1, i + 1);
 	for (uint64_t i = 0; i < 8; i++)
-		append_long(txn, 1, 2 * (FEED_PAGE_RECORDS + i) + 1, FEED_PAGE_RECORDS + i + 1,
+		append_long(txn, ONE, 2 * (FEED_PAGE_RECORDS + i) + 1, FEED_PAGE_RECORDS + i + 1,
 			slice_of(keys, sizeof keys));
 	CHECK_EQUAL_INT(fill_max(&feed, txn, FEED_PAGE_RECORDS), 0);
 	CHECK(feed_is_behind(&feed));
@@ -440,12 +443,12 @@ static void a_record_cannot_be_tested(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
 	struct record_filter filter = { .test = is_damaged };
-	struct feed feed = { .streams.one = 1, .filter = &filter };
+	struct feed feed = { .streams.one = ONE, .filter = &filter };
 	struct slice record;
 	uint32_t stream;
 
 	for (uint64_t i = 1; i <= 4; i++)
-		append(txn, 1, i, i);
+		append(txn, ONE, i, i);
 	CHECK_EQUAL_INT(fill_max(&feed, txn, 10), 0);
 	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
 	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
@@ -466,7 +469,7 @@ static void append_marked(struct txn *txn, uint64_t sequence, uint64_t transacti
 		.is_annotated = true, .annotation = annotation,
 	};
 
-	CHECK_EQUAL_INT(log_append(txn, 1, &record, false), 0);
+	CHECK_EQUAL_INT(log_append(txn, ONE, &record, false), 0);
 }
 
 /* The records before the first one without an annotation are returned first. */
@@ -474,17 +477,17 @@ static void an_annotation_is_missing(struct store *store)
 {
 	struct slice annotation = slice_of("\1", 2);
 	struct txn *txn = begin_streams(store);
-	struct feed feed = { .streams.one = 1 };
+	struct feed feed = { .streams.one = ONE };
 	struct slice bytes;
 	struct record record;
 	uint32_t stream;
 
-	append(txn, 1, 1, 1);
+	append(txn, ONE, 1, 1);
 	append_marked(txn, 2, 2, annotation);
 	append_marked(txn, 3, 2, slice_of(NULL, 0));
 	append_marked(txn, 5, 5, slice_of(NULL, 0));
 	append_marked(txn, 6, 5, annotation);
-	append(txn, 1, 7, 7);
+	append(txn, ONE, 7, 7);
 	CHECK_EQUAL_INT(fill_max(&feed, txn, 10), 0);
 	for (uint64_t i = 1; i <= 3; i++) {
 		CHECK_EQUAL_INT(feed_next(&feed, &stream, &bytes), 0);
@@ -527,7 +530,7 @@ static void marked_records_are_filtered(struct store *store)
 		int lacking = 0;
 		struct record_filter filter = { .test = is_later, .context = &lacking,
 			.ignores_annotations = !reads };
-		struct feed feed = { .streams.one = 1, .filter = &filter };
+		struct feed feed = { .streams.one = ONE, .filter = &filter };
 
 		CHECK_EQUAL_INT(fill_max(&feed, txn, 10), 0);
 		CHECK_EQUAL_INT(lacking, reads ? 0 : 2);

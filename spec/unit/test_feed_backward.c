@@ -5,7 +5,7 @@
 
 #include "unit/stores.h"
 
-#define STREAM 1
+#define STREAM (STREAM_OF_TABLES + 1)
 
 static struct streams streams;
 static struct state state;

@@ -15,7 +15,7 @@ static uint64_t first_since(struct tide *tide, uint64_t ms)
 	uint64_t sequence = 0;
 	uint32_t stream;
 
-	MUST(tide_feed_start(&feed, tide, 1, TIDE_TIME, ms, &failure), failure);
+	MUST(tide_feed_start(&feed, tide, STREAM_ONE, TIDE_TIME, ms, &failure), failure);
 	MUST(tide_feed_fill(feed, tide, 1, &failure), failure);
 	if (tide_feed_next(feed, &stream, &record) == 0)
 		sequence = record_sequence(record.data);
@@ -45,14 +45,14 @@ static void by_time(uint64_t steps_back)
 		clock_set(clock, now);
 		times[i] = now;
 		snprintf(sort, sizeof sort, "%d", i);
-		CHECK_EQUAL_UINT(put_alone(tide, &table, "a", sort, "v"), i + 1);
+		CHECK_EQUAL_UINT(put_alone(tide, &table, "a", sort, "v"), i + 2);
 	}
 	for (uint64_t ms = 960; ms < 1000 + 3 * RECORDS; ms++) {
 		uint64_t expected = 0;
 
 		for (int i = RECORDS; i-- > 0;)
 			if (times[i] >= ms)
-				expected = (uint64_t)i + 1;
+				expected = (uint64_t)i + 2;
 		CHECK_EQUAL_UINT(first_since(tide, ms), expected);
 	}
 	tide_close(tide);
@@ -81,7 +81,8 @@ static void the_last_id(void)
 	tide_close(tide);
 }
 
-/* Reads the rest of a query. Checks that each item is complete and none is missing. */
+/* Reads the rest of a query. Checks that each item is complete and none is missing. The creation of
+ * the table has sequence number 1. */
 static void read_on(struct tide_query *query, struct tide *tide, int expected)
 {
 	struct slice item;
@@ -91,7 +92,7 @@ static void read_on(struct tide_query *query, struct tide *tide, int expected)
 	for (;;) {
 		while (tide_query_next(query, &sequence, &item) == 0) {
 			CHECK_EQUAL_INT(map_check(item), 0);
-			CHECK_EQUAL_UINT(sequence, ++count);
+			CHECK_EQUAL_UINT(sequence, 1 + (uint64_t)++count);
 		}
 		if (count == expected)
 			return;

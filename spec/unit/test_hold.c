@@ -46,7 +46,7 @@ static void create(const char *name, enum tide_from from, uint64_t hold_ms)
 {
 	struct tide_consumer_spec spec = consumer_spec(name, from);
 
-	spec.streams = slice_of("\0\0\0\1", 4);
+	spec.streams = slice_of("\0\0\0\2", 4);
 	spec.hold_ms = hold_ms;
 	MUST(tide_create_consumer(tide, &spec, &failure), failure);
 }
@@ -67,7 +67,7 @@ static uint64_t trimmed(void)
 {
 	struct tide_stream_state state;
 
-	MUST(tide_describe_stream(tide, 1, &state, &failure), failure);
+	MUST(tide_describe_stream(tide, STREAM_ONE, &state, &failure), failure);
 	return state.trimmed_through;
 }
 
@@ -227,11 +227,12 @@ static void nothing_becomes_visible(void)
 /* A writer that finds held records looks again after a second or 64 records. */
 static void trimming_pauses(void)
 {
+	enum { BEFORE = 2 };         /* changes of the table before the first record */
 	const struct transaction *transaction;
 	struct stream *stream;
 
 	open_database("pause.tide");
-	MUST(tide_set_retention(tide, 1, &(struct retention){ .age_ms = HOUR,
+	MUST(tide_set_retention(tide, STREAM_ONE, &(struct retention){ .age_ms = HOUR,
 		.hold_age_ms = 20 * HOUR, .hold_bytes = 1000000 }, &failure), failure);
 	transaction = &tide->transaction;
 	create("c", TIDE_LATEST, 100 * HOUR);
@@ -239,24 +240,24 @@ static void trimming_pauses(void)
 		put_record();
 	clock_advance(manual, HOUR);
 	put_record();
-	stream = streams_cached(&transaction->catalog->streams, 1);
+	stream = streams_cached(&transaction->catalog->streams, STREAM_ONE);
 	CHECK_EQUAL_UINT(stream->hint.at_ms, transaction->clock_ms + TRIM_HELD_MS);
 	CHECK_EQUAL_UINT(stream->hint.at_ordinal, 1 + 2 * TRIM_WORTH + TRIM_HELD_RECORDS);
-	CHECK_EQUAL_UINT(stream->free_through, 0);
+	CHECK_EQUAL_UINT(stream->free_through, BEFORE);
 	CHECK(!retention_due(stream, transaction->clock_ms));
-	advance("c", 3);
+	advance("c", BEFORE + 3);
 	put_record();
 	CHECK_EQUAL_UINT(stream->bounds.horizon.removed, 0);
 	clock_advance(manual, TRIM_HELD_MS);
 	put_record();
-	CHECK_EQUAL_UINT(stream->free_through, 3);
-	CHECK_EQUAL_UINT(stream->bounds.horizon.removed, 3);
+	CHECK_EQUAL_UINT(stream->free_through, BEFORE + 3);
+	CHECK_EQUAL_UINT(stream->bounds.horizon.removed, BEFORE + 3);
 	delete_consumer(tide, "c");
 	clock_advance(manual, TRIM_HELD_MS);
 	put_record();
-	stream = streams_cached(&transaction->catalog->streams, 1);
+	stream = streams_cached(&transaction->catalog->streams, STREAM_ONE);
 	CHECK_EQUAL_UINT(stream->free_through, UINT64_MAX);
-	CHECK_EQUAL_UINT(stream->bounds.horizon.removed, TRIM_WORTH);
+	CHECK_EQUAL_UINT(stream->bounds.horizon.removed, BEFORE + TRIM_WORTH);
 	close_database();
 }
 
@@ -358,11 +359,11 @@ static void damage_holds(void)
 {
 	uint8_t key[11] = { CONSUMER_PROGRESS };
 	struct txn *txn;
-	uint64_t id;
+	uint64_t id, only;
 
 	open_database("damage.tide");
 	create("c", TIDE_LATEST, HOUR);
-	put_record();
+	only = put_record();
 	id = described(tide, "c").row.id;
 	txn = forge_begin(tide);
 	set_u64(key + 1, id);
@@ -373,7 +374,7 @@ static void damage_holds(void)
 	clock_advance(manual, 5 * HOUR);
 	CHECK_EQUAL_UINT(trimmed(), 0);
 	clock_advance(manual, 5 * HOUR);
-	CHECK_EQUAL_UINT(trimmed(), 1);
+	CHECK_EQUAL_UINT(trimmed(), only);
 	CHECK_EQUAL_UINT(problems_of(tide), 1);
 	tide_close(tide);
 }
@@ -385,13 +386,13 @@ static void check_finds_holds(void)
 	struct report report = { 0 };
 
 	for (int i = 0; i < 4; i++) {
-		uint8_t key[13] = { CONSUMER_HOLD, 0, 0, 0, 1 };
+		uint8_t key[13] = { CONSUMER_HOLD };
 		struct txn *txn;
 
 		open_database(names[i]);
 		create("c", TIDE_LATEST, i == 3 ? 0 : HOUR);
 		set_u64(key + 5, described(tide, "c").row.id);
-		set_u32(key + 1, i == 1 ? 0 : i == 2 ? 9 : 1);
+		set_u32(key + 1, i == 1 ? 0 : i == 2 ? 9 : STREAM_ONE);
 		txn = forge_begin(tide);
 		if (i == 0)
 			forge_delete(txn, TREE_CONSUMERS, slice_of(key, 13));

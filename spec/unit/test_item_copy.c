@@ -87,7 +87,7 @@ static void check_record(const struct copied_item *item)
 	CHECK(record.sequence > 0 && record.transaction == record.sequence);
 	MUST(record_keys(&keys, &record, &schema, buf), failure);
 	/* A stream without new images shows the keys only. */
-	CHECK((record.new_image.len > 0) == (item->stream % 2 == 0));
+	CHECK((record.new_image.len > 0) == ((item->stream - STREAM_ONE) % 2 == 1));
 	CHECK(record.old_image.len == 0);
 	CHECK_EQUAL_INT(record_get_header(&record, record.sequence, slice_of(
 		item->record.data + RECORD_PREFIX, item->record.len - RECORD_PREFIX)),

@@ -169,15 +169,18 @@ static uint64_t trimmed(uint32_t stream)
 
 static void read_all(void)
 {
-	uint64_t last = tide_last_change(tide), first[3] = { 0, trimmed(1), trimmed(2) };
+	uint64_t last = tide_last_change(tide), one = trimmed(STREAM_ONE),
+		two = trimmed(STREAM_TWO);
+	const struct {
+		uint32_t stream;
+		uint64_t from;
+	} all[] = { { 0, one > two ? one : two }, { STREAM_ONE, one }, { STREAM_TWO, two } };
 
-	first[0] = first[1] > first[2] ? first[1] : first[2];
-	for (uint32_t stream = 0; stream <= 2; stream++) {
-		uint64_t from = first[stream];
-
-		read_stream(stream, from);
-		if (from < last)
-			read_stream(stream, from + check_random_below(last - from));
+	for (int i = 0; i < 3; i++) {
+		read_stream(all[i].stream, all[i].from);
+		if (all[i].from < last)
+			read_stream(all[i].stream, all[i].from +
+				check_random_below(last - all[i].from));
 	}
 }
 
@@ -226,7 +229,7 @@ static void also_when_the_beginning_was_trimmed(void)
 			check_clean(tide);
 		}
 	}
-	CHECK(trimmed(2) > 0);
+	CHECK(trimmed(STREAM_TWO) > 0);
 	close_two();
 }
 
@@ -249,8 +252,8 @@ static void the_first_part_of_a_transaction_is_trimmed(void)
 		expected[last] = wanted;
 	}
 	commit(tide);
-	CHECK_EQUAL_UINT(read_stream(2, 0), 2000);
-	CHECK_EQUAL_UINT(read_stream(2, last - 1), 1);
+	CHECK_EQUAL_UINT(read_stream(STREAM_TWO, 0), 2000);
+	CHECK_EQUAL_UINT(read_stream(STREAM_TWO, last - 1), 1);
 	begin(tide);
 	annotate(&wanted);
 	last = put(tide, &tables[1], "bob", "1", "v");
@@ -258,12 +261,12 @@ static void the_first_part_of_a_transaction_is_trimmed(void)
 	commit(tide);
 	MUST(tide_sweep(tide, &swept, &more, &failure), failure);
 	CHECK(more && swept.records > 0 && swept.records < 2000);
-	CHECK_EQUAL_UINT(trimmed(2), last - 1);
+	CHECK_EQUAL_UINT(trimmed(STREAM_TWO), last - 1);
 	check_clean(tide);
-	CHECK_EQUAL_UINT(read_stream(2, last - 1), 1);
+	CHECK_EQUAL_UINT(read_stream(STREAM_TWO, last - 1), 1);
 	while (more)
 		MUST(tide_sweep(tide, &swept, &more, &failure), failure);
-	CHECK_EQUAL_UINT(read_stream(2, last - 1), 1);
+	CHECK_EQUAL_UINT(read_stream(STREAM_TWO, last - 1), 1);
 	close_two();
 }
 
@@ -279,12 +282,12 @@ static void what_annotations_cost(void)
 	expected[put(tide, &tables[1], "ann", "1", "v")] = wanted;
 	expected[put(tide, &tables[1], "ann", "2", "v")] = wanted;
 	commit(tide);
-	MUST(tide_describe_stream(tide, 2, &annotated, &failure), failure);
+	MUST(tide_describe_stream(tide, STREAM_TWO, &annotated, &failure), failure);
 	begin(tide);
 	expected[put(tide, &tables[1], "ann", "3", "v")].is_change = true;
 	expected[put(tide, &tables[1], "ann", "4", "v")].is_change = true;
 	commit(tide);
-	MUST(tide_describe_stream(tide, 2, &both, &failure), failure);
+	MUST(tide_describe_stream(tide, STREAM_TWO, &both, &failure), failure);
 	CHECK_EQUAL_UINT(both.bytes - annotated.bytes, annotated.bytes - 4);
 	read_all();
 	close_two();

@@ -89,7 +89,7 @@ static void put_random(int table)
 	snprintf(partition, sizeof partition, "key %u", (unsigned)check_random_below(KEYS));
 	snprintf(v, sizeof v, "%u", ++version);
 	all[count].sequence = put_alone(tide, &tables[table], partition, "s", v);
-	all[count].stream = (uint32_t)(table + 1);
+	all[count].stream = (uint32_t)(STREAM_ONE + table);
 	all[count].hash = hash_of(partition);
 	all[count++].delivered = 0;
 }
@@ -167,7 +167,7 @@ static void feeds_divide_the_records(void)
 	static const uint16_t numbers[] = { 1, 2, 3, 5, 64, 1000, CONSUMER_SHARDS_MAX };
 
 	for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) {
-		struct slice streams = slice_of("\0\0\0\1", n % 2 ? 4 : 0);
+		struct slice streams = slice_of("\0\0\0\2", n % 2 ? 4 : 0);
 		struct ranges ranges;
 
 		create(numbers[n], streams);
@@ -222,10 +222,10 @@ static void feeds_are_refused(void)
 /* The newest record of each stream that had expired when a gap was counted. */
 static uint64_t lost[2];
 
-/* Returns true if a record of these streams, 1 and 2 or 2 alone, can be read. */
+/* Returns true if a record of these streams, of both tables or of the second, can be read. */
 static bool is_readable(const struct written *written, struct slice streams, uint64_t expired)
 {
-	return written->sequence > expired && (streams.len != 4 || written->stream == 2);
+	return written->sequence > expired && (streams.len != 4 || written->stream == STREAM_TWO);
 }
 
 static uint64_t trimmed(uint32_t stream)
@@ -269,8 +269,8 @@ static void skip(size_t i, struct slice streams)
 	MUST(tide_skip_gap(tide, NAME, range_of(before.consumer, &after.all[i]), false, &row,
 		&failure), failure);
 	CHECK_EQUAL_UINT(gaps(), counted + 1);
-	for (uint32_t stream = 1; stream <= 2; stream++)
-		lost[stream - 1] = trimmed(stream);
+	for (uint32_t stream = STREAM_ONE; stream <= STREAM_TWO; stream++)
+		lost[stream - STREAM_ONE] = trimmed(stream);
 }
 
 /* Reads records of a range and moves its position. Returns false if there is nothing to read. */
@@ -325,7 +325,7 @@ static void no_loss_is_silent(struct slice streams)
 			;
 	for (size_t i = 0; i < count; i++)
 		CHECK(all[i].delivered == 1 ||
-			!is_readable(&all[i], streams, lost[all[i].stream - 1]));
+			!is_readable(&all[i], streams, lost[all[i].stream - STREAM_ONE]));
 	CHECK(gaps() > 0);
 	check_clean(tide);
 	delete_consumer(tide, "c");
@@ -334,7 +334,7 @@ static void no_loss_is_silent(struct slice streams)
 /* Ranges behind the oldest record move to it, and the one ahead stays. */
 static void ranges_behind_a_gap_move(void)
 {
-	struct slice streams = slice_of("\0\0\0\2", 4);
+	struct slice streams = slice_of("\0\0\0\3", 4);
 	struct consume_batch batch;
 	struct progress_row row;
 	uint64_t oldest;
@@ -345,7 +345,7 @@ static void ranges_behind_a_gap_move(void)
 	join_range(tide, "c", 40, 4, NO_DEATH);
 	for (int i = 0; i < 8; i++)
 		put_random(1);
-	oldest = trimmed(2);
+	oldest = trimmed(STREAM_TWO);
 	batch = batch_of_range(tide, "c", 0, all[2].sequence);
 	MUST(tide_fail_consumer(tide, &batch, 3, &failure), failure);
 	advance_range(tide, "c", 20, all[6].sequence);
@@ -368,7 +368,7 @@ static void ranges_behind_a_gap_move(void)
 /* With a snapshot, all ranges become one. */
 static void a_snapshot_after_a_gap_unites(void)
 {
-	struct slice streams = slice_of("\0\0\0\2", 4);
+	struct slice streams = slice_of("\0\0\0\3", 4);
 	struct shard_range second;
 	struct progress_row row;
 
@@ -598,8 +598,8 @@ int main(void)
 	a_snapshot_after_a_gap_unites();
 	for (int i = 0; i < 3; i++) {
 		no_loss_is_silent(slice_of(NULL, 0));
-		no_loss_is_silent(slice_of("\0\0\0\1\0\0\0\2", 8));
-		no_loss_is_silent(slice_of("\0\0\0\2", 4));
+		no_loss_is_silent(slice_of("\0\0\0\2\0\0\0\3", 8));
+		no_loss_is_silent(slice_of("\0\0\0\3", 4));
 	}
 	replays_are_of_a_range();
 	commands_change_the_parked_version();

@@ -108,19 +108,19 @@ static void tables_are_described(void)
 	MUST(tide_describe_table(tide, &table, &row, &failure), failure);
 	CHECK_EQUAL_STRING(row->name, "bbb");
 	CHECK_EQUAL_UINT(row->created_ms, 123456);
-	CHECK(row->id == 1 && row->stream == 1 && row->newest_stream == 1);
+	CHECK(row->id == 1 && row->stream == STREAM_ONE && row->newest_stream == STREAM_ONE);
 	MUST(tide_table_names(tide, &list, &failure), failure);
 	CHECK_BYTES(list.data, list.len, "\3aaa\3bbb", 8);
 	MUST(tide_stream_ids(tide, &list, &failure), failure);
-	CHECK_BYTES(list.data, list.len, "\0\0\0\1\0\0\0\2", 8);
-	MUST(tide_describe_stream(tide, 2, &stream, &failure), failure);
+	CHECK_BYTES(list.data, list.len, "\0\0\0\2\0\0\0\3", 8);
+	MUST(tide_describe_stream(tide, STREAM_TWO, &stream, &failure), failure);
 	CHECK_EQUAL_STRING(stream.row->table_name, "aaa");
 	MUST(tide_delete_table(tide, slice_of_text("aaa"), &failure), failure);
 	CHECK_EQUAL_INT(tide_delete_table(tide, slice_of_text("aaa"), &failure), ERR_NOT_FOUND);
 	MUST(tide_table_names(tide, &list, &failure), failure);
 	CHECK_BYTES(list.data, list.len, "\3bbb", 4);
 	buffer_release(&list);
-	MUST(tide_describe_stream(tide, 2, &stream, &failure), failure);
+	MUST(tide_describe_stream(tide, STREAM_TWO, &stream, &failure), failure);
 	CHECK(stream.row->status == STREAM_DISABLED);
 	MUST(tide_info(tide, &info, &failure), failure);
 	CHECK_EQUAL_STRING(info.path, "");
@@ -179,14 +179,14 @@ static void a_transaction_is_one(void)
 	CHECK_EQUAL_INT(tide_begin(tide, &failure), ERR_NESTED);
 	CHECK_EQUAL_INT(tide_begin(other, &failure), ERR_BUSY);
 	CHECK_EQUAL_INT(failure.pid, getpid());
-	CHECK_EQUAL_UINT(put(tide, &table, "a", "1", "x"), 1);
+	CHECK_EQUAL_UINT(put(tide, &table, "a", "1", "x"), 2);
 	CHECK_EQUAL_UINT(put(tide, &table, "a", "1", "x"), 0);
-	CHECK_EQUAL_UINT(put(tide, &table, "a", "1", "y"), 2);
+	CHECK_EQUAL_UINT(put(tide, &table, "a", "1", "y"), 3);
 	CHECK(has(tide, &table, "a", "1", "y"));
 	CHECK(!has(other, &theirs, "a", "1", "y"));
 	MUST(tide_delete(tide, &table, item_of(&builder, "a", "1", NULL), &change, &failure),
 		failure);
-	CHECK(change.sequence == 3 && change.old_item.len > 0);
+	CHECK(change.sequence == 4 && change.old_item.len > 0);
 	MUST(tide_delete(tide, &table, item_of(&builder, "a", "1", NULL), &change, &failure),
 		failure);
 	CHECK(change.sequence == 0 && change.old_item.len == 0);
@@ -201,12 +201,12 @@ static void a_transaction_is_one(void)
 	tide_abort(other);
 	tide_abort(other);
 	CHECK(!has(tide, &table, "c", "1", "x"));
-	CHECK_EQUAL_UINT(put_alone(other, &theirs, "c", "1", "x"), 5);
+	CHECK_EQUAL_UINT(put_alone(other, &theirs, "c", "1", "x"), 6);
 	begin(tide);
 	put(tide, &table, "d", "1", "x");
 	tide_close(tide);                    /* aborts the transaction */
 	CHECK(!has(other, &theirs, "d", "1", "x"));
-	CHECK_EQUAL_UINT(put_alone(other, &theirs, "d", "1", "x"), 6);
+	CHECK_EQUAL_UINT(put_alone(other, &theirs, "d", "1", "x"), 7);
 	check_clean(other);
 	builder_release(&builder);
 	tide_close(other);
@@ -373,7 +373,7 @@ static void feeds_follow(void)
 		&failure), ERR_NOT_FOUND);
 	CHECK_EQUAL_INT(tide_feed_start(&latest, tide, 99, TIDE_LATEST, 0, &failure),
 		ERR_NOT_FOUND);
-	CHECK_EQUAL_INT(tide_feed_start(&latest, tide, id, TIDE_AFTER, 1, &failure), ERR_AHEAD);
+	CHECK_EQUAL_INT(tide_feed_start(&latest, tide, id, TIDE_AFTER, 2, &failure), ERR_AHEAD);
 	MUST(tide_feed_start(&all, tide, 0, TIDE_TRIM_HORIZON, 0, &failure), failure);
 	MUST(tide_feed_fill(all, tide, 10, &failure), failure);
 	CHECK_EQUAL_INT(tide_feed_next(all, &stream, &bytes), END);
@@ -389,24 +389,24 @@ static void feeds_follow(void)
 	CHECK_EQUAL_INT(tide_feed_next(all, &stream, &bytes), 0);
 	CHECK_EQUAL_UINT(stream, id);
 	CHECK_EQUAL_INT(record_get(&record, bytes), 0);
-	CHECK(record.sequence == 1 && record.event == EVENT_INSERT && record.created_ms == 1000);
-	CHECK_EQUAL_UINT(tide_feed_position(all), 1);
+	CHECK(record.sequence == 2 && record.event == EVENT_INSERT && record.created_ms == 1000);
+	CHECK_EQUAL_UINT(tide_feed_position(all), 2);
 	CHECK_EQUAL_INT(tide_feed_next(all, &stream, &bytes), END);
 	CHECK(tide_feed_has_news(all, tide));
 	MUST(tide_feed_fill(latest, tide, 10, &failure), failure);
 	CHECK_EQUAL_INT(tide_feed_next(latest, &stream, &bytes), 0);
-	CHECK_EQUAL_UINT(record_sequence(bytes.data), 2);
+	CHECK_EQUAL_UINT(record_sequence(bytes.data), 3);
 	MUST(tide_describe_stream(tide, id, &state, &failure), failure);
-	CHECK(state.count == 2 && state.first_sequence == 1 && state.last_sequence == 2);
+	CHECK(state.count == 2 && state.first_sequence == 2 && state.last_sequence == 3);
 	clock_advance(options.clock, DAY_MS);
 	CHECK_EQUAL_INT(tide_feed_fill(all, tide, 10, &failure), ERR_TRIMMED);
-	CHECK(failure.first == 2 && failure.last == 2);
+	CHECK(failure.first == 3 && failure.last == 3);
 	do
 		MUST(tide_sweep(tide, &swept, &more, &failure), failure);
 	while (more);
 	CHECK_EQUAL_UINT(swept.records, 2);
 	MUST(tide_describe_stream(tide, id, &state, &failure), failure);
-	CHECK(state.count == 0 && state.trimmed_through == 2);
+	CHECK(state.count == 0 && state.trimmed_through == 3);
 	check_clean(tide);
 	tide_feed_finish(all);
 	tide_feed_finish(latest);
@@ -677,7 +677,7 @@ static void a_killed_writer_lets_go(void)
 	child_kill(&child);
 	begin(tide);
 	CHECK(!has(tide, &table, "killed", "1", "x"));
-	CHECK_EQUAL_UINT(put(tide, &table, "next", "1", "x"), 1);
+	CHECK_EQUAL_UINT(put(tide, &table, "next", "1", "x"), 2);
 	commit(tide);
 	check_clean(tide);
 	tide_close(tide);

@@ -59,13 +59,13 @@ static void a_transaction_that_changed_nothing_is_no_commit(void)
 	struct tide_table table = create_table(tide, "orders");
 	uint64_t last;
 
-	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "1", "v"), 1);
+	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "1", "v"), 2);
 	last = tide_last_commit(tide);
 	change_nothing(tide);
 	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "1", "v"), 0);
 	CHECK_EQUAL_UINT(trim(tide), 0);
 	CHECK_EQUAL_UINT(tide_last_commit(tide), last);
-	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "1", "w"), 2);
+	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "1", "w"), 3);
 	CHECK_EQUAL_UINT(tide_last_commit(tide), last + 1);
 	tide_close(tide);
 }
@@ -78,11 +78,11 @@ static void where_a_stream_ends_is_read_again_when_others_wrote(void)
 	struct tide *tide = open_with_clock(path, manual), *other = open_with_clock(path, manual);
 	struct tide_table table = create_table(tide, "orders"), theirs = table_named("orders");
 
-	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "1", "v"), 1);
+	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "1", "v"), 2);
 	change_nothing(tide);
-	CHECK_EQUAL_UINT(put_alone(other, &theirs, "a", "2", "v"), 2);
+	CHECK_EQUAL_UINT(put_alone(other, &theirs, "a", "2", "v"), 3);
 	change_nothing(tide);
-	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "3", "v"), 3);
+	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "3", "v"), 4);
 	check_clean(tide);
 	tide_close(other);
 	tide_close(tide);

@@ -98,6 +98,9 @@ static inline struct tide_table table_named(const char *name)
 }
 
 /* Returns a table with partition key p (S), sort key s (S) and a stream with both images. */
+/* Ids of the streams of the first two tables of a file. */
+enum { STREAM_ONE = STREAM_OF_TABLES + 1, STREAM_TWO };
+
 static inline struct tide_table_spec spec_of(const char *name)
 {
 	return (struct tide_table_spec){

@@ -78,7 +78,7 @@ static inline struct stream_row *stream_row(void)
 {
 	static struct stream_row row;
 
-	CHECK_EQUAL_INT(stream_read_row(txn, 1, &row), 0);
+	CHECK_EQUAL_INT(stream_read_row(txn, STREAM_ONE, &row), 0);
 	return &row;
 }
 

@@ -11,6 +11,7 @@ local database_metrics = {}
 ---@field info tidetable.Info
 ---@field descriptions tidetable.TableDescription[]  in byte order of the names
 ---@field streams tidetable.StreamDescription[]  with oldest_created_at; sorted by table and label
+---@field table_changes tidetable.TableChanges
 ---@field consumers tidetable.ConsumerDescription[]  in byte order of the names
 ---@field wall_clock number  time at which they were read, in seconds since 1970
 
@@ -35,7 +36,8 @@ local database_metrics = {}
 local database = {
   labels = {},
   subjects = function(found)
-    return { { fields = found.info } }
+    return { { fields = setmetatable({ table_changes = found.table_changes },
+      { __index = found.info }) } }
   end,
   metrics = {
     { "database_info", "Ids of the database and version of LMDB; the value is 1.", function(info)
@@ -51,6 +53,8 @@ local database = {
       "Commits since the oldest snapshot in use; 0 if there is none.", "oldest_reader_lag" },
     { "retention_clock_lead_seconds", "Retention clock minus wall clock.", "retention_clock_lead" },
     { "changes_total", "Sequence number of the last committed change.", "sequence_number" },
+    { "tables_changes_records", "Records of changes of tables.", "table_changes.count" },
+    { "tables_changes_bytes", "Size of the records of changes of tables.", "table_changes.bytes" },
   },
 }
 

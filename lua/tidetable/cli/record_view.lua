@@ -1,7 +1,8 @@
 -- record_view.lua - shows stream records as text: one line each, or one line for each attribute.
 --
 -- One line has columns that grow with their content and the changed attributes,
--- and is cut at the edge of the window. The expanded view has one line for each
+-- and is cut at the edge of the window. The record of the change of a table has no key; its
+-- definition is shown like an image. The expanded view has one line for each
 -- attribute. Changes that the images do not contain (KEYS_ONLY, or one of two
 -- images) are not shown.
 
@@ -11,7 +12,10 @@ local types = require "tidetable.types"
 
 local record_view = {}
 
-local EVENT_STYLES = { INSERT = "green", MODIFY = "yellow", REMOVE = "red" }
+local EVENT_STYLES = {
+  INSERT = "green", MODIFY = "yellow", REMOVE = "red",
+  CREATE_TABLE = "green", ALTER_TABLE = "yellow", DELETE_TABLE = "red", TRUNCATE_TABLE = "red",
+}
 
 -- Maximum width of a value in the one-line view, and of the column of names in the expanded view.
 local LONGEST_VALUE, LONGEST_NAME = 28, 40
@@ -94,7 +98,7 @@ View.__index = View
 function record_view.new(out, db, given)
   return setmetatable({
     out = out, db = db, table_name = given.table_name, is_expanded = given.is_expanded,
-    keys = {}, widths = { sequence = 5, table = 0, key = 6 },
+    keys = {}, widths = { sequence = 5, event = 6, table = 0, key = 6 },
   }, View)
 end
 
@@ -116,6 +120,9 @@ function View:key_names(record)
 end
 
 function View:key(record)
+  if record.definition then
+    return ""
+  end
   local names = self:key_names(record)
   if record.keys[names[1]] == nil then -- a newer table has the same name
     names = display.sorted_names(record.keys)
@@ -149,9 +156,27 @@ function View:image(image, keys)
   return table.concat(parts, ", ")
 end
 
+--- Returns what a record contains before and after the change: images, or definitions of a table.
+---@return table|nil old, table|nil new
+local function contents(record)
+  if record.event_name == "DELETE_TABLE" then
+    return record.definition, nil
+  elseif record.event_name == "TRUNCATE_TABLE" then
+    return nil, nil
+  elseif record.definition then
+    return record.old_definition, record.definition
+  end
+  return record.old_image, record.new_image
+end
+
+--- Names that are shown in other columns.
+local function names_elsewhere(record)
+  return record.keys or { name = true }
+end
+
 --- Formats the changes of a record for the one-line view.
 function View:summary(record)
-  local old, new = record.old_image, record.new_image
+  local old, new = contents(record)
   if old and new then
     local parts = {}
     for i, each in ipairs(record_view.differences(old, new)) do
@@ -159,9 +184,9 @@ function View:summary(record)
     end
     return table.concat(parts, ", ")
   elseif new then
-    return self:image(new, record.keys)
+    return self:image(new, names_elsewhere(record))
   elseif old then
-    return self.out:paint("dim", self:image(old, record.keys))
+    return self.out:paint("dim", self:image(old, names_elsewhere(record)))
   end
   return ""
 end
@@ -183,6 +208,8 @@ function View:limit(column)
   local columns = (self.out:size())
   if column == "sequence" then
     return 20
+  elseif column == "event" then
+    return #"TRUNCATE_TABLE"
   elseif column == "table" then
     return math.max(columns // 6, 8)
   end
@@ -207,6 +234,7 @@ end
 function View:prepare(records)
   for _, record in ipairs(records) do
     self:widen("sequence", ("%d"):format(record.sequence_number))
+    self:widen("event", record.event_name)
     self:widen("table", record.table_name)
     self:widen("key", self:key(record))
   end
@@ -227,7 +255,7 @@ function View:line(record, mark)
   local cells = {
     mark .. self:cell("sequence", "dim", ("%d"):format(record.sequence_number)),
     out:paint("dim", os.date("%H:%M:%S", math.floor(record.created_at))),
-    out:paint(EVENT_STYLES[record.event_name], record.event_name),
+    self:cell("event", EVENT_STYLES[record.event_name], record.event_name),
   }
   if not self.table_name then
     cells[#cells + 1] = self:cell("table", "cyan", record.table_name)
@@ -295,7 +323,7 @@ function View:expand(record, mark)
       out:line(("  %s %s"):format(out:paint("dim", name), display.value(record[name])))
     end
   end
-  local old, new = record.old_image, record.new_image
+  local old, new = contents(record)
   local one_image = record.event_name == "MODIFY" and not (old and new)
   self:differences(old or {}, new or {}, one_image)
 end

@@ -13,6 +13,7 @@ local readers = {}
 ---@field core userdata                 feed of the core
 ---@field database tidetable.Database
 ---@field id integer|nil                id of the stream; nil: all streams
+---@field tables boolean|nil            true: also the changes of tables
 ---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil  the option `wait`
 ---@field follows boolean|nil           true: the end of the stream is an error
 ---@field wakeup tidetable.Wakeup|nil   created when it first waits in an event loop
@@ -25,17 +26,34 @@ local readers = {}
 local Reader = {}
 Reader.__index = Reader
 
+-- What core.feed reads instead of the stream with an id.
+local STREAMS, STREAMS_AND_TABLES = 0, -1
+
+--- Returns true if a reader of all streams also reads the changes of tables: the option `tables` of
+--- the call or, if it gives none, of the stream.
+local function reads_tables(stream, opts, subject)
+  local tables = opts.tables
+  if tables == nil then
+    tables = stream.tables
+  end
+  if tables and stream.id then
+    options.misuse(subject .. ': option "tables" requires the stream of all tables, db:stream()')
+  end
+  return tables or false
+end
+
 --- Returns the feed of the core, and as the fourth result true if it leaves records out. The
 --- filter, the key and the projection are those of the call or, if it gives none of them, those of
 --- the stream.
-local function open_feed(stream, opts, start, subject, limit)
+local function open_feed(stream, opts, start, subject, limit, tables)
   local kind, value = positions.of(start, subject)
   local selection = request.selects(opts) and opts or stream.opts or {}
   if selection.key and not stream.id then
     options.misuse(subject .. ': option "key" requires the stream of one table')
   end
-  local feed, err, code, is_nil = core.feed(stream.database.core, stream.id or 0, kind, value,
-    limit, selection.key, request.reads(selection))
+  local feed, err, code, is_nil = core.feed(stream.database.core,
+    stream.id or (tables and STREAMS_AND_TABLES or STREAMS), kind, value, limit, selection.key,
+    request.reads(selection))
   if feed == false and type(err) == "string" then
     options.misuse(("%s: the filter reads %s, which a stream with view type %s does not contain")
       :format(subject, err, code))
@@ -45,20 +63,21 @@ local function open_feed(stream, opts, start, subject, limit)
 end
 
 --- Opens a reader.
----@param stream table  a stream or a reader: its database, id, wait and opts are used
----@param opts table  options of the call: wait, filter, key and projection are used
+---@param stream table  a stream or a reader: its database, id, wait, tables and opts are used
+---@param opts table  options of the call: wait, tables, filter, key and projection are used
 ---@param start tidetable.PositionOptions
 ---@param subject string  name of the called function, for messages
 ---@param limit integer|nil  maximum number of records
 ---@return tidetable.Reader|nil, tidetable.error|nil err, tidetable.code|nil code
 function readers.open(stream, opts, start, subject, limit)
-  local feed, err, code, selects = open_feed(stream, opts, start, subject, limit)
+  local tables = reads_tables(stream, opts, subject)
+  local feed, err, code, selects = open_feed(stream, opts, start, subject, limit, tables)
   if not feed then
     return nil, err, code
   end
   return setmetatable({
     core = feed, database = stream.database, id = stream.id, wait = opts.wait or stream.wait,
-    start = selects and core.position(feed) or nil,
+    tables = tables, start = selects and core.position(feed) or nil,
   }, Reader)
 end
 

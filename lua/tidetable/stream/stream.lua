@@ -20,6 +20,7 @@ local streams = {}
 ---                                by the filter before next returned nil
 ---@field package database tidetable.Database
 ---@field package id integer|nil      id of the stream; nil: all streams
+---@field package tables boolean|nil  the option `tables`
 ---@field package opts tidetable.StreamOptions
 ---@field package wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
 ---@field package reader tidetable.Reader|nil  reader of next and next_transaction
@@ -33,7 +34,11 @@ Stream.__name = "tidetable.stream"
 
 -- Fields that are not set in every stream, or not yet.
 Stream.id, Stream.wait, Stream.reader, Stream.followers = false, false, false, false
+Stream.tables = false
 Stream.has_read, Stream.latest, Stream.reading = false, false, false
+
+--- Id of the stream of the changes of tables.
+local STREAM_OF_TABLES = 1
 
 local views = { KEYS_ONLY = 1, NEW_IMAGE = 2, OLD_IMAGE = 3, NEW_AND_OLD_IMAGES = 4 }
 
@@ -102,11 +107,11 @@ local stream_options = request.with_selection(positions.with_options {
   label = check_label, wait = "function",
 })
 local all_options = request.with_selection(positions.with_options {
-  table = "string", label = check_label, wait = "function",
+  table = "string", label = check_label, wait = "function", tables = "boolean",
 })
 local records_options = request.with_selection(positions.with_options {
   limit = options.integer_from(1), follow = "boolean", timeout = options.seconds,
-  wait = "function",
+  wait = "function", tables = "boolean",
 })
 
 -- Reading --------------------------------------------------------------------
@@ -124,6 +129,8 @@ end
 ---@field limit integer|nil     maximum number of records, or of transactions
 ---@field follow boolean|nil    true: wait for more records; default false
 ---@field timeout number|nil    with follow: end when none arrived for this many seconds
+---@field tables boolean|nil    true: also the records of changes of tables; only for db:stream();
+---                              default: as in the options of db:stream
 
 --- Returns the stream's position: after the last record read by next or, if there is none, the
 --- position in the stream's options. LATEST is resolved when the stream's reader is opened.
@@ -280,18 +287,37 @@ end
 
 -- Describing and closing ------------------------------------------------------
 
---- Describes the stream; of db:stream() only last_sequence_number is set. Returns NOT_FOUND if the
---- stream no longer exists.
+--- Describes the records of changes of tables.
+---@param database tidetable.Database
+---@return tidetable.TableChanges|nil, tidetable.error|nil err, tidetable.code|nil code
+function streams.table_changes(database)
+  local about, err, code = core.describe_stream(database.core, STREAM_OF_TABLES)
+  if not about then
+    return nil, err, code
+  end
+  return {
+    count = about.count, bytes = about.bytes, trimmed_through = about.trimmed_through,
+    first_sequence_number = about.first_sequence_number,
+    last_sequence_number = about.last_sequence_number,
+  }
+end
+
+--- Describes the stream; of db:stream() only last_sequence_number is set, and table_changes if it
+--- reads them. Returns NOT_FOUND if the stream no longer exists.
 ---@return tidetable.StreamDescription|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:describe()
   if self.id then
     return core.describe_stream(self.database.core, self.id)
   end
   local info, err, code = core.info(self.database.core)
-  if not info then
+  local changes
+  if info and self.tables then
+    changes, err, code = streams.table_changes(self.database)
+  end
+  if not info or self.tables and not changes then
     return nil, err, code
   end
-  return { last_sequence_number = info.sequence_number }
+  return { last_sequence_number = info.sequence_number, table_changes = changes }
 end
 
 --- Sets how long records are kept. Raises an error for db:stream().
@@ -363,6 +389,14 @@ end
 
 ---@class tidetable.AllStreamsOptions : tidetable.StreamOptions
 ---@field table string|nil  only the stream of this table, which may have been deleted
+---@field tables boolean|nil  true: also the records of changes of tables; default false
+
+--- Refuses the option `tables`, which only db:stream() without a table has.
+local function refuse_tables(opts)
+  if type(opts) == "table" and opts.tables then
+    misuse 'stream: option "tables" requires the stream of all tables, db:stream()'
+  end
+end
 
 local function of_table(database, name, opts)
   local id, err, code = core.stream_of(database.core, name, opts.label)
@@ -386,6 +420,7 @@ end
 ---@param opts tidetable.StreamOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
 function streams.of_table(database, name, opts)
+  refuse_tables(opts)
   return of_table(database, name, request.check(opts, stream_options, "stream"))
 end
 
@@ -399,10 +434,11 @@ function streams.of_database(database, opts)
   options.requires(opts, "label", "table", "stream")
   options.requires(opts, "key", "table", "stream")
   if opts.table then
+    refuse_tables(opts)
     return of_table(database, opts.table, opts)
   end
   return open_at_position(setmetatable({
-    database = database, opts = opts, wait = opts.wait,
+    database = database, opts = opts, wait = opts.wait, tables = opts.tables or false,
   }, Stream))
 end
 

@@ -24,6 +24,7 @@ end
 
 local function source(given)
   local found = { path = "x.tide", descriptions = {}, streams = {}, consumers = {},
+    table_changes = { count = 5, bytes = 600 },
     wall_clock = 1000.0, info = { database_id = "d1", incarnation = "i1", engine = "LMDB 0.9",
       file_bytes = 8192, free_bytes = 4096, max_size = 1 << 36, max_bytes = 1 << 30, readers = 2,
       readers_max = 1024, oldest_reader_lag = 3, retention_clock_lead = -1.5,
@@ -43,10 +44,11 @@ it("the file and its readers have metrics, also without tables", function()
   assert.same({ "tidetable_database_info", "tidetable_file_bytes", "tidetable_file_free_bytes",
     "tidetable_file_max_bytes", "tidetable_readers", "tidetable_readers_max",
     "tidetable_oldest_snapshot_lag_commits", "tidetable_retention_clock_lead_seconds",
-    "tidetable_changes_total" }, order)
+    "tidetable_changes_total", "tidetable_tables_changes_records",
+    "tidetable_tables_changes_bytes" }, order)
   local values = {}
   for i, name in ipairs(order) do values[i] = value(families, name, { database = "x.tide" }) end
-  assert.same({ 1, 8192, 4096, 1 << 36, 2, 1024, 3, -1.5, 7 }, values)
+  assert.same({ 1, 8192, 4096, 1 << 36, 2, 1024, 3, -1.5, 7, 5, 600 }, values)
   assert.same({ database = "x.tide", database_id = "d1", incarnation = "i1",
     engine = "LMDB 0.9" }, families.tidetable_database_info.samples[1].labels)
 end)

@@ -41,7 +41,7 @@ describe("a loop over batches", function()
     table.sort(ids)
     assert.equal(10, #ids)
     for i, id in ipairs { "1", "10", "2" } do assert.equal("key " .. id, ids[i]) end
-    assert.equal(10, consumer:describe().position)
+    assert.equal(12, consumer:describe().position)
   end)
 
   it("may be changed by the program before its commit", function()
@@ -52,7 +52,7 @@ describe("a loop over batches", function()
       end))
       consumer:stop()
     end
-    assert.same({ 3, 4 }, { #helper.collect(counts:scan()), consumer:describe().position })
+    assert.same({ 3, 6 }, { #helper.collect(counts:scan()), consumer:describe().position })
   end)
 
   it("commits each batch with its effects, until stop", function()
@@ -69,7 +69,7 @@ describe("a loop over batches", function()
     end
     assert.same({ 4, 4, 2 }, sizes)
     assert.same({ id = "5", n = 4 }, counts:get { id = "5" })
-    assert.equal(10, consumer:describe().position)
+    assert.equal(12, consumer:describe().position)
     assert.is_false(consumer:describe().has_owner)
   end)
 
@@ -112,7 +112,7 @@ describe("a loop over batches", function()
       assert(batch:commit())
       consumer:stop()
     end
-    assert.equal(4, consumer:describe().position)
+    assert.equal(6, consumer:describe().position)
   end)
 
   it("can't be committed in its own commit", function()
@@ -122,7 +122,7 @@ describe("a loop over batches", function()
       assert(batch:commit())
       consumer:stop()
     end
-    assert.equal(4, consumer:describe().position)
+    assert.equal(6, consumer:describe().position)
   end)
 
   it("refuses a second commit, and one of an old batch", function()
@@ -147,7 +147,7 @@ describe("a loop over batches", function()
     for batch in consumer:batches() do
       if first then
         first = false
-        assert(other:seek { at = 9 })
+        assert(other:seek { at = 11 })
         helper.refused("LEASE_LOST", batch:commit(function(tx)
           tx:table "counts":put { id = "lost" }
         end))

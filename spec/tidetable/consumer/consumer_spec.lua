@@ -25,10 +25,10 @@ describe("a consumer", function()
     assert.equal(all, ids_from { source = "orders" })
     assert.equal(all, ids_from { source = orders, from = "TRIM_HORIZON" })
     assert.equal("", ids_from { source = "orders", from = "LATEST" })
-    assert.equal("9 10", ids_from { source = "orders", at = 9 })
-    assert.equal("10", ids_from { source = "orders", after = 9 })
+    assert.equal("9 10", ids_from { source = "orders", at = 10 })
+    assert.equal("10", ids_from { source = "orders", after = 10 })
     assert.equal(all, ids_from { source = "orders", time = 0 })
-    helper.refused("AHEAD", db:consumer("c", { source = "orders", after = 11 }))
+    helper.refused("AHEAD", db:consumer("c", { source = "orders", after = 12 }))
   end)
 
   it("has a start position that counts at creation only", function()
@@ -44,7 +44,7 @@ describe("a consumer", function()
     local others = assert(db:create_table { name = "others", partition_key = "id", stream = true })
     assert(others:put { id = "x" })
     assert(orders:put { id = "y" })
-    local consumer = assert(db:consumer("all", { source = "*", at = 10 }))
+    local consumer = assert(db:consumer("all", { source = "*", at = 11 }))
     local seen = {}
     consumer:step(function(records)
       for _, record in ipairs(records) do
@@ -67,7 +67,7 @@ describe("a consumer", function()
     about.settings, about.created_at = nil, nil
     local lag = assert(consumer:lag())
     about.lag.seconds = lag.seconds
-    assert.same({ name = "c", source = "orders", position = 4, last_sequence_number = 10,
+    assert.same({ name = "c", source = "orders", position = 5, last_sequence_number = 11,
       is_paused = false, is_copying = false, has_owner = true, is_running = true,
       attempts = 0, records = 4,
       batches = 1, failures = 0, gaps = 0, shards = 64, parked = 0, parked_bytes = 0, replays = 0,
@@ -162,11 +162,11 @@ describe("a consumer", function()
     local first = assert(db:consumer("c", { source = "orders" }))
     local second = assert(db:consumer "c")
     assert.equal(10, first:step(function() end))
-    assert.is_true(second:seek { at = 9 })
+    assert.is_true(second:seek { at = 10 })
     assert.equal(2, first:step(function() end))
     assert.is_true(first:seek { from = "TRIM_HORIZON" })
     assert.equal(10, first:step(function() end))
-    helper.refused("AHEAD", first:seek { after = 11 })
+    helper.refused("AHEAD", first:seek { after = 12 })
     helper.misuse("one of the options", first.seek, first, {})
   end)
 

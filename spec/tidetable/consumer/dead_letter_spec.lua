@@ -16,9 +16,9 @@ for_each_mode(describe, before_each, after_each, "dead letters", function(p)
         error("\xff is no text", 0)
       end
     end)
-    assert.same({ 0, 0, 1, 3 }, p.counts(consumer))
+    assert.same({ 0, 0, 1, 6 }, p.counts(consumer))
     local info = assert(p.db:info())
-    local id = ("c/%s/%s/2"):format(info.database_id, info.incarnation)
+    local id = ("c/%s/%s/5"):format(info.database_id, info.incarnation)
     local parts = helper.collect(p.db:table "dead":query(id))
     assert.equal(3, #parts)
     local old, new = {}, {}
@@ -31,7 +31,7 @@ for_each_mode(describe, before_each, after_each, "dead letters", function(p)
     assert.same(last.old_image, core.values.decode(table.concat(old)))
     assert.same(last.new_image, core.values.decode(table.concat(new)))
     local first = parts[1]
-    assert.same({ "c", "orders", "MODIFY", 2, 2, "? is no text" }, { first.consumer, first.table,
+    assert.same({ "c", "orders", "MODIFY", 5, 2, "? is no text" }, { first.consumer, first.table,
       first.event_name, first.sequence_number, first.attempts, first.error })
     assert.same({ { id = "a", n = 1 }, last.created_at }, { first.keys, first.created_at })
     assert.is_true(first.dead_at >= first.created_at)

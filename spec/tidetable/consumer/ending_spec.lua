@@ -58,7 +58,7 @@ describe("the end of a run", function()
     helper.refused("TRIMMED", consumer:run(error))
     local ended = consumer:describe().ended
     assert.equal("TRIMMED", ended.code)
-    assert.truthy(ended.message:find("from sequence number 1 to 1", 1, true))
+    assert.truthy(ended.message:find("from sequence number 2 to 2", 1, true))
     assert(consumer:seek { from = "LATEST" })
     assert(db:delete_table "orders")
     helper.refused("SOURCE_GONE", consumer:run(error))

@@ -28,13 +28,13 @@ describe("a loop of consumers", function()
       assert(orders:put { id = "x" })
       local consumer = open("echo", { mode = mode })
       local err = helper.refused("LOOP", consumer:run(writes_to "orders"))
-      assert.equal("consumer echo: record 18 of table orders has depth 17, at most 16: its"
+      assert.equal("consumer echo: record 20 of table orders has depth 17, at most 16: its"
         .. " handler's writes cause records for it again (option ignore_origin)", err.message)
       -- It names the record again at each start.
       helper.refused("LOOP", consumer:run(error))
       helper.refused("LOOP", consumer:step(error))
       helper.refused("LOOP", consumer:step(error))
-      assert.equal(17, consumer:describe().position)
+      assert.equal(19, consumer:describe().position)
       helper.raises("LOOP", function() for _ in consumer:batches() do error "none" end end)
       local depths = {}
       for record in orders:stream():records() do
@@ -42,7 +42,7 @@ describe("a loop of consumers", function()
         assert.equal(record.depth > 0 and "echo" or nil, record.origin)
       end
       for i = 0, DEPTH_MAX + 1 do assert.equal(i, depths[i + 1]) end
-      assert(consumer:seek { after = 18 })
+      assert(consumer:seek { after = 20 })
       assert.equal(0, consumer:step(error))
       assert.is_true(db:check().ok)
     end)
@@ -169,8 +169,8 @@ describe("a loop of consumers", function()
     for _ = 1, 5 do assert.equal(1, echo:step(writes_to "orders")) end
     echo:close()
     for i = 1, 3 do assert(orders:put { id = "s" .. i }) end
-    local consumer, failed = open("halves", { bisect = true, after = 6 }), false
-    assert(consumer:seek { at = 6 })
+    local consumer, failed = open("halves", { bisect = true, after = 8 }), false
+    assert(consumer:seek { at = 8 })
     local sizes = {}
     local function handler(records, tx)
       if #records == 4 and not failed then
@@ -195,7 +195,7 @@ describe("a loop of consumers", function()
     for _ = 1, DEEP do assert.equal(1, echo:step(writes_to "orders")) end
     echo:close()
     assert(orders:put { id = "y" })
-    local consumer = open("parker", { on_failure = "park", max_attempts = 1, at = DEEP + 1 })
+    local consumer = open("parker", { on_failure = "park", max_attempts = 1, at = DEEP + 3 })
     local sizes, fails = {}, true
     local function handler(records, tx)
       if fails then error("bad", 0) end

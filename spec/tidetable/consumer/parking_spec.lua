@@ -11,7 +11,7 @@ for_each_mode(describe, before_each, after_each, "parking", function(p)
     p.failing.a3 = true
     assert.equal("a1 b2 c4", p:drain(consumer))
     assert.equal("a3 a5", p:parked(consumer))
-    assert.same({ 2, 0, 0, 5 }, p.counts(consumer))
+    assert.same({ 2, 0, 0, 8 }, p.counts(consumer))
     p:put("a6", "b7")
     assert.equal("b7", p:drain(consumer))
     assert.equal("a3 a5 a6", p:parked(consumer))
@@ -87,10 +87,10 @@ for_each_mode(describe, before_each, after_each, "parking", function(p)
     local consumer = p:open { max_parked = 2 }
     local err = helper.refused("PARKED_FULL", consumer:run((p:handler())))
     assert.is_truthy(err.message:find("2 parked records", 1, true), err.message)
-    assert.same({ 2, 0, 0, 2 }, p.counts(consumer))
+    assert.same({ 2, 0, 0, 5 }, p.counts(consumer))
     consumer = p:open { max_parked = 2, dead_letter = "dead", update = true }
     p:drain(consumer)
-    assert.same({ 2, 0, 1, 3 }, p.counts(consumer))
+    assert.same({ 2, 0, 1, 6 }, p.counts(consumer))
     -- Records behind parked ones are subject to the limits, too.
     p:put("a4")
     p:drain(consumer)
@@ -135,7 +135,7 @@ for_each_mode(describe, before_each, after_each, "parking", function(p)
       assert(batch:commit())
       consumer:stop()
     end
-    assert.same({ 3, 0, 0, 4 }, p.counts(consumer))
+    assert.same({ 3, 0, 0, 7 }, p.counts(consumer))
   end)
 
   -- A command has to wait for a handler in mode "locked".
@@ -155,7 +155,7 @@ for_each_mode(describe, before_each, after_each, "parking", function(p)
       end
     end))
     assert.same({ "b3", "a2 b3" }, seen)
-    assert.same({ 0, 0, 0, 3 }, p.counts(consumer))
+    assert.same({ 0, 0, 0, 6 }, p.counts(consumer))
     assert.equal(fails, consumer:describe().failures)
   end)
 
@@ -239,7 +239,7 @@ describe("a record that kills its worker", function()
     assert.same({ 1, 1 }, { #copies, consumer:describe().failures })
     assert.same({ "2", "the worker died in the handler", 1 }, { copies[1].record.keys.id,
       copies[1].error, copies[1].attempts })
-    assert.equal(3, consumer:describe().position)
+    assert.equal(4, consumer:describe().position)
     assert.same({}, assert(db:check()).problems)
   end)
 

@@ -91,7 +91,7 @@ describe("the workers of a consumer", function()
     run { c }
     assert.equal("0-63", ranges())
     assert.equal(600, seen.count)
-    assert.same({ 600, 0 }, { c:describe().position, c:describe().takeovers })
+    assert.same({ 601, 0 }, { c:describe().position, c:describe().takeovers })
     assert.same({}, assert(db:check()).problems)
   end)
 
@@ -336,7 +336,7 @@ describe("the workers of a consumer", function()
     local a, b = open(), open()
     run { a, b }
     assert.equal("0-31 32-63", ranges())
-    assert.is_true(a:seek { at = 21 })
+    assert.is_true(a:seek { at = 22 })
     assert.equal("0-63*", ranges())
     seen = {}
     run { a, b }

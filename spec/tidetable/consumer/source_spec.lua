@@ -87,7 +87,7 @@ describe("the sources of a consumer", function()
     assert.same({ "payments4" }, drain(consumer))
     assert(db:delete_table "payments")
     helper.refused("SOURCE_GONE", consumer:step(error))
-    assert.equal(4, consumer:describe().position)
+    assert.equal(9, consumer:describe().position)
   end)
 
   it("end with STREAM_GAP if one stream is disabled, also after it was enabled again", function()

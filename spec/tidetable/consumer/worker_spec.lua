@@ -39,7 +39,7 @@ describe("a worker", function()
     clock:advance(60)
     assert(db:sweep())
     local err = helper.refused("TRIMMED", consumer:step(error))
-    assert.same({ 1, 1 }, { err.first, err.last })
+    assert.same({ 1, 3 }, { err.first, err.last })
   end)
 
   it("is released when the program drops it", function()
@@ -216,7 +216,7 @@ describe("a worker", function()
     os.execute("kill -INT " .. child.pid)
     assert.is_truthy(child:close():find "^false.*interrupted!")
     local about = consumer:describe()
-    assert.same({ 0, 0, 0, false },
+    assert.same({ 2, 0, 0, false },
       { about.position, about.attempts, about.failures, about.has_owner })
   end)
 
@@ -236,8 +236,8 @@ describe("a worker", function()
   it("takes over from one that is stopped, which then commits nothing", function()
     local first = helper.child(worker)
     assert.equal("running", first:line())
-    assert(orders:put { id = "1" })
-    while consumer:describe().position < 1 do end
+    local put = assert(orders:put { id = "1" })
+    while consumer:describe().position < put do end
     os.execute("kill -STOP " .. first.pid)
     local second = helper.child(worker)
     assert(orders:put { id = "last" })

@@ -297,10 +297,10 @@ describe("a record", function()
         :format(images, n, size, n, name)
     end
     local function worded(i) return json.encode_record(records[i], "dynamodb", source) end
-    assert.equal(event("INSERT", '"NewImage":' .. new .. ",", 1, 26), worded(1))
-    assert.equal(event("MODIFY", '"NewImage":' .. changed .. ',"OldImage":' .. new .. ",", 2, 59),
+    assert.equal(event("INSERT", '"NewImage":' .. new .. ",", 2, 26), worded(1))
+    assert.equal(event("MODIFY", '"NewImage":' .. changed .. ',"OldImage":' .. new .. ",", 3, 59),
       worded(2))
-    assert.equal(event("REMOVE", '"OldImage":' .. changed .. ",", 3, 38), worded(3))
+    assert.equal(event("REMOVE", '"OldImage":' .. changed .. ",", 4, 38), worded(3))
     assert.is_truthy(db)
   end)
 
@@ -330,7 +330,7 @@ describe("a record", function()
   it("has the fields of the record in the plain form", function()
     local db <close>, records = guide "NEW_AND_OLD_IMAGES"
     local written = json.encode_record(records[2], "plain")
-    assert.equal('{"sequence_number":2,"event_name":"MODIFY","table_name":"messages",'
+    assert.equal('{"sequence_number":3,"event_name":"MODIFY","table_name":"messages",'
       .. '"keys":{"Id":101},"old_image":{"Id":101,"Message":"New item!"},'
       .. '"new_image":{"Id":101,"Message":"This item has changed"},"created_at":1479499740.756,',
       written:match '^.-"created_at":[%d.]+,')

@@ -202,7 +202,7 @@ return function(loop, describe, it, before_each, after_each)
         assert.is_nil(stored)
         child:go()
       end }
-      assert.equal(1, stored)
+      assert.equal(2, stored)
       child:close()
     end)
 

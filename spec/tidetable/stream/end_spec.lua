@@ -54,12 +54,12 @@ describe("a stream that has ended", function()
       local stream = assert(orders:stream())
       local by_transaction = assert(orders:stream { from = "TRIM_HORIZON" })
       local head = "^orders/" .. stream.label:gsub("%p", "%%%0")
-      assert.equal(1, stream:next().sequence_number)
+      assert.equal(2, stream:next().sequence_number)
       finish()
-      assert.equal(2, stream:next(math.huge).sequence_number)
-      assert.equal(3, stream:next().sequence_number)
+      assert.equal(3, stream:next(math.huge).sequence_number)
+      assert.equal(4, stream:next().sequence_number)
       for i = 1, 3 do
-        assert.equal(i, by_transaction:next_transaction(1).last_sequence_number)
+        assert.equal(i + 1, by_transaction:next_transaction(1).last_sequence_number)
       end
       for _, timeout in ipairs { 0, 100, math.huge } do
         local err = refused("STREAM_ENDED", stream:next(timeout))
@@ -67,7 +67,7 @@ describe("a stream that has ended", function()
         assert.is_false(err.retryable)
         refused("STREAM_ENDED", by_transaction:next_transaction(timeout))
       end
-      assert.equal(3, stream.position)
+      assert.equal(4, stream.position)
     end)
 
     it(what .. " ends followers with STREAM_ENDED, and other loops without an error", function()
@@ -77,15 +77,15 @@ describe("a stream that has ended", function()
         for _, timeout in ipairs { false, 100, math.huge } do
           local numbers, err = read(stream[name](stream,
             { follow = true, timeout = timeout or nil }))
-          assert.are.same({ 1, 2, 3 }, numbers)
+          assert.are.same({ 2, 3, 4 }, numbers)
           assert.equal("STREAM_ENDED", err.code)
           assert.is_truthy(err.message:find(words), err.message)
         end
         local numbers, err = read(stream[name](stream, { follow = true, limit = 3 }))
-        assert.are.same({ 1, 2, 3 }, numbers)
+        assert.are.same({ 2, 3, 4 }, numbers)
         assert.is_nil(err)
         numbers, err = read(stream[name](stream))
-        assert.are.same({ 1, 2, 3 }, numbers)
+        assert.are.same({ 2, 3, 4 }, numbers)
         assert.is_nil(err)
       end
     end)
@@ -98,47 +98,47 @@ describe("a stream that has ended", function()
     refused("STREAM_ENDED", old:next())
     raises("STREAM_ENDED", old:records { follow = true })
     raises("STREAM_ENDED", old:transactions { follow = true })
-    assert.are.same({ 1, 2, 3 },
+    assert.are.same({ 2, 3, 4 },
       field("sequence_number", old:records { from = "TRIM_HORIZON" }))
   end)
 
   it("does not end the stream of all tables", function()
     local all = assert(db:stream())
     delete()
-    for i = 1, 3 do assert.equal(i, all:next().sequence_number) end
+    for i = 1, 3 do assert.equal(i + 1, all:next().sequence_number) end
     for _, timeout in ipairs { 0, 0.01 } do
       assert.are.same({ n = 3 }, table.pack(all:next(timeout)))
     end
     local numbers, err = read(all:records { from = "TRIM_HORIZON", follow = true, timeout = 0.01 })
-    assert.are.same({ 1, 2, 3 }, numbers)
+    assert.are.same({ 2, 3, 4 }, numbers)
     assert.is_nil(err)
   end)
 
   it("returns TRIMMED first to a reader that did not read it in time", function()
-    local stream = assert(orders:stream { after = 1 })
+    local stream = assert(orders:stream { after = 2 })
     delete()
     clock:advance(2 * 86400)
     for _ = 1, 2 do
       local err = refused("TRIMMED", stream:next(math.huge))
-      assert.equal(2, err.first)
-      assert.equal(3, err.last)
+      assert.equal(3, err.first)
+      assert.equal(4, err.last)
       local _, raised = read(stream:records { follow = true })
       assert.equal("TRIMMED", raised.code)
     end
-    local late = assert(db:stream { table = "orders", label = stream.label, after = 3 })
+    local late = assert(db:stream { table = "orders", label = stream.label, after = 4 })
     refused("STREAM_ENDED", late:next())
   end)
 
   it("returns STREAM_ENDED to a reader that has read all of it, also after its removal", function()
-    local read_all, read_some = assert(orders:stream()), assert(orders:stream { after = 1 })
+    local read_all, read_some = assert(orders:stream()), assert(orders:stream { after = 2 })
     local begun = read_some:records { follow = true }
-    for i = 1, 3 do assert.equal(i, read_all:next().sequence_number) end
+    for i = 1, 3 do assert.equal(i + 1, read_all:next().sequence_number) end
     delete()
-    assert.equal(2, begun().sequence_number)
+    assert.equal(3, begun().sequence_number)
     clock:advance(2 * 86400)
     assert(db:sweep())
     assert.are.same({}, db:list_streams())
-    assert.equal(3, begun().sequence_number)             -- it was in the page
+    assert.equal(4, begun().sequence_number)             -- it was in the page
     for _ = 1, 2 do
       local err = refused("STREAM_ENDED", read_all:next(math.huge))
       assert.equal("the stream has ended", err.message)
@@ -224,7 +224,7 @@ describe("the file of a database", function()
         for _, name in ipairs { "records", "transactions" } do
           local numbers, raised = read(stream[name](stream,
             { from = "TRIM_HORIZON", follow = true }))
-          assert.are.same({ 1 }, numbers)
+          assert.are.same({ 2 }, numbers)
           assert.equal(code, raised.code)
         end
       end
@@ -236,10 +236,10 @@ describe("the file of a database", function()
       os.execute "sleep 1.1"                             -- more than a second after open
       for _, name in ipairs { "records", "transactions" } do
         local numbers, raised = read(stream[name](stream))
-        assert.are.same({ 1 }, numbers)
+        assert.are.same({ 2 }, numbers)
         assert.equal(code, raised.code)
         numbers, raised = read(stream[name](stream, { limit = 1 }))
-        assert.are.same({ 1 }, numbers)
+        assert.are.same({ 2 }, numbers)
         assert.is_nil(raised)
       end
     end)
@@ -283,7 +283,7 @@ describe("the file of a database", function()
     repeat
       rounds = rounds + 1
       wakeup:clear()
-      local numbers, raised = read(db:stream():records { after = 1 })
+      local numbers, raised = read(db:stream():records { after = 2 })
       assert.are.same({}, numbers)
       if not raised then wakeup:wait() end
       err = raised

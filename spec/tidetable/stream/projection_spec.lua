@@ -95,7 +95,7 @@ describe("a projection", function()
     put()
     local stream = assert(orders:stream { filter = "event_name = ?", "REMOVE", projection = "n" })
     assert.same({ { { n = 2 }, false } }, images(stream:records()))
-    assert.same({ 1, 2, 3 }, field("sequence_number", stream:records { projection = "n" }))
+    assert.same({ 2, 3, 4 }, field("sequence_number", stream:records { projection = "n" }))
     assert.same({ { { id = "x", n = 2, name = "y", address = { city = "Bonn" } }, false } },
       images(stream:records { filter = "event_name = ?", "REMOVE" }))
     assert.same({ { { n = 2 }, false } }, images(stream:records()))
@@ -103,7 +103,7 @@ describe("a projection", function()
 
   it("applies to JSON, pairs and the fields after each other", function()
     put()
-    local record = assert(orders:stream { at = 2, projection = "#n", names = { ["#n"] = "name" } })
+    local record = assert(orders:stream { at = 3, projection = "#n", names = { ["#n"] = "name" } })
       :next()
     local names = {}
     for name, value in pairs(record) do names[name] = value end
@@ -115,7 +115,7 @@ describe("a projection", function()
     assert.is_truthy(text:find('"old_image":{},"new_image":{"name":"y"}', 1, true), text)
     text = json.encode_record(record)
     assert.is_truthy(text:find('"NewImage":{"name":{"S":"y"}},"OldImage":{}', 1, true), text)
-    assert.equal(record.size_bytes, assert(orders:stream { at = 2 }):next().size_bytes)
+    assert.equal(record.size_bytes, assert(orders:stream { at = 3 }):next().size_bytes)
   end)
 
   it("gives the same as that of get, for random items", function()
@@ -194,11 +194,11 @@ it("a stream with a projection has the positions of one without", function()
   local stream = assert(orders:stream { projection = "n" })
   assert.is_nil(stream.position)
   for i = 1, 3 do
-    assert.equal(i, stream:next().sequence_number)
-    assert.equal(i, stream.position)
+    assert.equal(i + 1, stream:next().sequence_number)
+    assert.equal(i + 1, stream.position)
   end
   assert.is_nil(stream:next())
-  assert.equal(3, stream.position)
+  assert.equal(4, stream.position)
 end)
 
 describe("projected records", function()

@@ -27,8 +27,8 @@ end)
 describe("records", function()
   it("returns all records, oldest first, and ends", function()
     put(1, 5)
-    assert.are.same({ 1, 2, 3, 4, 5 }, numbers(orders:stream():records()))
-    assert.are.same({ 1, 2, 3, 4, 5 }, numbers(orders:stream():records { from = "TRIM_HORIZON" }))
+    assert.are.same({ 2, 3, 4, 5, 6 }, numbers(orders:stream():records()))
+    assert.are.same({ 2, 3, 4, 5, 6 }, numbers(orders:stream():records { from = "TRIM_HORIZON" }))
     assert.are.same({}, numbers(orders:stream():records { from = "LATEST" }))
   end)
 
@@ -52,7 +52,7 @@ describe("records", function()
     local count = 0
     for record in orders:stream():records() do
       count = count + 1
-      assert.equal(count, record.sequence_number)
+      assert.equal(count + 1, record.sequence_number)
       if count == 2400 then assert(orders:put { id = "late" }) end
     end
     assert.equal(2501, count)
@@ -73,7 +73,7 @@ describe("records", function()
     do
       local guard <close> = closing
       assert.is_not_nil(guard)
-      assert.equal(1, iterate(state).sequence_number)
+      assert.equal(2, iterate(state).sequence_number)
     end
     raises("CLOSED", iterate, state)
     iterate, _, _, closing = stream:records { follow = true, timeout = 0 }
@@ -122,7 +122,7 @@ describe("a record", function()
       tx:table "orders":delete { id = "a" }
     end)
     local insert, modify, remove = table.unpack(collect(orders:stream():records()))
-    assert.equal(1, insert.sequence_number)
+    assert.equal(2, insert.sequence_number)
     assert.equal("integer", math.type(insert.sequence_number))
     assert.equal("INSERT", insert.event_name)
     assert.equal("orders", insert.table_name)
@@ -132,7 +132,7 @@ describe("a record", function()
     assert.is_nil(insert.old_image)
     assert.are.same({ id = "a", v = 1 }, insert.new_image)
     assert.equal(1e9, insert.created_at)
-    assert.equal(1, insert.transaction_id)
+    assert.equal(2, insert.transaction_id)
     assert.equal(1, insert.transaction_position)
     assert.equal(1, insert.transaction_count)
     assert.equal("integer", math.type(insert.partition_hash))
@@ -145,7 +145,7 @@ describe("a record", function()
     assert.equal("REMOVE", remove.event_name)
     assert.are.same({ id = "a", v = 2 }, remove.old_image)
     assert.is_nil(remove.new_image)
-    assert.equal(2, remove.transaction_id)
+    assert.equal(3, remove.transaction_id)
     assert.equal(2, remove.transaction_position)
     assert.equal(2, remove.transaction_count)
   end)
@@ -215,7 +215,7 @@ describe("a record", function()
     assert.are.same({ "INSERT", "INSERT", "REMOVE" }, field("event_name", db:stream():records()))
     assert(orders:delete { id = "a" })
     assert(orders:put { id = "a" })
-    assert.are.same({ "REMOVE", "INSERT" }, field("event_name", db:stream():records { after = 4 }))
+    assert.are.same({ "REMOVE", "INSERT" }, field("event_name", db:stream():records { after = 6 }))
   end)
 
   it("contains large images, assembled from parts", function()
@@ -244,10 +244,10 @@ describe("a record", function()
     collectgarbage()
     db:close()
     collectgarbage()
-    assert.equal(1, kept.sequence_number)
+    assert.equal(2, kept.sequence_number)
     assert.are.same({ id = "0001" }, kept.new_image)
     assert.equal("orders", kept.table_name)
-    assert.equal("INSERT 1 orders", tostring(kept))
+    assert.equal("INSERT 2 orders", tostring(kept))
   end)
 
   it("iterates over its fields with pairs", function()
@@ -257,7 +257,8 @@ describe("a record", function()
     local expected = {}
     for _, name in ipairs { "sequence_number", "id", "event_name", "table_name", "stream_label",
         "view_type", "keys", "new_image", "created_at", "transaction_id",
-        "transaction_position", "transaction_count", "size_bytes", "partition_hash", "depth" } do
+        "transaction_position", "transaction_count", "size_bytes", "partition_hash", "depth",
+        "table_id" } do
       expected[name] = insert[name]
     end
     local got = {}
@@ -318,12 +319,12 @@ describe("describe", function()
       table_name = "orders", label = stream.label, view_type = "NEW_AND_OLD_IMAGES",
       status = "ENABLED", created_at = 1e9, retention = { age = 86400 },
       hold = { age = 604800, bytes = 1 << 30 },
-      first_sequence_number = 1, last_sequence_number = 3, count = 3, bytes = bytes,
+      first_sequence_number = 2, last_sequence_number = 4, count = 3, bytes = bytes,
       trimmed_through = 0, retention_clock_lead = 0,
     }, description)
     assert(orders:disable_stream())
     assert.equal("DISABLED", stream:describe().status)
-    assert.are.same({ last_sequence_number = 3 }, db:stream():describe())
+    assert.are.same({ last_sequence_number = 5 }, db:stream():describe())
   end)
 
   it("of a stream without records", function()

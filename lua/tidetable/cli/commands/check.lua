@@ -75,8 +75,8 @@ local function unreadable_report(err)
   local message = err.message
   return { ok = false, problem_count = 1, problems = { "25: " .. message },
     findings = { { invariant = 25, message = message } }, tables = 0, items = 0, streams = 0,
-    records = 0, rows = 0, bytes = 0, pages = 0, pages_free = 0, pages_leaked = 0,
-    stale_readers = 0 }
+    records = 0, table_changes = 0, rows = 0, bytes = 0, pages = 0, pages_free = 0,
+    pages_leaked = 0, stale_readers = 0 }
 end
 
 function check.run(args, out)

@@ -17,8 +17,8 @@ local stats = {
   description = [[
 Shows how full the file is, how many reader slots are used, how many commits the oldest snapshot
 is behind the last one (pages that it uses cannot be reused, so the file grows), the number of
-items of each table that was counted last, and the size of each stream. The streams of deleted
-tables are included as long as they can be read.
+items of each table that was counted last, and the size of each stream and of the records of
+changes of tables. The streams of deleted tables are included as long as they can be read.
 
 '--metrics' writes these statistics and the state of the consumers as metrics for Prometheus.]],
   examples = {
@@ -54,6 +54,7 @@ end
 ---@field items table<string, integer>  number of items of each table that was counted
 ---@field descriptions tidetable.TableDescription[]
 ---@field streams tidetable.StreamDescription[]  with oldest_created_at
+---@field table_changes tidetable.TableChanges
 ---@field elapsed number    monotonic time of the statistics, in seconds
 
 ---@return tidetable.cli.Stats
@@ -61,6 +62,8 @@ local function read_stats(db, path)
   local found = {
     info = library_error.check(path, db:info()), tables = {}, items = {}, descriptions = {},
     streams = library_error.check(path, db:list_streams()), elapsed = core.elapsed(),
+    table_changes = library_error.check(path, db:stream({ tables = true }):describe())
+      .table_changes,
   }
   for i, each in ipairs(open.tables(db)) do
     local name = each.description.name
@@ -160,6 +163,8 @@ local function fact_lines(out, found, changes)
   if clock then
     add("clock", out:paint("yellow", clock))
   end
+  add("tables", ("%s, %s"):format(display.counted(found.table_changes.count, "change"),
+    display.bytes(found.table_changes.bytes)))
   add("changes", ("last sequence number %d"):format(info.sequence_number))
   if changes then
     add("rate", rate_line(out, changes))
@@ -229,12 +234,13 @@ end
 
 local function tree_of(found)
   return { info = found.info, tables = found.tables, streams = found.streams,
+    table_changes = found.table_changes,
     items = next(found.items) and found.items }
 end
 
 local ORDER = {
-  "info", "tables", "items", "streams", "path", "database_id", "incarnation", "sequence_number",
-  "table_name", "label", "status", "view_type", "retention", "count", "bytes",
+  "info", "tables", "items", "streams", "table_changes", "path", "database_id", "incarnation",
+  "sequence_number", "table_name", "label", "status", "view_type", "retention", "count", "bytes",
 }
 
 local function show_repeatedly(db, args, out)
@@ -258,6 +264,7 @@ local function metrics_text(db, path)
   local found = read_stats(db, path)
   return metrics.text(database_metrics.list {
     path = path, info = found.info, descriptions = found.descriptions, streams = found.streams,
+    table_changes = found.table_changes,
     consumers = open.consumers(db), wall_clock = core.wall_clock(db.core),
   })
 end

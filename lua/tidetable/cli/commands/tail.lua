@@ -26,6 +26,10 @@ condition. The attributes in a condition are the fields of a record: keys, old_i
 event_name, table_name, sequence_number, created_at and others. No word is reserved. With
 --projection the images contain only the attributes that it names; --filter sees all of them.
 
+With --tables the records of all tables are shown together with those of changes of the tables
+themselves: CREATE_TABLE, ALTER_TABLE, DELETE_TABLE and TRUNCATE_TABLE, with the definition of the
+table. They always satisfy the condition.
+
 On a terminal each record is a line with its sequence number, time, event, table, key and changed
 attributes. In a pipe or file it is a JSON object.
 
@@ -43,6 +47,8 @@ numbers that are lost.]],
     { "tidetable tail -f shop.tide --filter 'event_name = :e' "
       .. [[--values '{":e":"REMOVE"}']], "follow the removals from all tables" },
     { "tidetable tail shop.tide -f --after 1234", "continue after the last record that was read" },
+    { "tidetable tail shop.tide --tables --from TRIM_HORIZON | jq 'select(.definition)'",
+      "show how the tables were created and changed" },
   },
   arguments = {
     arguments.DATABASE,
@@ -88,6 +94,7 @@ numbers that are lost.]],
         .. "deleted table.",
       value = "LABEL",
     },
+    { "--tables", "Also the changes of tables themselves. Not together with a table." },
     { "--filter", "Only records that satisfy this condition on their fields.", value = "EXPR" },
     { "--projection", "Only these attributes of each image.", value = "EXPR" },
     arguments.NAMES,
@@ -111,7 +118,8 @@ end
 --- Returns the options of db:stream that select records and attributes of their images.
 ---@return tidetable.SelectionOptions
 local function selection_of(db, args)
-  return expression_options.read(args, item_writer.form(args.format), { key = key_of(db, args) })
+  return expression_options.read(args, item_writer.form(args.format),
+    { key = key_of(db, args), tables = args.tables })
 end
 
 --- Returns true if the arguments select records.
@@ -245,6 +253,10 @@ end
 local function check_arguments(args)
   if args.label and not args.table then
     console.misused "--label: requires a table"
+  elseif args.tables and args.table then
+    console.misused "--tables: cannot be combined with a table"
+  elseif args.tables and args.format == "dynamodb" then
+    console.misused "--tables: cannot be combined with --format dynamodb"
   elseif args.expanded and (args.format or "text") ~= "text" then
     console.misused(("--expanded: cannot be combined with --format %s"):format(args.format))
   end
@@ -289,6 +301,9 @@ local function continue_command(args, err)
     if args[name] then
       words[#words + 1] = ("--%s %s"):format(name, display.word(args[name]))
     end
+  end
+  if args.tables then
+    words[#words + 1] = "--tables"
   end
   words[#words + 1] = ("--after %d"):format(err.last)
   return table.concat(words, " ")

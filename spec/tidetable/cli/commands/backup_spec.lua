@@ -29,7 +29,7 @@ describe("backup", function()
     local path, target = make()
     helper.open(nil, path)
     local said = command.must { "backup", path, target }
-    assert.truthy(said:find("copy.tide: [%d.]+ KiB, 3 items, 3 records, last sequence number 3\n"),
+    assert.truthy(said:find("copy.tide: [%d.]+ KiB, 3 items, 3 records, last sequence number 4\n"),
       said)
     local copy = helper.open(nil, target)
     assert.is_true(copy:check().ok)

@@ -44,7 +44,7 @@ describe("consumers", function()
     for line in out:gmatch "[^\n]+" do lines[#lines + 1] = line end
     assert.equal(2, #lines)
     assert.matches('^{"name":"audit","source":"%*","position":0,', lines[1])
-    assert.matches('^{"name":"mail","source":"orders","position":4,', lines[2])
+    assert.matches('^{"name":"mail","source":"orders","position":5,', lines[2])
     assert.matches('"lag":{"records":1,', lines[2], 1, true)
     local function without_age(line) return (line:gsub('"seconds":[%d.]+', "")) end
     assert.equal(without_age(command.must(consumers("mail", "--json"))),
@@ -58,12 +58,12 @@ describe("consumers", function()
     assert.matches("mail +orders +no worker +0 +1 ", screen)
     assert.matches("audit +%* +no worker +0 +5 ", screen)
     screen = shown(consumers "mail")
-    assert.matches("position +4 of 5", screen)
+    assert.matches("position +5 of 6", screen)
     assert.matches("parked +2 records", screen)
     assert.matches("on_failure +park", screen)
     assert.matches("takeovers +0", screen)
     assert.matches("SHARDS +POSITION +ATTEMPTS +PROCESS", screen)
-    assert.matches("0%-63 +4 +0 +%- +no worker", screen)
+    assert.matches("0%-63 +5 +0 +%- +no worker", screen)
     screen = shown(consumers("--watch", "--interval", "0.1"),
       { enough = "audit" })
     assert.matches("audit", screen)
@@ -101,7 +101,7 @@ describe("consumers", function()
     command.must(consumers("mail", "resume"))
     assert.is_false(look(function(mail) return mail:describe().is_paused end))
     command.must(consumers("mail", "seek", "--from", "LATEST", "--yes"))
-    assert.equal(5, look(function(mail) return mail:describe().position end))
+    assert.equal(6, look(function(mail) return mail:describe().position end))
     local refusal = command.refuses(1, path .. ": consumer mail has 2 parked records",
       consumers("mail", "seek", "--at", "1", "--yes"))
     assert.matches("--discard removes them", refusal.err, 1, true)
@@ -115,11 +115,11 @@ describe("consumers", function()
   it("shows parked records, has them delivered again, and removes them", function()
     assert.equal(2, select(2, command.must(consumers("mail", "parked")):gsub("\n", "")))
     local out = command.must(consumers("mail", "parked", "--key", "id=o3"))
-    assert.matches('^{"sequence_number":3,"table_name":"orders","event_name":"INSERT",'
+    assert.matches('^{"sequence_number":4,"table_name":"orders","event_name":"INSERT",'
       .. '"keys":{"id":"o3"},"attempts":1,', out)
     assert.equal(1, select(2, out:gsub("\n", "")))
     local text = command.must(consumers("mail", "parked", "--format", "text", "--key", "id=o4"))
-    assert.matches("^4 .* orders id: \"o4\" +1 attempt +no\\eaddress\n$", text)
+    assert.matches("^5 .* orders id: \"o4\" +1 attempt +no\\eaddress\n$", text)
     assert.equal("1\n", command.must(consumers("mail", "replay", "--key", "id=o3", "--yes")))
     assert.matches("no\\eaddress  to be replayed\n", command.must(consumers("mail", "parked",
       "--format", "text")), 1, true)
@@ -265,8 +265,8 @@ describe("consumers", function()
       return ran.out
     end
     local screen = shown "audit"
-    assert.matches("0%-31 +6 +0 +" .. pid .. " +reads", screen)
-    assert.matches("32%-63 +6 +0 +" .. pid .. " +reads", screen)
+    assert.matches("0%-31 +7 +0 +" .. pid .. " +reads", screen)
+    assert.matches("32%-63 +7 +0 +" .. pid .. " +reads", screen)
     assert.matches("0 records per second", screen, 1, true)
     assert.matches("audit +%* +running +2 ", shown())
     assert(db:table "orders":put { id = "o7" })

@@ -44,7 +44,7 @@ describe("describe", function()
       "\n           placed_at %(N%), sort key\n", "\nstream %S+  ENABLED\n",
       "\n  view type  KEYS_ONLY\n", "\n  records    none\n", "\nstream %S+  DISABLED\n",
       "\n  retention  1d 12h, 1,000 records\n",
-      "\n  records    3 %([%d,]+ B%), sequence numbers 1 to 3\n", "\n  trimmed    nothing yet\n")
+      "\n  records    3 %([%d,]+ B%), sequence numbers 3 to 5\n", "\n  trimmed    nothing yet\n")
     assert.is_true(said:find("ENABLED", 1, true) < said:find("DISABLED", 1, true))
     assert.is_nil(said:find("\n  stream", 1, true))
     said = must { "describe", helper.path(), "plain" }
@@ -79,8 +79,8 @@ describe("describe", function()
     assert.equal(2, db:sweep())
     db:close()
     local said = must { "describe", helper.path(), "orders" }
-    assert.truthy(said:find("\n  records    1 %([%d,]+ B%), sequence numbers 3 to 3\n"), said)
-    assert.truthy(said:find("\n  trimmed    through 2\n$"), said)
+    assert.truthy(said:find("\n  records    1 %([%d,]+ B%), sequence numbers 5 to 5\n"), said)
+    assert.truthy(said:find("\n  trimmed    through 4\n$"), said)
   end)
 
   it("shows the same with --json", function()
@@ -90,7 +90,7 @@ describe("describe", function()
     assert.are.same({ "placed_at", "N" }, tree.sort_key)
     assert.equal(1, #tree.streams)
     assert.equal(129600, tree.streams[1].retention.age)
-    assert.equal(3, tree.streams[1].last_sequence_number)
+    assert.equal(5, tree.streams[1].last_sequence_number)
     local json = must { "describe", helper.path(), "plain", "--json" }
     assert.truthy(json:find('"streams":[]', 1, true), json)
   end)

@@ -49,7 +49,8 @@ describe("stats", function()
         .. "file     [%d.]+ KiB of 64 GiB; [%d.]+ K?i?B free %(%d+ of %d+ pages%)\n",
       "\nreaders  %d of 1,024 slots; the oldest snapshot is 1 commit behind, held by process "
         .. pid .. "\n",
-      "\nchanges  last sequence number 5\n\n",
+      "\ntables   %d changes, [%d,]+ B\n",
+      "\nchanges  last sequence number 10\n\n",
       "\nTABLE   ITEMS  STREAM         RECORDS   SIZE  OLDEST  RETENTION\n",
       "\ngone        %-  table deleted        1 +%d+ B +%w+  1d\n",
       "\norders      3  disabled             3 +%d+ B +%w+  1d\n",
@@ -62,8 +63,14 @@ describe("stats", function()
   it("are a JSON object with --json", function()
     make():close()
     local tree = dkjson.decode(must { "stats", helper.path(), "--json" })
-    assert.equal(4, tree.info.sequence_number)
+    assert.equal(8, tree.info.sequence_number)
     assert.are.same({ "orders", "plain" }, tree.tables)
+    local db = helper.open()
+    local changes = db:stream({ tables = true }):describe().table_changes
+    assert.same({ count = changes.count, bytes = changes.bytes, trimmed_through = 0,
+      first_sequence_number = 1, last_sequence_number = changes.last_sequence_number },
+      tree.table_changes)
+    assert.equal(4, changes.count)
     assert.equal(2, #tree.streams)
     assert.equal("orders", tree.streams[2].table_name)
     assert.equal(3, tree.streams[2].count)
@@ -104,7 +111,7 @@ describe("stats", function()
     local ran = command.shell("$TIDETABLE stats --watch --interval 0.01 --json "
       .. command.quote(helper.path()) .. " | head -3")
     assert.equal(3, select(2, ran.out:gsub("\n", "")))
-    assert.equal(4, dkjson.decode(ran.out:match("[^\n]+")).info.sequence_number)
+    assert.equal(8, dkjson.decode(ran.out:match("[^\n]+")).info.sequence_number)
     ran = command.shell("$TIDETABLE stats -w --interval 0.01 " .. command.quote(helper.path())
       .. " | head -30")
     assert.is_nil(ran.out:find("\27", 1, true))
@@ -198,7 +205,7 @@ describe("stats --metrics", function()
     local readers = value(families, "tidetable_readers")
     assert.is_true(readers >= 2, readers) -- the spec and the command
     assert.equal(64 << 30, value(families, "tidetable_file_max_bytes"))
-    assert.equal(4, value(families, "tidetable_changes_total"))
+    assert.equal(9, value(families, "tidetable_changes_total"))
     assert.is_nil(families.tidetable_table_items)
     assert.equal(1, value(families, "tidetable_table_streams", { table = "orders" }))
     assert.equal(0, value(families, "tidetable_table_streams", { table = "plain" }))
@@ -210,7 +217,7 @@ describe("stats --metrics", function()
     assert.equal(0, value(families, "tidetable_stream_enabled", { table = "orders" }))
     local age = value(families, "tidetable_stream_oldest_record_age_seconds", { table = "gone" })
     assert.is_true(age >= 0 and age < 60, age)
-    for name, expected in pairs { position = 3, lag_records = 1, records_total = 1,
+    for name, expected in pairs { position = 7, lag_records = 1, records_total = 1,
         batches_total = 1, parked_records = 1, paused = 0, running = 1, stopped = 0 } do
       assert.equal(expected, value(families, "tidetable_consumer_" .. name,
         { consumer = "mail" }), name)
@@ -267,7 +274,7 @@ describe("stats --metrics", function()
     for _, name in ipairs(order) do
       assert.is_nil(name:find "_table_" or name:find "_stream_" or name:find "_consumer_", name)
     end
-    assert.equal(9, #order)
+    assert.equal(11, #order)
   end)
 
   it("has names of tables and consumers with special characters", function()
@@ -278,7 +285,7 @@ describe("stats --metrics", function()
     local families = metrics()
     assert.equal(0, value(families, "tidetable_stream_records", { table = "a-b.c_D" }))
     assert.is_nil(families.tidetable_stream_oldest_record_age_seconds)
-    assert.equal(0, value(families, "tidetable_consumer_position", { consumer = "x.y-Z_0" }))
+    assert.equal(1, value(families, "tidetable_consumer_position", { consumer = "x.y-Z_0" }))
   end)
 
   it("has a path with special characters, in any locale", function()
@@ -364,7 +371,7 @@ describe("stats --metrics", function()
     local inode = lfs.attributes(helper.path "shop.prom").ino
     assert.same({ "shop.prom" }, run())
     local second = shop.read "shop.prom"
-    assert.equal(1, value(exposition.parse(second), "tidetable_changes_total"))
+    assert.equal(2, value(exposition.parse(second), "tidetable_changes_total"))
     assert.are_not.equal(inode, lfs.attributes(helper.path "shop.prom").ino)
     assert(os.remove(helper.path "shop.tide"))
     assert.same({ "shop.prom" }, run())
