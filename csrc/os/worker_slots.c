@@ -40,6 +40,11 @@ static_assert(WORKERS_MAX == 1 << (OWNER_TAKEN_SHIFT - OWNER_INDEX_SHIFT), "ever
 static_assert(WORKERS_MAX == WORKER_SLOTS, "the table has a slot for each worker");
 static_assert(sizeof(struct worker_slot) == CACHE_LINE, "a beat changes no other worker's line");
 
+/* slot->batch_records: number of records in the handler, and above it the negated error for which
+ * the worker waits. Only one of them is not 0. */
+#define RECORDS_MAX UINT32_C(0xffffff)
+#define WAIT_SHIFT 24
+
 /* Copy of a slot. */
 struct reading {
 	uint64_t owner;
@@ -47,6 +52,7 @@ struct reading {
 	uint64_t consumer;
 	uint64_t beat_us;
 	struct worker_batch batch;
+	int waits_for;               /* error; 0 if none */
 	bool has_stop;               /* a stop of the worker was noted */
 };
 
@@ -143,6 +149,7 @@ static uint64_t publish(struct shared_page *shared, uint64_t owner, const struct
 	atomic_store(&slot->consumer, consumer);
 	atomic_store(&slot->beat_us, shared->limits.now_us());
 	atomic_store(&slot->batch_last, 0);
+	atomic_store(&slot->batch_records, 0);
 	atomic_store(&slot->asked, 0);
 	atomic_store(&slot->owner, owner | OWNER_COMPLETE);
 	return owner | OWNER_COMPLETE;
@@ -227,7 +234,8 @@ void worker_enter_handler(struct shared_page *shared, uint64_t owner,
 	if (!slot)
 		return;
 	atomic_store(&slot->beat_us, shared->limits.now_us());
-	atomic_store(&slot->batch_records, batch->records);
+	atomic_store(&slot->batch_records,
+		batch->records < RECORDS_MAX ? batch->records : RECORDS_MAX);
 	atomic_store(&slot->batch_last, batch->last);
 }
 
@@ -240,6 +248,15 @@ void worker_leave_handler(struct shared_page *shared, uint64_t owner)
 		return;
 	atomic_store(&slot->beat_us, shared->limits.now_us());
 	atomic_store(&slot->batch_last, 0);
+}
+
+void worker_wait_out(struct shared_page *shared, uint64_t owner, int err)
+{
+	struct worker_slot *slot = slot_of(shared, owner);
+
+	assert(err <= 0 && err > -128);
+	if (slot && !atomic_load(&slot->batch_last))
+		atomic_store(&slot->batch_records, (uint32_t)-err << WAIT_SHIFT);
 }
 
 uint64_t worker_asked(const struct shared_page *shared, uint64_t owner)
@@ -255,7 +272,7 @@ uint64_t worker_asked(const struct shared_page *shared, uint64_t owner)
 static bool read_slot(struct reading *reading, const struct worker_slot *slot)
 {
 	uint64_t opening[2];
-	uint32_t number;
+	uint32_t number, records;
 
 	reading->owner = atomic_load(&slot->owner);
 	opening[0] = atomic_load(&slot->opening[0]);
@@ -266,7 +283,9 @@ static bool read_slot(struct reading *reading, const struct worker_slot *slot)
 	reading->has_stop = (number & STOP_NOTED) != 0;
 	reading->consumer = atomic_load(&slot->consumer);
 	reading->batch.last = atomic_load(&slot->batch_last);
-	reading->batch.records = atomic_load(&slot->batch_records);
+	records = atomic_load(&slot->batch_records);
+	reading->batch.records = records & RECORDS_MAX;
+	reading->waits_for = -(int)(records >> WAIT_SHIFT);
 	reading->beat_us = atomic_load(&slot->beat_us);
 	return atomic_load(&slot->owner) == reading->owner;
 }
@@ -433,6 +452,7 @@ uint32_t worker_list(const struct shared_page *shared, uint64_t consumer,
 				.handler_age_ms = reading.batch.last
 					? age_ms(shared, reading.beat_us) : 0,
 				.in_handler = reading.batch.last != 0,
+				.waits_for = reading.batch.last ? 0 : reading.waits_for,
 			};
 		count++;
 	}

@@ -34,7 +34,7 @@ struct worker_id {
 
 /* A batch of records in a handler. */
 struct worker_batch {
-	uint32_t records;                        /* at least 1 */
+	uint32_t records;                        /* at least 1; at most 2^24 - 1 are stored */
 	uint64_t last;                           /* sequence number of the last one, at least 1 */
 };
 
@@ -53,6 +53,7 @@ struct worker_facts {
 	uint64_t beat_age_ms;      /* time since the last beat */
 	uint64_t handler_age_ms;   /* time since it entered the handler; 0 if in_handler is false */
 	bool in_handler;
+	int waits_for;             /* error that worker_wait_out has noted; 0 if none */
 };
 
 /* Takes a slot for a worker of a consumer and stores its first heartbeat. Sets *slot to a value
@@ -70,6 +71,10 @@ void worker_beat(struct shared_page *shared, uint64_t slot);
 void worker_enter_handler(struct shared_page *shared, uint64_t slot,
 	const struct worker_batch *batch);
 void worker_leave_handler(struct shared_page *shared, uint64_t slot);
+
+/* Notes the failure (negative error number, 0: none) for which a worker waits, outside its handler.
+ * Entering a handler removes the note. */
+void worker_wait_out(struct shared_page *shared, uint64_t slot, int err);
 
 /* Stores in the slots of a consumer's workers that a caller waits until this sequence number is
  * processed. Returns true if a slot had a lower number; the caller then wakes the workers
