@@ -13,6 +13,8 @@ local LINE_MAX = 16384
 --- Seconds after the end of a child in which the rest of its output is read. A process that has
 --- left the child's group may keep the pipe open.
 local DRAIN = 0.5
+--- Maximum number of seconds of one wait.
+local WAIT_MAX = 60
 
 ---@class tidetable.run.Process
 ---@field core userdata
@@ -178,7 +180,7 @@ function Process:wait(seconds)
     elseif now >= deadline then
       return false
     else
-      local pause = deadline - now
+      local pause = math.min(deadline - now, WAIT_MAX)
       if self.status then
         pause = math.min(pause, self.ended_at + DRAIN - now)
       end

@@ -63,6 +63,7 @@ local on_message = {}
 function on_message:ready()
   self.is_ready, self.ready_at, self.state = true, core.elapsed(), "running"
   self.runtime:note_ready()
+  self:follow_script()
 end
 
 function on_message:reached(fields)
@@ -122,6 +123,13 @@ function Slot:stop_process()
   self.wakeup:signal()
 end
 
+--- Lets the process stop after its batch if it runs an older script. The next one runs the new one.
+function Slot:follow_script()
+  if self.generation ~= self.runtime.script.generation and self.state ~= "starting" then
+    self:stop_process()
+  end
+end
+
 --- Stops the worker for good.
 function Slot:stop()
   self.wants_stop = true
@@ -144,15 +152,6 @@ function Slot:tick(has_waiting)
     self:kill()
   elseif self.state == "running" and not has_waiting and now - self.ready_at >= IDLE then
     self.crashes = 0
-  end
-end
-
---- Waits until the process has ended.
-local function await_end(self)
-  while not self.process:wait(1) do
-    if self.generation ~= self.runtime.script.generation and self.state == "running" then
-      self:stop_process()
-    end
   end
 end
 
@@ -214,7 +213,7 @@ function Slot:run()
       self.runtime:fail("database", err.message)
       break
     end
-    await_end(self)
+    process:wait(math.huge)
     local next_step = judge(self)
     if next_step == "stop" then
       break

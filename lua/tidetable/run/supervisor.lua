@@ -261,10 +261,7 @@ function Supervisor:reload()
   for _, processor in ipairs(self.processors) do
     self:start_processor(processor)
     for _, slot in ipairs(processor.slots) do
-      slot.wakeup:signal()
-      if slot.process then
-        slot.process.changed:signal()
-      end
+      slot:follow_script()
     end
   end
 end
