@@ -5,8 +5,8 @@ local wait = require "tidetable.wait"
 
 local endings = {}
 
---- Maximum length in bytes of the text in the file: the code, "@" and the time in milliseconds since
---- 1970, a space and the message.
+--- Maximum length in bytes of the text in the file: the code, "@" and the time in milliseconds
+--- since 1970, a space and the message.
 local TEXT_MAX = 255
 
 --- Errors that are stored. CONSUMER_GONE is not, because the consumer no longer exists.

@@ -23,7 +23,7 @@ local KEPT = 200
 ---@field is_json boolean
 ---@field waiting string     bytes to be written
 ---@field dropped integer    number of lines since the last notice
----@field kept string[]      last lines, as text
+---@field kept string[]      last lines, as text without the date
 ---@field is_silent boolean  lines are only kept: the live view shows them
 local Log = {}
 Log.__index = Log
@@ -116,8 +116,9 @@ function Log:flush()
   end
 end
 
+--- Keeps a line for the live view, without its date and line feed.
 local function keep(self, line)
-  self.kept[#self.kept + 1] = line:sub(1, -2)
+  self.kept[#self.kept + 1] = line:sub(12, 19) .. line:sub(25, -2):gsub("\t", "  ")
   if #self.kept > KEPT then
     table.remove(self.kept, 1)
   end

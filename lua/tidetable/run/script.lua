@@ -94,7 +94,7 @@ local function trace(err)
     at = at + 1
     info = debug.getinfo(at, "Slf")
   end
-  return #lines > 2 and table.concat(lines, "\n") or text
+  return #lines > 3 and table.concat(lines, "\n") or text     -- the text contains the first place
 end
 
 scripts.trace = trace

@@ -9,6 +9,7 @@ local core = require "tidetable.core"
 local cqueues = require "cqueues"
 local exit_status = require "tidetable.cli.exit_status"
 local frames = require "tidetable.run.frame"
+local notices = require "tidetable.run.notice"
 local processes = require "tidetable.run.process"
 local slots = require "tidetable.run.slot"
 local statuses = require "tidetable.consumer.status"
@@ -66,8 +67,8 @@ local STILL_GRACE = 5
 ---@field is_over boolean|nil
 ---@field status integer|nil     exit status without a failure; default 0
 ---@field reload_error string|nil  why the last reload was rejected
----@field on_tick (fun())[]
----@field on_ready fun()
+---@field on_tick (fun())[]       called once a second
+---@field notices tidetable.run.Notices
 local Supervisor = {}
 Supervisor.__index = Supervisor
 
@@ -79,7 +80,7 @@ function supervisors.new(given, db, log)
   return setmetatable({
     given = given, db = db, log = log, loop = cqueues.new(),
     script = { generation = 0, messages = "" }, processors = {}, changed = condition.new(),
-    is_stopping = false, is_ready = false, on_tick = {}, on_ready = function() end,
+    is_stopping = false, is_ready = false, on_tick = {}, notices = notices.new(),
     loaders = {}, draining = {},
   }, Supervisor)
 end
@@ -246,10 +247,15 @@ function Supervisor:reload()
     self.log:write("warning", {}, "SIGHUP: there is no script to load again")
     return
   end
+  self.notices:reloading()
   local found, _, message = self:load()
   if self.is_stopping then
     return
-  elseif not found then
+  end
+  if self.is_ready then
+    self.notices:ready(("%d processors"):format(#self.processors))
+  end
+  if not found then
     self.reload_error = message
     self.log:write("error", {}, "the script is not loaded again, and the old one stays: "
       .. message)
@@ -289,7 +295,7 @@ function Supervisor:note_ready()
     self.is_ready = true
     self.log:write("info", {}, ("ready: %d processors of %s"):format(#self.processors,
       self.given.script))
-    self.on_ready()
+    self.notices:ready(("%d processors"):format(#self.processors))
   end
   self.changed:signal()
 end
@@ -352,7 +358,10 @@ end
 
 --- Stops all workers after their batches.
 function Supervisor:stop()
-  self.is_stopping = true
+  if not self.is_stopping then
+    self.is_stopping = true
+    self.notices:stopping()
+  end
   for _, slot in ipairs(self:all_slots()) do
     slot:stop()
   end
@@ -443,7 +452,7 @@ local function kill_still(processor)
     local limit = worker and (worker.in_handler and about.settings.handler_limit
       or 2 * about.settings.lease) + STILL_GRACE
     if worker and worker.seconds and worker.seconds > limit and not slot.killed_still then
-      slot.killed_still = slot.process
+      slot.killed_still, slot.killed_at = slot.process, core.elapsed()
       slot:log("error", (worker.in_handler
         and "its handler runs for %.0f s and can't be interrupted; the worker is killed"
         or "stands still for %.0f s, and is killed"):format(worker.seconds))
@@ -519,6 +528,31 @@ local function run_ticks(self)
   end
 end
 
+--- Seconds after which a killed worker that has not ended stops the pings.
+local UNKILLED = 10
+
+--- Returns true if a worker stands still that could not be killed.
+local function is_still(self)
+  for _, slot in ipairs(self:all_slots()) do
+    local process = slot.process
+    if process and slot.killed_still == process and not process.status
+        and core.elapsed() - slot.killed_at > UNKILLED then
+      return true
+    end
+  end
+  return false
+end
+
+--- Pings the watchdog of the service manager while this loop and those of the workers run.
+local function run_pings(self)
+  while self.notices.interval and not self.is_over do
+    if not is_still(self) then
+      self.notices:ping()
+    end
+    cqueues.sleep(self.notices.interval)
+  end
+end
+
 --- Waits until all workers have stopped.
 local function await_stop(self)
   while true do
@@ -563,6 +597,7 @@ function Supervisor:run(work)
   local is_done = false
   self.loop:wrap(watch_signals, self)
   self.loop:wrap(run_ticks, self)
+  self.loop:wrap(run_pings, self)
   self.loop:wrap(function()
     run(self, work or serve)
     is_done = true

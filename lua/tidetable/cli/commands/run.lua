@@ -2,6 +2,7 @@
 
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
+local core = require "tidetable.core"
 local exit_status = require "tidetable.cli.exit_status"
 local open = require "tidetable.cli.open_database"
 
@@ -46,6 +47,7 @@ SEQUENCE_NUMBER}]}'. A batch can be handled more than once: use 'eventID' for id
       .. "repeated.", value = "NAME=VALUE", repeats = true },
     { "--answer-fd", "With '--exec': descriptor on which the program answers, 1 or 3.",
       value = "N", choices = { "1", "3" }, shown_default = 1 },
+    { "--no-view", "Show only the log, also on a terminal." },
     { "--log-format", "Format of the log on standard error.", value = "FORMAT",
       choices = { "text", "json" }, default = "text" },
     { "--stop-timeout", "Seconds that a worker has to finish its batch when it is stopped, before "
@@ -155,6 +157,18 @@ local function open_database(args)
   error(db, 0)
 end
 
+local ERRORS = 2
+
+--- Shows the live view on a terminal. If the log would be written to the same terminal, it is shown
+--- in the view.
+local function show_view(out, supervisor, log)
+  local view = require("tidetable.run.live_view").new(out, supervisor)
+  log.is_silent = core.terminal_size(ERRORS) ~= nil
+  table.insert(supervisor.on_tick, function()
+    view:draw()
+  end)
+end
+
 function run.run(args, out)
   check_arguments(args)
   local supervisors = require_with_cqueues "tidetable.run.supervisor"
@@ -167,7 +181,11 @@ function run.run(args, out)
     region = args.region, durability = args.durability, max_size = args.max_size,
     busy_timeout = args.busy_timeout,
   }
-  local supervisor = supervisors.new(given, db, logs.new(args.log_format))
+  local log = logs.new(args.log_format)
+  local supervisor = supervisors.new(given, db, log)
+  if out.can_move and not args.no_view and not args.check then
+    show_view(out, supervisor, log)
+  end
   local work
   if args.check then
     work = function(self)
@@ -177,7 +195,11 @@ function run.run(args, out)
   elseif args.once then
     work = require("tidetable.run.once").work
   end
-  return supervisor:run(work)
+  local status = supervisor:run(work)
+  if log.is_silent and supervisor.failure then
+    out:complain("tidetable run", supervisor.failure.message)
+  end
+  return status
 end
 
 return run
