@@ -119,7 +119,8 @@ lint: setup-lint ## all warnings of gcc and clang, luacheck, tidy, the rock
 	@$(MAKE) tidy rock
 
 # The library and the command are two rocks and two targets.
-TOOLS   := $(shell find lua/tidetable/cli lua/tidetable/dynamodb -name '*.lua' 2>/dev/null)
+TOOLS   := $(shell find lua/tidetable/cli lua/tidetable/dynamodb lua/tidetable/run \
+	-name '*.lua' 2>/dev/null)
 LIBRARY := $(filter-out $(TOOLS),$(shell find lua -name '*.lua'))
 into = $(call quote,$(DESTDIR)$(1))
 install_lua = for module in $(patsubst lua/%,%,$(1)); do \
@@ -142,20 +143,21 @@ built = @$(MAKE) $(1); status=$$?; \
 install: ## install the library under PREFIX (DESTDIR, INST_LUADIR, INST_LIBDIR)
 	$(call built,$(SO))
 	@install -D -m 755 $(SO) $(call into,$(INST_LIBDIR)/tidetable/core.so)
-	@$(call remove_lua,tidetable,-not -path '*/tidetable/cli/*' -not -path '*/dynamodb/*')
+	@$(call remove_lua,tidetable,-not -path '*/tidetable/cli/*' \
+		-not -path '*/dynamodb/*' -not -path '*/tidetable/run/*')
 	@$(call install_lua,$(LIBRARY))
 	@$(install_docs)
 	@echo installed in $(call into,$(INST_LUADIR)) and $(call into,$(INST_LIBDIR))
 
 # The completion is printed by the command, which has to run for it.
-install-tools: ## install the command too (INST_BINDIR; it needs argparse)
+install-tools: ## install the command too (INST_BINDIR; it needs argparse and cqueues)
 ifneq ($(INST_COMPLETIONS),)
 	@$(LUA) -e 'require "argparse"' 2>/dev/null || \
 		{ echo "install-tools: $(LUA) has no module argparse; type: make setup-tools" >&2; \
 		exit 1; }
 	$(call built,all)
 endif
-	@$(call remove_lua,tidetable/cli tidetable/dynamodb)
+	@$(call remove_lua,tidetable/cli tidetable/dynamodb tidetable/run)
 	@$(call install_lua,$(TOOLS))
 	@$(call launcher,$(COMMAND_LUADIR),$(COMMAND_LIBDIR)) | \
 		$(call install_input,755,$(INST_BINDIR))

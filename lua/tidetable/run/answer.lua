@@ -1,6 +1,7 @@
 -- answer.lua - the answer of a program to a batch: {} or {"batchItemFailures":[...]}, as a Lambda
 -- function returns it.
 
+local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.json_text"
 local types = require "tidetable.types"
 
@@ -19,13 +20,6 @@ local list_type = getmetatable(types.list {})
 function answers.quote(line)
   local text = ("%q"):format(line:sub(1, QUOTED_MAX)):gsub("\\\n", "\\n")
   return #line > QUOTED_MAX and text .. "..." or text
-end
-
---- Returns the sequence number of a record as DynamoDB's protocol shows it: 21 digits.
----@param sequence integer
----@return string
-function answers.identifier(sequence)
-  return ("1%020d"):format(sequence)
 end
 
 local function is_object(value)
@@ -81,7 +75,7 @@ function answers.read(line, records)
   end
   local places = {}
   for i = #records, 1, -1 do
-    places[answers.identifier(records[i].sequence_number)] = i
+    places[json.wire_number(records[i].sequence_number)] = i
   end
   return first_failed(failures, places)
 end

@@ -224,12 +224,13 @@ function Exec:read_line(deadline)
       return nil, len > 0 and "its answer has no line feed: " .. answers.quote(table.concat(parts))
         or nil
     end
-    local line, rest = bytes:match "^([^\n]*)\n(.*)$"
-    parts[#parts + 1], len = line or bytes, len + #(line or bytes)
+    local at = bytes:find("\n", 1, true)
+    local part = at and bytes:sub(1, at - 1) or bytes
+    parts[#parts + 1], len = part, len + #part
     if len > ANSWER_MAX then
       return nil, ("its answer is longer than %d bytes"):format(ANSWER_MAX)
-    elseif line then
-      self.buffered = rest
+    elseif at then
+      self.buffered = bytes:sub(at + 1)
       return table.concat(parts)
     end
   end

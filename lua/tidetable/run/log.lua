@@ -16,6 +16,8 @@ local ERRORS = 2
 local WAITING_MAX = 256 * 1024
 --- Maximum number of bytes of a message.
 local MESSAGE_MAX = 64 * 1024
+--- Seconds for which the end of the program waits for a reader, and between two tries.
+local FINISH, PAUSE = 1, 0.01
 --- Number of lines that are kept for the live view.
 local KEPT = 200
 
@@ -121,6 +123,17 @@ local function keep(self, line)
   self.kept[#self.kept + 1] = line:sub(12, 19) .. line:sub(25, -2):gsub("\t", "  ")
   if #self.kept > KEPT then
     table.remove(self.kept, 1)
+  end
+end
+
+--- Writes the rest before the end of the program; waits for a reader, at most a second.
+function Log:finish()
+  local deadline = core.elapsed() + FINISH
+  self:flush()
+  while self.waiting ~= "" and core.elapsed() < deadline do
+    local timer <close> = assert(core.timer(PAUSE))
+    core.timer_sleep(timer)
+    self:flush()
   end
 end
 

@@ -25,8 +25,8 @@ end
 ---@return tidetable.run.Notices
 function notices.new(variable)
   variable = variable or os.getenv
-  local path, usec = variable "NOTIFY_SOCKET", tonumber(variable "WATCHDOG_USEC")
-  local pid = variable "WATCHDOG_PID"
+  local path, pid = variable "NOTIFY_SOCKET", variable "WATCHDOG_PID"
+  local usec = tonumber(variable "WATCHDOG_USEC" or "")
   local is_ours = not pid or pid == own_pid()
   return setmetatable({ path = path ~= "" and path or nil,
     interval = path and usec and usec > 0 and is_ours and usec / 2e6 or nil }, Notices)

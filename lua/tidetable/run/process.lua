@@ -45,10 +45,10 @@ local function read_lines(process, channel, stream, on_line)
       break
     end
     rest = rest .. bytes
-    local from = 1
-    for line, after in rest:gmatch "([^\n]*)\n()" do
-      on_line(stream, line)
-      from = after
+    local from, at = 1, rest:find("\n", 1, true)
+    while at do
+      on_line(stream, rest:sub(from, at - 1))
+      from, at = at + 1, rest:find("\n", at + 1, true)
     end
     rest = rest:sub(from)
     while #rest > LINE_MAX do

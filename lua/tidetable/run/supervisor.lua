@@ -609,7 +609,7 @@ function Supervisor:run(work)
       error(thread and debug.traceback(thread, tostring(err)) or tostring(err), 0)
     end
   end
-  self.log:flush()
+  self.log:finish()
   return self.failure and self.failure.status or self.status or exit_status.SUCCESS
 end
 

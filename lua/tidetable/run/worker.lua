@@ -20,8 +20,9 @@ local tidetable = require "tidetable"
 
 local workers = {}
 
---- Seconds between two reports of progress.
-local PROGRESS_INTERVAL = 1
+--- Seconds between two reports of progress, except the first ones: a worker that dies soon must have
+--- reported that it has handled a batch.
+local PROGRESS_INTERVAL, FIRST_REPORTS = 1, 3
 
 --- A worker process.
 ---@class tidetable.run.Worker
@@ -31,6 +32,7 @@ local PROGRESS_INTERVAL = 1
 ---@field reached integer     greatest sequence number of the first record of a batch
 ---@field reported integer    as reported
 ---@field reported_at number
+---@field reports integer     number of reports
 local Worker = {}
 Worker.__index = Worker
 
@@ -62,8 +64,9 @@ function Worker:entering(records)
     self.reached = first.sequence_number
   end
   local now = core.elapsed()
-  if self.reached > self.reported and now - self.reported_at >= PROGRESS_INTERVAL then
-    self.reported, self.reported_at = self.reached, now
+  if self.reached > self.reported and (self.reports < FIRST_REPORTS
+      or now - self.reported_at >= PROGRESS_INTERVAL) then
+    self.reported, self.reported_at, self.reports = self.reached, now, self.reports + 1
     self.control:report("reached", self.reached)
   end
 end
@@ -138,7 +141,7 @@ end
 ---@return integer status
 function workers.run(control, loop, script, given)
   local self = setmetatable({ control = control, is_stopping = false, is_done = false,
-    reached = 0, reported = 0, reported_at = 0 }, Worker)
+    reached = 0, reported = 0, reported_at = 0, reports = 0 }, Worker)
   self:watch(loop)
   local opened, code, message = self:open(script, given)
   if not opened then

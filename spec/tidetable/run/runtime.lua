@@ -85,11 +85,12 @@ function Run:read()
   bytes = core.descriptor_read(self.errors)
   while bytes and bytes ~= "" do
     self.rest = self.rest .. bytes
-    local from = 1
-    for line, after in self.rest:gmatch "([^\n]*)\n()" do
-      from = after
+    local from, at = 1, self.rest:find("\n", 1, true)
+    while at do
+      local line = self.rest:sub(from, at - 1)
       self.raw[#self.raw + 1] = line
       self.lines[#self.lines + 1] = json_text.decode(line) or { message = line, level = "raw" }
+      from, at = at + 1, self.rest:find("\n", at + 1, true)
     end
     self.rest = self.rest:sub(from)
     bytes = core.descriptor_read(self.errors)
