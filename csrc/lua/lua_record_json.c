@@ -16,8 +16,8 @@ struct record_writer {
 	struct slice keys, old_image, new_image;     /* the images as projected */
 	struct json_names names;     /* names that come first in each object */
 	struct slice table_name, stream_label, view_type;    /* of the stream */
-	struct slice incarnation, region, account;           /* of the typed form; without an account
-	                                                      * there is no eventSourceARN */
+	struct slice incarnation, region, account;   /* of the typed form; without an account there
+	                                              * is no eventSourceARN */
 };
 
 /* A member of an object that describes a record. put writes its value; it writes nothing if the

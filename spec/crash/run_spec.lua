@@ -3,9 +3,9 @@
 --
 --   make crash CYCLES=300 SEED=n
 --
--- Every change is counted once, the changes of an item in order. A program gets each change at least
--- once, and none before an earlier one of its item. Workers and programs are gone a second after the
--- death of the supervisor, and its exit status is right when it was not killed.
+-- Every change is counted once, the changes of an item in order. A program gets each change at
+-- least once, and none before an earlier one of its item. Workers and programs are gone a second
+-- after the death of the supervisor, and its exit status is right when it was not killed.
 local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
 local runtime = require "spec.tidetable.run.runtime"
@@ -50,7 +50,8 @@ describe("killed processes of tidetable run", function()
             for _, record in ipairs(records) do
               local total = tx:table "effects":get(record.keys) or { id = record.keys.id, n = 0 }
               if record.new_image.n ~= total.n + 1 then
-                error(("item %%s: change %%d after %%d"):format(total.id, record.new_image.n, total.n))
+                error(("item %%s: change %%d after %%d"):format(total.id, record.new_image.n,
+                  total.n))
               end
               total.n = total.n + 1
               tx:table "effects":put(total)

@@ -123,7 +123,7 @@ kinds.handler = { names = { handler = true } }
 function kinds.handler.validate(definition)
   if type(definition.handler) ~= "function" then
     return nil, definition.handler == nil and '"handler" is missing'
-      or ('"handler" must be a function, got %s'):format(type(definition.handler))
+      or ('"handler" must be a function, got ' .. type(definition.handler))
   end
   return check_consumer_names(definition)
 end

@@ -20,9 +20,11 @@ local tidetable = require "tidetable"
 
 local workers = {}
 
---- Seconds between two reports of progress, except the first ones: a worker that dies soon must have
+--- Seconds between two reports of progress, except the first ones: a worker that dies soon has then
 --- reported that it has handled a batch.
 local PROGRESS_INTERVAL, FIRST_REPORTS = 1, 3
+--- Seconds between two looks for messages and signals while batches follow each other.
+local LISTEN_INTERVAL = 0.01
 
 --- A worker process.
 ---@class tidetable.run.Worker
@@ -32,6 +34,7 @@ local PROGRESS_INTERVAL, FIRST_REPORTS = 1, 3
 ---@field reached integer     greatest sequence number of the first record of a batch
 ---@field reported integer    as reported
 ---@field reported_at number
+---@field listened_at number
 ---@field reports integer     number of reports
 local Worker = {}
 Worker.__index = Worker
@@ -58,12 +61,15 @@ end
 
 --- Called before each call of the handler.
 function Worker:entering(records)
-  self:listen()
+  local now = core.elapsed()
+  if now - self.listened_at >= LISTEN_INTERVAL then
+    self.listened_at = now
+    self:listen()
+  end
   local first = records[1]
   if first and first.sequence_number > self.reached then
     self.reached = first.sequence_number
   end
-  local now = core.elapsed()
   if self.reached > self.reported and (self.reports < FIRST_REPORTS
       or now - self.reported_at >= PROGRESS_INTERVAL) then
     self.reported, self.reported_at, self.reports = self.reached, now, self.reports + 1
@@ -141,7 +147,8 @@ end
 ---@return integer status
 function workers.run(control, loop, script, given)
   local self = setmetatable({ control = control, is_stopping = false, is_done = false,
-    reached = 0, reported = 0, reported_at = 0, reports = 0 }, Worker)
+    reached = 0, reported = 0, reported_at = 0, reports = 0,
+    listened_at = 0 }, Worker)
   self:watch(loop)
   local opened, code, message = self:open(script, given)
   if not opened then

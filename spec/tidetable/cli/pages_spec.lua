@@ -181,6 +181,10 @@ local function examples_directory()
   end))
   assert(orders:put { customer = "ann", placed_at = 2, status = "open", total = 7 })
   assert(db:consumer("mail", { source = "orders" }))
+  shop.file("pages/processors.lua", [[return { name = "totals", source = "orders",
+    handler = function() end }]])
+  shop.file("pages/mail.py", "#!/bin/sh\nwhile read -r batch; do echo '{}'; done\n")
+  assert(os.execute("chmod +x '" .. path .. "/mail.py'"))
   shop.file("pages/orders.csv", "customer,placed_at,total\neve,1,2.50\n")
   return path
 end
@@ -189,6 +193,7 @@ end
 local function run_example(path, line)
   if lacks(line) then return end
   local follows = line:find "tail .*%f[%S]%-f%f[%s]" or line:find("--watch", 1, true)
+    or line:find "^tidetable run" and not (line:find "%-%-once" or line:find "%-%-check")
   local out, status = run(path, follows and "timeout -s INT 1 " .. line or line)
   assert.equal(follows and 124 or 0, status, line .. "\n" .. out)
   assert.is_nil(out:find("tidetable[%a ]*: "), out)

@@ -7,7 +7,8 @@ describe("the answer of a program", function()
   local seven = "100000000000000000007"
 
   it("is success if it names no failed record", function()
-    for _, line in ipairs { "{}", " { } ", '{"batchItemFailures":[]}', '{"batchItemFailures":null}' } do
+    for _, line in ipairs { "{}", " { } ", '{"batchItemFailures":[]}',
+      '{"batchItemFailures":null}' } do
       assert.equal(0, answers.read(line, records))
     end
   end)
@@ -24,12 +25,14 @@ describe("the answer of a program", function()
   end)
 
   it("is refused otherwise", function()
-    for _, line in ipairs { "", " ", "null", "true", "[]", "[{}]", '"{}"', "{", "{}{}", "{} x", "no",
+    for _, line in ipairs { "", " ", "null", "true", "[]", "[{}]", '"{}"', "{", "{}{}", "{} x",
+      "no",
       '{"ok":true}', '{"batchItemFailures":[],"more":1}', '{"BatchItemFailures":[]}',
       '{"batchItemFailures":{}}', '{"batchItemFailures":""}', '{"batchItemFailures":0}',
       '{"batchItemFailures":[""]}', '{"batchItemFailures":[null]}', '{"batchItemFailures":[{}]}',
       '{"batchItemFailures":[[]]}', '{"batchItemFailures":[{"itemIdentifier":""}]}',
-      '{"batchItemFailures":[{"itemIdentifier":null}]}', '{"batchItemFailures":[{"itemIdentifier":7}]}',
+      '{"batchItemFailures":[{"itemIdentifier":null}]}',
+      '{"batchItemFailures":[{"itemIdentifier":7}]}',
       '{"batchItemFailures":[{"itemIdentifier":"7"}]}',
       '{"batchItemFailures":[{"ItemIdentifier":"' .. seven .. '"}]}',
       '{"batchItemFailures":[{"itemIdentifier":"' .. seven .. '","x":1}]}',

@@ -12,8 +12,9 @@ describe("a child process", function()
   local function run(...)
     local parts = {}
     for i, message in ipairs { ... } do parts[i] = frames.encode(table.unpack(message)) end
-    local loop, got, lines, process = cqueues.new(), {}, {}, nil
-    process = assert(processes.start(loop, { title = "tidetable: test", messages = table.concat(parts),
+    local loop, got, lines = cqueues.new(), {}, {}
+    local process = assert(processes.start(loop, { title = "tidetable: test",
+      messages = table.concat(parts),
       on_message = function(name, fields) got[#got + 1] = { name, table.unpack(fields) } end,
       on_line = function(stream, line) lines[#lines + 1] = { stream, line } end }))
     local is_over = false
@@ -29,11 +30,13 @@ describe("a child process", function()
 
   it("loads a script, and reports its text and definitions", function()
     local db = runtime.database()
-    local text = "require 'm' print 'loading' return { name = 'c', source = 'orders', exec = 'cat' }"
+    local text = "require 'm' print 'loading'\n"
+      .. "return { name = 'c', source = 'orders', exec = 'cat' }"
     runtime.write("m.lua", "return 1")
     local path = runtime.write("p.lua", text)
     local got, lines, process = run({ "file", path }, { "load", "database", db.path })
-    assert.same({ { "script", path, text }, { "module", "m", path:gsub("p.lua$", "m.lua"), "return 1" },
+    assert.same({ { "script", path, text },
+      { "module", "m", path:gsub("p.lua$", "m.lua"), "return 1" },
       { "definition", "c", "exec", "", "create" }, { "loaded" } }, got)
     assert.same({ { "stdout", "loading" } }, lines)
     assert.same({ 0, 0 }, { process.status, process.signal })
@@ -43,7 +46,8 @@ describe("a child process", function()
     local db = runtime.database()
     local got = run({ "file", runtime.write("p.lua", "return 1") }, { "load", "database", db.path })
     assert.same({ "rejected", "script" }, { got[1][1], got[1][2] })
-    got = run({ "file", runtime.write("p.lua", "return { name = 'c', source = 'o', exec = 'cat' }") },
+    local right = runtime.write("p.lua", "return { name = 'c', source = 'o', exec = 'cat' }")
+    got = run({ "file", right },
       { "load", "database", db.path .. ".missing" })
     assert.same({ "rejected", "database" }, { got[1][1], got[1][2] })
   end)
@@ -70,7 +74,7 @@ describe("a child process", function()
     assert.equal(1, process.status)
   end)
 
-  it("has a command that contains the module paths, and loses variables of the supervisor", function()
+  it("has a command that contains the module paths, and not all variables", function()
     local path, words = children.command "title"
     assert.is_truthy(path:find "^/")
     assert.equal("title", words[1])

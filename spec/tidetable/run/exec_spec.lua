@@ -152,7 +152,7 @@ describe("a program", function()
     assert.equal(3, run:count "got a batch")
   end)
 
-  it("gets a batch that is larger than a pipe, and may write to standard error meanwhile", function()
+  it("gets a batch that is larger than a pipe, and may write much to standard error", function()
     for i = 1, 20 do assert(orders:put { id = tostring(i), text = ("x"):rep(50000) }) end
     local run = start(program [[
       io.stderr:write(("e"):rep(300000), "\n")
@@ -198,7 +198,8 @@ describe("a program", function()
       [{ "--exec", "cat", "--name", "x" }] = "--exec requires --source",
       [{ "--exec", "cat", "--name", "x", "--source", "orders", "--option", "x" }] =
         "expected NAME=VALUE",
-      [{ "--exec", "cat", "--name", "x", "--source", "orders", "--option", "name=y" }] = "use --name",
+      [{ "--exec", "cat", "--name", "x", "--source", "orders", "--option", "name=y" }] =
+        "use --name",
       [{ "--exec", "cat", "--name", "x", "--source", "orders", "--option", "mode=locked" }] =
         'mode = "locked" is not possible',
       [{ "--exec", "", "--name", "x", "--source", "orders" }] = '"exec" must be a command',

@@ -17,12 +17,13 @@ describe("the log", function()
     local process = assert(core.start_process(core.program_path(), { "lua", path },
       { false, 1, input }, {}))
     core.descriptor_close(input)
-    local parts, bytes = {}, nil
-    repeat
-      bytes = core.descriptor_read(output)
+    local parts = {}
+    while true do
+      local bytes = core.descriptor_read(output)
+      if bytes == "" then break end
       parts[#parts + 1] = bytes or ""
       if not bytes then runtime.pause() end
-    until bytes == ""
+    end
     while core.process_poll(process) == false do runtime.pause() end
     return table.concat(parts)
   end
@@ -30,9 +31,11 @@ describe("the log", function()
   it("has one line for each line of a message as text", function()
     local text = written("text", [[
       log:write("info", {}, "hello")
-      log:write("warning", { processor = "p", worker = 2, stream = "stdout" }, "a\n\27[1mb\tc\255\n")
+      local fields = { processor = "p", worker = 2, stream = "stdout" }
+      log:write("warning", fields, "a\n\27[1mb\tc\255\n")
     ]])
-    assert.same({ "info    - hello", "warning p/2 stdout a", "warning p/2 stdout \\x1B[1mb\tc\\xFF" },
+    assert.same({ "info    - hello", "warning p/2 stdout a",
+      "warning p/2 stdout \\x1B[1mb\tc\\xFF" },
       (function()
         local lines = {}
         for time, rest in text:gmatch "(%S+) ([^\n]*)\n" do

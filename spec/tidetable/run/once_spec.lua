@@ -1,4 +1,4 @@
--- once_spec.lua - `tidetable run --once`: up to the heads at the start, in the order of the pipeline.
+-- once_spec.lua - `tidetable run --once`: up to the heads at the start, in the script's order.
 local runtime = require "spec.tidetable.run.runtime"
 
 describe("run --once", function()

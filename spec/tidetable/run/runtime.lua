@@ -63,7 +63,8 @@ function runtime.start(words, changes)
   local output, input = core.pipe()
   local errors, error_input = core.pipe()
   assert(output and errors)
-  local all = { "lua", COMMAND, "run", helper.path(), "--log-format", "json", "--durability", "none" }
+  local all = { "lua", COMMAND, "run", helper.path(), "--log-format", "json", "--durability",
+    "none" }
   table.move(words, 1, #words, #all + 1, all)
   local process, pid = core.start_process(core.program_path(), all, { false, input, error_input },
     changes or {})

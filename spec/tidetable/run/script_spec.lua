@@ -27,7 +27,8 @@ describe("a script", function()
   it("is read with the modules that it requires, from its directory too", function()
     runtime.write("one.lua", "return { n = 1, two = require 'two' }")
     runtime.write("two.lua", "return 2")
-    local script = assert(scripts.read(runtime.write("s.lua", "#!/usr/bin/lua\nreturn require 'one'")))
+    local path_of = runtime.write("s.lua", "#!/usr/bin/lua\nreturn require 'one'")
+    local script = assert(scripts.read(path_of))
     assert.same({ n = 1, two = 2 }, scripts.run(script, no_warning))
     assert.equal("return 2", script.modules.two.text)
     assert.equal(helper.path "two.lua", script.modules.two.path)
@@ -64,8 +65,8 @@ describe("a script", function()
     assert.is_truthy(message "return {":find "^s.lua:1: ")
     assert.equal("s.lua:1: no", message "error 'no'")
     assert.is_truthy(message "local function f()\n error 'no' end\nf()":find(
-      "s.lua:2: no\nstack traceback:\n\ts.lua:2: in function <s.lua:1>\n\ts.lua:3: in main chunk", 1,
-      true))
+      "s.lua:2: no\nstack traceback:\n\ts.lua:2: in function <s.lua:1>\n"
+      .. "\ts.lua:3: in main chunk", 1, true))
     assert.is_truthy(message "error {}":find "error object of type table")
     assert.is_truthy(message "error(setmetatable({}, { __tostring = function() return 'me' end }))"
       :find "^me")

@@ -67,7 +67,9 @@ describe("the supervisor", function()
     runtime.put(orders, 1, 1)
     local pid = math.tointeger(run:wait_for "sleeper ".message:match "%d+")
     run:wait_until("the end of the group", function() return not runtime.exists(pid) end)
-    run:wait_until("the parked record", function() return db:consumer "c":describe().parked == 1 end)
+    run:wait_until("the parked record", function()
+      return db:consumer "c":describe().parked == 1
+    end)
     run:stop()
   end)
 
@@ -248,7 +250,9 @@ describe("the supervisor", function()
     run = start(runtime.counting("c", "max_attempts = 1, handler_limit = 1, on_failure = 'park'",
       [[os.execute "sleep 1000"]]))
     run:wait_for "can't be interrupted"
-    run:wait_until("the parked record", function() return db:consumer "c":describe().parked == 1 end)
+    run:wait_until("the parked record", function()
+      return db:consumer "c":describe().parked == 1
+    end)
     run:stop()
   end)
 

@@ -34,8 +34,9 @@ describe("a worker process", function()
     runtime.put(orders, 1, 3)
     for i, call in ipairs { "os.exit()", "os.exit(true, true)", "os.exit(3, true)" } do
       local name = "c" .. i
-      local run = start(runtime.counting(name, "batch_size = 1, max_attempts = 1, on_failure = 'park'",
-        ("if records[1].keys.id == '2' then %s end"):format(call)), "--once")
+      local handler = ("if records[1].keys.id == '2' then %s end"):format(call)
+      local run = start(runtime.counting(name,
+        "batch_size = 1, max_attempts = 1, on_failure = 'park'", handler), "--once")
       run:ends(5)
       assert.equal(1, db:consumer(name):describe().parked)
     end
@@ -43,7 +44,8 @@ describe("a worker process", function()
 
   it("survives a handler that closes its output", function()
     runtime.put(orders, 1, 1)
-    local run = start(runtime.counting("c", "batch_size = 1", "io.stdout:close() io.stderr:close()"))
+    local run = start(runtime.counting("c", "batch_size = 1",
+      "io.stdout:close() io.stderr:close()"))
     run:counted(effects, 1)
     runtime.put(orders, 2, 2)
     run:counted(effects, 2)

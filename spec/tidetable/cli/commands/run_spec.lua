@@ -29,7 +29,8 @@ describe("tidetable run", function()
   it("passes options to a program", function()
     local db, orders = runtime.database()
     runtime.put(orders, 1, 3)
-    assert.equal(0, command.run({ "run", helper.path(), "--exec", "while read x; do echo '{}'; done",
+    assert.equal(0, command.run({ "run", helper.path(),
+      "--exec", "while read x; do echo '{}'; done",
       "--name", "x", "--source", "orders", "--option", "batch_size=2", "--option", "window=0.5",
       "--option", "hold=true", "--once" }).status)
     local settings = db:consumer "x":describe().settings
