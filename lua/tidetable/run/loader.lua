@@ -33,7 +33,8 @@ end
 ---@return tidetable.OpenOptions
 function loaders.open_options(given)
   return {
-    create = false, durability = given.durability, max_size = math.tointeger(given.max_size),
+    create = false, durability = given.durability,
+    max_size = math.tointeger(tonumber(given.max_size)),
     busy_timeout = tonumber(given.busy_timeout),
   }
 end

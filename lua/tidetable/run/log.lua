@@ -25,6 +25,7 @@ local KEPT = 200
 ---@field is_json boolean
 ---@field waiting string     bytes to be written
 ---@field dropped integer    number of lines since the last notice
+---@field dropped_total integer
 ---@field kept string[]      last lines, as text without the date
 ---@field is_silent boolean  lines are only kept: the live view shows them
 local Log = {}
@@ -40,8 +41,8 @@ Log.__index = Log
 ---@param format "text"|"json"
 ---@return tidetable.run.Log
 function logs.new(format)
-  return setmetatable({ is_json = format == "json", waiting = "", dropped = 0, kept = {},
-    is_silent = false }, Log)
+  return setmetatable({ is_json = format == "json", waiting = "", dropped = 0,
+    dropped_total = 0, kept = {}, is_silent = false }, Log)
 end
 
 --- Returns a time of the wall clock as text, in UTC.
@@ -155,7 +156,7 @@ function Log:write(level, fields, message)
   end
   for _, line in ipairs(self.is_json and json_line(time, level, fields, message) or text) do
     if #self.waiting + #line > WAITING_MAX then
-      self.dropped = self.dropped + 1
+      self.dropped, self.dropped_total = self.dropped + 1, self.dropped_total + 1
     else
       self.waiting = self.waiting .. line
     end

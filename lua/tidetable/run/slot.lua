@@ -67,7 +67,7 @@ function on_message:ready()
 end
 
 function on_message:reached(fields)
-  note_progress(self, math.tointeger(fields[1]) or 0)
+  note_progress(self, math.tointeger(tonumber(fields[1])) or 0)
 end
 
 function on_message:failed(fields)

@@ -121,7 +121,7 @@ local function collector(log)
       found.messages[#found.messages + 1] = frames.encode(name, table.unpack(fields))
     elseif name == "definition" then
       table.insert(found.definitions, { name = fields[1], kind = fields[2],
-        workers = math.tointeger(fields[3]), action = fields[4] })
+        workers = math.tointeger(tonumber(fields[3])), action = fields[4] })
     elseif name == "rejected" then
       found.cause, found.message = fields[1], fields[2]
     elseif name == "loaded" then

@@ -3,8 +3,11 @@
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
+local metrics = require "tidetable.cli.metrics"
 local exit_status = require "tidetable.cli.exit_status"
 local open = require "tidetable.cli.open_database"
+local stats = require "tidetable.cli.commands.stats"
+local worker_metrics = require "tidetable.run.worker_metrics"
 
 local run = {
   name = "run",
@@ -54,6 +57,8 @@ SEQUENCE_NUMBER}]}'. A batch can be handled more than once: use 'eventID' for id
       .. "it is killed.", value = "SECONDS", convert = arguments.seconds, default = 30 },
     { "--crash-limit", "Ends of a worker without progress, one after the other, after which the "
       .. "command ends.", value = "N", convert = arguments.integer_from(1), default = 30 },
+    { "--metrics", "Answer 'GET /metrics' with metrics for Prometheus, on a Unix socket or on a port "
+      .. "of the loopback interface: 'unix:PATH' or '127.0.0.1:PORT'.", value = "ADDRESS" },
     { "--region", "'awsRegion' in the events of programs.", value = "NAME", default = "local" },
     { "--durability", "Durability of the commits.", value = "LEVEL",
       choices = { "full", "one_flush", "none" }, shown_default = "full" },
@@ -67,7 +72,7 @@ local function option_value(text)
   if text == "true" or text == "false" then
     return text == "true"
   end
-  return math.tointeger(text) or tonumber(text) or text
+  return math.tointeger(tonumber(text)) or tonumber(text) or text
 end
 
 --- Returns a value as Lua code.
@@ -89,7 +94,7 @@ local OWN = { name = "--name", source = "--source", exec = "--exec", answer_fd =
 --- Returns a script with the definition of --exec.
 local function script_of_exec(args)
   local definition = {
-    exec = args.exec, name = args.name, answer_fd = math.tointeger(args.answer_fd),
+    exec = args.exec, name = args.name, answer_fd = math.tointeger(tonumber(args.answer_fd)),
     source = args.source and #args.source == 1 and args.source[1] or args.source,
   }
   for _, word in ipairs(args.option or {}) do
@@ -169,6 +174,29 @@ local function show_view(out, supervisor, log)
   end)
 end
 
+--- Starts the server of the metrics. Returns it; nil if there is none.
+local function serve_metrics(args, supervisor)
+  if not args.metrics then
+    return nil
+  end
+  local servers = require "tidetable.run.metrics_server"
+  local address, message = servers.address(args.metrics)
+  if not address then
+    console.misused("--metrics " .. message)
+  end
+  local server
+  server, message = servers.listen(address)
+  if not server then
+    console.fail("--metrics: " .. message)
+  end
+  supervisor.loop:wrap(server.run, server, supervisor.loop, function()
+    local list = stats.metrics(supervisor.db, supervisor.given.database)
+    local own = worker_metrics.list(supervisor)
+    return metrics.text(table.move(own, 1, #own, #list + 1, list))
+  end)
+  return server
+end
+
 function run.run(args, out)
   check_arguments(args)
   local supervisors = require_with_cqueues "tidetable.run.supervisor"
@@ -195,6 +223,12 @@ function run.run(args, out)
   elseif args.once then
     work = require("tidetable.run.once").work
   end
+  local server = serve_metrics(args, supervisor)
+  local _ <close> = setmetatable({}, { __close = function()
+    if server then
+      server:close()
+    end
+  end })
   local status = supervisor:run(work)
   if log.is_silent and supervisor.failure then
     out:complain("tidetable run", supervisor.failure.message)
