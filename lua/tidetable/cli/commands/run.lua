@@ -57,8 +57,8 @@ SEQUENCE_NUMBER}]}'. A batch can be handled more than once: use 'eventID' for id
       .. "it is killed.", value = "SECONDS", convert = arguments.seconds, default = 30 },
     { "--crash-limit", "Ends of a worker without progress, one after the other, after which the "
       .. "command ends.", value = "N", convert = arguments.integer_from(1), default = 30 },
-    { "--metrics", "Answer 'GET /metrics' with metrics for Prometheus, on a Unix socket or on a port "
-      .. "of the loopback interface: 'unix:PATH' or '127.0.0.1:PORT'.", value = "ADDRESS" },
+    { "--metrics", "Answer 'GET /metrics' with metrics for Prometheus, on a Unix socket or on a "
+      .. "port of the loopback interface: 'unix:PATH' or '127.0.0.1:PORT'.", value = "ADDRESS" },
     { "--region", "'awsRegion' in the events of programs.", value = "NAME", default = "local" },
     { "--durability", "Durability of the commits.", value = "LEVEL",
       choices = { "full", "one_flush", "none" }, shown_default = "full" },
