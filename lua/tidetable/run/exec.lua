@@ -24,6 +24,8 @@ local RESERVE, RESERVE_MAX = 0.1, 1
 local HANDLER_LIMIT = 60
 --- Seconds that a program has to end after the end of its standard input.
 local END_GRACE = 2
+--- Seconds between two looks whether a program has ended.
+local POLL_INTERVAL = 0.005
 --- Seconds that a program has to end after it has closed its output in a batch.
 local DEATH_GRACE = 0.2
 --- Account in the name of the stream.
@@ -104,9 +106,20 @@ function Exec:close_channels()
   end
 end
 
+--- Sleeps for a moment, in the event loop or in this thread.
+local function nap(in_loop)
+  if in_loop then
+    cqueues.sleep(POLL_INTERVAL)
+  else
+    local timer <close> = assert(core.timer(POLL_INTERVAL))
+    core.timer_sleep(timer)
+  end
+end
+
 --- Waits until the program has ended, at most `seconds`; then kills it with its group. Returns how
---- it ended.
----@return string
+--- it ended, and whether with status 0.
+---@param seconds number
+---@return string, boolean
 function Exec:reap(seconds)
   local deadline = core.elapsed() + seconds
   local status, signal = core.process_poll(self.process)
@@ -114,9 +127,7 @@ function Exec:reap(seconds)
     if core.elapsed() >= deadline then
       core.process_signal(self.process, "SIGKILL", true)
     end
-    if coroutine.isyieldable() then
-      cqueues.sleep(0.005)
-    end
+    nap(seconds > 0)             -- a killed one ends at once, and an error must not yield
     status, signal = core.process_poll(self.process)
   end
   self.process = nil

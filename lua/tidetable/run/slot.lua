@@ -162,6 +162,20 @@ local is_fatal = {
   READ_ONLY = true,
 }
 
+--- Codes of errors that end by themselves, or whose cause a new process does not have.
+local is_temporary = {
+  BUSY = true, FULL = true, DISK_FULL = true, STORE = true, NO_MEMORY = true, READERS_FULL = true,
+  UNKNOWN_OUTCOME = true, CLOSED = true,
+}
+
+--- Returns the cause of a failure before the worker was ready, or of one that is fatal.
+local function cause_of(ending)
+  if ending.code == "" then
+    return "script"
+  end
+  return (is_fatal[ending.code] or is_temporary[ending.code]) and "database" or "consumer"
+end
+
 --- Decides what follows the end of the process. Returns "again" (at once), "pause" or "stop".
 local function judge(self)
   local ending, runtime = self.ending, self.runtime
@@ -169,9 +183,13 @@ local function judge(self)
   if ending and ending.code == "STOPPED" or was_asked and not ending then
     return self.wants_stop and "stop" or "again"
   elseif ending and (is_fatal[ending.code] or ending.code == "" or not self.is_ready) then
-    runtime:fail(ending.code == "" and "script" or is_fatal[ending.code] and "database"
-      or "consumer", ("processor %s: %s"):format(self.processor.name, ending.message))
+    runtime:fail(cause_of(ending), ("processor %s: %s"):format(self.processor.name,
+      ending.message))
     return "stop"
+  elseif ending and is_temporary[ending.code] then
+    self:log("warning", ("%s: %s"):format(ending.code, ending.message))
+    self.crashes = math.min(self.crashes + 1, runtime.given.crash_limit - 1)
+    return "pause"
   elseif ending then
     runtime:processor_ended(self.processor, ending)
     return "stop"

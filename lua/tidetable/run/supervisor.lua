@@ -365,17 +365,17 @@ function Supervisor:stop()
   for _, slot in ipairs(self:all_slots()) do
     slot:stop()
   end
+  for process in pairs(self.loaders) do
+    process:kill()
+  end
   self.changed:signal()
 end
 
 --- Kills all processes at once.
 function Supervisor:kill_all()
+  self:stop()
   for _, slot in ipairs(self:all_slots()) do
-    slot:stop()
     slot:kill()
-  end
-  for process in pairs(self.loaders) do
-    process:kill()
   end
 end
 
@@ -571,9 +571,9 @@ end
 --- loaded.
 local function run(self, work)
   local found, cause, message = self:load()
-  if not found then
+  if not found and not self.is_stopping then
     self:fail(cause, message)
-  else
+  elseif found and not self.is_stopping then
     accept(self, found)
     work(self)
   end

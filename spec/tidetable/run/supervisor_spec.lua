@@ -256,6 +256,26 @@ describe("the supervisor", function()
     run:stop()
   end)
 
+  it("kills a worker that stands still, and starts it again", function()
+    local run = start(runtime.counting("c", "lease = 0.5"))
+    run:ready()
+    local worker = run:workers()[1]
+    runtime.signal(worker, "STOP")
+    runtime.put(orders, 1, 1)
+    assert.is_truthy(run:wait_for "stands still for")
+    run:counted(effects, 1)
+    assert.is_false(runtime.exists(worker))
+    assert.equal(0, db:consumer "c":describe().failures)
+    run:stop()
+  end)
+
+  it("can be stopped while the script is loaded", function()
+    local run = start [[print "loading" os.execute "sleep 1000"]]
+    run:wait_for "loading"
+    run:stop()
+    assert.equal(1, run:count "SIGTERM: stopping")
+  end)
+
   it("loads the script with its modules again on SIGHUP", function()
     runtime.write("text.lua", [[return "old"]])
     local script = runtime.counting("c", "batch_size = 1", [[print(require "text")]])
