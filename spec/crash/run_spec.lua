@@ -14,13 +14,15 @@ local CYCLES = math.tointeger(tonumber(os.getenv("CYCLES"))) or 20
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 
 local ITEMS = 20
-local GONE_MAX = 1                     -- seconds
+local GONE_MAX = 1                     -- seconds; longer only on a machine with too much work
+local GONE_LIMIT = 30
 local CYCLE_MAX = 0.2                  -- seconds between two kills
 
 describe("killed processes of tidetable run", function()
   runtime.setup(before_each, after_each)
 
   local db, orders, effects, last
+  local slowest = 0                    -- longest time from a death to the end of all others
 
   --- Changes random items: each stores the number of its changes.
   local function change(count)
@@ -92,9 +94,29 @@ describe("killed processes of tidetable run", function()
         if runtime.exists(pid) then return pid end
       end
     end
-    while alive(workers) or alive(programs) do
-      assert.is_true(core.elapsed() - began < GONE_MAX, "a process has survived the supervisor")
+    local function text_of(pid, name)
+      local file = io.open(("/proc/%d/%s"):format(pid, name))
+      local text = file and file:read "a" or "none"
+      if file then file:close() end
+      return (text:gsub("%z", " "))
+    end
+    local pid = alive(workers) or alive(programs)
+    while pid do
+      if core.elapsed() - began >= GONE_LIMIT then
+        error(("process %d has survived the supervisor: %s\n%s"):format(pid,
+          text_of(pid, "cmdline"), text_of(pid, "status")))
+      end
       runtime.pause()
+      pid = alive(workers) or alive(programs)
+    end
+    slowest = math.max(slowest, core.elapsed() - began)
+  end
+
+  --- Checks that no handler has found a change out of order. A death with a batch of one record is
+  --- a failed attempt, too.
+  local function check_log(run)
+    for _, line in ipairs(run.lines) do
+      assert.is_nil(line.message:find "change %d+ after %d+", line.message)
     end
   end
 
@@ -137,6 +159,7 @@ describe("killed processes of tidetable run", function()
       local deadline = core.elapsed() + math.random() * CYCLE_MAX
       while core.elapsed() < deadline do run:read() runtime.pause() end
       if kill(run, cycle <= 6 and (cycle - 1) % 3 + 1 or math.random(3)) then
+        check_log(run)
         run = start()
         run:ready()
       end
@@ -152,9 +175,12 @@ describe("killed processes of tidetable run", function()
       return lag.records == 0
     end)
     run:stop()
+    check_log(run)
     for _, name in ipairs { "totals", "program" } do
-      local about = db:consumer(name):describe()
-      assert.same({ 0, 0 }, { about.parked, about.failures })
+      assert.equal(0, db:consumer(name):describe().parked)
+    end
+    if slowest > GONE_MAX then
+      io.write(("run: processes ended up to %.1f s after the supervisor\n"):format(slowest))
     end
     check_program()
     assert.is_true(db:check().ok)
