@@ -13,8 +13,8 @@
 -- It needs LuaSocket, and LuaSec for https. Each change is posted at least once. The receiver
 -- detects repeats by the header Idempotency-Key, the record's id. An answer 2xx means success.
 -- Answers that concern the record (400, 409, 422 and others) park it at once, with the later
--- records of its key. After all other answers and without an answer, the batch is tried again,
--- until a record is older than max_age: then it is parked.
+-- records of its key. After all other answers and without an answer, the record is tried again
+-- until it is older than max_age: then it is parked.
 local http = require "socket.http"
 local json = require "tidetable.dynamodb.json"
 local ltn12 = require "ltn12"
@@ -162,54 +162,59 @@ end
 
 local retry_at = 0    -- no request before this time, which the receiver asked for
 
---- Waits until the receiver accepts requests again. Raises an error if that takes longer than a
---- call of the handler should.
+--- Waits until the receiver accepts requests again. Returns the seconds that are left, if that
+--- takes longer than a call of the handler should; otherwise 0.
 local function wait_until_ready()
   local left = retry_at - socket.gettime()
   if left > 0 then
     socket.sleep(math.min(left, LONGEST_PAUSE))
     left = retry_at - socket.gettime()
-    if left > 0 then
-      error(("%s: asked to be called %.0f s later"):format(place.host, left), 0)
-    end
   end
+  return math.max(left, 0)
 end
 
---- Delivers a record. Returns true, or nil and the reason if the receiver refuses this record.
---- Raises an error for what may succeed later.
+--- Posts a record if the receiver accepts requests. Returns "delivered"; "refused" and the reason,
+--- if the receiver refuses this record; or "failed" and the reason, for what may succeed later.
 local function deliver(record)
-  wait_until_ready()
+  local left = wait_until_ready()
+  if left > 0 then
+    return "failed", ("%s: asked to be called %.0f s later"):format(place.host, left)
+  end
   local status, headers = post(record)
   if not status then
-    error(("%s: %s"):format(place.host, headers), 0)
+    return "failed", ("%s: %s"):format(place.host, headers)
   elseif status >= 200 and status < 300 then
-    return true
+    return "delivered"
   end
   local reason = ("%s: HTTP status %d"):format(place.host, status)
   if status >= 400 and status < 500 and not retried[status] then
-    return nil, reason
+    return "refused", reason
   end
   retry_at = socket.gettime() + retry_after(headers)
-  error(reason, 0)
+  return "failed", reason
 end
 
--- Ids of delivered records whose batch failed at another record: the batch runs again, but they
--- need not be sent again.
-local delivered = {}
+-- What deliver has returned for records whose batch failed at a later record, by id: the records
+-- before that one run again as a batch, but need not be sent again.
+local outcomes = {}
 
 local function handler(records, tx)
   local batch = table.move(records, 1, #records, 1, {})
+  local is_first = true
   for _, record in ipairs(records) do
-    if not delivered[record.id] then
-      local ok, reason = deliver(record)
-      if ok then
-        delivered[record.id] = true
-      else
-        tx:park(record, reason)
-      end
+    local outcome = outcomes[record.id] or { deliver(record) }
+    local verdict, reason = outcome[1], outcome[2]
+    if verdict == "failed" then
+      -- The records before it are committed. If there is none, the attempt fails with the reason.
+      if is_first then return nil, reason end
+      return { batch_item_failures = { record.sequence_number } }
+    end
+    outcomes[record.id], is_first = outcome, false
+    if verdict == "refused" then
+      tx:park(record, reason)
     end
   end
-  for _, record in ipairs(batch) do delivered[record.id] = nil end
+  for _, record in ipairs(batch) do outcomes[record.id] = nil end
 end
 
 return {
