@@ -64,6 +64,7 @@ local function watched(handler, context)
     return err
   end
   local function finish(records, ok, first, second, ...)
+    local partial = ok and responses.partial(first, records)
     if not ok then
       if text then
         report_failure(context, records, text)
@@ -71,8 +72,8 @@ local function watched(handler, context)
       error(first, 0)
     elseif not first and second ~= nil then
       report_failure(context, records, tostring(second))
-    elseif responses.is_partial(first) then
-      report_failure(context, records, tostring(first))
+    elseif partial then
+      report_failure(context, records, tostring(partial))
     end
     return first, second, ...
   end

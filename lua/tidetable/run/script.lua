@@ -77,10 +77,13 @@ end
 
 --- Returns an error with a traceback that ends at the function that calls the script.
 local function trace(err)
-  if type(err) ~= "string" and getmetatable(err) and getmetatable(err).__tostring then
-    err = tostring(err)
+  local meta = getmetatable(err)
+  local text
+  if type(err) == "string" or meta and (type(meta) ~= "table" or meta.__tostring) then
+    text = tostring(err)                       -- the metatables of the library are protected
+  else
+    text = ("error object of type %s"):format(type(err))
   end
-  local text = type(err) == "string" and err or ("error object of type %s"):format(type(err))
   local lines, at = { text, "stack traceback:" }, 2
   local info = debug.getinfo(at, "Slf")
   while info and info.func ~= scripts.run do

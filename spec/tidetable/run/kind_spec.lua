@@ -64,6 +64,32 @@ describe("the kind of a definition", function()
       reports[2][2]:match "^[^\n]*" })
   end)
 
+  it("reports the text of an error of the library", function()
+    local db, orders = consumers.orders()
+    consumers.put(orders, 1)
+    local reports = run(db, function(_, _, tx)
+      tx:table "orders":update({ id = "a" }, "SET status = ?", { 1 })
+    end)
+    assert.is_truthy(reports[1][2]:find("VALIDATION: Invalid UpdateExpression: ", 1, true))
+  end)
+
+  it("reports the first failed record of a partial response", function()
+    local db, orders = consumers.orders()
+    consumers.put(orders, 3)
+    local failing = true
+    local reports, ok = run(db, function(job, records)
+      if failing and #records == 3 then
+        return { batch_item_failures = { records[3].sequence_number, records[2].sequence_number } }
+      end
+      failing = false
+      if records[#records].sequence_number == 3 then job:stop() end
+      return { batch_item_failures = {} }
+    end, { shards = 1 })
+    assert.is_true(ok)
+    assert.same({ { "failed", "the handler failed from record 2 of the batch on", 1, 3, 1 } },
+      reports)
+  end)
+
   it("tells the library of the death of a program", function()
     local db, orders = consumers.orders()
     consumers.put(orders, 4)
