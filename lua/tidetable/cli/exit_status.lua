@@ -31,7 +31,8 @@ exit_status.meanings = {
   { 2, "Invalid command line; 'run': the script is not valid." },
   { 3, "'tail -f': the table's stream has ended, because it was disabled or its table was "
     .. "deleted." },
-  { 3, "'run': a worker ended again and again without progress ('--crash-limit')." },
+  { 3, "'run': a worker ended again and again without progress ('--crash-limit'), or was killed "
+    .. "before it was ready." },
   { 4, "'tail -f', 'stats --watch' and 'consumers --watch': the database file was removed, renamed "
     .. "or replaced." },
   { 4, "'run': the database can't be opened or used any more, or its file was removed, renamed or "

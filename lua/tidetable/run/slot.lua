@@ -194,8 +194,9 @@ local function judge(self)
     runtime:processor_ended(self.processor, ending)
     return "stop"
   elseif not self.is_ready then
-    runtime:fail("script", ("processor %s: the worker %s before it was ready"):format(
-      self.processor.name, self.process:end_text()))
+    runtime:fail(self.process.signal > 0 and "crashes" or "script",
+      ("processor %s: the worker %s before it was ready"):format(self.processor.name,
+        self.process:end_text()))
     return "stop"
   end
   self.crashes = self.crashes + 1

@@ -134,7 +134,7 @@ end
 
 --- Loads and validates the script in a process of its own. Returns what it has found; nil, cause,
 --- message.
----@return table|nil found, "script"|"database"|nil cause, string|nil message
+---@return table|nil found, "script"|"database"|"crashes"|nil cause, string|nil message
 function Supervisor:load()
   local found, on_message = collector(self.log)
   local process, err = processes.start(self.loop, {
@@ -162,7 +162,8 @@ function Supervisor:load()
     return nil, "script", ("%s: the script did not return within %d s"):format(self.given.script,
       LOAD_TIMEOUT)
   end
-  return nil, "script", ("%s: the script ended its process, which %s"):format(self.given.script,
+  local cause = (process.signal or 0) > 0 and "crashes" or "script"
+  return nil, cause, ("%s: the script ended its process, which %s"):format(self.given.script,
     process:end_text())
 end
 

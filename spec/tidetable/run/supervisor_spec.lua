@@ -136,6 +136,16 @@ describe("the supervisor", function()
     assert.same({}, db:list_consumers())
   end)
 
+  it("ends with status 3 if a process is killed before it is ready", function()
+    local kill = 'os.execute "kill -9 $PPID"\n'
+    start(kill .. runtime.counting "c"):ends(3, "which was ended by signal 9")
+    -- The loader leaves a mark, and the worker kills itself.
+    start(([[local seen = io.open(%q)
+      if seen then %s else io.open(%q, "w"):close() end
+      %s]]):format(helper.path "mark", kill, helper.path "mark", runtime.counting "c"))
+      :ends(3, "the worker was ended by signal 9 before it was ready")
+  end)
+
   it("refuses a consumer with other settings", function()
     assert(db:consumer("a", { source = "orders" }))
     start("return { name = 'a', source = 'orders', handler = print, batch_size = 3 }"):ends(2,
