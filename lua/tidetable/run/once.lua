@@ -40,6 +40,17 @@ local function await_position(self, processor, consumer, target)
   end
 end
 
+--- Waits until no parked record is marked for replay. One that fails again is no longer marked.
+local function await_replays(self, consumer)
+  while not self.is_stopping do
+    local about = consumer:describe()
+    if not about or about.replays == 0 then
+      return
+    end
+    self.changed:wait(INTERVAL)
+  end
+end
+
 local function await_slots(self, processor)
   for _, slot in ipairs(processor.slots) do
     slot:stop()
@@ -56,8 +67,8 @@ local function await_slots(self, processor)
   end
 end
 
---- Runs one processor after the other, each up to the last change at its start, so that each one
---- handles what the ones before it have written.
+--- Runs one processor after the other, each up to the last change at its start and through its
+--- replays, so that each one handles what the ones before it have written.
 ---@param self tidetable.run.Supervisor
 function once.work(self)
   local has_parked = false
@@ -68,6 +79,7 @@ function once.work(self)
     if not consumer or not await_position(self, processor, consumer, target) then
       break
     end
+    await_replays(self, consumer)
     await_slots(self, processor)
     local about = consumer:describe()
     has_parked = has_parked or about ~= nil and about.parked > 0

@@ -61,6 +61,21 @@ describe("run --once", function()
     start(runtime.counting("e", "batch_size = 100")):ends(1, "paused")
   end)
 
+  it("handles the parked records that are marked for replay", function()
+    runtime.put(orders, 1, 30)
+    local function script(refused)
+      return runtime.counting("c", "max_attempts = 1, on_failure = 'park', batch_size = 1",
+        ([[if tonumber(records[1].keys.id) < %d then error "bad" end]]):format(refused))
+    end
+    start(script(100)):ends(5)
+    assert.equal(30, db:consumer "c":replay())
+    start(script(3)):ends(5)
+    assert.same({ 28, 0 }, { runtime.effects(effects) })
+    assert.equal(2, db:consumer "c":replay())
+    start(script(0)):ends(0)
+    assert.same({ 30, 0 }, { runtime.effects(effects) })
+  end)
+
   it("can be stopped", function()
     runtime.put(orders, 1, 1)
     local run = start(runtime.counting("c", "backoff = 60", "print 'once' error 'no'"))
