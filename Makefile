@@ -112,6 +112,10 @@ demo: setup-build ## follow the history of a git repository (REPO=path)
 	@$(MAKE) $(JOBS) all
 	@$(LUA) examples/git_history.lua $(call quote,$(REPO))
 
+demo-pipeline: setup-tools ## run the processors of examples/pipeline
+	@$(MAKE) $(JOBS) all
+	@PATH=$(call quote,$(abspath $(OUT))/bin):$$PATH sh examples/pipeline/demo.sh
+
 lint: setup-lint ## all warnings of gcc and clang, luacheck, tidy, the rock
 	+@$(call build,release)
 	+@$(call build,clang)
@@ -238,4 +242,5 @@ everything: WERROR = -Werror
 FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all demo lint install install-tools uninstall setup clean help everything FORCE
+.PHONY: all demo demo-pipeline lint install install-tools uninstall setup clean help everything \
+	FORCE

@@ -1,7 +1,7 @@
 # tests.mk - the targets that test; doc/testing.md describes each.
 
 COMMAND_SPECS = spec/tidetable/cli spec/documentation spec/examples_spec.lua \
-	spec/processors_spec.lua spec/webhook_spec.lua
+	spec/pipeline_spec.lua spec/processors_spec.lua spec/webhook_spec.lua
 LIBRARY_SPECS = $(filter-out $(COMMAND_SPECS),$(wildcard spec/tidetable/*_spec.lua) \
 	$(patsubst %/.,%,$(wildcard spec/tidetable/*/.))) $(wildcard spec/versions) \
 	$(if $(filter release,$(VARIANT)),spec/install_spec.lua)
