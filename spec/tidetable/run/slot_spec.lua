@@ -29,4 +29,20 @@ describe("a worker in the supervisor", function()
     assert.equal(2, run:count "started again in 0.1 s")
     assert.equal(2, run:count "started again in 0.2 s")
   end)
+
+  it("is started again by SIGHUP after its consumer has ended with an error", function()
+    local _, orders, effects = runtime.database()
+    runtime.put(orders, 1, 3)
+    local function script(before)
+      return ("return { %s, %s }"):format(
+        runtime.counting("c", "max_attempts = 1", before):gsub("^return ", ""),
+        [[{ name = "other", source = "orders", handler = function() end }]])
+    end
+    local run = runtime.start { runtime.write("p.lua", script [[error "no"]]) }
+    run:wait_for "ended: BATCH_FAILED"
+    runtime.write("p.lua", script "")
+    run:signal "SIGHUP"
+    run:counted(effects, 3)
+    run:stop()
+  end)
 end)
