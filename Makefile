@@ -112,6 +112,10 @@ demo: setup-build ## follow the history of a git repository (REPO=path)
 	@$(MAKE) $(JOBS) all
 	@$(LUA) examples/git_history.lua $(call quote,$(REPO))
 
+demo-pipeline: setup-tools ## run the processors of examples/pipeline
+	@$(MAKE) $(JOBS) all
+	@PATH=$(call quote,$(abspath $(OUT))/bin):$$PATH sh examples/pipeline/demo.sh
+
 lint: setup-lint ## all warnings of gcc and clang, luacheck, tidy, the rock
 	+@$(call build,release)
 	+@$(call build,clang)
@@ -119,7 +123,8 @@ lint: setup-lint ## all warnings of gcc and clang, luacheck, tidy, the rock
 	@$(MAKE) tidy rock
 
 # The library and the command are two rocks and two targets.
-TOOLS   := $(shell find lua/tidetable/cli lua/tidetable/dynamodb -name '*.lua' 2>/dev/null)
+TOOLS   := $(shell find lua/tidetable/cli lua/tidetable/dynamodb lua/tidetable/run \
+	-name '*.lua' 2>/dev/null)
 LIBRARY := $(filter-out $(TOOLS),$(shell find lua -name '*.lua'))
 into = $(call quote,$(DESTDIR)$(1))
 install_lua = for module in $(patsubst lua/%,%,$(1)); do \
@@ -142,20 +147,21 @@ built = @$(MAKE) $(1); status=$$?; \
 install: ## install the library under PREFIX (DESTDIR, INST_LUADIR, INST_LIBDIR)
 	$(call built,$(SO))
 	@install -D -m 755 $(SO) $(call into,$(INST_LIBDIR)/tidetable/core.so)
-	@$(call remove_lua,tidetable,-not -path '*/tidetable/cli/*' -not -path '*/dynamodb/*')
+	@$(call remove_lua,tidetable,-not -path '*/tidetable/cli/*' \
+		-not -path '*/dynamodb/*' -not -path '*/tidetable/run/*')
 	@$(call install_lua,$(LIBRARY))
 	@$(install_docs)
 	@echo installed in $(call into,$(INST_LUADIR)) and $(call into,$(INST_LIBDIR))
 
 # The completion is printed by the command, which has to run for it.
-install-tools: ## install the command too (INST_BINDIR; it needs argparse)
+install-tools: ## install the command too (INST_BINDIR; it needs argparse and cqueues)
 ifneq ($(INST_COMPLETIONS),)
 	@$(LUA) -e 'require "argparse"' 2>/dev/null || \
 		{ echo "install-tools: $(LUA) has no module argparse; type: make setup-tools" >&2; \
 		exit 1; }
 	$(call built,all)
 endif
-	@$(call remove_lua,tidetable/cli tidetable/dynamodb)
+	@$(call remove_lua,tidetable/cli tidetable/dynamodb tidetable/run)
 	@$(call install_lua,$(TOOLS))
 	@$(call launcher,$(COMMAND_LUADIR),$(COMMAND_LIBDIR)) | \
 		$(call install_input,755,$(INST_BINDIR))
@@ -236,4 +242,5 @@ everything: WERROR = -Werror
 FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all demo lint install install-tools uninstall setup clean help everything FORCE
+.PHONY: all demo demo-pipeline lint install install-tools uninstall setup clean help everything \
+	FORCE

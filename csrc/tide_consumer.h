@@ -151,6 +151,13 @@ void tide_worker_enter_handler(struct tide *tide, uint64_t slot,
 	const struct handler_batch *batch);
 void tide_worker_leave_handler(struct tide *tide, uint64_t slot);
 
+/* Notes the error for which a worker waits outside its handler, 0: none. */
+void tide_worker_wait_out(struct tide *tide, uint64_t slot, int err);
+
+/* Notes that the workers of a process are being stopped. If it ends in a handler, that is no
+ * failed attempt. */
+void tide_note_stop(struct tide *tide, int64_t pid);
+
 /* Returns the greatest sequence number for which tide_ask_consumer was called since the worker has
  * joined; 0: none. */
 uint64_t tide_worker_asked(const struct tide *tide, uint64_t slot);
@@ -174,6 +181,7 @@ struct tide_worker {
 	uint64_t beat_age_ms;        /* time since its last heartbeat; in a handler, since it
 	                              * entered the handler */
 	bool in_handler;
+	int waits_for;               /* error for which it waits; 0: none */
 	bool is_alive;               /* in the sense of tide_worker_is_alive */
 };
 

@@ -10,7 +10,8 @@ description = {
   summary = "The command line of tidetable",
   detailed = [[
     The command `tidetable` shows the tables, items and changes of a database,
-    follows its streams, imports and exports items, checks and copies the file.
+    follows its streams, runs stream processors, imports and exports items,
+    checks and copies the file.
   ]],
   homepage = "https://github.com/tidetable/tidetable",
   issues_url = "https://github.com/tidetable/tidetable/issues",
@@ -20,7 +21,7 @@ description = {
 
 supported_platforms = { "linux" }
 
-dependencies = { "lua >= 5.4, < 5.6", "tidetable", "argparse >= 0.7" }
+dependencies = { "lua >= 5.4, < 5.6", "tidetable", "argparse >= 0.7", "cqueues" }
 
 -- Nothing is compiled. LuaRocks wraps the command, so that it finds its modules. The completion is
 -- left out: `tidetable completion` prints it. Without directories to copy LuaRocks installs the

@@ -1,7 +1,7 @@
 # tests.mk - the targets that test; doc/testing.md describes each.
 
 COMMAND_SPECS = spec/tidetable/cli spec/documentation spec/examples_spec.lua \
-	spec/processors_spec.lua
+	spec/pipeline_spec.lua spec/processors_spec.lua spec/webhook_spec.lua
 LIBRARY_SPECS = $(filter-out $(COMMAND_SPECS),$(wildcard spec/tidetable/*_spec.lua) \
 	$(patsubst %/.,%,$(wildcard spec/tidetable/*/.))) $(wildcard spec/versions) \
 	$(if $(filter release,$(VARIANT)),spec/install_spec.lua)
@@ -97,6 +97,15 @@ oracle-dynalite: setup-test $(SO) ## the same against dynalite (OPERATIONS=2000 
 		export DYNALITE=$(call quote,$(DYNALITE)); \
 		$(call each_seed,spec/dynalite/dynalite_spec.lua,2000,5)
 
+# Kinesis needs npm too; install.sh prints why it is skipped.
+NODE_MODULES = $(abspath $(BUILD))/node
+test-node: setup-test $(SO) $(COMMAND) ## the examples in JavaScript, with Node and kinesalite
+	@command -v "$${NODE:-node}" >/dev/null || \
+		{ echo "test-node: skipped: there is no Node (package nodejs)"; exit 0; }; \
+		sh spec/node/install.sh $(call quote,$(NODE_MODULES)) && \
+			export NODE_MODULES=$(call quote,$(NODE_MODULES)); \
+		$(call busted,$(or $(SPEC),$(wildcard spec/node)))
+
 crash: setup-test $(SO) $(FAULT) ## processes killed at random times (CYCLES=1000 SEED=n)
 	@CYCLES=$(or $(CYCLES),1000) $(call busted,$(wildcard spec/crash))
 
@@ -146,5 +155,5 @@ slices: setup-test $(SO) $(FAULT) $(BREAKING:%=$(OUT)/breaking/%)
 
 .PHONY: test asan cover mutate suite parts programs unit spec spec-commands spec-library tidy \
 	symbols measure model oracle \
-	oracle-dynalite crash fault powercut syscalls damage storm binding soak versions arm64 \
-	musl slices $(UNITS)
+	oracle-dynalite test-node crash fault powercut syscalls damage storm binding soak versions \
+	arm64 musl slices $(UNITS)

@@ -11,8 +11,8 @@ set -eu
 
 packages_of() {
   build="gcc libc6-dev lua5.4 liblua5.4-dev liblmdb-dev"
-  tools=lua-argparse
-  tests="$build $tools lua-busted lua-dkjson lua-cqueues lua-luv lua-copas"
+  tools="lua-argparse lua-cqueues"
+  tests="$build $tools lua-busted lua-dkjson lua-luv lua-copas lua-socket"
   lint="$tests lua-check clang luarocks"
   peers="$tests libsqlite3-dev librocksdb-dev redis-server libhiredis-dev lua-sql-sqlite3 \
     lua-cjson jq sqlite3"

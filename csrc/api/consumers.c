@@ -203,6 +203,16 @@ void tide_worker_leave_handler(struct tide *tide, uint64_t slot)
 	worker_leave_handler(store_shared_page(tide->store), slot);
 }
 
+void tide_worker_wait_out(struct tide *tide, uint64_t slot, int err)
+{
+	worker_wait_out(store_shared_page(tide->store), slot, err);
+}
+
+void tide_note_stop(struct tide *tide, int64_t pid)
+{
+	worker_note_stop(store_shared_page(tide->store), pid);
+}
+
 bool tide_worker_is_alive(const struct tide *tide, const struct shard_owner *owner,
 	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms,
 	struct handler_batch *batch)
@@ -239,6 +249,7 @@ uint32_t tide_list_workers(const struct tide *tide, uint64_t consumer, uint64_t 
 		workers[i] = (struct tide_worker){ .owner.worker = facts[i].id.number,
 			.pid = facts[i].pid, .beat_age_ms = facts[i].beat_age_ms,
 			.in_handler = facts[i].in_handler,
+			.waits_for = facts[i].waits_for,
 			.is_alive = worker_state(shared, &facts[i].id, consumer, lease_ms,
 				handler_limit_ms) == WORKER_LIVE };
 		memcpy(workers[i].owner.opening, facts[i].id.opening, WORKER_OPENING_BYTES);

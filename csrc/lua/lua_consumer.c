@@ -531,7 +531,7 @@ static int consumer_fail(lua_State *L)
 static int join_worker(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	uint32_t number = (uint32_t)check_choice(L, 2, 1, UINT32_MAX);
+	uint32_t number = (uint32_t)check_choice(L, 2, 1, INT32_MAX);
 	struct failure failure;
 	uint64_t slot;
 
@@ -583,6 +583,26 @@ static int worker_handles(lua_State *L)
 	return 0;
 }
 
+/* worker_waits(db, slot, code of the error for which the worker waits | nil: none) */
+static int worker_waits(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint64_t slot = (uint64_t)luaL_checkinteger(L, 2);
+	int err = lua_isnoneornil(L, 3) ? 0 : error_named(luaL_checkstring(L, 3));
+
+	luaL_argcheck(L, err || lua_isnoneornil(L, 3), 3, "expected the code of an error");
+	tide_worker_wait_out(database->tide, slot, err);
+	return 0;
+}
+
+/* note_stop(db, pid): the workers of this process are being stopped; its death in a handler is no
+ * failed attempt */
+static int note_stop(lua_State *L)
+{
+	tide_note_stop(check_database(L, 1)->tide, (int64_t)check_choice(L, 2, 1, INT32_MAX));
+	return 0;
+}
+
 /* worker_is_alive(db, opening, number of the worker, consumer id, lease, handler limit in seconds)
  * -> true; or false, number of records and last sequence number of the batch in whose handler it
  * ended, 0 if it did not */
@@ -614,7 +634,8 @@ static int count_live_workers(lua_State *L)
 }
 
 /* list_workers(db, consumer id, lease, handler limit in seconds) -> array of tables with opening,
- * worker, pid, seconds (since its last heartbeat), in_handler, is_alive */
+ * worker, pid, seconds (since its last heartbeat), in_handler, is_alive, waits_for (code of an
+ * error; nil: none) */
 static int list_workers(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -632,6 +653,8 @@ static int list_workers(lua_State *L)
 		set_seconds(L, "seconds", workers[i].beat_age_ms);
 		set_bool(L, "in_handler", workers[i].in_handler);
 		set_bool(L, "is_alive", workers[i].is_alive);
+		if (workers[i].waits_for)
+			set_text(L, "waits_for", error_code(workers[i].waits_for));
 		lua_rawseti(L, -2, (lua_Integer)i + 1);
 	}
 	return 1;
@@ -685,6 +708,8 @@ void open_consumers(lua_State *L)
 		{ "consumer_failure", consumer_failure },
 		{ "worker_join", join_worker },
 		{ "worker_leave", leave_worker },
+		{ "worker_waits", worker_waits },
+		{ "note_stop", note_stop },
 		{ "worker_beat", beat_worker },
 		{ "worker_asked", worker_asked_for },
 		{ "worker_handles", worker_handles },

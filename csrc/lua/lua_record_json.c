@@ -19,7 +19,8 @@ struct record_writer {
 	struct json_names names;     /* names that come first in each object */
 	struct slice table_name, stream_label, view_type;    /* of the stream */
 	uint32_t table_id;
-	struct slice incarnation, region;                    /* of the typed form */
+	struct slice incarnation, region, account;   /* of the typed form; without an account there
+	                                              * is no eventSourceARN */
 };
 
 /* A member of an object that describes a record. put writes its value; it writes nothing if the
@@ -146,6 +147,22 @@ static void put_record_size(struct record_writer *w)
 	put_integer(w, record_size(w->record, w->keys));
 }
 
+/* Writes the name of the stream as an ARN. Labels and names need no escapes. */
+static void put_arn(struct record_writer *w)
+{
+	if (!w->account.len)
+		return;
+	json_put_text(w->out, "\"arn:aws:dynamodb:");
+	buffer_put_slice(w->out, w->region);
+	buffer_put_u8(w->out, ':');
+	buffer_put_slice(w->out, w->account);
+	json_put_text(w->out, ":table/");
+	buffer_put_slice(w->out, w->table_name);
+	json_put_text(w->out, "/stream/");
+	buffer_put_slice(w->out, w->stream_label);
+	buffer_put_u8(w->out, '"');
+}
+
 static void put_event(struct record_writer *w)
 {
 	json_put_string(w->out, slice_of_text(w->change.event ?
@@ -252,8 +269,8 @@ static void put_record(struct record_writer *writer)
 	static const struct member typed[] = {
 		{ "awsRegion", put_region }, { "dynamodb", put_dynamodb },
 		{ "eventID", put_event_id }, { "eventName", put_event },
-		{ "eventSource", put_source }, { "eventVersion", put_version },
-		{ "userIdentity", put_identity },
+		{ "eventSource", put_source }, { "eventSourceARN", put_arn },
+		{ "eventVersion", put_version }, { "userIdentity", put_identity },
 	};
 
 	if (writer->form == JSON_PLAIN)
@@ -327,7 +344,8 @@ static void read_item_change(lua_State *L, struct record_writer *writer,
 	writer->new_image = writer->record->new_image;
 }
 
-/* json_record(record, form, incarnation | "", region) -> the record as JSON. Raises an error for
+/* json_record(record, form, incarnation | "", region, account | nil) -> the record as JSON; with an
+ * account, the typed form has the name of the stream, as AWS Lambda's events do. Raises an error for
  * the change of a table in the form "dynamodb". */
 int json_record(lua_State *L)
 {
@@ -337,11 +355,12 @@ int json_record(lua_State *L)
 	struct record record;
 	int err;
 
-	lua_settop(L, 4);
+	lua_settop(L, 5);
 	luaL_checkstack(L, LUA_MINSTACK, NULL);
 	writer.incarnation = lua_rawlen(L, 3) > 0 ? check_slice(L, 3) :
 		slice_of_text("0000000000000000");
 	writer.region = check_slice(L, 4);
+	writer.account = lua_isnil(L, 5) ? slice_of_text("") : check_slice(L, 5);
 	decode_record(L, handle, &record);
 	decode_annotation(L, &record, &writer.annotation);
 	writer.record = &record;

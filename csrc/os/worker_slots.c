@@ -33,9 +33,17 @@
 #define OWNER_INDEX_SHIFT 23
 #define OWNER_TAKEN_SHIFT 31
 
+/* Bit of slot->number: a stop of the worker was noted. */
+#define STOP_NOTED (UINT32_C(1) << 31)
+
 static_assert(WORKERS_MAX == 1 << (OWNER_TAKEN_SHIFT - OWNER_INDEX_SHIFT), "every index is valid");
 static_assert(WORKERS_MAX == WORKER_SLOTS, "the table has a slot for each worker");
 static_assert(sizeof(struct worker_slot) == CACHE_LINE, "a beat changes no other worker's line");
+
+/* slot->batch_records: number of records in the handler, and above it the negated error for which
+ * the worker waits. Only one of them is not 0. */
+#define RECORDS_MAX UINT32_C(0xffffff)
+#define WAIT_SHIFT 24
 
 /* Copy of a slot. */
 struct reading {
@@ -44,6 +52,8 @@ struct reading {
 	uint64_t consumer;
 	uint64_t beat_us;
 	struct worker_batch batch;
+	int waits_for;               /* error; 0 if none */
+	bool has_stop;               /* a stop of the worker was noted */
 };
 
 /* --- owner words --- */
@@ -139,6 +149,7 @@ static uint64_t publish(struct shared_page *shared, uint64_t owner, const struct
 	atomic_store(&slot->consumer, consumer);
 	atomic_store(&slot->beat_us, shared->limits.now_us());
 	atomic_store(&slot->batch_last, 0);
+	atomic_store(&slot->batch_records, 0);
 	atomic_store(&slot->asked, 0);
 	atomic_store(&slot->owner, owner | OWNER_COMPLETE);
 	return owner | OWNER_COMPLETE;
@@ -149,6 +160,7 @@ int worker_join(struct shared_page *shared, const struct worker_id *id, uint64_t
 {
 	uint64_t owner;
 
+	assert(!(id->number & STOP_NOTED));
 	*slot = 0;
 	if (shared->foreign)
 		return fail(failure, ERR_FORKED);
@@ -222,7 +234,8 @@ void worker_enter_handler(struct shared_page *shared, uint64_t owner,
 	if (!slot)
 		return;
 	atomic_store(&slot->beat_us, shared->limits.now_us());
-	atomic_store(&slot->batch_records, batch->records);
+	atomic_store(&slot->batch_records,
+		batch->records < RECORDS_MAX ? batch->records : RECORDS_MAX);
 	atomic_store(&slot->batch_last, batch->last);
 }
 
@@ -235,6 +248,15 @@ void worker_leave_handler(struct shared_page *shared, uint64_t owner)
 		return;
 	atomic_store(&slot->beat_us, shared->limits.now_us());
 	atomic_store(&slot->batch_last, 0);
+}
+
+void worker_wait_out(struct shared_page *shared, uint64_t owner, int err)
+{
+	struct worker_slot *slot = slot_of(shared, owner);
+
+	assert(err <= 0 && err > -128);
+	if (slot && !atomic_load(&slot->batch_last))
+		atomic_store(&slot->batch_records, (uint32_t)-err << WAIT_SHIFT);
 }
 
 uint64_t worker_asked(const struct shared_page *shared, uint64_t owner)
@@ -250,15 +272,20 @@ uint64_t worker_asked(const struct shared_page *shared, uint64_t owner)
 static bool read_slot(struct reading *reading, const struct worker_slot *slot)
 {
 	uint64_t opening[2];
+	uint32_t number, records;
 
 	reading->owner = atomic_load(&slot->owner);
 	opening[0] = atomic_load(&slot->opening[0]);
 	opening[1] = atomic_load(&slot->opening[1]);
 	memcpy(reading->id.opening, opening, sizeof opening);
-	reading->id.number = atomic_load(&slot->number);
+	number = atomic_load(&slot->number);
+	reading->id.number = number & ~STOP_NOTED;
+	reading->has_stop = (number & STOP_NOTED) != 0;
 	reading->consumer = atomic_load(&slot->consumer);
 	reading->batch.last = atomic_load(&slot->batch_last);
-	reading->batch.records = atomic_load(&slot->batch_records);
+	records = atomic_load(&slot->batch_records);
+	reading->batch.records = records & RECORDS_MAX;
+	reading->waits_for = -(int)(records >> WAIT_SHIFT);
 	reading->beat_us = atomic_load(&slot->beat_us);
 	return atomic_load(&slot->owner) == reading->owner;
 }
@@ -294,6 +321,18 @@ void worker_leave_opening(struct shared_page *shared, const uint8_t opening[WORK
 		if (read_worker(&reading, &shared->page->workers[i]) &&
 				memcmp(reading.id.opening, opening, WORKER_OPENING_BYTES) == 0)
 			worker_leave(shared, reading.owner);
+	}
+}
+
+/* If a slot is used again meanwhile, a death of its next worker is not counted once. */
+void worker_note_stop(struct shared_page *shared, int64_t pid)
+{
+	for (uint32_t i = 0; i < WORKER_SLOTS && !shared->foreign; i++) {
+		struct worker_slot *slot = &shared->page->workers[i];
+		uint64_t owner = atomic_load(&slot->owner);
+
+		if (is_complete(owner) && pid_of(owner) == pid)
+			atomic_fetch_or(&slot->number, STOP_NOTED);
 	}
 }
 
@@ -413,6 +452,7 @@ uint32_t worker_list(const struct shared_page *shared, uint64_t consumer,
 				.handler_age_ms = reading.batch.last
 					? age_ms(shared, reading.beat_us) : 0,
 				.in_handler = reading.batch.last != 0,
+				.waits_for = reading.batch.last ? 0 : reading.waits_for,
 			};
 		count++;
 	}
@@ -451,6 +491,8 @@ bool worker_died_in_handler(const struct shared_page *shared, const struct worke
 				!is_worker(&reading, id, consumer) || !reading.batch.last ||
 				!reading.batch.records)
 			continue;
+		if (reading.has_stop)
+			return false;
 		*batch = reading.batch;
 		return !pid_of(reading.owner) || state_of(shared, &reading, UINT64_MAX,
 			handler_limit_ms) != WORKER_LIVE;

@@ -3,6 +3,7 @@
 local annotations = require "tidetable.annotation"
 local backup = require "tidetable.backup"
 local consumers = require "tidetable.consumer.consumer"
+local statuses = require "tidetable.consumer.status"
 local core = require "tidetable.core"
 local definitions = require "tidetable.definition"
 local item_operations = require "tidetable.item_operations"
@@ -314,6 +315,21 @@ end
 ---@return tidetable.Consumer|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:consumer(name, opts)
   return consumers.open(self, name, opts)
+end
+
+--- Verifies the options of db:consumer, and changes nothing. Returns "create", "open" or "update".
+---@param name string
+---@param opts tidetable.ConsumerOptions
+---@return "create"|"open"|"update"|nil, tidetable.error|nil err, tidetable.code|nil code
+function Database:check_consumer(name, opts)
+  return consumers.check(self, name, opts)
+end
+
+--- Returns the states of all consumers, in byte order of their names, computed from the file: what
+--- each does, its last error, its lag and its workers (consumer/status.lua).
+---@return tidetable.Processor[]|nil, tidetable.error|nil err, tidetable.code|nil code
+function Database:processors()
+  return statuses.all(self)
 end
 
 --- Returns the names of all consumers, in byte order; with lag = true their lags.

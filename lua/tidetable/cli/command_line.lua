@@ -31,6 +31,7 @@ local command_line = {}
 ---@field default any           value if it is not given
 ---@field shown_default any     default that the command applies itself
 ---@field target string|nil     field of args; default: its first long name
+---@field repeats boolean|nil   it can be given several times; the field is an array
 ---@field exclusive string|nil  options with the same value here exclude each other
 
 local WIDTH = 80
@@ -142,6 +143,9 @@ function command_line.add_option(parser, option)
     return parser:flag(option[1], description)
   end
   local added = parser:option(option[1], description):argname(option.value):show_default(false)
+  if option.repeats then
+    added:count "*"
+  end
   for _, property in ipairs { "default", "choices", "convert", "target" } do
     if option[property] ~= nil then
       added[property](added, option[property])

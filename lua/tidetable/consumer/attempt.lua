@@ -16,7 +16,7 @@ local attempts = {}
 --- Temporary failures of the library. They do not count as attempts; the batch is tried again.
 ---@type table<string, true>
 attempts.temporary = {
-  FULL = true, DISK_FULL = true, BUSY = true, NO_MEMORY = true, READERS_FULL = true,
+  FULL = true, DISK_FULL = true, BUSY = true, NO_MEMORY = true, READERS_FULL = true, STORE = true,
 }
 
 --- Failures that stop the worker.
@@ -24,7 +24,7 @@ attempts.temporary = {
 attempts.final = {
   CONSUMER_GONE = true, SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true, CORRUPT = true,
   CLOSED = true, FORKED = true, UNKNOWN_OUTCOME = true, FILE_GONE = true, FILE_REPLACED = true,
-  STORE = true, READ_ONLY = true,
+  READ_ONLY = true,
 }
 
 --- Maximum number of runs of a handler on a snapshot. The next run holds the write lock.
@@ -99,6 +99,7 @@ local function committed(worker, delivery)
     worker.largest = 0
   end
   worker.delivery = nil
+  worker:note_trouble(nil)
   parking.committed(worker, delivery)
 end
 

@@ -83,13 +83,19 @@ local function changed_by(stored, wanted)
   return by ~= (stored.by or "key") and by or nil
 end
 
+--- Verifies the filter and the projection for a consumer that exists.
+local function check_selection(database, opts, existing, updates)
+  local streams = existing.streams
+  -- The stream of a consumer that is only opened may have been removed.
+  return selections.check(database, opts, updates and #streams == 1
+    and core.stream_table(database.core, streams[1]) and streams[1] or nil)
+end
+
 --- Compares the settings of the consumer, which exists, or replaces them.
 local function compare_or_update(self, opts, source, existing)
-  local database, streams, shards = self.database, existing.streams, wanted_shards(opts)
+  local database, shards = self.database, wanted_shards(opts)
   local updates = opts.update and sources.are_equal(existing.settings.source, source)
-  -- The stream of a consumer that is only opened may have been removed.
-  local ok, err, code = selections.check(database, opts, updates and #streams == 1
-    and core.stream_table(database.core, streams[1]) and streams[1] or nil)
+  local ok, err, code = check_selection(database, opts, existing, updates)
   if not ok then
     return nil, err, code
   end
@@ -119,6 +125,84 @@ local function ensure(self, opts)
     return nil, err, code
   end
   return compare_or_update(self, opts, source, existing)
+end
+
+--- Verifies the options for a consumer that does not exist.
+local function check_new(database, name, opts, source)
+  if #name > 255 or not name:find "^[%w_.-]+$" then
+    return core.consumer_failure("VALIDATION", ("consumer %q: a name has 1 to 255 characters of "
+      .. "a-z, A-Z, 0-9, _, - and ."):format(name))
+  end
+  local streams, err, code = sources.streams(database, source)
+  local ok
+  if streams then
+    ok, err, code = selections.check(database, opts, #streams == 1 and streams[1] or nil)
+  end
+  if not ok then
+    return nil, err, code
+  end
+  return "create"
+end
+
+--- Verifies the options for a consumer that exists. Returns "open" or "update".
+local function check_existing(database, name, opts, source, existing)
+  local shards = wanted_shards(opts)
+  local has_shards = not shards or shards == existing.shards
+  local updates = opts.update and sources.are_equal(existing.settings.source, source)
+  local ok, err, code = check_selection(database, opts, existing, updates)
+  if not ok then
+    return nil, err, code
+  end
+  local wanted = settings.stored(opts, source)
+  local same, differs, why = settings.compare(name, existing.settings, wanted, has_shards)
+  if same then
+    return "open"
+  elseif not updates then
+    return nil, differs, why
+  elseif not existing.is_paused and not (has_shards and not changed_by(existing.settings, wanted))
+  then
+    return core.consumer_failure("CONSUMER_DIFFERS", ("consumer %s: by and shards can be changed"
+      .. " only while it is paused"):format(name))
+  end
+  return "update"
+end
+
+--- Reads the options of db:consumer, which must contain a source.
+local function read_options(opts, subject)
+  opts = request.check(opts, settings.options, subject)
+  if opts.source == nil then
+    misuse(subject .. ': the option "source" is missing')
+  end
+  settings.check(opts)
+  return opts
+end
+
+--- Verifies the options of `open`, and changes nothing. Returns what `open` would do with the
+--- consumer: "create", "open" or "update". Errors: as `open`.
+---@param database tidetable.Database
+---@param name string
+---@param opts tidetable.ConsumerOptions
+---@return "create"|"open"|"update"|nil, tidetable.error|nil err, tidetable.code|nil code
+function consumers.check(database, name, opts)
+  options.argument("check_consumer", "name", function(value)
+    return type(value) ~= "string" and "a string" or nil
+  end, name)
+  opts = read_options(opts, "check_consumer")
+  local ok, err, code = true, nil, nil
+  if opts.dead_letter then
+    ok, err, code = dead_letters.check(database, opts.dead_letter)
+  end
+  local existing
+  if ok then
+    positions.of(opts, "consumer")
+    existing, err, code = core.consumer_describe(database.core, name)
+  end
+  if existing then
+    return check_existing(database, name, opts, sources.stored(opts.source), existing)
+  elseif code == "NOT_FOUND" and ok then
+    return check_new(database, name, opts, sources.stored(opts.source))
+  end
+  return nil, err, code
 end
 
 ---@class tidetable.ConsumerOptions : tidetable.ConsumerSettings, tidetable.PositionOptions
@@ -269,6 +353,7 @@ end
 ---@field is_alive boolean       the worker is alive; if not, another worker takes over its range
 ---@field in_handler boolean|nil
 ---@field seconds number|nil     time since its last heartbeat; in a handler, since that was called
+---@field waits_for tidetable.code|nil  temporary failure that prevents its progress; nil: none
 
 --- Returns the ranges of shards and their workers in the order of the shards, then the workers that
 --- wait for a range. Returns NOT_FOUND if the consumer was deleted.

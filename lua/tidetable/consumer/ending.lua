@@ -5,7 +5,8 @@ local wait = require "tidetable.wait"
 
 local endings = {}
 
---- Maximum length in bytes of the text in the file: the code, a space and the message.
+--- Maximum length in bytes of the text in the file: the code, "@" and the time in milliseconds
+--- since 1970, a space and the message.
 local TEXT_MAX = 255
 
 --- Errors that are stored. CONSUMER_GONE is not, because the consumer no longer exists.
@@ -31,21 +32,23 @@ end
 function endings.note(worker, err, code)
   if stored[code] and worker.joined_epoch then
     pcall(wait.try, worker.database, core.consumer_end, worker.database.core, worker.id,
-      worker.joined_epoch, worker.first, shortened(code .. " " .. err.message))
+      worker.joined_epoch, worker.first, shortened(("%s@%d %s"):format(code,
+        math.floor(core.wall_clock(worker.database.core) * 1000 + 0.5), err.message)))
   end
 end
 
 ---@class tidetable.ConsumerEnd
 ---@field code tidetable.code
----@field message string          truncated: code and message have at most 255 bytes
+---@field message string          truncated: the text in the file has at most 255 bytes
+---@field at number|nil            time, in seconds since 1970
 
 --- Returns the error that ended the last run; nil if none is stored.
 ---@param row table  as core.consumer_describe returns it
 ---@return tidetable.ConsumerEnd|nil
 function endings.of(row)
   if row.ended then
-    local code, message = row.ended:match "^(%S+) ?(.*)$"
-    return { code = code, message = message }
+    local code, at, message = row.ended:match "^([%u_]+)@?(%d*) ?(.*)$"
+    return { code = code, message = message, at = at ~= "" and at / 1000 or nil }
   end
 end
 

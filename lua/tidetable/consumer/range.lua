@@ -218,12 +218,12 @@ function ranges.list(consumer)
     owned[owner] = true
     list[i] = { first = range.first, last = range.last, position = range.position,
       attempts = range.attempts, id = owner.id, pid = owner.pid, is_alive = owner.is_alive or false,
-      in_handler = owner.in_handler, seconds = owner.seconds }
+      in_handler = owner.in_handler, seconds = owner.seconds, waits_for = owner.waits_for }
   end
   for _, each in ipairs(workers) do
     if not owned[each] then
       list[#list + 1] = { id = each.id, pid = each.pid, is_alive = each.is_alive,
-        in_handler = each.in_handler, seconds = each.seconds }
+        in_handler = each.in_handler, seconds = each.seconds, waits_for = each.waits_for }
     end
   end
   return list

@@ -12,7 +12,8 @@ local FIELD = "batch_item_failures"
 ---@class tidetable.PartialResponse
 ---@field index integer|nil   of the first record in the batch that failed; nil: the whole batch
 ---@field problem string|nil  why it is the whole batch
----@field response table     as the handler returned it
+---@field response any       as the handler returned it
+---@field is_death boolean|nil  the program that handled the batch has died
 local Partial = {}
 
 function Partial:__tostring()
@@ -23,7 +24,16 @@ local function whole(response, problem)
   return setmetatable({ problem = problem, response = response }, Partial)
 end
 
---- Returns true for the result of `partial`.
+--- Returns the response of a handler whose batch was handled by another program, which has died.
+--- This counts like the death of a worker: the batch runs again at half its size, and only the
+--- death with a single record is a failed attempt.
+---@param problem string
+---@return tidetable.PartialResponse
+function responses.death(problem)
+  return setmetatable({ problem = problem, response = problem, is_death = true }, Partial)
+end
+
+--- Returns true for the result of `partial` and of `death`.
 ---@param value any
 ---@return boolean
 function responses.is_partial(value)
@@ -48,6 +58,8 @@ end
 function responses.partial(result, records)
   if type(result) ~= "table" then
     return nil
+  elseif getmetatable(result) == Partial then
+    return result
   end
   local failures, wrong = rawget(result, FIELD), misspelled(result)
   if wrong then

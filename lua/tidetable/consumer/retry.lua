@@ -67,17 +67,20 @@ local function divide(worker, delivery, count)
 end
 
 --- Divides a failed batch: before the first failed record that the handler named; in halves if the
---- batch was too big for a transaction, if the setting `bisect` is true, or in a replay. Returns
---- true if it was divided; the run then does not count as a failed attempt.
+--- batch was too big for a transaction, if the program that handled it has died, if the setting
+--- `bisect` is true, or in a replay. Returns true if it was divided; the run then does not count as
+--- a failed attempt.
 ---@param worker tidetable.Worker
 ---@param delivery tidetable.Delivery
 ---@param failure any
 ---@param code tidetable.code|nil  of the failure, if the library made it
 ---@return boolean
 function retries.was_divided(worker, delivery, failure, code)
-  local index = responses.is_partial(failure) and failure.index or nil
+  local partial = responses.is_partial(failure) and failure or {}
+  local index = partial.index
   local count = index and units.before(delivery.all, delivery.ids, index) or 0
-  if count == 0 and (code == "TOO_BIG" or worker.settings.bisect or delivery.places) then
+  if count == 0 and (code == "TOO_BIG" or partial.is_death or worker.settings.bisect
+      or delivery.places) then
     count = units.count(delivery.all, delivery.ids) // 2
   end
   if count == 0 then
@@ -164,7 +167,7 @@ local function keep_parked(worker, delivery, failure, may_wait)
   elseif not may_wait then
     return batch_failed(worker, delivery, failure)
   elseif attempts.temporary[code] then
-    return retries.back_off(worker, 1)
+    return worker:wait_out(code)
   end
   return 0
 end

@@ -30,8 +30,9 @@ local VERIFY_EVERY = 0.05
 local BEATS = 3
 --- Maximum number of seconds of one wait. The worker beats after each wait.
 local WAIT_MAX = 1
---- Seconds between two tries after a temporary failure of the library.
-local TEMPORARY_PAUSE = 0.1
+--- Seconds between two tries after a temporary failure of the library: the first pause, then
+--- doubled up to the longest.
+local TEMPORARY_PAUSE, TEMPORARY_PAUSE_MAX = 0.1, 2
 --- Seconds between two reads of a clock that a test has replaced.
 local CLOCK_INTERVAL = 0.01
 
@@ -83,6 +84,8 @@ local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field progress_seen integer   progress count at that time, plus the later commits of this worker
 ---@field live integer|nil       number of workers that were alive then; nil: unknown
 ---@field is_verified boolean     the consumer was read since the last call of next
+---@field trouble tidetable.code|nil  temporary failure that prevents progress
+---@field troubles integer       number of temporary failures since the last progress
 ---@field wakeup tidetable.Wakeup|nil  used for all waits except those of the reader
 local Worker = {}
 Worker.__index = Worker
@@ -97,7 +100,8 @@ function workers.new(consumer)
     consumer = consumer, id = consumer.id, database = database, number = database.worker_count,
     shards = 1, first = 0, last = 0, position = 0, attempts = 0,
     largest = 0, limit_until = 0, verified_at = 0,
-    parked = 0, replays = 0, parked_version = 0, is_verified = false, progress_seen = 0,
+    troubles = 0, parked = 0, replays = 0, parked_version = 0, is_verified = false,
+    progress_seen = 0,
     selection = {}, ignored_count = 0, ignored_before = 0,
     passed_keys = setmetatable({}, { __mode = "k" }),
   }, Worker)
@@ -148,9 +152,33 @@ function Worker:sleep_until(deadline)
   return true
 end
 
---- Sleeps after a temporary failure of the library. Returns as sleep_until.
-function Worker:sleep_after_failure()
-  return self:sleep_until(core.process_elapsed() + TEMPORARY_PAUSE)
+--- Notes the temporary failure that prevents progress, for consumer:workers(); nil: none.
+---@param code tidetable.code|nil
+function Worker:note_trouble(code)
+  if code ~= self.trouble then
+    self.trouble = code
+    core.worker_waits(self.database.core, self.slot or 0, code)
+  end
+  self.troubles = code and self.troubles + 1 or 0
+end
+
+--- Sleeps after a temporary failure of the library: longer after each one until a batch is
+--- committed. Returns as sleep_until.
+---@param code tidetable.code
+function Worker:sleep_after_failure(code)
+  self.trouble = nil             -- the handler's start has removed the note
+  self:note_trouble(code)
+  local seconds = math.min(TEMPORARY_PAUSE * 2 ^ math.min(self.troubles - 1, 10),
+    TEMPORARY_PAUSE_MAX)
+  return self:sleep_until(core.process_elapsed() + seconds)
+end
+
+--- Sleeps after a temporary failure in an attempt. Returns 0, the number of records handled.
+---@param code tidetable.code
+---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
+function Worker:wait_out(code)
+  local ok, err, why = self:sleep_after_failure(code)
+  return ok and 0, err, why
 end
 
 --- Returns the maximum number of seconds between two beats.
@@ -471,7 +499,7 @@ function Worker:next(seconds)
     elseif err and (is_over or not attempts.temporary[code]) then
       return nil, err, code
     elseif err then
-      owns, err, code = self:sleep_after_failure()
+      owns, err, code = self:sleep_after_failure(code)
       if not owns then
         return nil, err, code
       end
@@ -541,7 +569,7 @@ function Worker:attempt(handler, delivery, seconds)
       or seconds == 0 and attempts.temporary[code] then
     return nil, failure, code
   elseif attempts.temporary[code] then
-    return retries.back_off(self, 1)
+    return self:wait_out(code)
   elseif retries.was_divided(self, delivery, failure, code) then
     return self:handle(handler, seconds)
   end
@@ -582,7 +610,7 @@ function Worker:after_commit(seconds, ok, err, code)
   elseif self:has_recovered(code) then
     return false
   elseif seconds > 0 and attempts.temporary[code] then
-    ok, err, code = self:sleep_after_failure()
+    ok, err, code = self:sleep_after_failure(code)
     if ok then
       return false
     end

@@ -4,11 +4,11 @@ local command_pages = require "spec.command_pages"
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"
 local item_argument = require "tidetable.cli.item_argument"
-local lfs = require "lfs"
 local main = require "tidetable.cli.main"
 local shop = require "spec.tidetable.cli.shop"
 local tidetable = require "tidetable"
 local time_argument = require "tidetable.cli.time_argument"
+local transcripts = require "spec.tidetable.cli.transcripts"
 
 helper.setup(before_each, after_each)
 
@@ -19,56 +19,14 @@ end
 
 local tools, manual = read "doc/tools.md", read "doc/tidetable.1"
 
-local function has_program(name)
-  return (os.execute("command -v " .. name .. " >/dev/null"))
-end
-
--- Makes a directory with a program `tidetable`, to run the lines of a page.
-local function directory()
-  local path = helper.path("pages")
-  lfs.mkdir(path)
-  lfs.mkdir(path .. "/bin")
-  local program = path .. "/bin/tidetable"
-  local file = assert(io.open(program, "wb"))
-  file:write("#!/bin/sh\nexec env -u NO_COLOR -u LC_ALL -u LC_CTYPE LANG=C.UTF-8 TERM=xterm ",
-    "TZ=UTC ", command.line, ' "$@"\n')
-  file:close()
-  assert(os.execute("chmod +x " .. command.quote(program)))
-  return path
-end
-
--- Runs a line in a directory. Returns standard output and error together, and the status.
-local function run(path, line)
-  local pipe = assert(io.popen(("unset LD_PRELOAD; cd %s && PATH=$PWD/bin:$PATH HOME=$PWD "
-    .. "bash -c %s 2>&1 </dev/null"):format(command.quote(path), command.quote(line))))
-  local out = pipe:read "a"
-  local _, _, status = pipe:close()
-  return out, status
-end
+local directory, has_program = transcripts.directory, transcripts.has_program
+local run = transcripts.run
 
 -- Replaces what differs from run to run.
 local function masked(text)
   return (text:gsub("%d%d%d%d%-%d%d%-%d%d[T ]%d%d:%d%d:%d%d%.?%d*", "DATE")
     :gsub("%a+day, %d%d%d%d%-%d%d%-%d%d", "DAY"):gsub("%d%d:%d%d:%d%d", "TIME")
     :gsub("%d+s ago", "AGO"):gsub("(%s)%d+s( +%d+d\n)", "%1AGE%2"))
-end
-
--- Returns the command lines of a page (after "$") and the output that the page shows for each.
-local function transcripts(text)
-  local found, current = {}, nil
-  for line in text:gmatch "([^\n]*)\n" do
-    local indented = line:match "^    (.*)$"
-    local asked = indented and indented:match "^%$ (.*)$"
-    if asked then
-      current = { line = asked, output = "" }
-      found[#found + 1] = current
-    elseif indented and current then
-      current.output = current.output .. indented .. "\n"
-    else
-      current = nil
-    end
-  end
-  return found
 end
 
 -- Returns true if a program that the line needs is not installed.
@@ -95,7 +53,7 @@ describe("doc/tools.md", function()
     local _, status = run(path, command.lua .. " make.lua")
     assert.equal(0, status)
     local count = 0
-    for _, each in ipairs(transcripts(tools)) do
+    for _, each in ipairs(transcripts.of(tools)) do
       if not lacks(each.line) then
         assert.equal(masked("$ " .. each.line .. "\n" .. each.output),
           masked("$ " .. each.line .. "\n" .. run(path, each.line)))
@@ -181,6 +139,10 @@ local function examples_directory()
   end))
   assert(orders:put { customer = "ann", placed_at = 2, status = "open", total = 7 })
   assert(db:consumer("mail", { source = "orders" }))
+  shop.file("pages/processors.lua", [[return { name = "totals", source = "orders",
+    handler = function() end }]])
+  shop.file("pages/mail.py", "#!/bin/sh\nwhile read -r batch; do echo '{}'; done\n")
+  assert(os.execute("chmod +x '" .. path .. "/mail.py'"))
   shop.file("pages/orders.csv", "customer,placed_at,total\neve,1,2.50\n")
   return path
 end
@@ -189,6 +151,7 @@ end
 local function run_example(path, line)
   if lacks(line) then return end
   local follows = line:find "tail .*%f[%S]%-f%f[%s]" or line:find("--watch", 1, true)
+    or line:find "^tidetable run" and not (line:find "%-%-once" or line:find "%-%-check")
   local out, status = run(path, follows and "timeout -s INT 1 " .. line or line)
   assert.equal(follows and 124 or 0, status, line .. "\n" .. out)
   assert.is_nil(out:find("tidetable[%a ]*: "), out)

@@ -18,10 +18,10 @@ describe("the end of a run", function()
     local consumer = open { max_attempts = 1 }
     assert.is_nil(consumer:describe().ended)
     local err = helper.refused("BATCH_FAILED", consumer:run(function() error "bad" end))
-    assert.same({ code = "BATCH_FAILED", message = err.message },
-      assert(db:consumer "c"):describe().ended)
-    assert.same({ code = "BATCH_FAILED", message = err.message },
-      assert(helper.open():consumer "c"):describe().ended)
+    local ended = assert(db:consumer "c"):describe().ended
+    assert.is_true(math.abs(ended.at - os.time()) < 60)
+    assert.same({ code = "BATCH_FAILED", message = err.message, at = ended.at }, ended)
+    assert.same(ended, assert(helper.open():consumer "c"):describe().ended)
   end)
 
   it("is forgotten when the consumer is run again or moved", function()

@@ -167,7 +167,7 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
   end)
 
   it("waits while the failure of a record that is delivered again can't be stored", function()
-    local consumer = p:open_with_a1_parked { mode = "optimistic", max_attempts = 1, backoff = 0.2 }
+    local consumer = p:open_with_a1_parked { mode = "optimistic", max_attempts = 1 }
     assert.equal(1, consumer:replay())
     consumer:close()
     local impatient, began, child = helper.open { busy_timeout = 0 }, nil, nil
@@ -182,7 +182,7 @@ for_each_mode(describe, before_each, after_each, "parked records", function(p)
       end
       error("bad", 0)
     end))
-    assert.is_true(core.process_elapsed() - began >= 0.15)
+    assert.is_true(core.process_elapsed() - began >= 0.09)
     child:go()
     child:close()
   end)

@@ -259,14 +259,17 @@ local function show_repeatedly(db, args, out)
   end)
 end
 
----@return string
-local function metrics_text(db, path)
+--- Returns the metrics of a database. Ends the command if it can't be read.
+---@param db tidetable.Database
+---@param path string
+---@return tidetable.cli.Metric[]
+function stats.metrics(db, path)
   local found = read_stats(db, path)
-  return metrics.text(database_metrics.list {
+  return database_metrics.list {
     path = path, info = found.info, descriptions = found.descriptions, streams = found.streams,
     table_changes = found.table_changes,
     consumers = open.consumers(db), wall_clock = core.wall_clock(db.core),
-  })
+  }
 end
 
 function stats.run(args, out)
@@ -281,7 +284,7 @@ function stats.run(args, out)
   if args.watch then
     show_repeatedly(db, args, out)
   elseif args.metrics then
-    out:write(metrics_text(db, args.database))
+    out:write(metrics.text(stats.metrics(db, args.database)))
   elseif args.json then
     out:json(tree_of(read_stats(db, args.database)), ORDER)
   else
