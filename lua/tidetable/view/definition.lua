@@ -84,9 +84,19 @@ local known_window = {
   attribute = "string",
 }
 
---- Keys of the option `table`. db:create_table checks their values.
+local key_types = { S = true, N = true, B = true }
+
+local function check_key(value)
+  if type(value) == "string" or type(value) == "table" and type(value[1]) == "string"
+      and (options.is_tuple(value, 1) or options.is_tuple(value, 2) and key_types[value[2]]) then
+    return nil
+  end
+  return 'a name, or { name, "S" | "N" | "B" }'
+end
+
+--- Options of the view's table.
 local known_table = {
-  partition_key = { "string", "table" }, sort_key = { "string", "table" },
+  partition_key = check_key, sort_key = check_key,
   stream = { "table", "boolean" }, ttl = { "string", "boolean" },
 }
 

@@ -12,6 +12,7 @@ local core = require "tidetable.core"
 local definitions = require "tidetable.view.definition"
 local endings = require "tidetable.consumer.ending"
 local members = require "tidetable.members"
+local opening = require "tidetable.view.opening"
 local options = require "tidetable.options"
 local state = require "tidetable.view.state"
 local steps = require "tidetable.view.step"
@@ -37,169 +38,17 @@ local POLL = 0.01
 ---@field package names string[]             key attributes of the view's table
 ---@field package handler tidetable.Handler
 ---@field package was_marked boolean          a snapshot has begun or ended
+---@field package on_work (fun(records: tidetable.Record[]))|false  called before a batch or a step
 local View = {}
 View.__index = View
 View.__name = "tidetable.view"
-View.was_marked = false
+View.was_marked, View.on_work = false, false
 
 function View:__tostring()
   return "tidetable.view: " .. self.name
 end
 
 -- Opening --------------------------------------------------------------------
-
---- Returns the names of the key attributes of a description.
-local function key_names(description)
-  local names = { description.partition_key[1] }
-  if description.sort_key then
-    names[2] = description.sort_key[1]
-  end
-  return names
-end
-
---- Returns the description of the source. VALIDATION if its stream lacks an image.
-local function describe_source(database, definition)
-  local from, err, code = database:table(definition.from)
-  local source
-  if from then
-    source, err, code = from:describe()
-  end
-  if not source then
-    return nil, err, code
-  elseif not source.stream then
-    return core.invalid(("view %s: %s has no stream; enable one with the view type"
-      .. " NEW_AND_OLD_IMAGES"):format(definition.name, definition.from))
-  elseif source.stream.view_type ~= "NEW_AND_OLD_IMAGES" then
-    return core.invalid(("view %s: the stream of %s has the view type %s; a view needs"
-      .. " NEW_AND_OLD_IMAGES"):format(definition.name, definition.from, source.stream.view_type))
-  end
-  return source
-end
-
---- Returns the definition of the view's table.
-local function table_spec(definition, source)
-  local spec = { name = definition.into }
-  for name, value in pairs(definition.table or {}) do
-    spec[name] = value
-  end
-  if not definition.table and definition.select then
-    spec.partition_key, spec.sort_key = source.partition_key, source.sort_key
-  end
-  return spec.partition_key and spec
-end
-
---- Returns VALIDATION unless the table can be the one of a new view.
-local function check_target(definition, into)
-  local items, err, code = into:scan_page { limit = 1 }
-  if not items then
-    return nil, err, code
-  elseif #items > 0 then
-    return core.invalid(("view %s: the table %s has items that are not the view's; use an empty"
-      .. " one"):format(definition.name, definition.into))
-  end
-  return true
-end
-
---- Returns the definition of a table.
-local function existing_definition(database, name)
-  local handle, err, code = database:table(name)
-  if not handle then
-    return nil, err, code
-  end
-  return handle:definition()
-end
-
---- Returns the view's table, and creates it if it does not exist.
-local function ensure_target(database, definition, source)
-  local spec = table_spec(definition, source)
-  if not spec then
-    local into, err, code = database:table(definition.into)
-    if not into and code == "NOT_FOUND" then
-      return core.invalid(("view %s: the table %s does not exist, and the definition has no option"
-        .. " \"table\" with its keys"):format(definition.name, definition.into))
-    end
-    return into, err, code
-  elseif spec.stream == nil then
-    local existing, err, code = existing_definition(database, definition.into)
-    if not existing and code ~= "NOT_FOUND" then
-      return nil, err, code
-    end
-    spec.stream = existing and existing.stream     -- a program may have enabled one
-  end
-  return database:ensure_table(spec)
-end
-
---- Returns VALIDATION unless the keys of the view's table fit the definition.
-local function check_keys(definition, description)
-  local window = definition.window
-  if not window then
-    if not description.ttl then
-      return true
-    end
-    return core.invalid(("view %s: the table %s has a time to live, which only a view with a window"
-      .. " can have"):format(definition.name, definition.into))
-  end
-  for _, key in ipairs { description.partition_key, description.sort_key } do
-    if key[1] == window.attribute and key[2] == "N" then
-      return true
-    end
-  end
-  return core.invalid(("view %s: the table %s has no key attribute %s of type N, the start of the"
-    .. " window"):format(definition.name, definition.into, window.attribute))
-end
-
-local function differs(text, ...)
-  return core.consumer_failure("CONSUMER_DIFFERS", text:format(...))
-end
-
---- Returns CONSUMER_DIFFERS unless the stored state belongs to this definition.
-local function check_header(definition, header)
-  local name = definition.name
-  for _, part in ipairs { "from", "into" } do
-    if header[part] ~= definition[part] then
-      return differs("view %s exists with another %s: %s", name, part, header[part])
-    end
-  end
-  if header.wanted > definition.version then
-    return differs("view %s has version %d; this program declares %d", name, header.wanted,
-      definition.version)
-  elseif header.version == definition.version and header.shape ~= definition.shape then
-    return differs("view %s has version %d with another definition (%s; this program: %s): declare"
-      .. " another version", name, header.version, header.shape, definition.shape)
-  end
-  return true
-end
-
---- Creates the table of the state and its first row, unless they exist. Returns the header.
-local function ensure_state(view, into_is_checked)
-  local database, definition = view.database, view.definition
-  local rows, err, code = database:ensure_table { name = definition.state,
-    partition_key = { "p", "B" }, sort_key = { "s", "B" } }
-  if not rows then
-    return nil, err, code
-  end
-  view.rows = rows
-  local header
-  header, err, code = rows:get(state.HEADER)
-  if header or err then
-    return header, err, code
-  end
-  local ok
-  ok, err, code = into_is_checked()
-  if not ok then
-    return nil, err, code
-  elseif core.consumer_describe(database.core, definition.name) then
-    return differs("%s is the name of a consumer that does not maintain a view", definition.name)
-  end
-  header = state.new_header(definition)
-  ok, err, code = rows:put(header, { condition = "attribute_not_exists(p)" })
-  if not ok and code == "CONDITION_FAILED" then
-    return rows:get(state.HEADER)
-  elseif not ok then
-    return nil, err, code
-  end
-  return header
-end
 
 --- Opens or creates the consumer.
 local function open_consumer(view)
@@ -217,14 +66,11 @@ local function open_consumer(view)
   return view.consumer, err, code
 end
 
---- Sets the names of the key attributes. Errors: NOT_FOUND, VALIDATION.
-local function read_keys(view)
-  local description, err, code = view.into:describe()
-  if not description then
-    return nil, err, code
+--- Reports that a batch or a step begins.
+local function note_work(view, records)
+  if view.on_work then
+    view.on_work(records)
   end
-  view.names = key_names(description)
-  return check_keys(view.definition, description)
 end
 
 --- Opens a view, and creates it if it does not exist.
@@ -235,31 +81,17 @@ function views.open(database, given)
   local definition = definitions.complete(given)
   local view = setmetatable({ name = definition.name, database = database,
     definition = definition }, View)
-  local source, ok, header, err, code
-  source, err, code = describe_source(database, definition)
-  if source then
-    view.into, err, code = ensure_target(database, definition, source)
-    ok = view.into
-  end
-  if ok then
-    ok, err, code = read_keys(view)
-  end
-  if ok then
-    header, err, code = ensure_state(view, function()
-      return check_target(definition, view.into)
-    end)
-    ok = header
-  end
-  if ok then
-    ok, err, code = check_header(definition, header)
-  end
+  local ok, err, code = opening.open(view)
   if ok then
     ok, err, code = open_consumer(view)
   end
   if not ok then
     return nil, err, code
   end
-  view.handler = function(records, tx) batches.apply(view, records, tx) end
+  view.handler = function(records, tx)
+    note_work(view, records)
+    batches.apply(view, records, tx)
+  end
   return view
 end
 
@@ -275,7 +107,7 @@ local function read_header(view)
     return nil, err, code
   end
   local ok
-  ok, err, code = check_header(view.definition, header)
+  ok, err, code = opening.check_header(view.definition, header)
   if not ok then
     return nil, err, code
   elseif header.wanted == view.definition.version then
@@ -295,7 +127,7 @@ local function tolerate(worker, seconds, err, code)
     return 0
   elseif attempts.temporary[code] and seconds > 0 then
     local ok
-    ok, err, code = worker:sleep_after_failure()
+    ok, err, code = worker:sleep_after_failure(code)
     if ok then
       return 0
     end
@@ -308,7 +140,7 @@ local function explain(view, err, code)
   if code == "BATCH_FAILED" then
     local header = view.rows:get(state.HEADER)
     if header then
-      local ok, differs_err, differs_code = check_header(view.definition, header)
+      local ok, differs_err, differs_code = opening.check_header(view.definition, header)
       if not ok then
         return nil, differs_err, differs_code
       end
@@ -346,6 +178,21 @@ local function handle(view, worker, header, seconds)
   return count, err, code
 end
 
+--- Handles records that are there, so that they do not wait for all steps, and lets other
+--- coroutines run. Returns the number of rows and records.
+local function after_step(view, worker, seconds, count)
+  if not worker.epoch then
+    return count
+  end
+  local more, err, code = worker:handle(view.handler, 0)
+  if more and seconds > 0 and worker.reader then
+    local ok
+    ok, err, code = worker.reader:yield()
+    more = ok and more
+  end
+  return more and count + more, err, code
+end
+
 --- Does the next thing: a step, or a batch. Returns the number of rows and records; 0 if there was
 --- nothing to do within `seconds`.
 local function work(view, worker, seconds)
@@ -359,13 +206,12 @@ local function work(view, worker, seconds)
     return stand_by(view, worker, seconds)
   elseif owns then
     worker.returns_at_marks = true
+    note_work(view, {})
     count, err, code = steps.next(view, worker, header)
     if count == 0 then
       count, err, code = handle(view, worker, header, seconds)
-    elseif count and worker.epoch then
-      local more
-      more, err, code = worker:handle(view.handler, 0)     -- records do not wait for all steps
-      count = more and count + more
+    elseif count then
+      count, err, code = after_step(view, worker, seconds, count)
     end
   end
   if count then
@@ -442,7 +288,7 @@ function View:rebuild()
   elseif self.consumer.is_running then
     options.misuse "rebuild: the view is running"
   end
-  local source, err, code = describe_source(self.database, self.definition)
+  local source, err, code = opening.describe_source(self.database, self.definition)
   if not source then
     return nil, err, code
   end
@@ -564,6 +410,15 @@ members.guard(View, "view")
 -- The module -----------------------------------------------------------------
 
 views.validate = definitions.validate
+
+--- Verifies what db:view would do with a definition, and changes nothing: "create", "open", or
+--- "rebuild", if the version is another one. Errors: as db:view.
+---@param database tidetable.Database
+---@param given tidetable.ViewDefinition
+---@return "create"|"open"|"rebuild"|nil, tidetable.error|nil err, tidetable.code|nil code
+function views.verify(database, given)
+  return opening.verify(database, definitions.complete(given))
+end
 
 --- Compares a view with a computation from its source. Creates nothing, and needs no write access.
 ---@param database tidetable.Database
