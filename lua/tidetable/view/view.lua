@@ -374,6 +374,26 @@ function View:describe()
   }
 end
 
+--- Returns true if the view is built; false if not yet; nil, err, code if a run must be started
+--- again first.
+local function is_built(view)
+  local header, err, code = view.rows:get(state.HEADER)
+  local row
+  if header then
+    row, err, code = core.consumer_describe(view.database.core, view.name)
+  end
+  local ended = row and endings.of(row)
+  if header and header.phase == "live" then
+    return true
+  elseif ended then
+    return core.consumer_failure(ended.code, ("view %s: its last run has ended: %s"):format(
+      view.name, ended.message))
+  elseif not row then
+    return nil, err, code
+  end
+  return false
+end
+
 --- Waits until the view contains a change of its source. Parameters and results are those of
 --- Consumer:wait_for.
 ---@param sequence integer|nil  sequence number; nil: db:last_change()
@@ -383,12 +403,10 @@ function View:wait_for(sequence, seconds)
   local deadline = core.process_elapsed() + (seconds or math.huge)
   local processed, err, code = self.consumer:wait_for(sequence, seconds)
   while processed do
-    local header
-    header, err, code = self.rows:get(state.HEADER)
-    if not header then
-      return nil, err, code
-    elseif header.phase == "live" then
-      return true
+    local built
+    built, err, code = is_built(self)
+    if built ~= false then
+      return built, err, code
     elseif core.process_elapsed() >= deadline then
       return false
     end

@@ -1,6 +1,7 @@
 -- step_spec.lua - merging a new version, and removing state that is no longer needed.
 local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
+local steps = require "tidetable.view.step"
 local views = require "spec.tidetable.views"
 
 describe("the steps of a view", function()
@@ -112,6 +113,38 @@ describe("the steps of a view", function()
       assert.same({}, assert(db:check()).problems)
     end)
   end
+
+  it("remove state with long keys, too, if there is little of it", function()
+    assert(orders:put { place = "p", number = 0, customer = ("x"):rep(300), total = 1 })
+    local view = assert(db:view(views.kinds.members.define(1)))
+    views.drain(view)
+    assert(view:rebuild())
+    views.drain(view)
+    assert.same({ [generation "greatest"] = 2 }, state_rows "greatest")
+  end)
+
+  it("do nothing if the state or the owner has changed since they were chosen", function()
+    fill(3)
+    local view = assert(db:view(views.kinds.sum.define(1)))
+    while view:describe().phase ~= "merging" do assert(view:step()) end
+    local state = require "tidetable.view.state"
+    local worker, header = view.consumer.worker, view.rows:get(state.HEADER)
+    assert(view.rows:update(state.HEADER, "SET late = ?", { 5 }))
+    assert.equal(0, steps.next(view, worker, header))
+    assert.equal("merging", view:describe().phase)
+    header = view.rows:get(state.HEADER)
+    local other = assert(db:view(views.kinds.sum.define(1)))
+    local epoch = worker.epoch
+    view:close()
+    assert(other:step())
+    view.consumer.worker = false
+    local merged = db:last_change()
+    assert(other:rebuild())
+    worker.epoch = epoch
+    helper.refused("LEASE_LOST", steps.next(view, worker, other.rows:get(state.HEADER)))
+    assert.equal(merged, db:last_change())
+    return header
+  end)
 
   it("build the view again after its table was deleted", function()
     fill(3)

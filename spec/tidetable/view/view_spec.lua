@@ -66,8 +66,10 @@ describe("a view", function()
     local err = helper.refused("BATCH_FAILED", view:step())
     assert.matches("consumer greatest: merging: reduce.add failed for the item", err.message)
     assert.equal("BATCH_FAILED", view:describe().ended.code)
+    helper.refused("BATCH_FAILED", view:wait_for())
     is_broken = false
     views.drain(view)
+    assert.is_true(view:wait_for())
     assert.is_true(assert(view:check()).is_equal)
   end)
 

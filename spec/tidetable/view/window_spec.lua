@@ -1,6 +1,7 @@
 -- window_spec.lua - tumbling windows: the watermark, late changes, and closing.
 local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
+local steps = require "tidetable.view.step"
 local testing = require "tidetable.testing"
 local views = require "spec.tidetable.views"
 local windows = require "tidetable.view.window"
@@ -183,18 +184,20 @@ describe("a window", function()
   end)
 
   it("with many groups closes in several steps, each group once", function()
-    view = open(60, 0, { batch_size = 1000 })
+    view = open(60, 30, { batch_size = 2000 })
     views.drain(view)
     advance_to(66)
     for i = 1, 1200 do put(5, 1, { kind = "k" .. i }) end
     put(65, 1, { kind = "other" })
     assert(view:step())
-    -- A late change of a group, in the middle of closing.
-    assert(view:step()) assert(view:step())
+    assert(view:step())
     local before = 0
     for _ in db:table "rates":scan { filter = "closed = ?", true } do before = before + 1 end
     assert.is_true(before > 0 and before < 1200, before)
+    -- Late changes of all groups, in the middle of closing.
+    for i = 1, 1200 do put(6, 1, { kind = "k" .. i }) end
     views.drain(view)
+    assert.is_true(assert(view:check()).is_equal)
     local closed, opened = 0, 0
     for record in assert(db:table "rates":stream()):records { from = "TRIM_HORIZON" } do
       local old, new = record.old_image or {}, record.new_image or {}
@@ -224,6 +227,51 @@ describe("a window", function()
       local report = assert(view:check())
       assert.same({ true, 1, 14 }, { report.is_equal, report.rows, report.final })
     end
+  end)
+
+  it("is in time while a snapshot is read, and the latest time counts after it", function()
+    advance_to(1000)
+    put(900) put(980) put(5) put(5000) put(30)
+    view = open(60)
+    while view:describe().phase == "copying" do assert(view:step()) end
+    assert.same({ START + 980, 0, 1 }, { view:describe().watermark, view:describe().late,
+      view:describe().ahead })
+    views.drain(view)
+    assert.same({ [0] = "2 closed", [900] = "1 closed", [960] = "1", [4980] = "1" }, rows())
+  end)
+
+  it("that is final is not changed by late items when the view is built again", function()
+    view = open(60)
+    views.drain(view)
+    advance_to(200)
+    put(5, 7) put(150)
+    views.drain(view)
+    put(6, 100)
+    views.drain(view)
+    assert(view:rebuild())
+    views.drain(view)
+    assert.same({ [0] = "7 closed", [120] = "1 closed" }, rows())
+    -- In a new table there is nothing to keep.
+    view:close()
+    assert(db:delete_table "rates")
+    view = open(60)
+    views.drain(view)
+    assert.same({ [0] = "107 closed", [120] = "1 closed" }, rows())
+  end)
+
+  it("is not closed by the clock while records wait", function()
+    view = open(60)
+    views.drain(view)
+    advance_to(50)
+    put(5, 7)
+    assert(view:step())
+    advance_to(100)
+    put(6, 1)
+    local header = db:table "rates.state":get(require "tidetable.view.state".HEADER)
+    assert.equal(0, steps.close_idle(view, view.consumer.worker, header))
+    assert.same({ [0] = "7" }, rows())
+    views.drain(view)
+    assert.same({ [0] = "8 closed" }, rows())
   end)
 
   it("is computed again by another version, and left alone by the same one", function()
