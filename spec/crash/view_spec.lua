@@ -61,15 +61,19 @@ describe("killed workers of views", function()
       if cycle % 2 == 0 then system.sleep(math.random() * 0.03) end
       processes.kill { table.remove(workers[kind], math.random(#workers[kind])) }
     end
+    local batches, built = 0, 0
     for _, kind in ipairs(KINDS) do
       processes.kill(workers[kind])
       local definition = views.kinds[kind].define(versions[kind])
       local view <close> = assert(db:view(definition))
+      batches, built = batches + view:describe().batches, built + view:describe().stored_version
       views.drain(view)
       views.assert_equal(db, kind, versions[kind], definition)
       local report = assert(view:check())
       assert.is_true(report.is_equal, ("SEED=%d %s"):format(SEED, kind))
     end
     assert.same({}, assert(db:check()).problems)
+    io.write(("views: %d killed, %d batches before the end, versions up to %d begun\n"):format(
+      CYCLES, batches, built))
   end)
 end)
