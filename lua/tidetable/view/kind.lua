@@ -4,7 +4,8 @@ local core = require "tidetable.core"
 local views = require "tidetable.view.view"
 
 ---@class tidetable.ViewKind
-local kind = {}
+---@field names table<string, true>  names in a definition that are no options of db:view; none
+local kind = { names = {} }
 
 --- Options of the runtime in a definition.
 local COMMON = { "workers" }
