@@ -288,4 +288,13 @@ int tide_parked_replays(struct tide *tide, const struct shard_hashes *hashes, ui
 int tide_parked_items(struct tide *tide, uint64_t consumer, struct buffer *items,
 	uint64_t *version, struct failure *failure);
 
+/* --- for views (lua/tidetable/view) --- */
+
+/* Sets *clock_ms to the expiry clock (doc/format.md, "Time"), in ms since 1970: the wall clock
+ * without a jump forward that is not confirmed. */
+int tide_expiry_clock(struct tide *tide, uint64_t *clock_ms, struct failure *failure);
+
+/* Shows the items of the snapshot that have expired and are not removed yet. */
+void tide_snapshot_show_expired(struct tide_snapshot *snapshot);
+
 #endif

@@ -332,6 +332,25 @@ uint64_t tide_now_ms(const struct tide *tide)
 	return clock_now_ms(store_clock(tide->store));
 }
 
+int tide_expiry_clock(struct tide *tide, uint64_t *clock_ms, struct failure *failure)
+{
+	struct read_view snapshot;
+	struct time_sample sample;
+	struct state state;
+	int err;
+
+	*clock_ms = tide->transaction.removal_ms;
+	if (tide->transaction.txn)
+		return 0;
+	err = tide_read_committed_begin(tide, &snapshot, failure);
+	if (err)
+		return err;
+	state = *snapshot.state;
+	time_sample_take(&sample, store_clock(tide->store));
+	*clock_ms = expiry_clock_set(&state, &sample);
+	return tide_read_end(tide, &snapshot, 0, failure);
+}
+
 int tide_ready(const struct tide *tide, struct failure *failure)
 {
 	if (store_is_foreign(tide->store))

@@ -2,6 +2,7 @@
 #include "api/database.h"
 #include "base/memory.h"
 #include "lmdb/readers.h"
+#include "tide_consumer.h"
 
 /* Opens the reader and reads the state. Also refreshes the handle's catalog to the snapshot's
  * version, because tide_find_at finds cached tables while the catalog has this version. */
@@ -57,6 +58,11 @@ void tide_snapshot_close(struct tide_snapshot *snapshot)
 void tide_snapshot_limit(struct tide_snapshot *snapshot, uint64_t deadline_ms)
 {
 	reader_limit(snapshot->reader, deadline_ms);
+}
+
+void tide_snapshot_show_expired(struct tide_snapshot *snapshot)
+{
+	snapshot->now_ms = 0;
 }
 
 void tide_release_in_time(struct tide *tide)

@@ -667,6 +667,18 @@ static int wall_clock(lua_State *L)
 	return 1;
 }
 
+/* expiry_clock(db) -> seconds since 1970; or nil, err, code */
+static int expiry_clock(lua_State *L)
+{
+	struct failure failure;
+	uint64_t clock_ms;
+
+	if (tide_expiry_clock(check_database(L, 1)->tide, &clock_ms, &failure))
+		return return_failure(L, &failure);
+	lua_pushnumber(L, (lua_Number)clock_ms / 1000);
+	return 1;
+}
+
 /* consumer_failure(code, message) -> nil, err, code: for failures that only the Lua module can
  * detect. NESTED is raised. */
 static int consumer_failure(lua_State *L)
@@ -717,6 +729,7 @@ void open_consumers(lua_State *L)
 		{ "live_workers", count_live_workers },
 		{ "list_workers", list_workers },
 		{ "wall_clock", wall_clock },
+		{ "expiry_clock", expiry_clock },
 		{ NULL, NULL },
 	};
 

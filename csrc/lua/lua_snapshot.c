@@ -12,6 +12,7 @@
 #include "lua/lua_item.h"
 #include "lua/lua_value.h"
 #include "os/clock.h"
+#include "tide_consumer.h"
 
 /* Milliseconds between the time at which a handler's snapshot is refreshed and the time at which
  * other threads may release it. */
@@ -257,6 +258,17 @@ static int table_at(lua_State *L)
 	return 2 + push_name(L, &row.schema.partition) + push_name(L, &row.schema.sort);
 }
 
+/* show_expired(snapshot): its expired items can be read until it is taken anew */
+static int show_expired(lua_State *L)
+{
+	struct database *database;
+	struct snapshot_handle *handle = check_child(L, 1, SNAPSHOT_TYPE, &database);
+
+	if (handle->snapshot)
+		tide_snapshot_show_expired(handle->snapshot);
+	return 0;
+}
+
 /* expired_at(snapshot, table, encoded item) -> true if the item is expired; or nil, err, code */
 static int expired_at(lua_State *L)
 {
@@ -397,6 +409,7 @@ void open_snapshots(lua_State *L)
 		{ "hold", check_snapshot_time },
 		{ "check_not_late", check_snapshot_end },
 		{ "table_at", table_at },
+		{ "show_expired", show_expired },
 		{ "expired_at", expired_at },
 		{ "key_at", key_at },
 		{ "get_at", get_at },

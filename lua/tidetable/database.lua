@@ -14,6 +14,7 @@ local reports = require "tidetable.report"
 local stream = require "tidetable.stream.stream"
 local tables = require "tidetable.table"
 local transactions = require "tidetable.transaction"
+local views = require "tidetable.view.view"
 local wait = require "tidetable.wait"
 
 local misuse = options.misuse
@@ -330,6 +331,13 @@ end
 ---@return tidetable.Processor[]|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:processors()
   return statuses.all(self)
+end
+
+--- Returns a view, and creates it if it does not exist (view/view.lua).
+---@param definition tidetable.ViewDefinition
+---@return tidetable.View|nil, tidetable.error|nil err, tidetable.code|nil code
+function Database:view(definition)
+  return views.open(self, definition)
 end
 
 --- Returns the names of all consumers, in byte order; with lag = true their lags.

@@ -11,6 +11,7 @@ local backup_page, report_page = "doc/modules/backup.md", "doc/modules/report.md
 local wait_page, values_page = "doc/modules/wait.md", "doc/modules/types.md"
 local transaction_page = "doc/modules/transaction.md"
 local testing_page, consumer_page = "doc/modules/testing.md", "doc/modules/consumer.md"
+local view_page = "doc/modules/view.md"
 
 local UNKNOWN = ("x"):rep(300)     -- resembles no known name, so that all are listed
 
@@ -35,6 +36,10 @@ local function known(f, ...)
 end
 
 local db, orders, stream
+
+local function open_view()
+  return assert(db:view { name = "view", from = orders, select = function(item) return item end })
+end
 
 before_each(function()
   db = assert(tidetable.open ":memory:")
@@ -87,6 +92,7 @@ describe("the options of", function()
     end },
     ["db:stream"] = { database_page, function() return call(db, "stream", wrong) end },
     ["db:consumer"] = { consumer_page, function() return call(db, "consumer", "c", wrong) end },
+    ["db:view"] = { view_page, function() return call(db, "view", wrong) end },
     ["db:backup"] = { backup_page, function() return call(db, "backup", "x", wrong) end },
     ["orders:put"] = { table_page, function() return call(orders, "put", {}, wrong) end },
     ["orders:update"] = { table_page, function()
@@ -176,6 +182,7 @@ describe("the headings of", function()
     same(methods(stream), headings(stream_page, "stream"))
     local consumer = assert(db:consumer("c", { source = orders }))
     same(methods(consumer), headings(consumer_page, "consumer"))
+    same(methods(open_view()), headings(view_page, "view"))
     local wakeup <close> = assert(db:wakeup())
     same(methods(wakeup, "finish"), headings(wait_page, "wakeup"))
   end)
@@ -233,6 +240,7 @@ describe("the fields of", function()
       { "tidetable.TableDescription", table_page, "orders:describe", orders:describe() },
       { "tidetable.ConsumerDescription", consumer_page, "consumer:describe",
         assert(db:consumer("c", { source = orders }):describe()) },
+      { "tidetable.ViewDescription", view_page, "view:describe", open_view():describe() },
       { "tidetable.Record", stream_page, "A record", stream:next() },
     }
     for _, each in ipairs(made) do
@@ -240,6 +248,15 @@ describe("the fields of", function()
       same(annotated(each[1]), fields, each[1])
       for name in pairs(each[4]) do assert.is_true(fields[name], each[1] .. "." .. name) end
     end
+  end)
+
+  it("reports of views are those of the page", function()
+    local view = open_view()
+    while assert(view:step()) > 0 do end
+    local fields = documented(view_page, "view:check")
+    same(annotated "tidetable.ViewReport", fields)
+    for name in pairs(assert(view:check())) do assert.is_true(fields[name], name) end
+    same({ limit = true }, pages.first_column(pages.section(view_page, "view:check"), "option"))
   end)
 
   it("reports, findings and facts are those of the pages", function()

@@ -468,8 +468,11 @@ local function check_handler(handler, subject)
   end
 end
 
---- Marks the consumer as running until the returned value is closed.
-local function begin(self, subject)
+--- Marks the consumer as running until the returned value is closed. Returns it and the worker.
+---@param self tidetable.Consumer
+---@param subject string  name of the called function
+---@return table guard, tidetable.Worker worker
+function consumers.begin(self, subject)
   if self.is_running then
     misuse(subject .. ": this consumer is already running; open it again for a second worker")
   end
@@ -486,7 +489,7 @@ end
 ---@return true|nil, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:run(handler)
   check_handler(handler, "run")
-  local _ <close>, worker = begin(self, "run")
+  local _ <close>, worker = consumers.begin(self, "run")
   local _ <close> = worker
   while not self.is_stopping do
     local count, err, code = worker:handle(handler, math.huge)
@@ -505,7 +508,7 @@ end
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function Consumer:step(handler)
   check_handler(handler, "step")
-  local _ <close>, worker = begin(self, "step")
+  local _ <close>, worker = consumers.begin(self, "step")
   if self.is_stopping then
     self.is_stopping = false
     return 0
@@ -520,7 +523,7 @@ end
 function Consumer:batches()
   local iteration = {}
   do
-    local _ <close> = begin(self, "batches")
+    local _ <close> = consumers.begin(self, "batches")
   end
   self.iteration = iteration
   return batches.iterate(self.worker, function()

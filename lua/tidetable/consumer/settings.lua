@@ -47,9 +47,9 @@ local settings = {}
 ---                                on_failure is "stop", otherwise true
 ---@field lease number|nil         seconds without a heartbeat after which another worker may take
 ---                                over a worker's shards; default 10
----@field on_gap "stop"|"continue"|nil  action after the stream of a table was disabled and all its
----                                records were handled: stop with STREAM_GAP, or continue with the
----                                table's next stream; default "stop"
+---@field on_gap "stop"|"continue"|"snapshot"|nil  action after the stream of a table was disabled
+---                                and its records were handled: stop with STREAM_GAP, continue with
+---                                the table's next stream, or with a snapshot; default "stop"
 ---@field origin string|nil        origin of the handler's writes; default: the first 64 characters
 ---                                of the consumer's name
 ---@field ignore_origin boolean|string|string[]|nil  origins whose records are ignored; true: the
@@ -115,7 +115,7 @@ local known = {
   on_trimmed = options.one_of { "error", "skip", "snapshot" },
   handler_limit = finite_seconds(1),
   max_attempts = options.integer_from(1),
-  on_gap = options.one_of { "stop", "continue" },
+  on_gap = options.one_of { "stop", "continue", "snapshot" },
   on_failure = options.one_of { "stop", "park", "dead_letter" }, dead_letter = "string",
   max_age = finite_seconds(0), max_parked = options.integer_from(1),
   max_parked_bytes = options.integer_from(1),

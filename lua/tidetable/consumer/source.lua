@@ -6,6 +6,7 @@
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
+local positions = require "tidetable.stream.position"
 local wait = require "tidetable.wait"
 
 local misuse = options.misuse
@@ -182,9 +183,23 @@ local function renew(worker, row, streams)
   return ok ~= false
 end
 
+--- Starts a snapshot, because changes have no record. It is started before the streams are replaced
+--- (renew), so that a worker that dies in between leaves no consumer that continues without it.
+--- Returns false; nil, err, code on failure.
+local function start_snapshot(worker)
+  local kind, value = positions.of({ from = "SNAPSHOT" }, "consumer")
+  local ok, err, code = wait.try(worker.database, core.consumer_move, worker.database.core,
+    worker.consumer.name, kind, value, false)
+  if ok == nil then
+    return nil, err, code
+  end
+  return false
+end
+
 --- Decides how a consumer continues after a stream has ended and its records were handled. Returns
 --- true if the consumer waits for records of other streams, or for the table's next stream; false
---- if its streams were replaced, so the worker must join again. Errors: SOURCE_GONE, STREAM_GAP.
+--- if its streams were replaced or a snapshot was started, so the worker must join again. Errors:
+--- SOURCE_GONE, STREAM_GAP, PARKED.
 ---@param worker tidetable.Worker
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function sources.after_end(worker)
@@ -202,7 +217,9 @@ function sources.after_end(worker)
       name, shown))
   elseif not cut then
     return true
-  elseif worker.settings.on_gap ~= "continue" then
+  elseif worker.settings.on_gap == "snapshot" and not worker.copy then
+    return start_snapshot(worker)
+  elseif worker.settings.on_gap == "stop" then
     return core.consumer_failure("STREAM_GAP", ("consumer %s: the stream of table %s was disabled, "
       .. "and changes since then may be missing"):format(name, cut))
   end

@@ -64,6 +64,7 @@ local may_be_outdated = { SOURCE_GONE = true, STREAM_GAP = true, TRIMMED = true 
 ---@field reader tidetable.Reader|nil
 ---@field reader_selection table|nil  selection with which the reader was opened
 ---@field copy tidetable.Copy|nil  state of the copy, if the consumer is copying
+---@field returns_at_marks boolean|nil  handle returns 0 after the first and last commit of a copy
 ---@field passed_keys table<tidetable.Record, string>  copy: item key up to which the items had been
 ---                                delivered or ignored when a change was read
 ---@field records tidetable.Record[]|nil  current batch
@@ -556,7 +557,7 @@ function Worker:attempt(handler, delivery, seconds)
   parking.count_attempts(self, delivery)
   local ok, failure, code = attempts.run(self, snapshots.handler_of(self, handler, delivery),
     delivery)
-  if ok and delivery.mark then
+  if ok and delivery.mark and not self.returns_at_marks then
     return self:handle(handler, seconds)
   elseif ok then
     return count

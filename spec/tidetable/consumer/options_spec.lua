@@ -66,7 +66,8 @@ describe("the options of a consumer", function()
   end)
 
   it("of other types accept exactly the values of the manual", function()
-    for name, words in pairs { mode = { "optimistic", "locked" }, on_gap = { "stop", "continue" },
+    for name, words in pairs { mode = { "optimistic", "locked" },
+      on_gap = { "stop", "continue", "snapshot" },
       on_trimmed = { "error", "skip", "snapshot" }, on_failure = { "stop", "park" } } do
       refused(name, "", "other", words[1]:upper(), 1, true, {}, HUGE)
       for _, word in ipairs(words) do

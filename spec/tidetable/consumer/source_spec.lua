@@ -119,6 +119,41 @@ describe("the sources of a consumer", function()
     end)
   end
 
+  it("continue with a snapshot if they are told to", function()
+    local consumer = assert(db:consumer("c", { source = { "payments", "orders" },
+      on_gap = "snapshot" }))
+    put("orders", "1") put("payments", "2")
+    assert(db:table "orders":disable_stream())
+    put("orders", "3")
+    assert.same({ "orders1", "payments2" }, drain(consumer))
+    -- Nothing is delivered until the table has a stream, because its next changes have no record.
+    assert.equal(0, consumer:step(error))
+    put("orders", "4")
+    assert(db:table "orders":enable_stream())
+    local got = {}
+    repeat
+      local more = drain(consumer)
+      for _, each in ipairs(more) do got[#got + 1] = each end
+    until #more == 0
+    table.sort(got)
+    assert.same({ "orders1", "orders3", "orders4", "payments2" }, got)
+    put("orders", "5")
+    assert.same({ "orders5" }, drain(consumer))
+    assert.is_false(consumer:describe().is_copying)
+    assert.same({}, assert(db:check()).problems)
+  end)
+
+  it("do not start a snapshot while records are parked", function()
+    local consumer = assert(db:consumer("c", { source = "orders", on_gap = "snapshot" }))
+    put("orders", "1")
+    assert(consumer:step(function(records, tx) tx:park(records[1]) end))
+    assert(db:table "orders":disable_stream())
+    helper.refused("PARKED", consumer:step(error))
+    assert(consumer:discard())
+    assert.equal(0, consumer:step(error))
+    assert.is_true(consumer:describe().is_copying)
+  end)
+
   it("continue with each table's next stream, in whatever order they are enabled", function()
     local consumer = assert(db:consumer("c", { source = { "payments", "orders" },
       on_gap = "continue", hold = true }))
