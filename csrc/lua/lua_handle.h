@@ -194,6 +194,7 @@ void open_outputs(lua_State *L);
 void open_signals(lua_State *L);
 void open_timers(lua_State *L);
 void open_truncations(lua_State *L);
+void open_comparisons(lua_State *L);
 void open_testing(lua_State *L);
 void open_consumers(lua_State *L);
 void open_parked(lua_State *L);

@@ -5,6 +5,7 @@ local backup = require "tidetable.backup"
 local consumers = require "tidetable.consumer.consumer"
 local core = require "tidetable.core"
 local definitions = require "tidetable.definition"
+local diffs = require "tidetable.diff"
 local item_operations = require "tidetable.item_operations"
 local members = require "tidetable.members"
 local optimistic = require "tidetable.optimistic"
@@ -355,6 +356,15 @@ end
 ---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:backup(path, opts)
   return backup.to(self, path, opts)
+end
+
+--- Returns an iterator over the differences between this database and another one, or between two
+--- tables (diff.lua). Each database is read from one snapshot. The iterator raises its errors.
+---@param other tidetable.Database
+---@param opts tidetable.DiffOptions|nil
+---@return fun(): tidetable.Difference|nil
+function Database:diff(other, opts)
+  return diffs.iterator(self, other, opts)
 end
 
 --- Describes the database and its file.

@@ -24,8 +24,8 @@ end
 ---@type { [1]: integer, [2]: string }[]
 exit_status.meanings = {
   { 0, "Success." },
-  { 1, "Failure, or 'check' found damage." },
-  { 2, "Invalid command line." },
+  { 1, "Failure, or 'check' found damage, or 'diff' found a difference." },
+  { 2, "Invalid command line, or 'diff' failed." },
   { 3, "'tail -f': the table's stream has ended, because it was disabled or its table was "
     .. "deleted." },
   { 4, "'tail -f', 'stats --watch' and 'consumers --watch': the database file was removed, renamed "
