@@ -151,6 +151,10 @@ void tide_worker_enter_handler(struct tide *tide, uint64_t slot,
 	const struct handler_batch *batch);
 void tide_worker_leave_handler(struct tide *tide, uint64_t slot);
 
+/* Notes that the workers of a process are being stopped. If it ends in a handler, that is no
+ * failed attempt. */
+void tide_note_stop(struct tide *tide, int64_t pid);
+
 /* Returns the greatest sequence number for which tide_ask_consumer was called since the worker has
  * joined; 0: none. */
 uint64_t tide_worker_asked(const struct tide *tide, uint64_t slot);

@@ -19,8 +19,9 @@ local may_include = {
   api = { "tide.h", "tide_comparison.h", "tide_consumer.h", "tide_projection.h", "base", "codec",
     "expr", "lmdb", "lmdb_file", "os", "stream", "table", "check" },
   lua = { "tide.h", "tide_comparison.h", "tide_consumer.h", "tide_projection.h", "base", "codec",
-    "os/clock.h", "os/fault_point.h", "os/input.h", "os/output.h", "os/program.h",
-    "os/temporary_directory.h", "os/terminal.h", "os/timer.h" },
+    "os/clock.h", "os/descriptor.h", "os/fault_point.h", "os/input.h", "os/output.h",
+    "os/process.h", "os/program.h", "os/signal_pipe.h", "os/temporary_directory.h",
+    "os/terminal.h", "os/timer.h" },
   -- tide.h itself and tide_*.h.
   [""] = { "tide.h", "base", "codec", "check/report.h", "expr/kind.h", "lmdb/durability.h",
     "os/wakeup_kind.h" },

@@ -203,6 +203,11 @@ void tide_worker_leave_handler(struct tide *tide, uint64_t slot)
 	worker_leave_handler(store_shared_page(tide->store), slot);
 }
 
+void tide_note_stop(struct tide *tide, int64_t pid)
+{
+	worker_note_stop(store_shared_page(tide->store), pid);
+}
+
 bool tide_worker_is_alive(const struct tide *tide, const struct shard_owner *owner,
 	uint64_t consumer, uint64_t lease_ms, uint64_t handler_limit_ms,
 	struct handler_batch *batch)

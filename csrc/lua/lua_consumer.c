@@ -531,7 +531,7 @@ static int consumer_fail(lua_State *L)
 static int join_worker(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	uint32_t number = (uint32_t)check_choice(L, 2, 1, UINT32_MAX);
+	uint32_t number = (uint32_t)check_choice(L, 2, 1, INT32_MAX);
 	struct failure failure;
 	uint64_t slot;
 
@@ -580,6 +580,14 @@ static int worker_handles(lua_State *L)
 		tide_worker_enter_handler(database->tide, slot, &batch);
 	else
 		tide_worker_leave_handler(database->tide, slot);
+	return 0;
+}
+
+/* note_stop(db, pid): the workers of this process are being stopped; its death in a handler is no
+ * failed attempt */
+static int note_stop(lua_State *L)
+{
+	tide_note_stop(check_database(L, 1)->tide, (int64_t)check_choice(L, 2, 1, INT32_MAX));
 	return 0;
 }
 
@@ -685,6 +693,7 @@ void open_consumers(lua_State *L)
 		{ "consumer_failure", consumer_failure },
 		{ "worker_join", join_worker },
 		{ "worker_leave", leave_worker },
+		{ "note_stop", note_stop },
 		{ "worker_beat", beat_worker },
 		{ "worker_asked", worker_asked_for },
 		{ "worker_handles", worker_handles },

@@ -192,6 +192,7 @@ void open_terminals(lua_State *L);
 void open_inputs(lua_State *L);
 void open_outputs(lua_State *L);
 void open_signals(lua_State *L);
+void open_processes(lua_State *L);
 void open_timers(lua_State *L);
 void open_truncations(lua_State *L);
 void open_comparisons(lua_State *L);

@@ -42,6 +42,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_inputs(L);
 	open_outputs(L);
 	open_signals(L);
+	open_processes(L);
 	open_checks(L);
 	open_timers(L);
 	open_truncations(L);

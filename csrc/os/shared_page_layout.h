@@ -88,7 +88,7 @@ struct worker_slot {
 	                                * handler; 0 if not in one */
 	_Atomic uint64_t asked;        /* greatest sequence number for which a caller waits;
 	                                * 0: none since the worker joined */
-	_Atomic uint32_t number;
+	_Atomic uint32_t number;       /* and a bit that says that a stop was noted */
 	_Atomic uint32_t batch_records;        /* number of records of that batch */
 };
 

@@ -33,6 +33,9 @@
 #define OWNER_INDEX_SHIFT 23
 #define OWNER_TAKEN_SHIFT 31
 
+/* Bit of slot->number: a stop of the worker was noted. */
+#define STOP_NOTED (UINT32_C(1) << 31)
+
 static_assert(WORKERS_MAX == 1 << (OWNER_TAKEN_SHIFT - OWNER_INDEX_SHIFT), "every index is valid");
 static_assert(WORKERS_MAX == WORKER_SLOTS, "the table has a slot for each worker");
 static_assert(sizeof(struct worker_slot) == CACHE_LINE, "a beat changes no other worker's line");
@@ -44,6 +47,7 @@ struct reading {
 	uint64_t consumer;
 	uint64_t beat_us;
 	struct worker_batch batch;
+	bool has_stop;               /* a stop of the worker was noted */
 };
 
 /* --- owner words --- */
@@ -149,6 +153,7 @@ int worker_join(struct shared_page *shared, const struct worker_id *id, uint64_t
 {
 	uint64_t owner;
 
+	assert(!(id->number & STOP_NOTED));
 	*slot = 0;
 	if (shared->foreign)
 		return fail(failure, ERR_FORKED);
@@ -250,12 +255,15 @@ uint64_t worker_asked(const struct shared_page *shared, uint64_t owner)
 static bool read_slot(struct reading *reading, const struct worker_slot *slot)
 {
 	uint64_t opening[2];
+	uint32_t number;
 
 	reading->owner = atomic_load(&slot->owner);
 	opening[0] = atomic_load(&slot->opening[0]);
 	opening[1] = atomic_load(&slot->opening[1]);
 	memcpy(reading->id.opening, opening, sizeof opening);
-	reading->id.number = atomic_load(&slot->number);
+	number = atomic_load(&slot->number);
+	reading->id.number = number & ~STOP_NOTED;
+	reading->has_stop = (number & STOP_NOTED) != 0;
 	reading->consumer = atomic_load(&slot->consumer);
 	reading->batch.last = atomic_load(&slot->batch_last);
 	reading->batch.records = atomic_load(&slot->batch_records);
@@ -294,6 +302,18 @@ void worker_leave_opening(struct shared_page *shared, const uint8_t opening[WORK
 		if (read_worker(&reading, &shared->page->workers[i]) &&
 				memcmp(reading.id.opening, opening, WORKER_OPENING_BYTES) == 0)
 			worker_leave(shared, reading.owner);
+	}
+}
+
+/* If a slot is used again meanwhile, a death of its next worker is not counted once. */
+void worker_note_stop(struct shared_page *shared, int64_t pid)
+{
+	for (uint32_t i = 0; i < WORKER_SLOTS && !shared->foreign; i++) {
+		struct worker_slot *slot = &shared->page->workers[i];
+		uint64_t owner = atomic_load(&slot->owner);
+
+		if (is_complete(owner) && pid_of(owner) == pid)
+			atomic_fetch_or(&slot->number, STOP_NOTED);
 	}
 }
 
@@ -451,6 +471,8 @@ bool worker_died_in_handler(const struct shared_page *shared, const struct worke
 				!is_worker(&reading, id, consumer) || !reading.batch.last ||
 				!reading.batch.records)
 			continue;
+		if (reading.has_stop)
+			return false;
 		*batch = reading.batch;
 		return !pid_of(reading.owner) || state_of(shared, &reading, UINT64_MAX,
 			handler_limit_ms) != WORKER_LIVE;

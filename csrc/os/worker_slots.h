@@ -28,7 +28,8 @@ struct shared_page;
  * restarted container often has the pid of its predecessor. */
 struct worker_id {
 	uint8_t opening[WORKER_OPENING_BYTES];   /* random id of one opening of the file */
-	uint32_t number;                         /* number of the worker in the opening, from 1 */
+	uint32_t number;                         /* number of the worker in the opening, from 1;
+	                                          * less than 2^31 */
 };
 
 /* A batch of records in a handler. */
@@ -95,11 +96,15 @@ enum worker_state worker_state(const struct shared_page *shared, const struct wo
 uint32_t worker_count_live(const struct shared_page *shared, uint64_t consumer, uint64_t lease_ms,
 	uint64_t handler_limit_ms);
 
+/* Notes that the workers of a process are being stopped: if it ends in a handler, by a signal for
+ * example, the batch does not count as one in whose handler a worker died. */
+void worker_note_stop(struct shared_page *shared, int64_t pid);
+
 /* Returns true if a worker died in its handler, and sets *batch to the batch of that handler. A
- * worker has died in its handler if its process ended there, or if it is OVERRUN. A process that
- * closes the database leaves its handlers. The batch stays in the slot, also while no process has
- * the database open, until another worker takes the slot, which happens only if no other slot is
- * free. */
+ * worker has died in its handler if its process ended there, or if it is OVERRUN, and no stop of it
+ * was noted. A process that closes the database leaves its handlers. The batch stays in the slot,
+ * also while no process has the database open, until another worker takes the slot, which happens
+ * only if no other slot is free. */
 bool worker_died_in_handler(const struct shared_page *shared, const struct worker_id *id,
 	uint64_t consumer, uint64_t handler_limit_ms, struct worker_batch *batch);
 

@@ -117,6 +117,26 @@ static void test_different_clocks(void)
 	shared_page_close(shared);
 }
 
+/* The batch of a worker that is being stopped does not count, whatever ends its process. */
+static void test_noted_stop(void)
+{
+	struct shared_page *shared = open_with_test_clock();
+	uint64_t slot = join(shared, 1);
+
+	enter_handler(shared, slot);
+	worker_note_stop(shared, getpid() + 1);
+	advance(LIMIT_MS);
+	CHECK_EQUAL_UINT(died_with(shared, 1), 10);
+	worker_note_stop(shared, getpid());
+	CHECK_EQUAL_UINT(died_with(shared, 1), 0);
+	CHECK_EQUAL_INT(state(shared, 1), WORKER_OVERRUN);     /* it is found by its number */
+	worker_leave(shared, slot);
+	enter_handler(shared, join(shared, 2));        /* the same slot, without the note */
+	advance(LIMIT_MS);
+	CHECK_EQUAL_UINT(died_with(shared, 2), 10);
+	shared_page_close(shared);
+}
+
 static void test_list(void)
 {
 	struct shared_page *shared = open_with_test_clock();
@@ -592,6 +612,7 @@ int main(void)
 	test_death_in_a_handler();
 	test_overrun_is_a_death();
 	test_different_clocks();
+	test_noted_stop();
 	test_list();
 	test_ask();
 	test_live_workers();
