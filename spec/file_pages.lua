@@ -17,8 +17,9 @@ file_pages.files = { PAGE }
 local FOLDERS = {
   "csrc", "csrc/base", "csrc/os", "csrc/lmdb_file", "csrc/lmdb", "csrc/codec", "csrc/expr",
   "csrc/stream", "csrc/table", "csrc/check", "csrc/api", "csrc/lua", "lua/tidetable",
-  "lua/tidetable/stream", "lua/tidetable/consumer", "lua/tidetable/testing",
-  "lua/tidetable/dynamodb", "lua/tidetable/loop", "lua/tidetable/cli", "lua/tidetable/cli/commands",
+  "lua/tidetable/stream", "lua/tidetable/consumer", "lua/tidetable/replica",
+  "lua/tidetable/testing", "lua/tidetable/dynamodb", "lua/tidetable/loop", "lua/tidetable/cli",
+  "lua/tidetable/cli/commands",
 }
 
 --- Returns the first sentence of a file's first comment, without the name of the file and the full

@@ -9,6 +9,7 @@
 
 #include "check/parked.h"
 #include "check/problem.h"
+#include "check/replicas.h"
 #include "check/rows.h"
 #include "codec/consumer.h"
 #include "codec/row.h"
@@ -30,8 +31,10 @@ int check_consumer_row(struct slice key, struct slice payload)
 		return copy_get(&(struct copy_row){ 0 }, payload);
 	case CONSUMER_HOLD:
 		return hold_get(&(struct hold_row){ 0 }, payload);
-	default:
+	case CONSUMER_PARKED:
 		return 0;
+	default:
+		return check_replica_row(key, payload);
 	}
 }
 
@@ -167,8 +170,10 @@ static int take_row(struct check *check, enum tree tree, struct slice key, struc
 		return check_copy(check, key);
 	case CONSUMER_HOLD:
 		return check_hold(check, key);
-	default:
+	case CONSUMER_PARKED: case CONSUMER_REPLAY:
 		return check_parked_row(check, key, payload);
+	default:
+		return 0;                        /* of a replica */
 	}
 }
 

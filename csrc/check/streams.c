@@ -110,7 +110,7 @@ static void check_annotation(struct stream_walk *walk)
 
 	if (walk->torn)
 		walk->annotation.torn = record->transaction;
-	if (record->origin == ORIGIN_TIME_TO_LIVE)
+	if (record->origin == ORIGIN_TIME_TO_LIVE && !record->is_annotated)
 		return;
 	if (walk->annotation.transaction != record->transaction)
 		begin_annotation(walk);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "codec/parked.h"
+#include "codec/replica.h"
 #include "codec/schema.h"
 #include "codec/state.h"
 
@@ -36,8 +37,10 @@ bool is_consumers_key(struct slice key)
 		return key.len == CONSUMER_SHARD_KEY;
 	case CONSUMER_FLOOR: case CONSUMER_HOLD:
 		return key.len == CONSUMER_STREAM_KEY;
-	default:
+	case CONSUMER_PARKED: case CONSUMER_REPLAY:
 		return parked_get_key(&place, &part, key);
+	default:
+		return is_replica_key(key);
 	}
 }
 

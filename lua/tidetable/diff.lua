@@ -3,11 +3,14 @@
 -- Each database is read from one snapshot. The core compares the items of a table in key order, by
 -- their canonical bytes (csrc/api/comparison.c). Expired items count as stored.
 
+local comparing = require "tidetable.replica.comparing"
 local core = require "tidetable.core"
 local definitions = require "tidetable.definition"
 local options = require "tidetable.options"
 
 local diffs = {}
+
+local encode = core.values.encode
 
 --- Maximum number of attempts to read the definitions and a snapshot without a table being created,
 --- changed or deleted between them.
@@ -143,6 +146,9 @@ end
 ---@field keys string[]      names of its key attributes
 ---@field comparison userdata|nil  of its items
 ---@field counts table<string, tidetable.DiffCounts>  by name of the first table
+---@field later tidetable.replica.Later|nil  one side is a replica of the other: what is later there
+---@field source integer|nil  number of that side
+---@field settled integer     differences of the present pair that only the later changes show
 local Diff = {}
 Diff.__index = Diff
 
@@ -155,6 +161,7 @@ function Diff:begin(names)
   local first, second = self.sides[1].tables[names[1]], self.sides[2].tables[names[2]]
   local found = { table = names[1], other_table = names[2],
     first = first and first.definition, second = second and second.definition }
+  self.settled = 0
   self.counts[names[1]] = { first = 0, second = 0, both = 0, equal = 0 }
   if not first or not second then
     found.kind = first and "first" or "second"
@@ -177,21 +184,42 @@ function Diff:begin(names)
   end
 end
 
+--- Returns two items as they were at the position of the replica, and how they differ; nil: they
+--- are equal.
+function Diff:at_position(names, key, first, second)
+  if self.source == 1 then
+    first = self.later:at_position(names[1], key, first)
+  else
+    second = self.later:at_position(names[2], key, second)
+  end
+  if first and second then
+    return first, second, encode(first) ~= encode(second) and "both" or nil
+  end
+  return first, second, first and "first" or second and "second" or nil
+end
+
 --- Returns the next item that differs; false if the core has read STEP equal items; nil at the end
 --- of the tables.
 function Diff:next_item()
   local kind, first, second = core.next_difference(self.comparison, STEP)
   local names = self.pairs[self.at]
   local counts = self.counts[names[1]]
-  counts.equal = core.equal_items(self.comparison)
+  counts.equal = core.equal_items(self.comparison) + self.settled
   if not kind then
     return kind, first, second
   end
-  counts[kind] = counts[kind] + 1
   local key = {}
   for _, name in ipairs(self.keys) do
     key[name] = (first or second)[name]
   end
+  if self.later then
+    first, second, kind = self:at_position(names, key, first, second)
+    if not kind then
+      counts.equal, self.settled = counts.equal + 1, self.settled + 1
+      return false
+    end
+  end
+  counts[kind] = counts[kind] + 1
   return { kind = kind, table = names[1], other_table = names[2], key = key, first = first,
     second = second }
 end
@@ -265,35 +293,62 @@ local function check_found(sides, opts)
   return true
 end
 
+--- Takes the sides of two databases. If one is a replica of the other, returns them at its
+--- position, with what is later in the source and the number of the source's side.
+local function take_sides(first, second, take)
+  for source, pair in ipairs { { first, second }, { second, first } } do
+    if comparing.replica_of(pair[1], pair[2]) then
+      local target_side, source_side, later = comparing.take(pair[1], pair[2], take)
+      if not target_side then
+        return nil, source_side, later
+      end
+      return source == 1 and { source_side, target_side } or { target_side, source_side }, later,
+        source
+    end
+  end
+  local one, err, code = take(first)
+  if not one then
+    return nil, err, code
+  end
+  local other
+  other, err, code = take(second)
+  if not other then
+    core.finish(one.snapshot)
+    return nil, err, code
+  end
+  return { one, other }
+end
+
 --- Compares two databases.
 ---@param first tidetable.Database
 ---@param second tidetable.Database  may be the first
 ---@param opts tidetable.DiffOptions  checked
 ---@return tidetable.Diff|nil diff, tidetable.error|nil err, tidetable.code|nil code
 function diffs.open(first, second, opts)
-  local seconds, sides = opts.snapshot_limit or 3600, {}
+  local seconds = opts.snapshot_limit or 3600
   local names = opts.tables and { table.unpack(opts.tables) }
-  local err, code
-  if first == second and names then
+  if names then
     names[#names + 1] = opts.other_table
   end
-  sides[1], err, code = side_of(first, names, seconds)
-  if not sides[1] then
-    return nil, err, code
+  local function take(db)
+    return side_of(db, names, seconds)
   end
-  sides[2] = sides[1]
-  if first ~= second then
-    sides[2], err, code = side_of(second, opts.other_table and { opts.other_table } or names,
-      seconds)
-    if not sides[2] then
-      core.finish(sides[1].snapshot)
+  local sides, later, source
+  if first == second then
+    local side, err, code = take(first)
+    if not side then
       return nil, err, code
     end
+    sides = { side, side }
+  else
+    sides, later, source = take_sides(first, second, take)
+    if not sides then
+      return nil, later, source
+    end
   end
-  local diff = setmetatable({ sides = sides, pairs = pairs_of(sides, opts), at = 0, counts = {} },
-    Diff)
-  local ok
-  ok, err, code = check_found(sides, opts)
+  local diff = setmetatable({ sides = sides, pairs = pairs_of(sides, opts), at = 0, counts = {},
+    later = later, source = source, settled = 0 }, Diff)
+  local ok, err, code = check_found(sides, opts)
   if not ok then
     diff:close()
     return nil, err, code
