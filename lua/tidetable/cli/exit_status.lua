@@ -7,6 +7,7 @@ local exit_status = {
   STREAM_ENDED = 3,
   FILE_GONE = 4,
   CONDITION_FAILED = 5,
+  PROMOTED = 6,
   HUNG_UP = 129,
   INTERRUPTED = 130,
   OUTPUT_CLOSED = 141,
@@ -31,6 +32,7 @@ exit_status.meanings = {
   { 4, "'tail -f', 'stats --watch' and 'consumers --watch': the database file was removed, renamed "
     .. "or replaced." },
   { 5, "The stored item does not satisfy '--condition'. Nothing was written." },
+  { 6, "'replicate': the replica was promoted." },
   { 129, "Ended by SIGHUP: the terminal was closed." },
   { 130, "Interrupted by Ctrl-C." },
   { 141, "The reader of the output closed it, as in 'tidetable tail shop.tide | head -1'. No "

@@ -17,7 +17,7 @@ main.commands = {
   { "Inspect", "tables", "describe", "stats", "diff" },
   { "Tables", "create", "alter", "truncate", "drop" },
   { "Items", "get", "query", "scan", "put", "update", "delete", "import", "export" },
-  { "Streams", "tail", "consumers" },
+  { "Streams", "tail", "consumers", "replicate" },
   { "Database file", "sweep", "check", "backup", "compact" },
   { "Shell", "completion" },
 }

@@ -215,6 +215,19 @@ local function show(diffing, args, out)
   return count
 end
 
+--- Shows the differences of two databases as text. Returns their number.
+---@param first tidetable.Database
+---@param second tidetable.Database
+---@param tables string[]
+---@param out tidetable.cli.Console
+---@return integer
+function diff.show(first, second, tables, out)
+  local args = { database = first.path }
+  local diffing <close> = library_error.check(first.path,
+    diffs.open(first, second, { tables = tables }))
+  return show(diffing, args, out)
+end
+
 --- Opens the second database. A file that is opened twice is read from one snapshot.
 local function open_other(db, args)
   local other = open.database { database = args.other, max_size = args.max_size }
