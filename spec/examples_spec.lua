@@ -84,7 +84,7 @@ describe("the small example", function()
   end
 
   local examples = { "quickstart", "audit_trail", "derived_table", "two_processes", "retention",
-    "backup", "testing", "consumer", "outbox", "mirror" }
+    "backup", "testing", "consumer", "outbox", "mirror", "replica" }
 
   -- The examples that are the same program in four event loops, and the modules that each of them
   -- needs.
