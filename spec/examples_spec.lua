@@ -84,7 +84,8 @@ describe("the small example", function()
   end
 
   local examples = { "quickstart", "audit_trail", "derived_table", "two_processes", "retention",
-    "backup", "testing", "consumer", "outbox", "mirror", "view" }
+    "backup", "testing", "consumer", "outbox", "mirror", "view",
+    "replica" }
 
   -- The examples that are the same program in four event loops, and the modules that each of them
   -- needs.

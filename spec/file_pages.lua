@@ -18,8 +18,8 @@ local FOLDERS = {
   "csrc", "csrc/base", "csrc/os", "csrc/lmdb_file", "csrc/lmdb", "csrc/codec", "csrc/expr",
   "csrc/stream", "csrc/table", "csrc/check", "csrc/api", "csrc/lua", "lua/tidetable",
   "lua/tidetable/stream", "lua/tidetable/consumer", "lua/tidetable/view",
-  "lua/tidetable/testing", "lua/tidetable/dynamodb", "lua/tidetable/loop", "lua/tidetable/run",
-  "lua/tidetable/cli", "lua/tidetable/cli/commands",
+  "lua/tidetable/replica", "lua/tidetable/testing", "lua/tidetable/dynamodb",
+  "lua/tidetable/loop", "lua/tidetable/run", "lua/tidetable/cli", "lua/tidetable/cli/commands",
 }
 
 --- Returns the first sentence of a file's first comment, without the name of the file and the full

@@ -3,7 +3,7 @@
 COMMAND_SPECS = spec/tidetable/cli spec/documentation spec/examples_spec.lua \
 	spec/pipeline_spec.lua spec/processors_spec.lua spec/webhook_spec.lua
 LIBRARY_SPECS = $(filter-out $(COMMAND_SPECS),$(wildcard spec/tidetable/*_spec.lua) \
-	$(patsubst %/.,%,$(wildcard spec/tidetable/*/.))) $(wildcard spec/versions) \
+	$(patsubst %/.,%,$(wildcard spec/tidetable/*/.))) $(wildcard spec/versions spec/replicate) \
 	$(if $(filter release,$(VARIANT)),spec/install_spec.lua)
 
 # $(call run,name,command): prints one line on success, the command's output on failure.

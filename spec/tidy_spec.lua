@@ -16,13 +16,13 @@ local may_include = {
   stream = { "base", "codec", "lmdb", "lmdb_file", "os" },
   table = { "base", "codec", "expr", "lmdb", "lmdb_file", "os", "stream" },
   check = { "base", "codec", "lmdb", "lmdb_file", "os", "stream", "table" },
-  api = { "tide.h", "tide_consumer.h", "tide_projection.h", "base", "codec", "expr", "lmdb",
-    "lmdb_file", "os", "stream", "table", "check" },
-  lua = { "tide.h", "tide_consumer.h", "tide_projection.h", "base", "codec", "os/clock.h",
-    "os/descriptor.h", "os/fault_point.h", "os/input.h", "os/output.h", "os/process.h",
-    "os/program.h", "os/signal_pipe.h", "os/temporary_directory.h", "os/terminal.h",
-    "os/timer.h" },
-  -- tide.h itself, tide_consumer.h and tide_projection.h.
+  api = { "tide.h", "tide_comparison.h", "tide_consumer.h", "tide_projection.h", "tide_replica.h",
+    "base", "codec", "expr", "lmdb", "lmdb_file", "os", "stream", "table", "check" },
+  lua = { "tide.h", "tide_comparison.h", "tide_consumer.h", "tide_projection.h", "tide_replica.h",
+    "base", "codec", "os/clock.h", "os/descriptor.h", "os/fault_point.h", "os/input.h",
+    "os/output.h", "os/process.h", "os/program.h", "os/signal_pipe.h",
+    "os/temporary_directory.h", "os/terminal.h", "os/timer.h" },
+  -- tide.h itself and tide_*.h.
   [""] = { "tide.h", "base", "codec", "check/report.h", "expr/kind.h", "lmdb/durability.h",
     "os/wakeup_kind.h" },
 }

@@ -98,7 +98,7 @@ static int renew_incarnation(struct txn *txn, struct file_header *header)
 	int err = state_read(txn, &state);
 
 	if (!err && state.sequence)
-		err = incarnation_end(txn, state.sequence, header->incarnation);
+		err = incarnation_end(txn, state.sequence, header->incarnation, false);
 	if (!err && getrandom(header->incarnation, FILE_ID_BYTES, 0) != FILE_ID_BYTES)
 		err = ERR_STORE;
 	return err;

@@ -68,6 +68,7 @@ static int read_identity(struct tide *tide)
 {
 	int err;
 
+	buffer_clear(&tide->identity);
 	buffer_put(&tide->identity, tide->header.database_id, FILE_ID_BYTES);
 	buffer_put(&tide->identity, tide->header.incarnation, FILE_ID_BYTES);
 	err = incarnations_read(tide->reader, &tide->identity);
@@ -101,6 +102,24 @@ static int read_fixed_rows(struct tide *tide, struct failure *failure)
 	err = read_identity(tide);
 	reader_reset(tide->reader);
 	return err ? fail_about(failure, err, "the incarnations of the file") : 0;
+}
+
+/* Reads the incarnations again if the catalog has changed, because a promotion gives the file a new
+ * one. */
+static int refresh_identity(struct tide *tide)
+{
+	struct file_header header;
+	int err;
+
+	if (tide->identity_at == tide->state.catalog_version)
+		return 0;
+	err = file_header_read(tide->reader, &header);
+	if (!err) {
+		memcpy(tide->header.incarnation, header.incarnation, FILE_ID_BYTES);
+		err = read_identity(tide);
+	}
+	tide->identity_at = err ? 0 : tide->state.catalog_version;
+	return err;
 }
 
 struct slice tide_identity(const struct tide *tide)
@@ -505,6 +524,8 @@ int tide_read_committed_begin(struct tide *tide, struct read_view *snapshot,
 	}
 	if (!err)
 		err = catalog_refresh(&tide->catalog, tide->reader, &tide->state);
+	if (!err)
+		err = refresh_identity(tide);
 	if (err) {
 		reader_reset(tide->reader);
 		return fail_about(failure, err, "a row of the state or of the catalog");

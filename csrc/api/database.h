@@ -30,6 +30,7 @@ struct tide {
 	uint64_t max_size;           /* maximum size given to tide_open; 0: none */
 	struct file_header header;
 	struct buffer identity;      /* see tide_identity */
+	uint64_t identity_at;        /* catalog version for which header and identity are valid */
 	uint8_t opening[WORKER_OPENING_BYTES];       /* random id of this opening of the file */
 	struct catalog catalog;
 	struct txn *reader;          /* renewed at the beginning of a read call, reset at its end */

@@ -99,6 +99,22 @@
 		"a command has changed the parked records of the consumer") \
 	X(CONSUMER_PAUSED, -49, "CONSUMER_PAUSED", "ResourceInUseException", \
 		"the consumer is paused") \
+	/* replication */ \
+	X(REPLICATED, -90, "REPLICATED", "ResourceInUseException", \
+		"the table is replicated from another database and can't be changed here") \
+	X(SOURCE_DIFFERS, -91, "SOURCE_DIFFERS", "ValidationException", \
+		"the source is not the database that was replicated before") \
+	X(PROMOTED, -92, "PROMOTED", "ResourceInUseException", "the replica was promoted") \
+	X(COPYING, -93, "COPYING", "ResourceInUseException", \
+		"the replica has not copied all items yet") \
+	X(REPLICA_MOVED, -94, "REPLICA_MOVED", "ResourceInUseException", \
+		"another process has moved the replica's position") \
+	X(WOULD_LOSE, -95, "WOULD_LOSE", "ResourceInUseException", \
+		"changes that were not replicated would be lost") \
+	X(NOT_FOLLOWED, -96, "NOT_FOLLOWED", "ValidationException", \
+		"the table can't be replicated") \
+	X(INCOMPLETE, -97, "INCOMPLETE", "ValidationException", \
+		"the input ended before its end was announced") \
 	/* numbers */ \
 	X(NUMBER_SYNTAX, -60, "VALIDATION", "ValidationException", \
 		"The parameter cannot be converted to a numeric value") \

@@ -11,6 +11,7 @@
 #include "check/expiry.h"
 #include "check/items.h"
 #include "check/problem.h"
+#include "check/replicas.h"
 #include "check/rows.h"
 #include "check/streams.h"
 #include "check/table_changes.h"
@@ -294,7 +295,8 @@ static int take_catalog(struct check *check, enum tree tree, struct slice key, s
 		err = horizon_get(&(struct horizon){ 0 }, payload);
 		break;
 	case CATALOG_INCARNATION:
-		err = payload.len == FILE_ID_BYTES ? 0 : ERR_CORRUPT;
+		err = payload.len == FILE_ID_BYTES || (payload.len == FILE_ID_BYTES + 1 &&
+			payload.data[FILE_ID_BYTES] == 1) ? 0 : ERR_CORRUPT;
 		break;
 	default:
 		break;
@@ -506,7 +508,7 @@ static int check_catalog(struct check *check)
 	if (check_has_whole_catalog(check) &&
 			!streams_cached(&catalog->streams, STREAM_OF_TABLES)) {
 		subject_set_tree(check, TREE_CATALOG);
-		problem(check, 58, "lacks the stream of the changes of tables");
+		problem(check, 61, "lacks the stream of the changes of tables");
 	}
 	if (!err)
 		err = check_each_row(check, TREE_CATALOG, check_reference, NULL);
@@ -560,6 +562,8 @@ static int check_all(struct check *check)
 	if (!err)
 		err = check_consumers(check);
 	if (!err)
+		err = check_replicas(check);
+	if (!err)
 		check_unread(check);
 	return err ? err : buffer_error(&check->report->text);
 }
@@ -576,6 +580,8 @@ static void release(struct check *check)
 	u64_map_release(&check->members);
 	u64_map_release(&check->copies);
 	u64_map_release(&check->holds);
+	u64_map_release(&check->replicas);
+	u64_map_release(&check->replicated);
 	u64_map_release(&check->expiries);
 	u64_map_release(&check->parts);
 	u64_map_release(&check->nodes);

@@ -69,6 +69,8 @@ struct check {
 	struct parked_member member;
 	struct u64_map copies;       /* id of one that is copying -> a: 1 if it has a copy */
 	struct u64_map holds;        /* id of a consumer -> a: number of hold rows */
+	struct u64_map replicas;     /* id of a replica -> a: 1 if it was promoted */
+	struct u64_map replicated;   /* id of a table -> a: id of the replica that has its state */
 	struct u64_map expiries;     /* id of an expiry index -> a: rows that items need */
 	struct u64_map overdue;      /* key hash -> a: sequence number, b: stream, of a change
 	                              * that its item does not show */

@@ -10,6 +10,7 @@
 #include "check/parked.h"
 #include "check/parked_transaction.h"
 #include "check/problem.h"
+#include "check/replicas.h"
 #include "check/rows.h"
 #include "codec/consumer.h"
 #include "codec/row.h"
@@ -33,8 +34,10 @@ int check_consumer_row(struct slice key, struct slice payload)
 		return hold_get(&(struct hold_row){ 0 }, payload);
 	case CONSUMER_MEMBER:
 		return parked_member_get(&(struct parked_member){ 0 }, payload);
-	default:
+	case CONSUMER_PARKED:
 		return 0;
+	default:
+		return check_replica_row(key, payload);
 	}
 }
 
@@ -172,8 +175,10 @@ static int take_row(struct check *check, enum tree tree, struct slice key, struc
 		return check_hold(check, key);
 	case CONSUMER_MEMBER: case CONSUMER_REPLAY_TRANSACTION:
 		return check_parked_transaction_row(check, key, payload);
-	default:
+	case CONSUMER_PARKED: case CONSUMER_REPLAY:
 		return check_parked_row(check, key, payload);
+	default:
+		return 0;                        /* of a replica */
 	}
 }
 

@@ -14,6 +14,7 @@
 #include "check/rows.h"
 #include "codec/consumer.h"
 #include "codec/parked.h"
+#include "codec/replica.h"
 #include "table/expiry_index.h"
 
 /* --- text --- */
@@ -385,6 +386,21 @@ static void name_index_row(struct check *check, struct slice key)
 	put_buffer(&subject->name, &subject->key);
 }
 
+static void name_replica_row(struct subject *subject, struct slice key)
+{
+	if (key.data[0] == REPLICA_ROW) {
+		put_format(&subject->key, "replica ");
+		put_shown(&subject->key, slice_of(key.data + 1, key.len - 1));
+	} else if (key.data[0] == REPLICA_TABLE) {
+		put_format(&subject->key, "state of table %u of replica %" PRIu64,
+			get_u32(key.data + 9), get_u64(key.data + 1));
+	} else {
+		put_format(&subject->key, "%s table %u of replica %" PRIu64,
+			key.data[0] == REPLICA_SEEN ? "item that the source has, of" :
+			"place of the removal in", get_u32(key.data + 9), get_u64(key.data + 1));
+	}
+}
+
 static void name_consumers_row(struct check *check, struct slice key)
 {
 	struct parked_member member;
@@ -417,6 +433,8 @@ static void name_consumers_row(struct check *check, struct slice key)
 	} else if (key.len == CONSUMER_STREAM_KEY && key.data[0] == CONSUMER_HOLD) {
 		put_format(&subject->key, "hold of consumer %" PRIu64 " on stream %u",
 			get_u64(key.data + 5), get_u32(key.data + 1));
+	} else if (is_replica_key(key)) {
+		name_replica_row(subject, key);
 	} else {
 		put_bytes(&subject->key, key);
 	}

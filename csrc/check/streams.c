@@ -110,7 +110,7 @@ static void check_annotation(struct stream_walk *walk)
 
 	if (walk->torn)
 		walk->annotation.torn = record->transaction;
-	if (record->origin == ORIGIN_TIME_TO_LIVE)
+	if (record->origin == ORIGIN_TIME_TO_LIVE && !record->is_annotated)
 		return;
 	if (walk->annotation.transaction != record->transaction)
 		begin_annotation(walk);
@@ -349,7 +349,7 @@ static int check_content(struct stream_walk *walk)
 	struct key key;
 
 	if (is_of_tables != (walk->record.event == EVENT_TABLE)) {
-		record_problem(walk, 58, is_of_tables ? "is not the change of a table" :
+		record_problem(walk, 61, is_of_tables ? "is not the change of a table" :
 			"is the change of a table in another stream");
 		return 0;
 	}
@@ -447,7 +447,7 @@ static int check_followed(struct stream_walk *walk)
 	if (err || first.sequence > check->changes_lost)
 		return err == END || err == ERR_CORRUPT ? 0 : err;
 	subject_set_record(walk->check, walk->row, first.sequence);
-	problem(walk->check, 60, "precedes the change %llu of a table, which was removed",
+	problem(walk->check, 63, "precedes the change %llu of a table, which was removed",
 		(unsigned long long)check->changes_lost);
 	return 0;
 }

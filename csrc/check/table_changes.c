@@ -55,16 +55,16 @@ static void check_succession(struct check *check, const struct table_change *cha
 		change->definition;
 
 	if (change->event == TABLE_CREATED && change->table <= check->last_created)
-		problem(check, 59, "creates table %u after table %u", change->table,
+		problem(check, 62, "creates table %u after table %u", change->table,
 			check->last_created);
 	if (!last)
 		return;
 	if (change->event == TABLE_CREATED)
-		problem(check, 59, "creates table %u again", change->table);
+		problem(check, 62, "creates table %u again", change->table);
 	else if (kept_event(check, last) == TABLE_DELETED)
-		problem(check, 59, "changes table %u after its deletion", change->table);
+		problem(check, 62, "changes table %u after its deletion", change->table);
 	else if (!slice_equal(kept_definition(check, last), before))
-		problem(check, 59, "does not begin with the definition of record %llu",
+		problem(check, 62, "does not begin with the definition of record %llu",
 			(unsigned long long)last->a);
 }
 
@@ -87,7 +87,7 @@ int check_table_change(struct check *check, const struct stream_row *row,
 	check_succession(check, &change, last);
 	if (!last && change.event != TABLE_CREATED && check->changes_lost == 0 &&
 			check->changes_torn == 0)
-		problem(check, 59, "changes table %u before its creation", change.table);
+		problem(check, 62, "changes table %u before its creation", change.table);
 	if (change.event == TABLE_CREATED)
 		check->last_created = change.table;
 	return keep(check, &change, record->sequence);
@@ -109,7 +109,7 @@ static int check_definition(struct check *check, const struct table *table,
 	if (buffer_error(&check->scratch))
 		return buffer_error(&check->scratch);
 	if (!slice_equal(kept_definition(check, last), buffer_slice(&check->scratch)))
-		problem(check, 59, "has another definition of table %s than the catalog",
+		problem(check, 62, "has another definition of table %s than the catalog",
 			table->row.name);
 	return 0;
 }
@@ -122,9 +122,9 @@ static int check_last_change(struct check *check, const struct stream_row *row,
 
 	subject_set_record(check, row, last->a);
 	if (is_deleted && table)
-		problem(check, 59, "deletes table %s, which exists", table->row.name);
+		problem(check, 62, "deletes table %s, which exists", table->row.name);
 	else if (!is_deleted && !table)
-		problem(check, 59, "is the last one of table %llu, which does not exist",
+		problem(check, 62, "is the last one of table %llu, which does not exist",
 			(unsigned long long)last->key);
 	return is_deleted || !table ? 0 : check_definition(check, table, last);
 }
@@ -156,7 +156,7 @@ int check_last_changes(struct check *check, uint64_t removed, bool torn)
 		if (u64_map_find(&check->changes, row->id))
 			continue;
 		set_table_subject(check, slice_of_text(row->name));
-		problem(check, 59, "has no record of its creation");
+		problem(check, 62, "has no record of its creation");
 	}
 	return err;
 }

@@ -1,6 +1,8 @@
 /* annotation.c - encoding and decoding of annotations; the layout is in annotation.h. */
 #include "codec/annotation.h"
 
+#include <string.h>
+
 #include "codec/value.h"
 
 bool origin_is_valid(struct slice origin)
@@ -11,13 +13,43 @@ bool origin_is_valid(struct slice origin)
 	return origin.len <= ORIGIN_MAX_BYTES;
 }
 
+bool path_contains(struct slice path, const uint8_t database[DATABASE_ID_BYTES])
+{
+	for (size_t at = 0; at + DATABASE_ID_BYTES <= path.len; at += DATABASE_ID_BYTES)
+		if (memcmp(path.data + at, database, DATABASE_ID_BYTES) == 0)
+			return true;
+	return false;
+}
+
+static void put_change_source(struct buffer *out, const struct change_source *source)
+{
+	buffer_put_u8(out, (uint8_t)(source->path.len / DATABASE_ID_BYTES));
+	buffer_put_slice(out, source->path);
+	buffer_put(out, source->incarnation, DATABASE_ID_BYTES);
+	buffer_put_u64(out, source->sequence);
+}
+
+static void get_change_source(struct source *source, struct change_source *from)
+{
+	uint8_t ids = source_u8(source);
+
+	if (ids == 0 || ids > PATH_MAX_IDS)
+		source->err = ERR_CORRUPT;
+	from->path = source_take(source, (uint64_t)ids * DATABASE_ID_BYTES);
+	from->incarnation = source_take(source, DATABASE_ID_BYTES).data;
+	from->sequence = source_u64(source);
+}
+
 void annotation_put(struct buffer *out, const struct annotation *annotation)
 {
 	if (annotation_is_empty(annotation))
 		return;
 	buffer_put_u8(out, annotation->depth);
-	buffer_put_u8(out, (uint8_t)annotation->origin.len);
+	buffer_put_u8(out, (uint8_t)(annotation->origin.len |
+		(annotation->source.path.len ? ANNOTATION_HAS_SOURCE : 0)));
 	buffer_put_slice(out, annotation->origin);
+	if (annotation->source.path.len)
+		put_change_source(out, &annotation->source);
 	buffer_put_slice(out, annotation->context);
 }
 
@@ -39,9 +71,14 @@ int annotation_encode(struct buffer *out, const struct annotation *annotation,
 int annotation_get(struct annotation *annotation, struct slice bytes)
 {
 	struct source source = source_of(bytes);
+	uint8_t len;
 
+	annotation->source = (struct change_source){ 0 };
 	annotation->depth = source_u8(&source);
-	annotation->origin = source_take(&source, source_u8(&source));
+	len = source_u8(&source);
+	annotation->origin = source_take(&source, len & (ANNOTATION_HAS_SOURCE - 1));
+	if (len & ANNOTATION_HAS_SOURCE)
+		get_change_source(&source, &annotation->source);
 	annotation->context = source_take(&source, source_left(&source));
 	if (source_finish(&source) || annotation_is_empty(annotation) ||
 			!origin_is_valid(annotation->origin))

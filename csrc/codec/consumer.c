@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "codec/parked.h"
+#include "codec/replica.h"
 #include "codec/schema.h"
 #include "codec/state.h"
 
@@ -39,8 +40,10 @@ bool is_consumers_key(struct slice key)
 		return key.len == CONSUMER_STREAM_KEY;
 	case CONSUMER_MEMBER: case CONSUMER_REPLAY_TRANSACTION:
 		return parked_member_get_key(&member, key);
-	default:
+	case CONSUMER_PARKED: case CONSUMER_REPLAY:
 		return parked_get_key(&place, &part, key);
+	default:
+		return is_replica_key(key);
 	}
 }
 

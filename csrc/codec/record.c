@@ -121,8 +121,7 @@ static bool is_possible(const struct record *record)
 	if (record->event == EVENT_TABLE && (record->origin != ORIGIN_USER ||
 			record->partition_hash || record->keys.len || record->old_image.len))
 		return false;
-	if (record->sequence > SEQUENCE_MAX ||
-			(record->is_annotated && record->origin == ORIGIN_TIME_TO_LIVE))
+	if (record->sequence > SEQUENCE_MAX)
 		return false;
 	if (record->origin == ORIGIN_SNAPSHOT && record->event != EVENT_INSERT)
 		return false;
@@ -260,8 +259,13 @@ int record_get(struct record *record, struct slice bytes)
 
 int record_annotation(const struct record *record, struct annotation *annotation)
 {
+	int err;
+
 	*annotation = (struct annotation){ 0 };
-	return record->annotation.len ? annotation_get(annotation, record->annotation) : 0;
+	err = record->annotation.len ? annotation_get(annotation, record->annotation) : 0;
+	if (!err && record->origin == ORIGIN_TIME_TO_LIVE)
+		*annotation = (struct annotation){ .source = annotation->source };
+	return err;
 }
 
 void record_append_annotation(struct buffer *out, size_t start, const struct record *record,

@@ -79,6 +79,7 @@ void table_put(struct buffer *out, const struct table_row *table)
 	buffer_put_u32(out, table->newest_stream);
 	buffer_put_u32(out, table->ttl.index);
 	buffer_put_counted(out, time_to_live_name(&table->ttl));
+	buffer_put_u64(out, table->replica);
 	key_schema_put(out, &table->schema);
 }
 
@@ -91,6 +92,7 @@ int table_get(struct table_row *table, struct slice bytes)
 	table->stream = source_u32(&source);
 	table->newest_stream = source_u32(&source);
 	ttl_get(&source, &table->ttl);
+	table->replica = source_u64(&source);
 	key_schema_get(&source, &table->schema);
 	if (table->id == 0)
 		return ERR_CORRUPT;

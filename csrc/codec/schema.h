@@ -65,6 +65,8 @@ struct table_row {
 	uint32_t stream;             /* id of the enabled stream; 0 if none */
 	uint32_t newest_stream;      /* id of the newest stream, enabled or not; 0 if none */
 	struct time_to_live ttl;
+	uint64_t replica;            /* id of the replica that it belongs to; 0: none, so that it
+	                              * can be written to */
 	struct key_schema schema;
 	char name[TABLE_NAME_MAX + 1];       /* from the row's key */
 };

@@ -109,7 +109,7 @@ static void push_object(lua_State *L, const struct failure *failure)
 	set_bool(L, "retryable", is_retryable(failure->err));
 	if (failure->err == ERR_BUSY && failure->pid > 0)
 		set_integer(L, "pid", (uint64_t)failure->pid);
-	if (failure->err == ERR_TRIMMED) {
+	if (failure->err == ERR_TRIMMED || failure->err == ERR_WOULD_LOSE) {
 		set_integer(L, "first", failure->first);
 		set_integer(L, "last", failure->last);
 	}

@@ -20,6 +20,7 @@ const char CHECKUP_TYPE[] = "tidetable.core.checkup";
 const char TIMER_TYPE[] = "tidetable.core.timer";
 const char TRUNCATION_TYPE[] = "tidetable.core.truncation";
 const char CLOCK_TYPE[] = "tidetable.core.clock";
+const char SENDER_TYPE[] = "tidetable.core.sender";
 
 /* The collector runs according to the memory of a database's children. The first CHARGED_FROM bytes
  * do not count, because loops close their iterators. For each further CHARGE_BYTES the collector
@@ -31,7 +32,7 @@ const char CLOCK_TYPE[] = "tidetable.core.clock";
 /* Types that finish_child accepts. */
 static const char *const child_types[] = {
 	QUERY_TYPE, FEED_TYPE, WAKEUP_TYPE, WAITER_TYPE, SNAPSHOT_TYPE, BACKUP_TYPE,
-	CHECKUP_TYPE,
+	CHECKUP_TYPE, SENDER_TYPE,
 };
 
 /* --- types --- */

@@ -33,6 +33,7 @@ extern const char TIMER_TYPE[];
 extern const char TRUNCATION_TYPE[];
 extern const char CLOCK_TYPE[];
 extern const char RECORD_TYPE[];
+extern const char SENDER_TYPE[];
 
 /* First word of each userdata that a script can obtain, except numbers and binaries: the address
  * of the type's name XOR a random number that is drawn when the library is loaded. A script can
@@ -195,6 +196,8 @@ void open_signals(lua_State *L);
 void open_processes(lua_State *L);
 void open_timers(lua_State *L);
 void open_truncations(lua_State *L);
+void open_comparisons(lua_State *L);
+void open_replicas(lua_State *L);
 void open_testing(lua_State *L);
 void open_consumers(lua_State *L);
 void open_parked(lua_State *L);

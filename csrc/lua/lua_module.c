@@ -46,6 +46,8 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_checks(L);
 	open_timers(L);
 	open_truncations(L);
+	open_comparisons(L);
+	open_replicas(L);
 	open_testing(L);
 	open_consumers(L);
 	open_parked(L);

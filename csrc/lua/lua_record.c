@@ -36,7 +36,7 @@ enum field {
 	FIELD_VIEW_TYPE, FIELD_TRANSACTION_ID, FIELD_TRANSACTION_POSITION,
 	FIELD_TRANSACTION_COUNT, FIELD_SIZE_BYTES, FIELD_PARTITION_HASH, FIELD_USER_IDENTITY,
 	FIELD_CONTEXT, FIELD_ORIGIN, FIELD_DEPTH, FIELD_ATTEMPT, FIELD_IS_SNAPSHOT, FIELD_ID,
-	FIELD_TABLE_ID, FIELD_DEFINITION, FIELD_OLD_DEFINITION, FIELD_COUNT,
+	FIELD_SOURCE, FIELD_TABLE_ID, FIELD_DEFINITION, FIELD_OLD_DEFINITION, FIELD_COUNT,
 };
 
 static const char *const field_names[FIELD_COUNT] = {
@@ -61,6 +61,7 @@ static const char *const field_names[FIELD_COUNT] = {
 	[FIELD_ATTEMPT] = "attempt",
 	[FIELD_IS_SNAPSHOT] = "is_snapshot",
 	[FIELD_ID] = "id",
+	[FIELD_SOURCE] = "source",
 	[FIELD_TABLE_ID] = "table_id",
 	[FIELD_DEFINITION] = "definition",
 	[FIELD_OLD_DEFINITION] = "old_definition",
@@ -238,7 +239,9 @@ static void push_annotation(lua_State *L, const struct record *record, enum fiel
 	struct annotation annotation;
 
 	decode_annotation(L, record, &annotation);
-	if (field == FIELD_CONTEXT)
+	if (field == FIELD_SOURCE)
+		push_change_source(L, &annotation.source, record);
+	else if (field == FIELD_CONTEXT)
 		push_table(L, VALUE_CONTEXT, annotation.context);
 	else if (field == FIELD_DEPTH)
 		lua_pushinteger(L, annotation.depth);
@@ -423,7 +426,7 @@ static void push_item_field(lua_State *L, const struct record *record, enum fiel
 	case FIELD_TABLE_ID: case FIELD_DEFINITION: case FIELD_OLD_DEFINITION:
 		push_of_table(L, field);
 		break;
-	default:                         /* context, origin, depth */
+	default:                         /* context, origin, depth, source */
 		push_annotation(L, record, field);
 	}
 }

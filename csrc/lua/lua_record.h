@@ -48,6 +48,10 @@ uint32_t push_table_id(lua_State *L);
  * (lua_projection.h). Raises CORRUPT or NO_MEMORY. */
 struct slice push_image(lua_State *L, struct slice image);
 
+/* Pushes the field source of a record; nil if there is none (lua_replica.c). */
+void push_change_source(lua_State *L, const struct change_source *source,
+	const struct record *record);
+
 /* record:changes() -> array of the differences between the images, as projected: tables with the
  * fields path, steps, old, new. Raises an error if the view type has not both images. */
 int record_changes(lua_State *L);

@@ -6,6 +6,7 @@
 #include "lua/lua_argument.h"
 #include "lua/lua_definition.h"
 #include "lua/lua_failure.h"
+#include "lua/lua_field.h"
 #include "lua/lua_json.h"
 #include "lua/lua_projection.h"
 
@@ -112,6 +113,32 @@ static void put_origin(struct record_writer *w)
 {
 	if (w->annotation.origin.len)
 		json_put_string(w->out, w->annotation.origin);
+}
+
+static void put_hex_string(struct record_writer *w, const char *name, const uint8_t *id)
+{
+	char text[2 * DATABASE_ID_BYTES];
+
+	put_hex(text, id, DATABASE_ID_BYTES);
+	json_put_text(w->out, name);
+	json_put_string(w->out, slice_of((const uint8_t *)text, sizeof text));
+}
+
+/* Writes where a replicated change was made. */
+static void put_change_source(struct record_writer *w)
+{
+	const struct change_source *source = &w->annotation.source;
+	const struct record *record = w->record;
+
+	if (!source->path.len)
+		return;
+	put_hex_string(w, "{\"database\":", source->path.data);
+	put_hex_string(w, ",\"incarnation\":", source->incarnation);
+	if (source->sequence) {
+		json_put_text(w->out, ",\"sequence_number\":");
+		put_integer(w, source->sequence + (record->sequence - record->transaction));
+	}
+	buffer_put_u8(w->out, '}');
 }
 
 static void put_depth(struct record_writer *w) { put_integer(w, w->annotation.depth); }
@@ -260,7 +287,8 @@ static void put_record(struct record_writer *writer)
 		{ "new_image", put_new }, { "old_definition", put_old_definition },
 		{ "old_image", put_old }, { "origin", put_origin },
 		{ "partition_hash", put_hash }, { "sequence_number", put_sequence },
-		{ "size_bytes", put_record_size }, { "stream_label", put_label },
+		{ "size_bytes", put_record_size }, { "source", put_change_source },
+		{ "stream_label", put_label },
 		{ "table_id", put_table_id }, { "table_name", put_table },
 		{ "transaction_count", put_count },
 		{ "transaction_id", put_id }, { "transaction_position", put_position },

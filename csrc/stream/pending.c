@@ -81,7 +81,8 @@ int pending_flush(struct pending_records *pending, struct txn *txn, struct strea
 		record->count = pending->count;
 		record->created_ms = created_ms;
 		record->retention_ms = retention_ms;
-		if (pending->annotation.len && record->origin == ORIGIN_USER)
+		if (pending->annotation.len &&
+				(record->origin == ORIGIN_USER || pending->annotates_all))
 			annotate(pending, record, stream);
 		record->ordinal = stream->bounds.head.ordinal + 1;
 		record->stream_bytes = stream->bounds.head.stream_bytes + record_bytes(record);
@@ -101,6 +102,7 @@ void pending_clear(struct pending_records *pending)
 {
 	buffer_clear(&pending->bytes);
 	buffer_clear(&pending->annotation);
+	pending->annotates_all = false;
 	pending->count = 0;
 }
 

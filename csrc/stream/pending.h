@@ -22,6 +22,7 @@ struct pending_records {
 	uint32_t count;
 	size_t cap;
 	struct buffer annotation;    /* of the transaction (codec/annotation.h); empty: none */
+	bool annotates_all;          /* also records that time to live has caused */
 	uint64_t flushes;            /* number of calls of pending_flush */
 };
 
@@ -31,8 +32,8 @@ int pending_add(struct pending_records *pending, uint32_t stream, const struct r
 
 /* Appends all records to their streams, with the same creation time. The first in each stream that
  * time to live has not caused gets the annotation, and the others that it has not caused are
- * marked. stream_load_bounds must have been called for each of these streams in this
- * transaction. */
+ * marked; with annotates_all those that it has caused, too. stream_load_bounds must have been
+ * called for each of these streams in this transaction. */
 int pending_flush(struct pending_records *pending, struct txn *txn, struct streams *streams,
 	uint64_t created_ms, uint64_t retention_ms);
 

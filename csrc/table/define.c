@@ -26,7 +26,7 @@ static int find(struct transaction *transaction, struct slice name, struct table
 	if (err)
 		return fail_row(failure, err, name);
 	*row = table->row;
-	return 0;
+	return transaction_check_table(transaction, row, failure);
 }
 
 /* Reports a failure after the first write, so the transaction can only be aborted. */

@@ -1,6 +1,7 @@
 /* define.h - creates, changes and deletes tables and their streams.
  *
- * Each function works in an open transaction and leaves the catalog valid.
+ * Each function works in an open transaction and leaves the catalog valid. Those that change or
+ * delete a table return REPLICATED if it belongs to a replica.
  */
 #ifndef TABLE_DEFINE_H
 #define TABLE_DEFINE_H

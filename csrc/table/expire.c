@@ -116,7 +116,8 @@ int expire_items(struct transaction *transaction, const struct table *table, uin
 	};
 	int err;
 
-	if (catalog_expiry(transaction->catalog, table) >= transaction->removal_ms)
+	if (table->row.replica || catalog_expiry(transaction->catalog, table) >=
+			transaction->removal_ms)
 		return 0;
 	err = load_stream(transaction, table);
 	if (err)
@@ -148,6 +149,20 @@ static int first_expiry(struct txn *txn, uint32_t index, uint64_t now_ms, uint64
 	return err;
 }
 
+/* Sets *does to false if the index is that of a table of a replica: its items don't expire by
+ * themselves. */
+static int table_expires(struct txn *txn, uint32_t index, bool *does)
+{
+	struct slice name;
+	struct table table;
+	int err = catalog_read_expiry(txn, index, &name);
+
+	if (!err)
+		err = catalog_read_table(txn, name, &table);
+	*does = err || !table.row.replica;
+	return err == END || err == ERR_CORRUPT ? 0 : err;
+}
+
 int expire_next(struct txn *txn, uint64_t now_ms, uint64_t *expiry_ms)
 {
 	uint32_t index = 0;
@@ -156,9 +171,12 @@ int expire_next(struct txn *txn, uint64_t now_ms, uint64_t *expiry_ms)
 	*expiry_ms = UINT64_MAX;
 	while ((err = catalog_next_expiry(txn, &index)) == 0) {
 		uint64_t first_ms;
+		bool does = false;
 
 		err = first_expiry(txn, index, now_ms, &first_ms);
 		if (!err && first_ms < *expiry_ms)
+			err = table_expires(txn, index, &does);
+		if (does)
 			*expiry_ms = first_ms;
 		if (err < 0 && err != ERR_CORRUPT)
 			return err;
@@ -182,7 +200,8 @@ static int expire_apart(struct transaction *transaction, const struct table *tab
 	struct failure failure;
 	int err;
 
-	if (catalog_expiry(transaction->catalog, table) >= transaction->removal_ms ||
+	if (table->row.replica ||
+			catalog_expiry(transaction->catalog, table) >= transaction->removal_ms ||
 			writer_check_space(transaction->txn, &failure))
 		return 0;
 	transaction->bytes = 0;

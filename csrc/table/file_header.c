@@ -1,6 +1,8 @@
 /* file_header.c - the rows of `meta` that identify the file and the way it was written. */
 #include "table/file_header.h"
 
+#include <string.h>
+
 #include "codec/row.h"
 #include "stream/stream.h"
 
@@ -101,7 +103,8 @@ static struct slice incarnation_key(uint8_t bytes[INCARNATION_KEY], uint64_t seq
 	return slice_of(bytes, INCARNATION_KEY);
 }
 
-int incarnation_end(struct txn *txn, uint64_t sequence, const uint8_t incarnation[FILE_ID_BYTES])
+int incarnation_end(struct txn *txn, uint64_t sequence, const uint8_t incarnation[FILE_ID_BYTES],
+	bool is_promotion)
 {
 	struct buffer row = { 0 };
 	uint8_t bytes[INCARNATION_KEY];
@@ -112,7 +115,49 @@ int incarnation_end(struct txn *txn, uint64_t sequence, const uint8_t incarnatio
 		return err;
 	row_start(&row);
 	buffer_put(&row, incarnation, FILE_ID_BYTES);
+	if (is_promotion)
+		buffer_put_u8(&row, 1);
 	return row_write(txn, TREE_CATALOG, key, &row);
+}
+
+/* Verifies a row. Sets *is_promotion. */
+static int open_incarnation(struct slice key, struct slice value, struct slice *payload,
+	bool *is_promotion)
+{
+	int err = row_open(key, value, payload);
+
+	if (err)
+		return err;
+	*is_promotion = payload->len == FILE_ID_BYTES + 1 && payload->data[FILE_ID_BYTES] == 1;
+	return key.len == INCARNATION_KEY && (payload->len == FILE_ID_BYTES || *is_promotion) ?
+		0 : ERR_CORRUPT;
+}
+
+int incarnation_continues(struct txn *txn, const uint8_t incarnation[FILE_ID_BYTES],
+	uint64_t sequence, bool *continues)
+{
+	uint8_t bytes[INCARNATION_KEY];
+	struct slice key = incarnation_key(bytes, sequence), value, payload;
+	struct cursor *cursor;
+	bool is_promotion;
+	int err = txn_cursor(txn, TREE_CATALOG, &cursor);
+
+	*continues = false;
+	if (!err)
+		err = cursor_move(cursor, MOVE_FROM, &key, &value);
+	while (!err && key.data[0] == CATALOG_INCARNATION) {
+		err = open_incarnation(key, value, &payload, &is_promotion);
+		if (err)
+			return err;
+		if (memcmp(payload.data, incarnation, FILE_ID_BYTES) == 0)
+			*continues = true;
+		if (!is_promotion || !*continues) {
+			*continues = false;
+			return 0;
+		}
+		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
+	}
+	return err < 0 ? err : 0;
 }
 
 int incarnations_read(struct txn *txn, struct buffer *out)
@@ -125,13 +170,13 @@ int incarnations_read(struct txn *txn, struct buffer *out)
 	if (!err)
 		err = cursor_move(cursor, MOVE_FROM, &key, &value);
 	while (!err && key.data[0] == CATALOG_INCARNATION) {
-		err = row_open(key, value, &payload);
-		if (!err && (key.len != INCARNATION_KEY || payload.len != FILE_ID_BYTES))
-			err = ERR_CORRUPT;
+		bool is_promotion;
+
+		err = open_incarnation(key, value, &payload, &is_promotion);
 		if (err)
 			return err;
 		buffer_put_u64(out, get_u64(key.data + 1));
-		buffer_put_slice(out, payload);
+		buffer_put(out, payload.data, FILE_ID_BYTES);
 		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
 	}
 	return err < 0 ? err : buffer_error(out);

@@ -3,7 +3,8 @@
  * The rows are in `meta`, except those of past incarnations:
  *
  *     catalog   0x14, sequence number (u64)    incarnation in which this change and those after the
- *                                              previous such row were made
+ *                                              previous such row were made; 1 (u8) if it was ended
+ *                                              by the promotion of a replica
  */
 #ifndef TABLE_FILE_HEADER_H
 #define TABLE_FILE_HEADER_H
@@ -29,9 +30,15 @@ int weak_boot_delete(struct txn *txn);
 int max_size_read(struct txn *txn, uint64_t *bytes);
 int max_size_write(struct txn *txn, uint64_t bytes);
 
-/* Notes that changes up to this sequence number were made in an incarnation that has ended. Does
- * nothing if that was noted for this number. */
-int incarnation_end(struct txn *txn, uint64_t sequence, const uint8_t incarnation[FILE_ID_BYTES]);
+/* Notes that changes up to this sequence number were made in an incarnation that has ended, by a
+ * promotion or by a copy of the file. Does nothing if that was noted for this number. */
+int incarnation_end(struct txn *txn, uint64_t sequence, const uint8_t incarnation[FILE_ID_BYTES],
+	bool is_promotion);
+
+/* Sets *continues to true if the present incarnation continues this one, which had made the changes
+ * up to the sequence number: only promotions are between them, all after that number. */
+int incarnation_continues(struct txn *txn, const uint8_t incarnation[FILE_ID_BYTES],
+	uint64_t sequence, bool *continues);
 
 /* Appends the incarnations that have ended (codec/state.h), in ascending order. Returns CORRUPT,
  * NO_MEMORY, STORE. */

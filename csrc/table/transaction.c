@@ -56,6 +56,7 @@ int transaction_begin(struct transaction *transaction, struct failure *failure)
 	transaction->notifies = false;
 	transaction->broken = 0;
 	transaction->swept = false;
+	transaction->replica = 0;
 	transaction->written = NULL;
 	transaction->bytes = 0;
 	transaction->changes = 0;
@@ -92,6 +93,21 @@ uint64_t transaction_sequence(struct transaction *transaction)
 	transaction->last_sequence = state->sequence;
 	transaction->changes++;
 	return state->sequence;
+}
+
+void transaction_skip_to(struct transaction *transaction, uint64_t sequence)
+{
+	if (sequence > transaction->state.sequence + 1)
+		transaction->state.sequence = sequence - 1;
+}
+
+int transaction_check_table(const struct transaction *transaction, const struct table_row *table,
+	struct failure *failure)
+{
+	if (table->replica == transaction->replica || !table->replica)
+		return 0;
+	return fail_as(failure, ERR_REPLICATED, "table %s is replicated from another database and"
+		" can't be changed here: promote its replica first", table->name);
 }
 
 int transaction_break(struct transaction *transaction, int err)

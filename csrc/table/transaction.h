@@ -38,6 +38,7 @@ struct transaction {
 	int broken;                  /* error of a half-done change; commit returns it */
 	bool clock_unsaved;          /* a jump of the clock, or this boot, is not in the file */
 	bool swept;                  /* this is a step of trim: commit does not sweep */
+	uint64_t replica;            /* id of the replica whose changes it applies; 0: none */
 
 	struct pending_records pending;
 	uint32_t next_known;         /* cached stream that a commit looks at next, round robin */
@@ -64,6 +65,14 @@ void transaction_abort(struct transaction *transaction);
 
 /* Returns the next sequence number. The state is written at commit. */
 uint64_t transaction_sequence(struct transaction *transaction);
+
+/* Makes the next sequence number at least this one. */
+void transaction_skip_to(struct transaction *transaction, uint64_t sequence);
+
+/* Returns REPLICATED if the table belongs to a replica and the transaction does not apply its
+ * changes. */
+int transaction_check_table(const struct transaction *transaction, const struct table_row *table,
+	struct failure *failure);
 
 /* Notes that an item of a table of the catalog expires at this time. */
 void transaction_expects_expiry(struct transaction *transaction, const struct table *table,

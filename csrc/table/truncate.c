@@ -156,9 +156,12 @@ int truncate_step(struct transaction *transaction, const struct table *table,
 	struct truncation truncation = {
 		.transaction = transaction, .table = table, .sequence = sequence, .last = last,
 	};
-	int err = start(&truncation);
+	int err = transaction_check_table(transaction, &table->row, failure);
 
 	*more = false;
+	if (err)
+		return err;
+	err = start(&truncation);
 	while (!err && is_of_table(&truncation) && !*more) {
 		*more = is_over(&truncation);
 		if (!*more)

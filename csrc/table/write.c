@@ -92,7 +92,9 @@ static int keep_old(struct write *write)
 /* Makes the old item that of the request's change, or of its removal if it is expired. */
 static void take_old(struct write *write, const struct keyspace *keyspace)
 {
-	if (!write->request->removes_expired && keyspace_hides(keyspace, write->stored.item)) {
+	bool may_expire = !write->request->removes_expired && !write->request->table->row.replica;
+
+	if (may_expire && keyspace_hides(keyspace, write->stored.item)) {
 		write->expired.old = &write->stored;
 		write->expired.event = EVENT_REMOVE;
 		write->expired.origin = ORIGIN_TIME_TO_LIVE;
@@ -273,8 +275,10 @@ static int evaluate(struct write *write, struct failure *failure)
 {
 	struct keyspace keyspace = keyspace_of_table(write->request->table,
 		write->transaction->now_ms);
-	int err = derive_key(write, &keyspace, failure);
+	int err = transaction_check_table(write->transaction, &write->request->table->row, failure);
 
+	if (!err)
+		err = derive_key(write, &keyspace, failure);
 	if (!err)
 		err = write_check_expressions(write->request, failure);
 	if (!err)

@@ -10,7 +10,8 @@
  *     8. record       adds a stream record to the pending ones
  *
  * Stages 1 to 5 write nothing: a request that they refuse leaves the transaction unchanged. An
- * expired item passes stages 6 to 8 first, as a removal by time to live.
+ * expired item passes stages 6 to 8 first, as a removal by time to live. (In a table of a replica
+ * it does not: such an item is changed like any other.)
  */
 #ifndef TABLE_WRITE_H
 #define TABLE_WRITE_H
@@ -37,7 +38,7 @@ struct write_result {
 };
 
 /* Applies a request. A request that changes nothing, but finds an expired item, removes it.
- * Returns CONDITION_FAILED, with the item that failed in result->old_item; the
+ * Returns REPLICATED; CONDITION_FAILED, with the item that failed in result->old_item; the
  * errors of codec/key.h, with the attribute in the message; VALIDATION and those of update_apply;
  * FULL (not for a delete), TOO_BIG, CORRUPT, NO_MEMORY, STORE. After a failure in stages 6 to 8 the
  * transaction can only be aborted. */

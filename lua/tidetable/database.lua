@@ -6,10 +6,12 @@ local consumers = require "tidetable.consumer.consumer"
 local statuses = require "tidetable.consumer.status"
 local core = require "tidetable.core"
 local definitions = require "tidetable.definition"
+local diffs = require "tidetable.diff"
 local item_operations = require "tidetable.item_operations"
 local members = require "tidetable.members"
 local optimistic = require "tidetable.optimistic"
 local options = require "tidetable.options"
+local replicas = require "tidetable.replica.replica"
 local reports = require "tidetable.report"
 local stream = require "tidetable.stream.stream"
 local tables = require "tidetable.table"
@@ -379,6 +381,45 @@ end
 ---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:backup(path, opts)
   return backup.to(self, path, opts)
+end
+
+--- Returns a replication of tables of another database into this one (replica/replica.lua).
+---@param source tidetable.Database
+---@param opts tidetable.ReplicateOptions|nil
+---@return tidetable.Replication|nil, tidetable.error|nil err, tidetable.code|nil code
+function Database:replicate(source, opts)
+  return replicas.replicate(self, source, opts)
+end
+
+--- Describes the replicas of this database.
+---@return tidetable.ReplicaDescription[]|nil, tidetable.error|nil err, tidetable.code|nil code
+function Database:replicas()
+  return replicas.list(self)
+end
+
+--- Makes the tables of a replica writable, with a new incarnation. Errors: NOT_FOUND, PROMOTED,
+--- COPYING, BUSY, READ_ONLY, FULL, DISK_FULL.
+---@param name string|nil  of the replica; default "replica"
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+function Database:promote(name)
+  return replicas.promote(self, name)
+end
+
+--- Removes a replica and makes its tables writable. Errors: NOT_FOUND, BUSY, READ_ONLY, FULL,
+--- DISK_FULL.
+---@param name string  of the replica
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+function Database:forget_replica(name)
+  return replicas.forget(self, name)
+end
+
+--- Returns an iterator over the differences between this database and another one, or between two
+--- tables (diff.lua). Each database is read from one snapshot. The iterator raises its errors.
+---@param other tidetable.Database
+---@param opts tidetable.DiffOptions|nil
+---@return fun(): tidetable.Difference|nil
+function Database:diff(other, opts)
+  return diffs.iterator(self, other, opts)
 end
 
 --- Describes the database and its file.

@@ -12,8 +12,8 @@
 ---@field retryable boolean   true: the same call may succeed later
 ---@field outcome "none"|"unknown"  unknown: the commit may or may not have been made
 ---@field pid integer?        BUSY: process that holds the write lock
----@field first integer?      TRIMMED: first lost sequence number
----@field last integer?       TRIMMED: last lost sequence number
+---@field first integer?      TRIMMED, WOULD_LOSE: first lost sequence number
+---@field last integer?       TRIMMED, WOULD_LOSE: last lost sequence number
 ---@field loaded integer?     table:load: number of stored items
 ---@field removed integer?    table:truncate: number of removed items
 ---@field item table|integer?  CONDITION_FAILED: the stored item, if return_values_on_failure is
@@ -51,6 +51,14 @@
 ---| "PARKED"           # the consumer has parked records, which the command would drop
 ---| "PARKED_FULL"      # the consumer may not park more records
 ---| "PARKED_CHANGED"   # a command has changed the parked records; never returned to a program
+---| "REPLICATED"       # the table belongs to a replica and can't be changed here
+---| "SOURCE_DIFFERS"   # the source is not the database that was replicated before
+---| "PROMOTED"         # the replica was promoted
+---| "COPYING"          # the replica has not copied all items yet
+---| "WOULD_LOSE"       # changes of this database that were not replicated would be lost
+---| "NOT_FOLLOWED"     # a table of the source can't be replicated
+---| "REPLICA_MOVED"    # another process has moved the position of the replica
+---| "INCOMPLETE"       # what the source sent ends too early
 ---| "STREAM_ENDED"     # the stream is disabled or its table deleted, and all its records were read
 ---| "FILE_GONE"        # no file exists at the database's path
 ---| "FILE_REPLACED"    # another file exists at the database's path
@@ -81,6 +89,13 @@
 ---@alias tidetable.event_name "INSERT"|"MODIFY"|"REMOVE"|tidetable.table_event
 ---@alias tidetable.table_event "CREATE_TABLE"|"ALTER_TABLE"|"DELETE_TABLE"|"TRUNCATE_TABLE"
 
+--- Where a replicated change was made.
+---@class tidetable.ChangeSource
+---@field database string
+---@field incarnation string
+---@field sequence_number integer?  nil: an item that was copied
+---@field path string[]             ids of the databases through which it came
+
 --- One change of one item or, with the option `tables`, of a table; immutable. `pairs` iterates
 --- over its fields. Keys and images are decoded when they are first used. Reading an unknown field
 --- raises an error.
@@ -106,6 +121,7 @@
 ---@field user_identity { type: string, principal_id: string }?  set for removals by time to live
 ---@field context table<string, any>?  of its transaction, as the writer gave it
 ---@field origin string?           of its transaction, as the writer gave it
+---@field source tidetable.ChangeSource?  where a replicated change was made
 ---@field depth integer            consumers that lead from the first change to this one; 0: none
 ---@field attempt integer?     number of the delivery to a consumer's handler: failed attempts + 1
 ---@field is_snapshot true?  an item that a consumer gets from a snapshot

@@ -9,7 +9,8 @@ static struct buffer bytes;
 
 static struct slice encode(uint8_t depth, const char *origin, struct slice context)
 {
-	struct annotation annotation = { depth, slice_of_text(origin), context };
+	struct annotation annotation = { .depth = depth, .origin = slice_of_text(origin),
+		.context = context };
 
 	buffer_clear(&bytes);
 	annotation_put(&bytes, &annotation);
@@ -41,6 +42,34 @@ static void it_comes_back_as_it_was(void)
 				CHECK(slice_equal(again.context, context));
 				CHECK_EQUAL_INT(annotation_check(encoded), 0);
 			}
+}
+
+static void a_source_comes_back(void)
+{
+	static const uint8_t ids[DATABASE_ID_BYTES * (PATH_MAX_IDS + 1)] = { 1, 2, 3 };
+	struct annotation annotation = { .origin = slice_of_text("me"),
+		.source = { .incarnation = ids + 1, .sequence = 77 } }, again;
+
+	for (size_t count = 1; count <= PATH_MAX_IDS; count++) {
+		annotation.source.path = slice_of(ids, count * DATABASE_ID_BYTES);
+		buffer_clear(&bytes);
+		annotation_put(&bytes, &annotation);
+		CHECK_EQUAL_INT(annotation_get(&again, buffer_slice(&bytes)), 0);
+		CHECK_EQUAL_INT(annotation_check(buffer_slice(&bytes)), 0);
+		CHECK(slice_equal(again.source.path, annotation.source.path));
+		CHECK_EQUAL_UINT(again.source.sequence, 77);
+		CHECK_BYTES(again.source.incarnation, DATABASE_ID_BYTES, ids + 1,
+			DATABASE_ID_BYTES);
+		CHECK(slice_equal(again.origin, annotation.origin));
+		for (size_t len = 0; len < bytes.len; len++)
+			CHECK(annotation_get(&again, slice_of(bytes.data, len)) == ERR_CORRUPT);
+	}
+	CHECK(path_contains(again.source.path, ids));
+	CHECK(!path_contains(again.source.path, ids + 1));
+	annotation.source.path = slice_of(ids, sizeof ids);
+	buffer_clear(&bytes);
+	annotation_put(&bytes, &annotation);
+	CHECK_EQUAL_INT(annotation_get(&again, buffer_slice(&bytes)), ERR_CORRUPT);
 }
 
 static void the_layout(void)
@@ -113,6 +142,7 @@ static void what_is_refused(void)
 int main(void)
 {
 	it_comes_back_as_it_was();
+	a_source_comes_back();
 	the_layout();
 	bytes_that_are_none();
 	the_size_of_a_context_is_limited();

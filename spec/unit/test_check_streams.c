@@ -430,7 +430,7 @@ static const struct wrong wrongs[] = {
 		"11\tlog\t*record 4 has images that do not fit its view type and event",
 	} },
 	{ "a view", forge_view, {
-		"59\tlog\t*record 1 has another definition of table orders than the catalog",
+		"62\tlog\t*record 1 has another definition of table orders than the catalog",
 		"11\tlog\t*record 6 has images that do not fit its view type and event",
 		"11\tlog\t*record 10 has images that do not fit its view type and event",
 	} },

@@ -223,29 +223,29 @@ static const struct wrong wrongs[] = {
 	{ "nothing", NULL, { NULL } },
 	{ "an unknown table", forge_unknown_table, {
 		"2\tlog\t*record 3 is of table 77, whose id was never assigned",
-		"59\tlog\t*record 84 changes table 3 before its creation",
-		"59\tlog\t*record 3 is the last one of table 77, which does not exist",
+		"62\tlog\t*record 84 changes table 3 before its creation",
+		"62\tlog\t*record 3 is the last one of table 77, which does not exist",
 	} },
 	{ "a second creation", forge_second_creation, {
-		"59\tlog\t*record 2 creates table 1 after table 1",
-		"59\tlog\t*record 2 creates table 1 again",
-		"59\tlog\t*record 83 does not begin with the definition of record 2",
-		"59\tcatalog\t*catalog, the row of table longs has no record of its creation",
+		"62\tlog\t*record 2 creates table 1 after table 1",
+		"62\tlog\t*record 2 creates table 1 again",
+		"62\tlog\t*record 83 does not begin with the definition of record 2",
+		"62\tcatalog\t*catalog, the row of table longs has no record of its creation",
 	} },
 	{ "a change after a deletion", forge_change_after_deletion, {
-		"59\tlog\t*record 85 changes table 3 after its deletion",
+		"62\tlog\t*record 85 changes table 3 after its deletion",
 	} },
 	{ "no creation", forge_no_creation, {
-		"59\tlog\t*record 2 changes table 2 before its creation",
+		"62\tlog\t*record 2 changes table 2 before its creation",
 	} },
 	{ "no deletion", forge_no_deletion, {
-		"59\tlog\t*record 85 is the last one of table 3, which does not exist",
+		"62\tlog\t*record 85 is the last one of table 3, which does not exist",
 	} },
 	{ "another old definition", forge_old_definition, {
-		"59\tlog\t*record 83 does not begin with the definition of record 1",
+		"62\tlog\t*record 83 does not begin with the definition of record 1",
 	} },
 	{ "another definition", forge_definition, {
-		"59\tlog\t*record 83 has another definition of table orders than the catalog",
+		"62\tlog\t*record 83 has another definition of table orders than the catalog",
 	} },
 	{ "a short content", forge_short_content, {
 		"1\tlog\t*record 84 does not decode",
@@ -253,12 +253,12 @@ static const struct wrong wrongs[] = {
 	} },
 	{ "a lost creation", forge_lost_creation, {
 		"9\tlog\t*record 2 is preceded by a gap: 1 records are missing after 0",
-		"59\tlog\t*record 83 changes table 1 before its creation",
+		"62\tlog\t*record 83 changes table 1 before its creation",
 	} },
 	{ "another stream", forge_stream, {
 		"12\titems\t*differs from the new image of its last record 12",
 		"9\tlog\t*record 12 has stream bytes that do not match those before it",
-		"58\tlog\t*record 12 is the change of a table in another stream",
+		"61\tlog\t*record 12 is the change of a table in another stream",
 	} },
 	{ "the event of an item", forge_event, {
 		"1\tlog\t*record 85 does not decode",
@@ -266,10 +266,10 @@ static const struct wrong wrongs[] = {
 	} },
 	{ "no stream", forge_no_stream, {
 		"3\tlog\t*tree log holds 6 rows of stream 1, which is not in the catalog",
-		"58\tcatalog\t*tree catalog lacks the stream of the changes of tables",
+		"61\tcatalog\t*tree catalog lacks the stream of the changes of tables",
 	} },
 	{ "a horizon after records", forge_horizon, {
-		"60\tlog\t*record 4 precedes the change 84 of a table, which was removed",
+		"63\tlog\t*record 4 precedes the change 84 of a table, which was removed",
 	} },
 };
 

@@ -1,4 +1,5 @@
 /* test_consumer.c - codec/consumer.h and stream/consumer.h: rows of consumers. */
+#include "codec/replica.h"
 #include "stream/consumer.h"
 
 #include "unit/stores.h"
@@ -25,16 +26,17 @@ static void keys(void)
 		[CONSUMER_FLOOR - CONSUMER_ROW] = 13, [CONSUMER_PARKED - CONSUMER_ROW] = 39,
 		[CONSUMER_REPLAY - CONSUMER_ROW] = 37, [CONSUMER_COPY - CONSUMER_ROW] = 11,
 		[CONSUMER_HOLD - CONSUMER_ROW] = 13, [CONSUMER_MEMBER - CONSUMER_ROW] = 25,
-		[CONSUMER_REPLAY_TRANSACTION - CONSUMER_ROW] = 17 };
+		[CONSUMER_REPLAY_TRANSACTION - CONSUMER_ROW] = 17,
+		[REPLICA_TABLE - CONSUMER_ROW] = 13, [REPLICA_SEEN - CONSUMER_ROW] = 29,
+		[REPLICA_SWEPT - CONSUMER_ROW] = 13 };
 	uint8_t key[64];
 
 	memset(key, 'k', sizeof key);
 	CHECK(!is_consumers_key(slice_of(key, 0)));
 	for (unsigned kind = 0; kind < 256; kind++)
 		for (size_t len = 1; len <= sizeof key; len++) {
-			bool is_name = kind == CONSUMER_ROW && len > 1;
-			bool has_len = kind > CONSUMER_ROW &&
-				kind <= CONSUMER_REPLAY_TRANSACTION &&
+			bool is_name = (kind == CONSUMER_ROW || kind == REPLICA_ROW) && len > 1;
+			bool has_len = kind > CONSUMER_ROW && kind <= REPLICA_SWEPT &&
 				len == lens[kind - CONSUMER_ROW];
 
 			key[0] = (uint8_t)kind;

@@ -173,7 +173,8 @@ static uint64_t problems_at(const char *path)
 	return problems;
 }
 
-/* Ends an incarnation at this sequence number; a short one is damaged. */
+/* Ends an incarnation at this sequence number; a short one is damaged. One from "p" on is ended by a
+ * promotion. */
 static void end_incarnation(const char *path, uint64_t sequence, const char *id, bool is_short)
 {
 	struct tide *tide = open_at(path, DURABILITY_FULL);
@@ -182,7 +183,7 @@ static void end_incarnation(const char *path, uint64_t sequence, const char *id,
 
 	memset(bytes, id[0], sizeof bytes);
 	begin(tide);
-	MUST(incarnation_end(tide->transaction.txn, sequence, bytes), failure);
+	MUST(incarnation_end(tide->transaction.txn, sequence, bytes, id[0] >= 'p'), failure);
 	if (is_short) {
 		set_u64(key + 1, sequence);
 		row_start(&row);
@@ -235,9 +236,42 @@ static void incarnations_end(void)
 	CHECK_EQUAL_INT(incarnation_at(path, 1), 0);
 }
 
+/* Returns true if the present incarnation continues this one, which had reached a position. */
+static bool continues(const char *path, const char *id, uint64_t position)
+{
+	struct tide *tide = open_at(path, DURABILITY_FULL);
+	uint8_t bytes[FILE_ID_BYTES];
+	struct read_view snapshot;
+	bool does;
+
+	memset(bytes, id[0], sizeof bytes);
+	MUST(tide_read_begin(tide, &snapshot, &failure), failure);
+	MUST(incarnation_continues(snapshot.txn, bytes, position, &does), failure);
+	MUST(tide_read_end(tide, &snapshot, 0, &failure), failure);
+	tide_close(tide);
+	return does;
+}
+
+/* A promotion continues the incarnation before it, up to its last change; a copy does not. */
+static void promotions_continue(void)
+{
+	const char *path = tide_path("promoted.tide");
+
+	tide_close(open_at(path, DURABILITY_FULL));
+	end_incarnation(path, 10, "c", false);
+	end_incarnation(path, 20, "p", false);
+	end_incarnation(path, 30, "q", false);
+	CHECK(continues(path, "p", 0) == false);     /* the copy at 10 is between */
+	CHECK(continues(path, "p", 11) && continues(path, "p", 20));
+	CHECK(!continues(path, "p", 21));
+	CHECK(continues(path, "q", 30) && !continues(path, "q", 31));
+	CHECK(!continues(path, "c", 5) && !continues(path, "x", 15));
+}
+
 int main(void)
 {
 	incarnations_end();
+	promotions_continue();
 	numbers_skip();
 	invalid_headers_are_refused();
 	another_process_writes();

@@ -81,6 +81,7 @@ static int read_ttl(uint32_t index, size_t len)
 	buffer_put_u64(&bytes, 0);       /* two stream ids */
 	buffer_put_u32(&bytes, index);
 	buffer_put_counted(&bytes, slice_of(name, len));
+	buffer_put_u64(&bytes, 0);       /* no replica */
 	buffer_put_u8(&bytes, (uint8_t)table.schema.partition.type);
 	buffer_put_counted(&bytes, attribute_name(&table.schema.partition));
 	buffer_put_u8(&bytes, 0);

@@ -10,6 +10,7 @@ local exit_status = {
   RUN_CRASHES = 3,
   RUN_DATABASE = 4,
   RUN_PARKED = 5,
+  PROMOTED = 6,
   HUNG_UP = 129,
   INTERRUPTED = 130,
   OUTPUT_CLOSED = 141,
@@ -27,8 +28,9 @@ end
 ---@type { [1]: integer, [2]: string }[]
 exit_status.meanings = {
   { 0, "Success." },
-  { 1, "Failure; 'check' found damage; 'run': a consumer has ended with an error." },
-  { 2, "Invalid command line; 'run': the script is not valid." },
+  { 1, "Failure; 'check' found damage; 'diff' found a difference; 'run': a consumer has ended with "
+    .. "an error." },
+  { 2, "Invalid command line; 'diff' failed; 'run': the script is not valid." },
   { 3, "'tail -f': the table's stream has ended, because it was disabled or its table was "
     .. "deleted." },
   { 3, "'run': a worker ended again and again without progress ('--crash-limit'), or was killed "
@@ -39,6 +41,7 @@ exit_status.meanings = {
     .. "replaced." },
   { 5, "'run --once': all changes were processed, and records are parked." },
   { 5, "The stored item does not satisfy '--condition'. Nothing was written." },
+  { 6, "'replicate': the replica was promoted." },
   { 129, "Ended by SIGHUP: the terminal was closed." },
   { 130, "Interrupted by Ctrl-C; 'run': ended by a second signal." },
   { 141, "The reader of the output closed it, as in 'tidetable tail shop.tide | head -1'. No "

@@ -19,12 +19,18 @@ local HINTS = {
   NAMESPACE = "containers that share a database must share their PID namespace",
   READERS_FULL = "'tidetable check' clears the slots of dead processes",
   FILE_REPLACED = "start the command again to read the new file",
+  REPLICATED = "'tidetable replicate --promote' makes its tables writable",
+  SOURCE_DIFFERS = "a new replica is made under another --name, or after --forget",
+  WOULD_LOSE = "'tidetable diff' shows them; --lose N confirms the loss of N changes",
+  NOT_FOLLOWED = "--skip leaves such tables out; a stream with new images makes them followable",
+  COPYING = "'tidetable replicate' completes the copy",
 }
 
 --- Exit statuses other than 1.
 local STATUSES = {
   CONDITION_FAILED = exit_status.CONDITION_FAILED, STREAM_ENDED = exit_status.STREAM_ENDED,
   FILE_GONE = exit_status.FILE_GONE, FILE_REPLACED = exit_status.FILE_GONE,
+  PROMOTED = exit_status.PROMOTED,
 }
 
 --- Hints for PERMISSION, by a pattern of the message.

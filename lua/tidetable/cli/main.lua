@@ -14,10 +14,10 @@ local main = {}
 --- command is a module of tidetable.cli.commands that returns a tidetable.cli.Command.
 ---@type { [1]: string, [integer]: string }[]
 main.commands = {
-  { "Inspect", "tables", "describe", "stats" },
+  { "Inspect", "tables", "describe", "stats", "diff" },
   { "Tables", "create", "alter", "truncate", "drop" },
   { "Items", "get", "query", "scan", "put", "update", "delete", "import", "export" },
-  { "Streams", "tail", "consumers", "run" },
+  { "Streams", "tail", "consumers", "run", "replicate" },
   { "Database file", "sweep", "check", "backup", "compact" },
   { "Shell", "completion" },
 }

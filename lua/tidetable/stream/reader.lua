@@ -145,7 +145,10 @@ end
 
 --- Removes expired items if a check is due. Returns the number of seconds that the reader may wait
 --- until the next check, at most `seconds`.
-local function limit_to_expiry_check(database, seconds)
+---@param database tidetable.Database
+---@param seconds number|nil
+---@return number|nil
+function readers.limit_to_expiry_check(database, seconds)
   local now = core.process_elapsed()
   -- The time of the next check is far away only if the clock that set it has been restored.
   if now >= database.expiry_check_at or database.expiry_check_at - now > CHECK_INTERVAL then
@@ -180,7 +183,7 @@ end
 function Reader:pause(seconds)
   local loop = wait.loop(self.wait or self.database.wait)
   local has_limit, is_replaced = seconds ~= nil, core.is_clock_replaced()
-  seconds = limit_to_expiry_check(self.database, seconds)
+  seconds = readers.limit_to_expiry_check(self.database, seconds)
   if not loop or is_replaced and not coroutine.isyieldable() then
     return sleep(self, seconds, has_limit)
   elseif is_replaced then

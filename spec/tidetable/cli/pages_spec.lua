@@ -147,9 +147,19 @@ local function examples_directory()
   return path
 end
 
+-- Runs an example of `diff`, for which shop.tide is compared with a copy of it.
+local function run_diff(path, line)
+  local out, status = run(path, "rm -f replica.tide; tidetable backup shop.tide replica.tide "
+    .. ">/dev/null; tidetable create shop.tide old_orders customer placed_at:N "
+    .. "2>/dev/null; " .. line)
+  assert.truthy(status == 0 or status == 1, line .. "\n" .. out)
+  assert.is_nil(out:find("tidetable[%a ]*: "), out)
+end
+
 -- Runs an example. A command that follows a stream is interrupted after a second.
 local function run_example(path, line)
   if lacks(line) then return end
+  if line:find("^tidetable diff") then return run_diff(path, line) end
   local follows = line:find "tail .*%f[%S]%-f%f[%s]" or line:find("--watch", 1, true)
     or line:find "^tidetable run" and not (line:find "%-%-once" or line:find "%-%-check")
   local out, status = run(path, follows and "timeout -s INT 1 " .. line or line)
