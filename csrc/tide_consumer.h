@@ -92,6 +92,11 @@ int tide_item_key(const struct tide *tide, uint32_t table, const struct key_sche
  * are lent until tide_close. */
 struct slice tide_identity(const struct tide *tide);
 
+/* Appends the bytes of the stream's row (codec/schema.h) to out. Reads no record and caches
+ * nothing. Returns NOT_FOUND. */
+int tide_stream_bytes(struct tide *tide, uint32_t stream, struct buffer *out,
+	struct failure *failure);
+
 /* Computes the lag of a consumer. Returns NOT_FOUND. */
 int tide_consumer_lag(struct tide *tide, struct slice name, struct lag *lag,
 	struct failure *failure);

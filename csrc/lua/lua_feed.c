@@ -11,17 +11,16 @@
 #include "lua/lua_handle.h"
 #include "lua/lua_projection.h"
 #include "lua/lua_record.h"
+#include "lua/lua_record_info.h"
 #include "lua/lua_value.h"
 #include "tide_consumer.h"
 
-/* User values: the database; a table that maps the id of each stream to its info; the info of the
- * last record's stream; the metatable of records, which is read faster from here than from the
- * registry; the projection of the records (lua_projection.h), nil if there is none. An info is a
- * table with the fields that are equal for all records of a stream. */
-enum user_value {
-	VALUE_DATABASE = 1, VALUE_INFOS, VALUE_INFO, VALUE_RECORD_TYPE, VALUE_PROJECTION,
-};
-#define USER_VALUES 5
+/* User values: the database; the infos of the streams whose records were returned
+ * (lua_record_info.h), nil if there are none; the metatable of records, which is read faster from
+ * here than from the registry; the projection of the records (lua_projection.h), nil if there is
+ * none. */
+enum user_value { VALUE_DATABASE = 1, VALUE_INFOS, VALUE_RECORD_TYPE, VALUE_PROJECTION };
+#define USER_VALUES 4
 
 /* Records of the first page and of the largest page. */
 #define FIRST_PAGE 16
@@ -33,7 +32,8 @@ struct feed_handle {
 	struct tide_expressions *expressions;        /* NULL after the feed was started */
 	bool is_filtered;            /* or returns the items of a copy: pages can be empty */
 	uint64_t left;               /* records left until the limit */
-	uint32_t known;              /* id of the stream whose info is VALUE_INFO; 0: none */
+	uint32_t known;              /* id of a stream that the infos contain; 0: none */
+	struct info_blocks blocks;   /* of the infos */
 	uint32_t page;               /* maximum number of records of the last page */
 	uint32_t page_max;           /* limit of that number */
 };
@@ -151,8 +151,6 @@ static struct feed_handle *new_feed(lua_State *L, lua_Integer limit)
 
 	handle->left = (uint64_t)limit;
 	handle->page_max = LARGEST_PAGE;
-	lua_newtable(L);
-	lua_setiuservalue(L, -2, VALUE_INFOS);
 	lua_rawgetp(L, LUA_REGISTRYINDEX, RECORD_TYPE);
 	lua_setiuservalue(L, -2, VALUE_RECORD_TYPE);
 	return handle;
@@ -253,7 +251,7 @@ static struct feed_handle *check_feed(lua_State *L, struct database **database)
 	return check_child(L, 1, FEED_TYPE, database);
 }
 
-/* --- the info of a record's stream --- */
+/* --- the infos of the records' streams --- */
 
 void push_feed_projection(lua_State *L, int index)
 {
@@ -261,52 +259,37 @@ void push_feed_projection(lua_State *L, int index)
 	lua_getiuservalue(L, index, VALUE_PROJECTION);
 }
 
-/* Pushes the info of the stream, which is read once and then kept. */
-static int push_info(lua_State *L, struct feed_handle *handle, uint32_t stream,
-	struct failure *failure)
+/* Pushes the infos of the feed at 1. */
+static void push_feed_infos(lua_State *L, struct feed_handle *handle)
 {
-	const struct tide *tide = handle->child.database->tide;
-	const struct stream_row *found;
-	struct stream_row row;
-	size_t len = tide_identity(tide).len;
-	uint8_t *identity;
-	int err;
-
-	lua_getiuservalue(L, 1, VALUE_INFOS);
-	if (lua_rawgeti(L, -1, (lua_Integer)stream) == LUA_TTABLE) {
-		lua_remove(L, -2);
-		return 0;
-	}
-	lua_pop(L, 2);
-	err = tide_stream_row(handle->child.database->tide, stream, &found, failure);
-	if (err)
-		return err;
-	row = *found;
-	identity = lua_newuserdatauv(L, len, 0);
-	check_open(L, &handle->child);
-	slice_write(identity, tide_identity(tide));
-	lua_getiuservalue(L, 1, VALUE_INFOS);
-	lua_rotate(L, -2, 1);
-	push_record_info(L, &row);
+	if (lua_getiuservalue(L, 1, VALUE_INFOS) == LUA_TTABLE)
+		return;
+	lua_pop(L, 1);
+	push_file_identity(L, handle->child.database);
 	push_feed_projection(L, 1);
-	set_record_projection(L);
+	push_infos(L);
 	lua_pushvalue(L, -1);
-	lua_rawseti(L, -3, (lua_Integer)stream);
-	lua_remove(L, -2);
-	return 0;
+	lua_setiuservalue(L, 1, VALUE_INFOS);
+	check_open(L, &handle->child);
 }
 
-/* Sets VALUE_INFO to the info of the stream. */
-static int set_info(lua_State *L, struct feed_handle *handle, uint32_t stream,
+/* Adds the stream to the infos on top of the stack, unless they contain it. */
+static int know_stream(lua_State *L, struct feed_handle *handle, uint32_t stream,
 	struct failure *failure)
 {
-	int err;
+	int infos = lua_gettop(L);
 
-	handle->known = 0;
-	err = push_info(L, handle, stream, failure);
-	if (err)
-		return err;
-	lua_setiuservalue(L, 1, VALUE_INFO);
+	while (!has_info(L, infos, stream)) {
+		struct buffer *bytes = &handle->child.database->bytes;
+		int err;
+
+		buffer_clear(bytes);
+		err = tide_stream_bytes(handle->child.database->tide, stream, bytes, failure);
+		if (err)
+			return err;
+		add_info(L, infos, &handle->blocks, stream, buffer_slice(bytes));
+		check_open(L, &handle->child);
+	}
 	handle->known = stream;
 	return 0;
 }
@@ -326,19 +309,17 @@ static int push_next(lua_State *L, struct feed_handle *handle, struct failure *f
 	for (;;) {
 		if (tide_feed_peek(handle->feed, &stream, &record) == END)
 			return 0;
+		push_feed_infos(L, handle);
 		if (handle->known != stream) {
-			int err = set_info(L, handle, stream, failure);
+			int err = know_stream(L, handle, stream, failure);
 
 			if (err == ERR_NOT_FOUND)
 				tide_feed_reread(handle->feed);
 			if (err)
 				return err == ERR_NOT_FOUND ? 0 : err;
-			check_open(L, &handle->child);
-			continue;
 		}
-		lua_getiuservalue(L, 1, VALUE_INFO);
 		lua_getiuservalue(L, 1, VALUE_RECORD_TYPE);
-		buf = new_record(L, record.len);
+		buf = new_record(L, stream, record.len);
 		check_open(L, &handle->child);
 		if (tide_feed_peek(handle->feed, &same, &again) == 0 && same == stream &&
 				again.len == record.len)
