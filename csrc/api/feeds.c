@@ -383,5 +383,6 @@ size_t tide_feed_bytes(const struct tide_feed *feed)
 		(feed->filter ? sizeof *feed->filter + feed_filter_bytes(feed->filter) : 0) +
 		feed->feed.streams.count * sizeof *feed->feed.streams.ids +
 		feed->feed.floors.cap * sizeof *feed->feed.floors.all +
+		read_ahead_bytes(&feed->feed.ahead) +
 		feed->feed.merge.cap * sizeof *feed->feed.merge.all;
 }

@@ -19,19 +19,36 @@ static int read_floor(struct feed *feed, const struct view_of_streams *view,
 	return err ? err : floors_add(&feed->floors, floor);
 }
 
-static int read_floors(struct feed *feed, const struct view_of_streams *view)
+/* Adds the stream of the last floor to the merge. */
+static int start_input(struct feed *feed, const struct view_of_streams *view,
+	const struct stream_row *row)
 {
+	const struct floor *floor = &feed->floors.all[feed->floors.count - 1];
+	struct record header;
+	struct cursor *cursor;
+	int err = txn_cursor(view->txn, TREE_LOG, &cursor);
+
+	if (err)
+		return err;
+	err = log_seek(cursor, row->id, floor->hidden + 1, &header);
+	return feed_add_input(feed, view, row, cursor, &header, err);
+}
+
+/* Reads the floors of the streams. If the feed starts at them and merges, prepares the merge, for
+ * which the first record of each stream has been found anyway. */
+static int read_floors(struct feed *feed, const struct view_of_streams *view, bool starts_there)
+{
+	struct stream_row row;
 	uint32_t id = 0;
 	int err = 0;
 
 	feed->started = view->state->sequence;
-	while (!err && (err = stream_set_next(&feed->streams, view->txn, &id)) == 0) {
-		struct stream_row row;
-
-		err = stream_read_row(view->txn, id, &row);
-		if (!err)
-			err = read_floor(feed, view, &row);
+	while (!err && (err = stream_set_next_row(&feed->streams, view->txn, &id, &row)) == 0) {
+		err = read_floor(feed, view, &row);
+		if (!err && starts_there && !feed->streams.one)
+			err = start_input(feed, view, &row);
 	}
+	feed->merge.complete_to = feed->started;
 	return err < 0 ? err : 0;
 }
 
@@ -116,7 +133,7 @@ static int set_position(struct feed *feed, struct position position,
 
 	switch (position.kind) {
 	case POSITION_TRIM_HORIZON:
-		err = read_floors(feed, view);
+		err = read_floors(feed, view, true);
 		break;
 	case POSITION_LATEST:
 		feed->position = view->state->sequence;
@@ -125,7 +142,7 @@ static int set_position(struct feed *feed, struct position position,
 	case POSITION_AFTER:
 		return start_at_number(feed, position, view, failure);
 	case POSITION_TIME:
-		err = read_floors(feed, view);
+		err = read_floors(feed, view, false);
 		if (!err)
 			err = start_at_time(feed, position.at, view);
 		break;
@@ -208,7 +225,7 @@ static int fill_from_removed_stream(struct feed *feed, const struct view_of_stre
 	return 0;
 }
 
-void feed_reread(struct feed *feed)
+static void discard_page(struct feed *feed)
 {
 	if (feed->at < feed->page.len || feed->streams.ids)
 		feed->ended = false;
@@ -220,6 +237,13 @@ void feed_reread(struct feed *feed)
 	feed->caught_up = false;
 }
 
+void feed_reread(struct feed *feed)
+{
+	discard_page(feed);
+	merge_clear(&feed->merge);
+	read_ahead_release(&feed->ahead);
+}
+
 int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	struct failure *failure)
 {
@@ -227,7 +251,7 @@ int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *vie
 	int err;
 
 	feed->position = feed_position(feed);
-	feed_reread(feed);
+	discard_page(feed);
 	feed->filled_at = txn_id(view->txn);
 	if (max > FEED_PAGE_RECORDS)
 		max = FEED_PAGE_RECORDS;
@@ -249,5 +273,6 @@ void feed_release(struct feed *feed)
 	buffer_release(&feed->annotation);
 	floors_release(&feed->floors);
 	merge_release(&feed->merge);
+	read_ahead_release(&feed->ahead);
 	*feed = (struct feed){ 0 };
 }

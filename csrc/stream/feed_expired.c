@@ -99,11 +99,54 @@ int feed_seek_first(const struct feed *feed, const struct view_of_streams *view,
 		err = log_seek(cursor, row->id, start, header);
 	if (err)
 		return err;
-	if (horizon.hidden < start && !limit->max_bytes && !limit->max_count &&
+	if (horizon.hidden < start && retention_by_age_only(limit) &&
 			!retention_expired(limit, &no_head, header, view->clock_ms))
 		return 0;
 	err = feed_read_bounds(view, row, start - 1, &hidden, &last);
 	if (!err)
 		err = check_expired(start - 1, hidden, failure);
 	return err ? err : log_seek(cursor, row->id, start, header);
+}
+
+/* Positions the cursor on the next record of an input that was found not expired in this snapshot,
+ * where it can expire only by its age. Sets *expired if it may have expired since. (At the same
+ * clock a record whose age is too high is held.) */
+static int open_checked_input(const struct merge_input *input, const struct view_of_streams *view,
+	struct cursor *cursor, struct record *header, bool *expired)
+{
+	static const struct stream_head nowhere;
+	const struct retention age = { .age_ms = input->age_ms };
+	int err = log_seek(cursor, input->stream, input->sequence, header);
+
+	*expired = !err && input->checked_ms != view->clock_ms &&
+		retention_expired(&age, &nowhere, header, view->clock_ms);
+	return err;
+}
+
+int feed_open_input(const struct feed *feed, struct merge_input *input,
+	const struct view_of_streams *view, const struct stream_row **row, struct cursor *cursor,
+	struct record *header, struct failure *failure)
+{
+	bool is_checked = input->checked_at == txn_id(view->txn), expired = false;
+	struct stream *stream;
+	int err = is_checked ? open_checked_input(input, view, cursor, header, &expired) : 0;
+
+	*row = NULL;
+	if (err || (is_checked && !expired && !feed->filter))
+		return err;
+	err = streams_find(view->streams, view->txn, input->stream, &stream);
+	if (err)
+		return err;
+	*row = &stream->row;
+	if (is_checked && !expired)
+		return 0;
+	err = feed_seek_first(feed, view, *row, cursor, header, failure);
+	input->checked_at = txn_id(view->txn);
+	input->checked_ms = view->clock_ms;
+	input->age_ms = stream->row.retention.age_ms;
+	input->by_age_only = retention_by_age_only(&stream->row.retention);
+	/* The fill may have taken records of a stream whose next one is held. */
+	if (!err && header->sequence < input->sequence)
+		err = log_seek(cursor, input->stream, input->sequence, header);
+	return err;
 }

@@ -1,5 +1,5 @@
-/* feed_expired.h - the first record of a stream that a feed must return, and records that it has
- * lost; for the files of feeds. */
+/* feed_expired.h - finds the first record of a stream that a feed must return, and detects records
+ * that it has lost; for the files of feeds. */
 #ifndef STREAM_FEED_EXPIRED_H
 #define STREAM_FEED_EXPIRED_H
 
@@ -24,5 +24,13 @@ int feed_read_bounds(const struct view_of_streams *view, const struct stream_row
 int feed_seek_first(const struct feed *feed, const struct view_of_streams *view,
 	const struct stream_row *row, struct cursor *cursor, struct record *header,
 	struct failure *failure);
+
+/* Positions the cursor on the next record of an input of the merge, not before input->sequence.
+ * Returns END if there is none, or if its stream was removed, because feed_check_removed has found
+ * that no record was lost; TRIMMED as feed_seek_first. Sets *row to the stream's row, or to NULL if
+ * it was not needed. */
+int feed_open_input(const struct feed *feed, struct merge_input *input,
+	const struct view_of_streams *view, const struct stream_row **row, struct cursor *cursor,
+	struct record *header, struct failure *failure);
 
 #endif
