@@ -303,6 +303,11 @@ bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide)
 		clock_elapsed_ms(clock_system()) - feed->filled_ms >= CHECK_AGAIN_MS;
 }
 
+bool tide_feed_only_waits(const struct tide *tide)
+{
+	return tide->read_only || (!tide->catalog.expiring && !tide->catalog.index);
+}
+
 /* --- the end of a stream --- */
 
 /* A table keeps its name as long as it exists. */

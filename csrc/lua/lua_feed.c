@@ -13,6 +13,7 @@
 #include "lua/lua_record.h"
 #include "lua/lua_record_info.h"
 #include "lua/lua_value.h"
+#include "os/clock.h"
 #include "tide_consumer.h"
 
 /* User values: the database; the infos of the streams whose records were returned
@@ -608,6 +609,61 @@ static int wait_feed(lua_State *L)
 	return 1;
 }
 
+/* Pushes false and the seconds of the argument that are left; the time at start_ms was before the
+ * wait. Pushes nil instead of them if there is no limit. */
+static int return_rest(lua_State *L, uint64_t start_ms)
+{
+	lua_pushboolean(L, 0);
+	if (lua_isnoneornil(L, 2))
+		lua_pushnil(L);
+	else
+		lua_pushnumber(L, lua_tonumber(L, 2) -
+			(lua_Number)(clock_elapsed_ms(clock_process()) - start_ms) / 1000);
+	return 2;
+}
+
+/* Returns true if the thread can sleep in one call: no event loop runs this coroutine, and nothing
+ * else has to be done while it waits. */
+static bool only_sleeps(lua_State *L, const struct database *database)
+{
+	return !lua_isyieldable(L) && !clock_is_replaced() &&
+		!running_transactions(L)->innermost && tide_feed_only_waits(database->tide);
+}
+
+/* follow(feed, seconds | nil, follows) -> the next record; nil at the limit; nil, err, code; or
+ * false and the seconds that are left. Sleeps once if there is no record, at most a second. Returns
+ * false without a sleep if the caller has to choose how to wait. Every process that waits for a
+ * commit runs this after it, so it is one call. */
+static int follow(lua_State *L)
+{
+	uint64_t start_ms = clock_elapsed_ms(clock_process());
+	uint32_t ms = lua_isnoneornil(L, 2) ? 1000 : check_wait(L, 2);
+	bool follows = lua_toboolean(L, 3), has_slept = false;
+
+	do {
+		struct database *database;
+		struct feed_handle *handle;
+		struct failure failure;
+		int got;
+
+		lua_settop(L, 2);
+		while ((got = next_or_fail(L, &failure)) == 0 && is_behind(L))
+			run_hooks(L);
+		if (got == 0)
+			got = check_end(L, follows, &failure);
+		if (got)
+			return got < 0 ? return_failure(L, &failure) : 1;
+		handle = check_feed(L, &database);
+		if (handle->left == 0)
+			return 0;
+		if (has_slept || !only_sleeps(L, database))
+			break;
+		tide_feed_wait(handle->feed, database->tide, ms);
+		has_slept = tide_feed_is_touched(handle->feed, database->tide);
+	} while (has_slept);
+	return return_rest(L, start_ms);
+}
+
 /* is_touched(feed) -> true if there may be new records */
 static int is_touched(lua_State *L)
 {
@@ -635,6 +691,7 @@ void open_feeds(lua_State *L)
 		{ "feed_copy", feed_copy },
 		{ "is_done", feed_done },
 		{ "wait_feed", wait_feed },
+		{ "follow", follow },
 		{ "is_touched", is_touched },
 		{ NULL, NULL },
 	};
