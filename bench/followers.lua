@@ -30,8 +30,9 @@ local function follow(path)
   print "open"
   for record in items:records { from = "LATEST", follow = true, timeout = 60 } do
     if record.keys.id == "end" then break end
-    if record.keys.id == "probe" then times[#times + 1] = ("%.6f"):format(now()) end
+    if record.keys.id == "probe" then times[#times + 1] = now() end
   end
+  for i, time in ipairs(times) do times[i] = ("%.6f"):format(time) end
   print(#times, table.concat(times, " "))
 end
 

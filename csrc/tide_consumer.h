@@ -92,6 +92,15 @@ int tide_item_key(const struct tide *tide, uint32_t table, const struct key_sche
  * are lent until tide_close. */
 struct slice tide_identity(const struct tide *tide);
 
+/* Appends the bytes of the stream's row (codec/schema.h) to out. Reads no record and caches
+ * nothing. Returns NOT_FOUND. */
+int tide_stream_bytes(struct tide *tide, uint32_t stream, struct buffer *out,
+	struct failure *failure);
+
+/* Returns true if no table had time to live at the last read, so that a waiting reader does not
+ * have to remove items (tide_next_expiry). */
+bool tide_feed_only_waits(const struct tide *tide);
+
 /* Computes the lag of a consumer. Returns NOT_FOUND. */
 int tide_consumer_lag(struct tide *tide, struct slice name, struct lag *lag,
 	struct failure *failure);

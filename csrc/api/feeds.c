@@ -307,6 +307,11 @@ bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide)
 		clock_elapsed_ms(clock_system()) - feed->filled_ms >= CHECK_AGAIN_MS;
 }
 
+bool tide_feed_only_waits(const struct tide *tide)
+{
+	return tide->read_only || (!tide->catalog.expiring && !tide->catalog.index);
+}
+
 /* --- the end of a stream --- */
 
 /* A table keeps its name as long as it exists. */
@@ -387,5 +392,6 @@ size_t tide_feed_bytes(const struct tide_feed *feed)
 		(feed->filter ? sizeof *feed->filter + feed_filter_bytes(feed->filter) : 0) +
 		feed->feed.streams.count * sizeof *feed->feed.streams.ids +
 		feed->feed.floors.cap * sizeof *feed->feed.floors.all +
+		read_ahead_bytes(&feed->feed.ahead) +
 		feed->feed.merge.cap * sizeof *feed->feed.merge.all;
 }

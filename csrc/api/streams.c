@@ -93,14 +93,18 @@ static int describe_records(const struct view_of_streams *view, const struct str
 }
 
 /* Finds a stream for a call that has its id. Returns NOT_FOUND. */
-static int find_by_id(struct tide *tide, struct txn *txn, uint32_t id, struct stream **stream,
-	struct failure *failure)
+/* Describes the result of reading the row of a stream. */
+static int fail_row(int err, uint32_t id, struct failure *failure)
 {
-	int err = streams_find(&tide->catalog.streams, txn, id, stream);
-
 	if (err == END)
 		return fail_as(failure, ERR_NOT_FOUND, "stream %u no longer exists", id);
 	return err ? fail_about(failure, err, "the row of stream %u", id) : 0;
+}
+
+static int find_by_id(struct tide *tide, struct txn *txn, uint32_t id, struct stream **stream,
+	struct failure *failure)
+{
+	return fail_row(streams_find(&tide->catalog.streams, txn, id, stream), id, failure);
 }
 
 int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_state *state,
@@ -122,6 +126,18 @@ int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_
 		if (err)
 			fail(failure, err);
 	}
+	return tide_read_end(tide, &snapshot, err, failure);
+}
+
+int tide_stream_bytes(struct tide *tide, uint32_t stream, struct buffer *out,
+	struct failure *failure)
+{
+	struct read_view snapshot;
+	int err = tide_read_committed_begin(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	err = fail_row(stream_read_bytes(snapshot.txn, stream, out), stream, failure);
 	return tide_read_end(tide, &snapshot, err, failure);
 }
 

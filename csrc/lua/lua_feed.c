@@ -11,17 +11,17 @@
 #include "lua/lua_handle.h"
 #include "lua/lua_projection.h"
 #include "lua/lua_record.h"
+#include "lua/lua_record_info.h"
 #include "lua/lua_value.h"
+#include "os/clock.h"
 #include "tide_consumer.h"
 
-/* User values: the database; a table that maps the id of each stream to its info; the info of the
- * last record's stream; the metatable of records, which is read faster from here than from the
- * registry; the projection of the records (lua_projection.h), nil if there is none. An info is a
- * table with the fields that are equal for all records of a stream. */
-enum user_value {
-	VALUE_DATABASE = 1, VALUE_INFOS, VALUE_INFO, VALUE_RECORD_TYPE, VALUE_PROJECTION,
-};
-#define USER_VALUES 5
+/* User values: the database; the infos of the streams whose records were returned
+ * (lua_record_info.h), nil if there are none; the metatable of records, which is read faster from
+ * here than from the registry; the projection of the records (lua_projection.h), nil if there is
+ * none. */
+enum user_value { VALUE_DATABASE = 1, VALUE_INFOS, VALUE_RECORD_TYPE, VALUE_PROJECTION };
+#define USER_VALUES 4
 
 /* Records of the first page and of the largest page. */
 #define FIRST_PAGE 16
@@ -33,7 +33,8 @@ struct feed_handle {
 	struct tide_expressions *expressions;        /* NULL after the feed was started */
 	bool is_filtered;            /* or returns the items of a copy: pages can be empty */
 	uint64_t left;               /* records left until the limit */
-	uint32_t known;              /* id of the stream whose info is VALUE_INFO; 0: none */
+	uint32_t known;              /* id of a stream that the infos contain; 0: none */
+	struct info_blocks blocks;   /* of the infos */
 	uint32_t page;               /* maximum number of records of the last page */
 	uint32_t page_max;           /* limit of that number */
 };
@@ -158,8 +159,6 @@ static struct feed_handle *new_feed(lua_State *L, lua_Integer limit)
 
 	handle->left = (uint64_t)limit;
 	handle->page_max = LARGEST_PAGE;
-	lua_newtable(L);
-	lua_setiuservalue(L, -2, VALUE_INFOS);
 	lua_rawgetp(L, LUA_REGISTRYINDEX, RECORD_TYPE);
 	lua_setiuservalue(L, -2, VALUE_RECORD_TYPE);
 	return handle;
@@ -261,7 +260,7 @@ static struct feed_handle *check_feed(lua_State *L, struct database **database)
 	return check_child(L, 1, FEED_TYPE, database);
 }
 
-/* --- the info of a record's stream --- */
+/* --- the infos of the records' streams --- */
 
 void push_feed_projection(lua_State *L, int index)
 {
@@ -269,52 +268,37 @@ void push_feed_projection(lua_State *L, int index)
 	lua_getiuservalue(L, index, VALUE_PROJECTION);
 }
 
-/* Pushes the info of the stream, which is read once and then kept. */
-static int push_info(lua_State *L, struct feed_handle *handle, uint32_t stream,
-	struct failure *failure)
+/* Pushes the infos of the feed at 1. */
+static void push_feed_infos(lua_State *L, struct feed_handle *handle)
 {
-	const struct tide *tide = handle->child.database->tide;
-	const struct stream_row *found;
-	struct stream_row row;
-	size_t len = tide_identity(tide).len;
-	uint8_t *identity;
-	int err;
-
-	lua_getiuservalue(L, 1, VALUE_INFOS);
-	if (lua_rawgeti(L, -1, (lua_Integer)stream) == LUA_TTABLE) {
-		lua_remove(L, -2);
-		return 0;
-	}
-	lua_pop(L, 2);
-	err = tide_stream_row(handle->child.database->tide, stream, &found, failure);
-	if (err)
-		return err;
-	row = *found;
-	identity = lua_newuserdatauv(L, len, 0);
-	check_open(L, &handle->child);
-	slice_write(identity, tide_identity(tide));
-	lua_getiuservalue(L, 1, VALUE_INFOS);
-	lua_rotate(L, -2, 1);
-	push_record_info(L, &row);
+	if (lua_getiuservalue(L, 1, VALUE_INFOS) == LUA_TTABLE)
+		return;
+	lua_pop(L, 1);
+	push_file_identity(L, handle->child.database);
 	push_feed_projection(L, 1);
-	set_record_projection(L);
+	push_infos(L);
 	lua_pushvalue(L, -1);
-	lua_rawseti(L, -3, (lua_Integer)stream);
-	lua_remove(L, -2);
-	return 0;
+	lua_setiuservalue(L, 1, VALUE_INFOS);
+	check_open(L, &handle->child);
 }
 
-/* Sets VALUE_INFO to the info of the stream. */
-static int set_info(lua_State *L, struct feed_handle *handle, uint32_t stream,
+/* Adds the stream to the infos on top of the stack, unless they contain it. */
+static int know_stream(lua_State *L, struct feed_handle *handle, uint32_t stream,
 	struct failure *failure)
 {
-	int err;
+	int infos = lua_gettop(L);
 
-	handle->known = 0;
-	err = push_info(L, handle, stream, failure);
-	if (err)
-		return err;
-	lua_setiuservalue(L, 1, VALUE_INFO);
+	while (!has_info(L, infos, stream)) {
+		struct buffer *bytes = &handle->child.database->bytes;
+		int err;
+
+		buffer_clear(bytes);
+		err = tide_stream_bytes(handle->child.database->tide, stream, bytes, failure);
+		if (err)
+			return err;
+		add_info(L, infos, &handle->blocks, stream, buffer_slice(bytes));
+		check_open(L, &handle->child);
+	}
 	handle->known = stream;
 	return 0;
 }
@@ -334,19 +318,17 @@ static int push_next(lua_State *L, struct feed_handle *handle, struct failure *f
 	for (;;) {
 		if (tide_feed_peek(handle->feed, &stream, &record) == END)
 			return 0;
+		push_feed_infos(L, handle);
 		if (handle->known != stream) {
-			int err = set_info(L, handle, stream, failure);
+			int err = know_stream(L, handle, stream, failure);
 
 			if (err == ERR_NOT_FOUND)
 				tide_feed_reread(handle->feed);
 			if (err)
 				return err == ERR_NOT_FOUND ? 0 : err;
-			check_open(L, &handle->child);
-			continue;
 		}
-		lua_getiuservalue(L, 1, VALUE_INFO);
 		lua_getiuservalue(L, 1, VALUE_RECORD_TYPE);
-		buf = new_record(L, record.len);
+		buf = new_record(L, stream, record.len);
 		check_open(L, &handle->child);
 		if (tide_feed_peek(handle->feed, &same, &again) == 0 && same == stream &&
 				again.len == record.len)
@@ -635,6 +617,61 @@ static int wait_feed(lua_State *L)
 	return 1;
 }
 
+/* Pushes false and the seconds of the argument that are left; the time at start_ms was before the
+ * wait. Pushes nil instead of them if there is no limit. */
+static int return_rest(lua_State *L, uint64_t start_ms)
+{
+	lua_pushboolean(L, 0);
+	if (lua_isnoneornil(L, 2))
+		lua_pushnil(L);
+	else
+		lua_pushnumber(L, lua_tonumber(L, 2) -
+			(lua_Number)(clock_elapsed_ms(clock_process()) - start_ms) / 1000);
+	return 2;
+}
+
+/* Returns true if the thread can sleep in one call: no event loop runs this coroutine, and nothing
+ * else has to be done while it waits. */
+static bool only_sleeps(lua_State *L, const struct database *database)
+{
+	return !lua_isyieldable(L) && !clock_is_replaced() &&
+		!running_transactions(L)->innermost && tide_feed_only_waits(database->tide);
+}
+
+/* follow(feed, seconds | nil, follows) -> the next record; nil at the limit; nil, err, code; or
+ * false and the seconds that are left. Sleeps once if there is no record, at most a second. Returns
+ * false without a sleep if the caller has to choose how to wait. Every process that waits for a
+ * commit runs this after it, so it is one call. */
+static int follow(lua_State *L)
+{
+	uint64_t start_ms = clock_elapsed_ms(clock_process());
+	uint32_t ms = lua_isnoneornil(L, 2) ? 1000 : check_wait(L, 2);
+	bool follows = lua_toboolean(L, 3), has_slept = false;
+
+	do {
+		struct database *database;
+		struct feed_handle *handle;
+		struct failure failure;
+		int got;
+
+		lua_settop(L, 2);
+		while ((got = next_or_fail(L, &failure)) == 0 && is_behind(L))
+			run_hooks(L);
+		if (got == 0)
+			got = check_end(L, follows, &failure);
+		if (got)
+			return got < 0 ? return_failure(L, &failure) : 1;
+		handle = check_feed(L, &database);
+		if (handle->left == 0)
+			return 0;
+		if (has_slept || !only_sleeps(L, database))
+			break;
+		tide_feed_wait(handle->feed, database->tide, ms);
+		has_slept = tide_feed_is_touched(handle->feed, database->tide);
+	} while (has_slept);
+	return return_rest(L, start_ms);
+}
+
 /* is_touched(feed) -> true if there may be new records */
 static int is_touched(lua_State *L)
 {
@@ -662,6 +699,7 @@ void open_feeds(lua_State *L)
 		{ "feed_copy", feed_copy },
 		{ "is_done", feed_done },
 		{ "wait_feed", wait_feed },
+		{ "follow", follow },
 		{ "is_touched", is_touched },
 		{ NULL, NULL },
 	};

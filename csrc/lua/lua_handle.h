@@ -205,22 +205,10 @@ void open_parked(lua_State *L);
 /* Returns the clock at index, NULL if it is nil. The handle keeps the clock alive. */
 struct clock *opt_clock(lua_State *L, int index);
 
-/* Indexes of the key schema, a userdata, of the table's id, of the file's identity
- * (tide_consumer.h), a userdata, of the stream, a string with its id (u32) and its row
- * (codec/schema.h), and of the projection (lua_projection.h; nil: none), in the info of a record's
- * stream. The other fields of the info are fields of records, by name. */
-#define RECORD_INFO_SCHEMA 1
-#define RECORD_INFO_TABLE 2
-#define RECORD_INFO_IDENTITY 3
-#define RECORD_INFO_STREAM 4
-#define RECORD_INFO_PROJECTION 5
-
-/* Replaces the file's identity on top of the stack with the info of the records of a stream. */
-void push_record_info(lua_State *L, const struct stream_row *row);
-
-/* Replaces the two values on top of the stack, the info of a stream and the metatable of records,
- * with a new record of len bytes. Returns the address for the bytes, which the caller copies. */
-uint8_t *new_record(lua_State *L, size_t len);
+/* Replaces the two values on top of the stack, the infos of a feed (lua_record_info.h) and the
+ * metatable of records, with a new record of len bytes of this stream. Returns the address for the
+ * bytes, which the caller copies. */
+uint8_t *new_record(lua_State *L, uint32_t stream, size_t len);
 
 /* Raises CLOSED unless a db:transact is open, and TIMEOUT if it has passed its time limit. */
 void check_deadline(lua_State *L, const struct database *database);

@@ -10,6 +10,7 @@
 #include "lua/lua_handle.h"
 #include "lua/lua_projection.h"
 #include "lua/lua_record.h"
+#include "lua/lua_record_info.h"
 #include "lua/lua_value.h"
 #include "tide_consumer.h"
 
@@ -21,7 +22,7 @@ static struct slice push_stream(lua_State *L, const struct key_schema **schema)
 {
 	struct slice stream;
 
-	lua_getiuservalue(L, 1, 1);
+	push_record_info(L, 1);
 	lua_rawgeti(L, -1, RECORD_INFO_SCHEMA);
 	*schema = lua_rawlen(L, -1) == sizeof **schema ? lua_touserdata(L, -1) : NULL;
 	lua_rawgeti(L, -2, RECORD_INFO_STREAM);
@@ -249,30 +250,22 @@ static int change_parked(lua_State *L)
 
 /* --- reading --- */
 
-/* Pushes the identity of the file of the database at 1, as a userdata. */
-static void push_identity(lua_State *L)
-{
-	size_t len = tide_identity(check_database(L, 1)->tide).len;
-	uint8_t *identity = lua_newuserdatauv(L, len, 0);
-
-	slice_write(identity, tide_identity(check_database(L, 1)->tide));
-}
-
 /* Pushes the record of a copy. At index identity + 1 is its projection or nil. */
 static void push_copied_record(lua_State *L, const struct parked_copy *copy, int identity)
 {
+	struct info_blocks blocks = { 0 };
 	struct stream_row row;
 	uint8_t *bytes;
 
 	if (stream_get(&row, copy->stream_row))
 		raise_error(L, ERR_CORRUPT);
-	row.id = copy->stream;
 	lua_pushvalue(L, identity);
-	push_record_info(L, &row);
 	lua_pushvalue(L, identity + 1);
-	set_record_projection(L);
+	push_infos(L);
+	while (!add_info(L, lua_gettop(L), &blocks, copy->stream, copy->stream_row))
+		;
 	lua_rawgetp(L, LUA_REGISTRYINDEX, RECORD_TYPE);
-	bytes = new_record(L, copy->record.len);
+	bytes = new_record(L, copy->stream, copy->record.len);
 	memcpy(bytes, copy->record.data, copy->record.len);
 }
 
@@ -310,7 +303,7 @@ static void push_page(lua_State *L, const struct buffer *page, int feed)
 	struct source source = source_of(buffer_slice(page));
 	int identity;
 
-	push_identity(L);
+	push_file_identity(L, check_database(L, 1));
 	identity = lua_gettop(L);
 	if (feed)
 		push_feed_projection(L, feed);

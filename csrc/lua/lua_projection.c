@@ -26,11 +26,6 @@ void push_projection(lua_State *L, const struct tide_expressions *expressions)
 	set_type(L, PROJECTION_TYPE);
 }
 
-void set_record_projection(lua_State *L)
-{
-	lua_rawseti(L, -2, RECORD_INFO_PROJECTION);
-}
-
 struct slice push_projected(lua_State *L, int index, struct slice image)
 {
 	const struct projection_handle *handle = test_type(L, index, PROJECTION_TYPE);

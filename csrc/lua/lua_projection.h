@@ -5,8 +5,8 @@
  * so it is valid as long as its records, in any order of finalizers.
  *
  * read_selection in lua_feed.c reads the options of a feed. It binds their filter and projection
- * together, because they share `names`, and keeps push_projection's value in the feed. Each info
- * that the feed creates gets it by set_record_projection, and so does that of a parked record.
+ * together, because they share `names`, and keeps push_projection's value in the feed, whose infos
+ * contain it (lua_record_info.h). So do those of a parked record.
  */
 #ifndef LUA_LUA_PROJECTION_H
 #define LUA_LUA_PROJECTION_H
@@ -19,10 +19,6 @@
 /* Pushes a copy of the bound projection of expressions; nil if there is none. Lua allocates, so
  * the caller checks its database again. */
 void push_projection(lua_State *L, const struct tide_expressions *expressions);
-
-/* Pops a projection or nil, and sets the projection of the info (push_record_info) that is then on
- * top of the stack. */
-void set_record_projection(lua_State *L);
 
 /* Pushes the projection of the feed at index, which may be closed; nil if it has none. Raises an
  * argument error for other values. */

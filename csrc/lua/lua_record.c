@@ -1,8 +1,8 @@
 /* lua_record.c - stream records for Lua, decoded lazily.
  *
  * The userdata contains a copy of the record, so it is valid after the loop that
- * returned it. A field is decoded when it is read. The user values are the info of
- * the record's stream and the tables of the keys, images and context that have been read; in the
+ * returned it. A field is decoded when it is read. The user values are the infos of
+ * its feed and the tables of the keys, images and context that have been read; in the
  * record of the change of a table, definitions take the place of images.
  */
 #include <string.h>
@@ -18,12 +18,13 @@
 #include "lua/lua_handle.h"
 #include "lua/lua_projection.h"
 #include "lua/lua_record.h"
+#include "lua/lua_record_info.h"
 #include "lua/lua_value.h"
 #include "tide_consumer.h"
 
 const char RECORD_TYPE[] = "tidetable.record";
 
-enum user_value { VALUE_INFO = 1, VALUE_KEYS, VALUE_OLD, VALUE_NEW, VALUE_CONTEXT };
+enum user_value { VALUE_KEYS = RECORD_INFOS + 1, VALUE_OLD, VALUE_NEW, VALUE_CONTEXT };
 #define USER_VALUES 5
 
 /* Number of leading bytes that new_record sets to zero. A record that begins with them is damaged,
@@ -70,7 +71,7 @@ static const char *const field_names[FIELD_COUNT] = {
 /* Registry key of the function that is called with the name of an unknown field. */
 static const char unknown_key;
 
-uint8_t *new_record(lua_State *L, size_t len)
+uint8_t *new_record(lua_State *L, uint32_t stream, size_t len)
 {
 	struct record_handle *handle = lua_newuserdatauv(L, sizeof *handle + len, USER_VALUES);
 
@@ -78,37 +79,13 @@ uint8_t *new_record(lua_State *L, size_t len)
 	handle->len = len;
 	handle->size = 0;
 	handle->attempt = 0;
+	handle->stream = stream;
 	handle->has_tables = false;
 	memset(handle->bytes, 0, len < EMPTY_BYTES ? len : EMPTY_BYTES);
 	lua_insert(L, -3);
 	lua_setmetatable(L, -3);
-	lua_setiuservalue(L, -2, VALUE_INFO);
+	lua_setiuservalue(L, -2, RECORD_INFOS);
 	return handle->bytes;
-}
-
-void push_record_info(lua_State *L, const struct stream_row *row)
-{
-	int identity = lua_gettop(L);
-	struct buffer *stream = &new_lua_buffer(L)->bytes;
-
-	buffer_put_u32(stream, row->id);
-	stream_put(stream, row);
-	if (buffer_error(stream))
-		raise_error(L, buffer_error(stream));
-	lua_createtable(L, 5, 3);
-	set_text(L, "table_name", row->table_name);
-	set_text(L, "stream_label", row->label);
-	set_text(L, "view_type", view_name(row->view));
-	memcpy(lua_newuserdatauv(L, sizeof row->schema, 0), &row->schema, sizeof row->schema);
-	lua_rawseti(L, -2, RECORD_INFO_SCHEMA);
-	lua_pushlstring(L, (const char *)stream->data, stream->len);
-	lua_rawseti(L, -2, RECORD_INFO_STREAM);
-	lua_pushinteger(L, row->table);
-	lua_rawseti(L, -2, RECORD_INFO_TABLE);
-	lua_pushvalue(L, identity);
-	lua_rawseti(L, -2, RECORD_INFO_IDENTITY);
-	lua_replace(L, identity);
-	lua_settop(L, identity);
 }
 
 void decode_record(lua_State *L, const struct record_handle *handle,
@@ -135,7 +112,7 @@ static void push_table(lua_State *L, int value, struct slice body)
 
 struct slice push_image(lua_State *L, struct slice image)
 {
-	lua_getiuservalue(L, 1, VALUE_INFO);
+	push_record_info(L, 1);
 	lua_rawgeti(L, -1, RECORD_INFO_PROJECTION);
 	if (image.len == 0) {
 		lua_pop(L, 1);
@@ -160,7 +137,7 @@ static void push_image_table(lua_State *L, int value, struct slice image)
 
 void push_stream_field(lua_State *L, const char *name)
 {
-	lua_getiuservalue(L, 1, VALUE_INFO);
+	push_record_info(L, 1);
 	lua_pushstring(L, name);
 	lua_rawget(L, -2);
 }
@@ -179,7 +156,7 @@ struct slice find_record_keys(lua_State *L, int index, const struct record *reco
 	struct slice keys = { 0 };
 	int err;
 
-	lua_getiuservalue(L, index, VALUE_INFO);
+	push_record_info(L, index);
 	lua_rawgeti(L, -1, RECORD_INFO_SCHEMA);
 	schema = lua_rawlen(L, -1) == sizeof *schema ? lua_touserdata(L, -1) : NULL;
 	err = schema ? record_keys(&keys, record, schema, buf) : ERR_CORRUPT;
@@ -271,7 +248,7 @@ static void push_id(lua_State *L, const struct record *record)
 	const uint8_t *ids[2];
 	struct slice identity;
 
-	lua_getiuservalue(L, 1, VALUE_INFO);
+	push_record_info(L, 1);
 	lua_rawgeti(L, -1, RECORD_INFO_IDENTITY);
 	identity = slice_of(lua_touserdata(L, -1), lua_rawlen(L, -1));
 	ids[0] = identity.data;
@@ -641,7 +618,7 @@ static int item_key(lua_State *L)
 	lua_settop(L, 2);
 	decode_record(L, handle, &record);
 	keys = find_record_keys(L, 1, &record, buf);
-	lua_getiuservalue(L, 1, VALUE_INFO);
+	push_record_info(L, 1);
 	lua_rawgeti(L, 3, RECORD_INFO_SCHEMA);
 	lua_rawgeti(L, 3, RECORD_INFO_TABLE);
 	schema = lua_touserdata(L, 4);

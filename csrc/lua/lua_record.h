@@ -5,11 +5,15 @@
 #include "codec/record.h"
 #include "lua/lua_handle.h"
 
+/* User value of a record: the infos of its feed (lua_record_info.h). */
+#define RECORD_INFOS 1
+
 struct record_handle {
 	type_word type;
 	size_t len;
 	lua_Integer size;            /* size_bytes, once it was read; 0: not yet */
 	lua_Integer attempt;         /* number of this delivery to a handler; 0: none */
+	uint32_t stream;
 	bool has_tables;             /* keys, images or context were read; the tables are kept */
 	uint8_t bytes[];
 };

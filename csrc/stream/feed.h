@@ -7,7 +7,9 @@
  * FEED_PAGE_RECORDS records, so the page can be empty although the feed has not
  * caught up. Each annotated record is returned with the annotation of its transaction, which is
  * searched at most once for each transaction. A feed that starts at POSITION_NEWEST reads backward
- * to the first expired record (feed_backward.h).
+ * to the first expired record (feed_backward.h). A feed of several streams that is far behind may
+ * copy records that an earlier fill has read ahead, after checking that they have not expired
+ * (feed_ahead.h).
  *
  *     page    for each record: stream id (u32), length (u32), the record
  */
@@ -17,6 +19,7 @@
 #include "base/error.h"
 #include "stream/floors.h"
 #include "stream/merge.h"
+#include "stream/read_ahead.h"
 #include "stream/retention.h"
 #include "stream/stream_set.h"
 
@@ -54,6 +57,16 @@ struct record_filter {
 	uint32_t first_hash, last_hash;
 };
 
+/* What a merged feed has read since it last decided whether to read ahead. */
+struct merge_pace {
+	uint64_t from, to;           /* positions at the beginning and at the end */
+	uint64_t records;
+	uint64_t runs;               /* of records of one stream */
+	uint64_t bytes;
+	uint64_t number_bytes;       /* bytes of a window for each sequence number */
+	bool alternates;             /* the decision: the streams alternate */
+};
+
 struct feed {
 	struct stream_set streams;
 	const struct record_filter *filter;  /* NULL: every record passes */
@@ -69,6 +82,8 @@ struct feed {
 	uint64_t started;            /* last sequence number assigned when floors were read */
 	struct floors floors;        /* of the streams that existed then */
 	struct merge merge;          /* streams to read next; used by a feed of all streams */
+	struct read_ahead ahead;     /* records between the position and those of the merge */
+	struct merge_pace pace;
 	struct buffer page;
 	size_t at;                   /* offset of the next record in the page */
 	uint32_t taken;              /* records that the last fill added to the page */
@@ -104,7 +119,8 @@ int feed_resume(struct feed *feed, uint64_t position, const struct view_of_strea
 int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	struct failure *failure);
 
-/* Discards the records of the page that were not returned; the next fill reads them again. */
+/* Discards the records that were not returned, in the page and read ahead; the next fill reads them
+ * again. */
 void feed_reread(struct feed *feed);
 
 /* Returns false if the feed had caught up in this commit; true if there may be records. A backward

@@ -111,12 +111,6 @@ static int complete_record(struct feed *feed, struct cursor *cursor, uint32_t st
 	return filter_last_record(feed, row, header, start);
 }
 
-/* Returns false if no record with this partition hash passes the filter. */
-static bool hash_can_pass(const struct record_filter *filter, uint32_t hash)
-{
-	return !filter->has_hashes || (hash >= filter->first_hash && hash <= filter->last_hash);
-}
-
 int feed_take(struct feed *feed, struct cursor *cursor, uint32_t stream,
 	const struct stream_row *row, const struct record *header)
 {
@@ -124,7 +118,7 @@ int feed_take(struct feed *feed, struct cursor *cursor, uint32_t stream,
 	size_t start = feed->page.len;
 	int err;
 
-	if (filter && !hash_can_pass(filter, header->partition_hash)) {
+	if (filter && !feed_hash_can_pass(filter, header->partition_hash)) {
 		count_read_record(feed, header, false, RECORD_PREFIX + record_len(header));
 		return 0;
 	}
@@ -136,6 +130,34 @@ int feed_take(struct feed *feed, struct cursor *cursor, uint32_t stream,
 		return err;
 	}
 	return complete_record(feed, cursor, stream, row, header, start);
+}
+
+int feed_take_copied(struct feed *feed, struct cursor *cursor, const struct stream_row *row,
+	const struct ahead_entry *entry)
+{
+	struct record header = { .sequence = entry->sequence, .transaction = entry->transaction };
+	size_t start = feed->page.len;
+	int err;
+
+	if (entry->is_left_out) {
+		count_read_record(feed, &header, false, (size_t)entry->len);
+		return 0;
+	}
+	buffer_put_u32(&feed->page, entry->stream);
+	buffer_put_u32(&feed->page, (uint32_t)entry->len);
+	buffer_put_slice(&feed->page, ahead_record(entry));
+	err = buffer_error(&feed->page);
+	if (!err && !entry->is_annotated && !(feed->filter && feed->filter->test)) {
+		count_read_record(feed, &header, true, feed->page.len - start);
+		return 0;
+	}
+	if (!err)
+		err = record_get(&header, ahead_record(entry));
+	if (err) {
+		feed->page.len = start;
+		return err;
+	}
+	return complete_record(feed, cursor, entry->stream, row, &header, start);
 }
 
 /* Appends a record, whose only row has these bytes, to the page. */
@@ -159,7 +181,7 @@ static int filter_in_place(struct feed *feed, struct cursor *cursor, const struc
 	const struct record *record, struct slice bytes)
 {
 	const struct record_filter *filter = feed->filter;
-	bool passes = hash_can_pass(filter, record->partition_hash);
+	bool passes = feed_hash_can_pass(filter, record->partition_hash);
 	int err = record->annotation.len ? keep_annotation(feed, record, record->annotation) : 0;
 
 	if (!err && passes && filter->test)

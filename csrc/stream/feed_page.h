@@ -14,6 +14,16 @@
 int feed_take(struct feed *feed, struct cursor *cursor, uint32_t stream,
 	const struct stream_row *row, const struct record *header);
 
+/* Does the same with a record that was read ahead. The cursor may be anywhere. */
+int feed_take_copied(struct feed *feed, struct cursor *cursor, const struct stream_row *row,
+	const struct ahead_entry *entry);
+
+/* Returns false if no record with this partition hash passes the filter. */
+static inline bool feed_hash_can_pass(const struct record_filter *filter, uint32_t hash)
+{
+	return !filter->has_hashes || (hash >= filter->first_hash && hash <= filter->last_hash);
+}
+
 /* Moves to the next record of the stream and does the same. Returns END if there is none. */
 int feed_take_next(struct feed *feed, struct cursor *cursor, const struct stream_row *row);
 

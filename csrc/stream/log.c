@@ -88,16 +88,9 @@ int log_last_stream(struct txn *txn, uint32_t *stream)
 
 /* --- reading --- */
 
-/* A row and its decoded key. */
-struct row {
-	struct record_place place;
-	struct slice key;
-	struct slice value;
-};
-
 /* Decodes the key of a row. Returns END if the row belongs to another stream, and CORRUPT if
  * the key is malformed, because that must not look like the end of the stream. */
-static int decode_row_key(struct row *row, uint32_t stream)
+static int decode_row_key(struct log_row *row, uint32_t stream)
 {
 	if (!record_get_key(&row->place, row->key))
 		return ERR_CORRUPT;
@@ -105,7 +98,8 @@ static int decode_row_key(struct row *row, uint32_t stream)
 }
 
 /* Moves the cursor to a row of the stream. Returns END if the move leads to no such row. */
-static int move_in_stream(struct cursor *cursor, enum move move, uint32_t stream, struct row *row)
+static int move_in_stream(struct cursor *cursor, enum move move, uint32_t stream,
+	struct log_row *row)
 {
 	int err = cursor_move(cursor, move, &row->key, &row->value);
 
@@ -113,14 +107,14 @@ static int move_in_stream(struct cursor *cursor, enum move move, uint32_t stream
 }
 
 /* Decodes the header of a record from its first row. */
-static int decode_header(const struct row *row, struct slice share, struct record *header)
+static int decode_header(const struct log_row *row, struct slice share, struct record *header)
 {
 	int err = record_get_header(header, row->place.sequence, share);
 
 	return !err && row->place.part != 0 ? ERR_CORRUPT : err;
 }
 
-static int read_header(const struct row *row, struct record *header)
+static int read_header(const struct log_row *row, struct record *header)
 {
 	struct slice share;
 	int err = row_open(row->key, row->value, &share);
@@ -129,7 +123,7 @@ static int read_header(const struct row *row, struct record *header)
 }
 
 /* Decodes a header without verifying the row's checksum. */
-static int peek_header(const struct row *row, struct record *header)
+static int peek_header(const struct log_row *row, struct record *header)
 {
 	if (row->value.len < ROW_CHECKSUM)
 		return ERR_CORRUPT;
@@ -140,14 +134,14 @@ static int peek_header(const struct row *row, struct record *header)
 int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct record *header)
 {
 	uint8_t key[RECORD_KEY_MAX];
-	struct row row = { .key = slice_of(key, record_set_key(key, stream, sequence, 0)) };
+	struct log_row row = { .key = slice_of(key, record_set_key(key, stream, sequence, 0)) };
 	int err = move_in_stream(cursor, MOVE_FROM, stream, &row);
 
 	return err ? err : read_header(&row, header);
 }
 
 /* Moves to the first row of the stream's next record. */
-static int next_first_row(struct cursor *cursor, uint32_t stream, struct row *row)
+static int next_first_row(struct cursor *cursor, uint32_t stream, struct log_row *row)
 {
 	int err;
 
@@ -159,25 +153,32 @@ static int next_first_row(struct cursor *cursor, uint32_t stream, struct row *ro
 
 int log_next(struct cursor *cursor, uint32_t stream, struct record *header)
 {
-	struct row row;
+	struct log_row row;
 	int err = next_first_row(cursor, stream, &row);
 
 	return err ? err : read_header(&row, header);
 }
 
+int log_step_row(struct cursor *cursor, uint32_t stream, struct record *header,
+	struct log_row *row)
+{
+	int err = next_first_row(cursor, stream, row);
+
+	return err ? err : peek_header(row, header);
+}
+
 int log_step(struct cursor *cursor, uint32_t stream, struct record *header)
 {
-	struct row row;
-	int err = next_first_row(cursor, stream, &row);
+	struct log_row row;
 
-	return err ? err : peek_header(&row, header);
+	return log_step_row(cursor, stream, header, &row);
 }
 
 int log_next_in_place(struct cursor *cursor, uint32_t stream, struct record *record,
 	struct slice *bytes)
 {
 	struct slice share;
-	struct row row;
+	struct log_row row;
 	int err = next_first_row(cursor, stream, &row);
 
 	*bytes = slice_of(NULL, 0);
@@ -197,7 +198,7 @@ int log_next_in_place(struct cursor *cursor, uint32_t stream, struct record *rec
 int log_step_back(struct cursor *cursor, uint32_t stream, struct record *header)
 {
 	uint64_t sequence = header->sequence;
-	struct row row;
+	struct log_row row;
 	int err;
 
 	do
@@ -215,7 +216,7 @@ static int move_before_key(struct cursor *cursor, struct slice place, uint32_t s
 	struct record *header)
 {
 	struct slice value;
-	struct row row;
+	struct log_row row;
 	int err = cursor_move(cursor, MOVE_FROM, &place, &value);
 
 	if (err < 0)
@@ -247,14 +248,21 @@ int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,
 
 uint64_t log_sequence_here(struct cursor *cursor, uint32_t stream)
 {
-	struct row row;
+	struct log_row row;
 
 	return move_in_stream(cursor, MOVE_HERE, stream, &row) ? 0 : row.place.sequence;
 }
 
+uint64_t log_damaged_after(struct cursor *cursor, uint32_t stream, uint64_t sequence)
+{
+	uint64_t here = log_sequence_here(cursor, stream);
+
+	return here > sequence ? here : sequence + 1;
+}
+
 /* Copies a record, starting at its first row, which is under the cursor. */
 static int copy_rows(struct cursor *cursor, uint32_t stream, const struct record *header,
-	struct row *row, struct buffer *out)
+	struct log_row *row, struct buffer *out)
 {
 	size_t bytes_left = record_len(header);
 	struct slice share;
@@ -281,22 +289,41 @@ static int copy_rows(struct cursor *cursor, uint32_t stream, const struct record
 	}
 }
 
+int log_here(struct cursor *cursor, uint32_t stream, struct log_row *row)
+{
+	return move_in_stream(cursor, MOVE_HERE, stream, row);
+}
+
+int log_verify_row(const struct log_row *row)
+{
+	struct slice share;
+
+	return row_open(row->key, row->value, &share);
+}
+
+int log_copy_row(struct cursor *cursor, uint32_t stream, const struct record *header,
+	struct log_row *row, struct buffer *out)
+{
+	assert(row->place.sequence == header->sequence);
+	cursor_expect_next(row->key, row->value);
+	return copy_rows(cursor, stream, header, row, out);
+}
+
 int log_copy(struct cursor *cursor, uint32_t stream, const struct record *header,
 	struct buffer *out)
 {
-	struct row row;
-	int err = move_in_stream(cursor, MOVE_HERE, stream, &row);
+	struct log_row row;
+	int err = log_here(cursor, stream, &row);
 
 	if (err < 0)
 		return err;
-	assert(err == 0 && row.place.sequence == header->sequence);
-	cursor_expect_next(row.key, row.value);
-	return copy_rows(cursor, stream, header, &row, out);
+	assert(err == 0);
+	return log_copy_row(cursor, stream, header, &row, out);
 }
 
 int log_take(struct cursor *cursor, uint32_t stream, struct record *header, struct buffer *out)
 {
-	struct row row;
+	struct log_row row;
 	int err = next_first_row(cursor, stream, &row);
 
 	if (err)
@@ -340,7 +367,7 @@ int log_annotation(struct cursor *cursor, uint32_t stream, uint64_t transaction,
 
 int log_remove(struct cursor *cursor, uint32_t stream, struct record *header, uint64_t *rows)
 {
-	struct row row;
+	struct log_row row;
 	int err;
 
 	do {

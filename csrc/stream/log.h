@@ -38,6 +38,20 @@ int log_next(struct cursor *cursor, uint32_t stream, struct record *header);
 /* Like log_next, but does not verify the checksum, because log_copy verifies it later. */
 int log_step(struct cursor *cursor, uint32_t stream, struct record *header);
 
+/* A row, which points into the page, and its decoded key. */
+struct log_row {
+	struct record_place place;
+	struct slice key;
+	struct slice value;
+};
+
+/* Like log_step, and sets *row to the first row of the record. */
+int log_step_row(struct cursor *cursor, uint32_t stream, struct record *header,
+	struct log_row *row);
+
+/* Sets *row to the row under the cursor. Returns END if it belongs to another stream. */
+int log_here(struct cursor *cursor, uint32_t stream, struct log_row *row);
+
 /* Like log_next. If the record has only one row, also sets *bytes to the record without its
  * sequence number and the addresses of the slices of *record, all of which point into this row;
  * otherwise sets *bytes to an empty slice. */
@@ -55,10 +69,22 @@ int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,
  * the row does not belong to this stream. */
 uint64_t log_sequence_here(struct cursor *cursor, uint32_t stream);
 
+/* Returns the sequence number at which to report the damaged record to which a move from the record
+ * with this sequence number has led: that of the row under the cursor if it is greater, or the
+ * next one. */
+uint64_t log_damaged_after(struct cursor *cursor, uint32_t stream, uint64_t sequence);
+
 /* Verifies the record under the cursor and appends it to out. Leaves the cursor on the
  * record's last row, so that log_next finds the next record. */
 int log_copy(struct cursor *cursor, uint32_t stream, const struct record *header,
 	struct buffer *out);
+
+/* Verifies the checksum of a row. Returns 0 or CORRUPT. */
+int log_verify_row(const struct log_row *row);
+
+/* Like log_copy, for the record whose first row is *row, which is replaced with its last row. */
+int log_copy_row(struct cursor *cursor, uint32_t stream, const struct record *header,
+	struct log_row *row, struct buffer *out);
 
 /* Combines log_step and log_copy. */
 int log_take(struct cursor *cursor, uint32_t stream, struct record *header, struct buffer *out);

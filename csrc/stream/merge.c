@@ -1,6 +1,8 @@
 /* merge.c - k-way merge for a feed of all streams: a heap of the streams with records to read. */
 #include "stream/merge.h"
 
+#include <stdlib.h>
+
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -50,9 +52,10 @@ uint64_t merge_until(const struct merge *merge)
 	return second < merge->count ? merge->all[second].sequence : UINT64_MAX;
 }
 
-void merge_sink(struct merge *merge)
+/* Moves an input down to its place in the heap. */
+static void sink(struct merge *merge, size_t at)
 {
-	size_t at = 0, child;
+	size_t child;
 
 	while ((child = child_with_lowest_sequence(merge, at)) < merge->count &&
 			merge->all[child].sequence < merge->all[at].sequence) {
@@ -61,10 +64,39 @@ void merge_sink(struct merge *merge)
 	}
 }
 
+void merge_sink(struct merge *merge)
+{
+	sink(merge, 0);
+}
+
 void merge_drop(struct merge *merge)
 {
 	merge->all[0] = merge->all[--merge->count];
 	merge_sink(merge);
+}
+
+static int compare_streams(const void *a, const void *b)
+{
+	const struct merge_input *left = a, *right = b;
+
+	return (left->stream > right->stream) - (left->stream < right->stream);
+}
+
+void merge_sort_by_stream(struct merge *merge)
+{
+	qsort(merge->all, merge->count, sizeof *merge->all, compare_streams);
+}
+
+void merge_restore(struct merge *merge)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < merge->count; i++)
+		if (merge->all[i].sequence != MERGE_NONE)
+			merge->all[count++] = merge->all[i];
+	merge->count = count;
+	for (size_t at = count / 2; at > 0; at--)
+		sink(merge, at - 1);
 }
 
 void merge_clear(struct merge *merge)

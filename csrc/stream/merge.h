@@ -6,6 +6,7 @@
 #ifndef STREAM_MERGE_H
 #define STREAM_MERGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,7 +17,11 @@ struct merge_input {
 	uint64_t checked_ms;         /* retention clock then */
 	uint64_t age_ms;             /* retention of the stream in that snapshot */
 	uint32_t stream;
+	bool by_age_only;            /* that retention has no limit of count or bytes */
 };
+
+/* Sequence number of an input without a next record. */
+#define MERGE_NONE UINT64_MAX
 
 struct merge {
 	struct merge_input *all;     /* a binary heap */
@@ -39,6 +44,13 @@ void merge_sink(struct merge *merge);
 
 /* Removes the first input. */
 void merge_drop(struct merge *merge);
+
+/* Orders the inputs by stream. No other function but merge_restore and merge_clear may be called
+ * then. */
+void merge_sort_by_stream(struct merge *merge);
+
+/* Removes the inputs whose sequence number is MERGE_NONE, and makes the others a heap again. */
+void merge_restore(struct merge *merge);
 
 /* Removes all inputs, but keeps their memory for later ones. */
 void merge_clear(struct merge *merge);

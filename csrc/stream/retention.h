@@ -39,6 +39,12 @@ int retention_hidden(struct txn *txn, const struct stream_row *row, const struct
 int retention_beyond_limits(struct txn *txn, const struct stream_row *row,
 	const struct bounds *bounds, uint64_t clock_ms, uint64_t *beyond);
 
+/* Returns true if records of the stream expire only by their age. */
+static inline bool retention_by_age_only(const struct retention *limit)
+{
+	return !limit->max_bytes && !limit->max_count;
+}
+
 /* Returns true if a limit is exceeded for this record, without regard to the other records
  * of its transaction, and to holds. Records of the newest transaction expire by age only. */
 bool retention_expired(const struct retention *limit, const struct stream_head *head,

@@ -106,6 +106,23 @@ int stream_read_row(struct txn *txn, uint32_t id, struct stream_row *row)
 	return err ? err : read_row(row, key, value);
 }
 
+int stream_read_bytes(struct txn *txn, uint32_t id, struct buffer *out)
+{
+	uint8_t bytes[ID_KEY];
+	struct slice key = id_key(bytes, CATALOG_STREAM, id), value, payload;
+	struct stream_row row;
+	int err = txn_get(txn, TREE_CATALOG, key, &value);
+
+	if (!err)
+		err = read_row(&row, key, value);
+	if (!err)
+		err = row_open(key, value, &payload);
+	if (err)
+		return err;
+	buffer_put_slice(out, payload);
+	return buffer_error(out);
+}
+
 int streams_find(struct streams *streams, struct txn *txn, uint32_t id, struct stream **stream)
 {
 	struct stream_row row;
@@ -143,21 +160,38 @@ void streams_release(struct streams *streams)
 
 /* --- searching in the tree --- */
 
-int row_next_id(struct txn *txn, uint8_t kind, uint32_t *id)
+/* Moves to the next row of this kind. Sets *id, *key and *value. */
+static int next_row(struct txn *txn, uint8_t kind, uint32_t *id, struct slice *key,
+	struct slice *value)
 {
 	uint8_t bytes[ID_KEY];
-	struct slice key = id_key(bytes, kind, *id + 1), value;
 	struct cursor *cursor;
 	int err = *id == UINT32_MAX ? END : txn_cursor(txn, TREE_CATALOG, &cursor);
 
+	*key = id_key(bytes, kind, *id + 1);
 	if (!err)
-		err = cursor_move(cursor, MOVE_FROM, &key, &value);
+		err = cursor_move(cursor, MOVE_FROM, key, value);
 	if (err)
 		return err;
-	if (key.len != ID_KEY || key.data[0] != kind)
+	if (key->len != ID_KEY || key->data[0] != kind)
 		return END;
-	*id = get_u32(key.data + 1);
+	*id = get_u32(key->data + 1);
 	return 0;
+}
+
+int row_next_id(struct txn *txn, uint8_t kind, uint32_t *id)
+{
+	struct slice key, value;
+
+	return next_row(txn, kind, id, &key, &value);
+}
+
+int stream_next_row(struct txn *txn, uint32_t *id, struct stream_row *row)
+{
+	struct slice key, value;
+	int err = next_row(txn, CATALOG_STREAM, id, &key, &value);
+
+	return err ? err : read_row(row, key, value);
 }
 
 int stream_exists(struct txn *txn, uint32_t id, bool *exists)

@@ -71,6 +71,10 @@ void streams_release(struct streams *streams);
 /* Reads the row of a stream. Returns 0, END or an error. */
 int stream_read_row(struct txn *txn, uint32_t id, struct stream_row *row);
 
+/* Verifies the row of a stream and appends its bytes (codec/schema.h) to out. Returns 0, END or an
+ * error. */
+int stream_read_bytes(struct txn *txn, uint32_t id, struct buffer *out);
+
 /* Sets *id to the lowest id greater than *id in the key of a row of `catalog` of this kind.
  * Returns END if there is none, or STORE. Reads no row, so it also finds the ids of damaged
  * ones. */
@@ -88,6 +92,9 @@ static inline int stream_next_of_table(struct txn *txn, uint32_t *id)
 		*id = STREAM_OF_TABLES;
 	return stream_next_id(txn, id);
 }
+
+/* Like stream_next_id, and reads the row. *id is also set if the row is damaged. */
+int stream_next_row(struct txn *txn, uint32_t *id, struct stream_row *row);
 
 /* Sets *exists to whether there is a row with this id, which may be damaged. Returns 0 or STORE. */
 int stream_exists(struct txn *txn, uint32_t id, bool *exists);

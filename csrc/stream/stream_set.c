@@ -65,6 +65,20 @@ int stream_set_next(const struct stream_set *set, struct txn *txn, uint32_t *id)
 	return err ? err : exists ? 0 : END;
 }
 
+int stream_set_next_row(const struct stream_set *set, struct txn *txn, uint32_t *id,
+	struct stream_row *row)
+{
+	int err;
+
+	if (!set->one && !set->ids) {
+		if (!set->with_tables && *id < STREAM_OF_TABLES)
+			*id = STREAM_OF_TABLES;
+		return stream_next_row(txn, id, row);
+	}
+	err = stream_set_next(set, txn, id);
+	return err ? err : stream_read_row(txn, *id, row);
+}
+
 void stream_set_release(struct stream_set *set)
 {
 	memory_free(set->ids);

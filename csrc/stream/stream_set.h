@@ -22,6 +22,10 @@ bool stream_set_has(const struct stream_set *set, uint32_t id);
  * none. */
 int stream_set_next(const struct stream_set *set, struct txn *txn, uint32_t *id);
 
+/* Does the same and reads the stream's row. *id is also set if the row is damaged. */
+int stream_set_next_row(const struct stream_set *set, struct txn *txn, uint32_t *id,
+	struct stream_row *row);
+
 void stream_set_release(struct stream_set *set);
 
 #endif

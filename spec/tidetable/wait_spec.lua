@@ -515,7 +515,8 @@ describe("in a coroutine of a cqueues loop", function()
 end)
 
 describe("outside an event loop", function()
-  -- A sleep that misses the commit ends too, but after a second.
+  -- A sleep that misses the commit ends too, but after a second. Without a filter the check and the
+  -- sleep are one call of the core.
   it("a commit between the check and the sleep ends the sleep", function()
     local core = require "tidetable.core"
     local sleep, slept = core.wait_feed, 0
@@ -525,10 +526,24 @@ describe("outside an event loop", function()
       assert(orders:put { id = tostring(slept) })
       return sleep(...)
     end
-    local stream, before = assert(orders:stream()), elapsed()
+    local stream = assert(orders:stream { filter = "event_name = ?", "INSERT" })
+    local before = elapsed()
     for i = 1, 20 do assert.equal(tostring(i), stream:next(30).keys.id) end
     assert.equal(20, slept)
     assert.is_true(elapsed() - before < 10)
+  end)
+
+  it("commits of another process end the sleeps", function()
+    local stream, before = assert(orders:stream()), elapsed()
+    local child = helper.child [[
+      for i = 1, 100 do
+        assert(db:table "orders":put { id = tostring(i) })
+        for _ = 1, i % 7 * 3000 do local _ = i end
+      end
+    ]]
+    for i = 1, 100 do assert.equal(tostring(i), stream:next(30).keys.id) end
+    assert.is_true(elapsed() - before < 50)
+    child:close()
   end)
 
   it("a coroutine of an unknown scheduler never yields to it", function()

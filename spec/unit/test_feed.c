@@ -90,6 +90,33 @@ static void a_number_is_given_twice(struct store *store)
 	cancel_write(txn);
 }
 
+/* A record that lacks a row is not skipped, although the search for the row leads to the record
+ * after it. */
+static void a_row_is_missing(struct store *store)
+{
+	static const uint8_t keys[5000];
+	struct txn *txn = begin_streams(store);
+	struct failure failure = { 0 };
+	struct feed feed = { 0 };
+	uint8_t key[RECORD_KEY_MAX];
+	struct slice record;
+	uint32_t stream;
+
+	append(txn, 1, 1, 1);
+	append_long(txn, 1, 2, 2, slice_of(keys, sizeof keys));
+	append(txn, 1, 3, 3);
+	for (uint16_t part = 1; part <= 5000 / LOG_SHARE; part++)
+		CHECK_EQUAL_INT(txn_delete(txn, TREE_LOG,
+			slice_of(key, record_set_key(key, 1, 2, part))), 0);
+	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
+	CHECK_EQUAL_UINT(record_sequence(record.data), 1);
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), END);
+	CHECK_EQUAL_INT(fill(&feed, txn, &failure), ERR_CORRUPT);
+	feed_release(&feed);
+	cancel_write(txn);
+}
+
 /* A record after the last sequence number assigned is damage. A feed of several streams would wait
  * for it for ever. */
 static void a_number_was_never_assigned(struct store *store)
@@ -562,6 +589,7 @@ int main(void)
 
 	two_horizons_are_damaged(store);
 	a_number_is_given_twice(store);
+	a_row_is_missing(store);
 	a_number_was_never_assigned(store);
 	a_key_of_no_stream(store);
 	pages_of_any_size(store);

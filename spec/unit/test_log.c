@@ -176,6 +176,26 @@ static int next_in_place(struct cursor *cursor, uint32_t stream, struct record *
 	return 0;
 }
 
+/* The row under the cursor is the one that log_step_row returned, and its record can be copied. */
+static int step_row(struct cursor *cursor, uint32_t stream, struct record *head)
+{
+	struct log_row row, here;
+	size_t i = 0;
+	int err = log_step_row(cursor, stream, head, &row);
+
+	if (err)
+		return err;
+	while (written[i].record.sequence != head->sequence)
+		i++;
+	CHECK_EQUAL_INT(log_here(cursor, stream, &here), 0);
+	CHECK(slice_equal(row.key, here.key) && row.value.data == here.value.data);
+	CHECK_EQUAL_INT(log_verify_row(&row), 0);
+	buffer_clear(&out);
+	CHECK_EQUAL_INT(log_copy_row(cursor, stream, head, &row, &out), 0);
+	is_whole(&written[i].record);
+	return 0;
+}
+
 static int previous(struct cursor *cursor, uint32_t stream, struct record *head)
 {
 	return log_previous(cursor, stream, head->sequence, head);
@@ -248,6 +268,7 @@ static void every_way_to_read_gives_the_same(struct store *store)
 			walk(cursor_of(txn), stream, next_in_place, round % 2);
 			walk_back(cursor_of(txn), stream, previous, round % 2);
 			walk_back(cursor_of(txn), stream, log_step_back, round % 2);
+			walk(cursor_of(txn), stream, step_row, false);
 			take_all(cursor_of(txn), stream);
 		}
 		seek_each(cursor_of(txn));
@@ -398,6 +419,8 @@ static void is_corrupt(struct txn *txn, uint16_t part, bool head_is_read)
 	CHECK(row.len == 0);
 	cursor = behind_the_first(txn);
 	CHECK_EQUAL_INT(log_step(cursor, 1, &head), head_is_read ? 0 : ERR_CORRUPT);
+	if (!head_is_read)
+		CHECK(log_damaged_after(cursor, 1, 1) >= 2);
 	cursor = behind_the_first(txn);
 	buffer_clear(&out);
 	CHECK_EQUAL_INT(log_take(cursor, 1, &head, &out), ERR_CORRUPT);

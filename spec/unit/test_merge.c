@@ -48,6 +48,32 @@ static void step(struct merge *merge)
 	merge_sink(merge);
 }
 
+/* Orders the inputs by stream, changes them, removes some, and makes them a heap again. */
+static void changes_by_stream(void)
+{
+	struct merge merge = { 0 };
+
+	for (int round = 0; round < 200; round++) {
+		size_t count = 0;
+
+		fill(&merge);
+		merge_sort_by_stream(&merge);
+		for (size_t i = 0; i < INPUTS; i++) {
+			CHECK_EQUAL_UINT(merge.all[i].stream, i);
+			next[i] = check_random_below(4) ? next[i] + INPUTS *
+				check_random_below(1000) : 0;
+			merge.all[i].sequence = next[i] ? next[i] : MERGE_NONE;
+			count += next[i] != 0;
+		}
+		merge_restore(&merge);
+		CHECK_EQUAL_UINT(merge.count, count);
+		while (merge.count > 0)
+			step(&merge);
+		CHECK_EQUAL_INT(least(-1), -1);
+	}
+	merge_release(&merge);
+}
+
 static void agrees_with_a_plain_search(void)
 {
 	struct merge merge = { 0 };
@@ -79,6 +105,7 @@ static void memory_runs_out(void)
 int main(void)
 {
 	agrees_with_a_plain_search();
+	changes_by_stream();
 	memory_runs_out();
 	return 0;
 }

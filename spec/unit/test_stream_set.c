@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/memory.h"
 #include "unit/stores.h"
 
 #define STREAMS 40
@@ -32,7 +33,8 @@ static struct txn *begin_streams(struct store *store)
 static void check_members(struct txn *txn, const struct stream_set *set,
 	const bool wanted[STREAMS + 1])
 {
-	uint32_t id = 0;
+	struct stream_row row;
+	uint32_t id = 0, with_row = 0;
 
 	for (uint32_t i = 1; i <= STREAMS; i++) {
 		CHECK(stream_set_has(set, i) == wanted[i]);
@@ -40,8 +42,13 @@ static void check_members(struct txn *txn, const struct stream_set *set,
 			continue;
 		CHECK_EQUAL_INT(stream_set_next(set, txn, &id), 0);
 		CHECK_EQUAL_UINT(id, i);
+		CHECK_EQUAL_INT(stream_set_next_row(set, txn, &with_row, &row), 0);
+		CHECK_EQUAL_UINT(with_row, i);
+		CHECK_EQUAL_UINT(row.id, i);
+		CHECK_EQUAL_STRING(row.table_name, i == STREAM_OF_TABLES ? "" : "orders");
 	}
 	CHECK_EQUAL_INT(stream_set_next(set, txn, &id), END);
+	CHECK_EQUAL_INT(stream_set_next_row(set, txn, &with_row, &row), END);
 }
 
 static void check_set(struct txn *txn, struct slice ids, const bool wanted[STREAMS + 1])
@@ -95,12 +102,56 @@ static void all_streams(struct store *store)
 	cancel_write(txn);
 }
 
+/* The id of a damaged row is known, so the caller can report it. */
+static void a_row_is_damaged(struct store *store)
+{
+	struct txn *txn = begin_write(store);
+	uint8_t key[5] = { CATALOG_STREAM, 0, 0, 0, 7 };
+	struct buffer bytes = { 0 };
+	struct stream_set set = { 0 };
+	struct stream_row row;
+	uint32_t id = 0;
+
+	CHECK_EQUAL_INT(txn_put(txn, TREE_CATALOG, slice_of(key, sizeof key),
+		slice_of_text("no row")), 0);
+	CHECK_EQUAL_INT(stream_set_next_row(&set, txn, &id, &row), ERR_CORRUPT);
+	CHECK_EQUAL_UINT(id, 7);
+	CHECK_EQUAL_INT(stream_read_bytes(txn, 7, &bytes), ERR_CORRUPT);
+	CHECK_EQUAL_INT(stream_read_bytes(txn, 8, &bytes), END);
+	CHECK_EQUAL_UINT(bytes.len, 0);
+	cancel_write(txn);
+}
+
+/* The bytes of a row are those that stream_put writes. */
+static void a_row_is_read_as_bytes(struct store *store)
+{
+	struct txn *txn = begin_write(store);
+	struct buffer bytes = { 0 };
+	struct stream_row row = { .id = 3, .table = 1, .view = VIEW_KEYS_ONLY,
+		.status = STREAM_ENABLED, .retention = { .age_ms = 1000 }, .label = "label",
+		.table_name = "orders", .schema = { .partition = { TYPE_S, 1, "p" } } }, read;
+
+	CHECK_EQUAL_INT(stream_write_row(txn, &row), 0);
+	CHECK_EQUAL_INT(stream_read_bytes(txn, 3, &bytes), 0);
+	CHECK_EQUAL_INT(stream_get(&read, buffer_slice(&bytes)), 0);
+	CHECK_EQUAL_STRING(read.label, "label");
+	CHECK_EQUAL_UINT(read.retention.age_ms, 1000);
+	buffer_clear(&bytes);
+	buffer_release(&bytes);
+	memory_fail_after(0);
+	CHECK_EQUAL_INT(stream_read_bytes(txn, 3, &bytes), ERR_NO_MEMORY);
+	memory_fail_after(-1);
+	cancel_write(txn);
+}
+
 int main(void)
 {
 	struct store *store = open_small(store_path("stream_set"));
 
 	sets_of_any_size(store);
 	all_streams(store);
+	a_row_is_damaged(store);
+	a_row_is_read_as_bytes(store);
 	store_close(store);
 	return 0;
 }

@@ -256,6 +256,13 @@ function Reader:next(seconds)
   if seconds == math.huge then
     seconds = nil
   end
+  if seconds ~= 0 and not self.start and not self.wait and not self.database.wait then
+    local record, err, code = core.follow(self.core, seconds, self.follows)
+    if record ~= false then
+      return record, err, code
+    end
+    seconds = err
+  end
   local deadline = seconds and core.process_elapsed() + seconds
   local touched = true
   while true do
