@@ -1,11 +1,12 @@
--- pipeline_spec.lua - the pipeline of examples/pipeline under two writers: processes are killed at
--- random or in a commit, and the disk is full several times.
+-- pipeline_spec.lua - the pipeline of examples/pipeline with a replica, under two writers: it is
+-- killed at random or in a commit, and the disk is full several times.
 --
 --   make crash CYCLES=100 SEED=n
 --
--- The victims are the supervisor, its workers, the program and the writers. Each is started again,
--- as by a service manager. In the end each order was processed once: the stock is right, the
--- invoices have numbers without gaps, the totals are their sums, and each invoice has one mail.
+-- The victims are the supervisor, its workers, the program, the writers and `tidetable replicate`.
+-- Each is started again, as by a service manager. In the end each order was processed once: the
+-- stock is right, the invoices have numbers without gaps, the totals are their sums, and each
+-- invoice has one mail. `tidetable diff` finds no difference between the database and its replica.
 local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
 local judge = require "spec.crash.pipeline_judge"
@@ -20,14 +21,15 @@ local SCRIPT = lfs.currentdir() .. "/examples/pipeline/pipeline.lua"
 local WRITERS = { "first", "second" }
 local FREE = 400                       -- articles of each kind in stock
 local GONE_MAX = 1                     -- seconds in which all processes follow the supervisor
+local REPLICA_MAX = 60                 -- seconds in which the replica catches up
 local CYCLE_MAX = 0.2                  -- seconds between two kills
-local DISK_MB = 32 + CYCLES
+local DISK_MB = 64 + 3 * CYCLES
 local FULL_EVERY = 20                  -- cycles from one full disk to the next
 local FULL_TIME = 1                    -- seconds with a full disk before the next kill
 local RUN_DATABASE = 4                 -- exit status
 
 describe("the pipeline", function()
-  local folder, disk, db, run, writers, counts, is_full
+  local folder, disk, db, run, replica, writers, counts, is_full
 
   after_each(function()
     if disk then os.execute("umount -l " .. disk) end
@@ -38,29 +40,36 @@ describe("the pipeline", function()
 
   before_each(function()
     folder, disk, run, writers, is_full = processes.create_folder(), nil, nil, {}, false
-    counts = { supervisor = 0, worker = 0, program = 0, writer = 0, ended = 0, waits = 0,
-      reload = 0 }
+    replica = nil
+    counts = { supervisor = 0, worker = 0, program = 0, writer = 0, replica = 0, ended = 0,
+      waits = 0, reload = 0 }
     assert(lfs.mkdir(folder .. "/mails"))
     local directory = helper.path "x":match "^(.*)/"
     local options = ("-t tmpfs -o size=%dm none %s"):format(DISK_MB, directory)
     if os.execute("mount " .. options .. " 2>/dev/null") then
       disk = directory
     end
-    db = runtime.database { busy_timeout = 60 }
-    assert(db:delete_table "orders")
-    local images = { view_type = "NEW_AND_OLD_IMAGES" }
+    db = helper.open { busy_timeout = 60 }
+    local images, new_image = { view_type = "NEW_AND_OLD_IMAGES" }, { view_type = "NEW_IMAGE" }
     assert(db:create_table { name = "orders", partition_key = "id", stream = images })
     assert(db:create_table { name = "invoices", partition_key = "customer",
-      sort_key = { "number", "N" }, stream = { view_type = "NEW_IMAGE" } })
-    assert(db:create_table { name = "customers", partition_key = "customer" })
+      sort_key = { "number", "N" }, stream = new_image })
+    assert(db:create_table { name = "customers", partition_key = "customer", stream = new_image })
     for _, name in ipairs { "counters", "writers" } do
-      assert(db:create_table { name = name, partition_key = "id" })
+      assert(db:create_table { name = name, partition_key = "id", stream = new_image })
     end
-    local stock = assert(db:create_table { name = "stock", partition_key = "article" })
+    local stock = assert(db:create_table { name = "stock", partition_key = "article",
+      stream = new_image })
     for i = 1, 5 do assert(stock:put { article = "a" .. i, available = FREE }) end
   end)
 
   -- Processes -------------------------------------------------------------------
+
+  --- Returns changes of the environment with which processes kill themselves in a commit.
+  local function in_commit(least, most)
+    return ("LD_PRELOAD=%s %s/fault/killcommit.so"):format(os.getenv "LD_PRELOAD" or "",
+      assert(os.getenv "TIDETABLE_BUILD")), ("COMMIT=%d"):format(math.random(least, most))
+  end
 
   --- Starts the command. In every third start its workers kill themselves in a commit, unless it is
   --- the last one.
@@ -68,9 +77,7 @@ describe("the pipeline", function()
     if run then counts.waits = counts.waits + run:count "because of DISK_FULL" end
     local changes = { "MAIL_DIR=" .. folder .. "/mails" }
     if not is_last and math.random(3) == 1 then
-      changes[2] = ("LD_PRELOAD=%s %s/fault/killcommit.so"):format(os.getenv "LD_PRELOAD" or "",
-        assert(os.getenv "TIDETABLE_BUILD"))
-      changes[3] = ("COMMIT=%d"):format(math.random(5, 60))
+      changes[2], changes[3] = in_commit(5, 60)
     end
     run = runtime.start({ SCRIPT, "--crash-limit", "1000000" }, changes)
   end
@@ -79,6 +86,37 @@ describe("the pipeline", function()
     local environment = math.random(3) == 1 and processes.in_commit(math.random(100)) or ""
     writers[name] = processes.start_with(environment, "pipeline_writer", folder .. "/" .. name,
       helper.path(), folder .. "/end", name, math.random(1 << 30))
+  end
+
+  --- Starts `tidetable` with arguments for the shell, in which SOURCE and TARGET are replaced; its
+  --- output is added to the log of the replica.
+  local function start_command(words, changes)
+    words = words:gsub("SOURCE", helper.path()):gsub("TARGET", helper.path "replica.tide")
+    local command = ("exec lua5.4 %s/bin/tidetable %s >>%s/replica 2>&1"):format(
+      assert(os.getenv "TIDETABLE_BUILD"), words, folder)
+    local process, pid = core.start_process("/bin/sh", { "sh", "-c", command }, {}, changes or {})
+    assert(process, pid)
+    return { process = process, pid = pid }
+  end
+
+  local function start_replica()
+    local changes = math.random(3) == 1 and { in_commit(1, 60) } or {}
+    replica = start_command("replicate SOURCE TARGET -f --busy-timeout 60", changes)
+  end
+
+  --- Returns true if a process has ended. Its field `status` is then its exit status; nil if it was
+  --- ended by a signal.
+  local function poll(command)
+    local status, signal = core.process_poll(command.process)
+    command.status = signal == 0 and status or nil
+    return status ~= false
+  end
+
+  --- Runs a command to its end. Returns its exit status.
+  local function run_command(words)
+    local command = start_command(words)
+    while not poll(command) do runtime.pause() end
+    return command.status
   end
 
   --- Returns the pids of the children of a process.
@@ -135,7 +173,14 @@ describe("the pipeline", function()
     return file and file:read "a" or ""
   end
 
-  --- Starts again what has ended. The command may end by itself only while the disk is full.
+  local function supervise_replica()
+    if not replica or poll(replica) then
+      assert(not replica or not replica.status or is_full, log_of "replica")
+      start_replica()
+    end
+  end
+
+  --- Starts again what has ended. The commands may end by themselves only while the disk is full.
   local function supervise()
     run:read()
     if run.status then
@@ -144,6 +189,7 @@ describe("the pipeline", function()
         run.status, table.concat(run.raw, "\n")))
       start_run()
     end
+    supervise_replica()
     for _, name in ipairs(WRITERS) do
       local log = log_of(name)
       assert.is_nil(log:find("failed", 1, true), log)
@@ -200,6 +246,8 @@ describe("the pipeline", function()
     return kill_one { writers[WRITERS[math.random(#WRITERS)]].pid }
   end
 
+  function kill.replica() return kill_one { replica.pid } end
+
   --- Between two kills the script is loaded again at times.
   local function reload()
     if math.random(4) == 1 and is_ready() then
@@ -208,7 +256,7 @@ describe("the pipeline", function()
     end
   end
 
-  local VICTIMS = { "supervisor", "worker", "program", "writer" }
+  local VICTIMS = { "supervisor", "worker", "program", "writer", "replica" }
 
   local function count_full()
     local count = 0
@@ -275,11 +323,19 @@ describe("the pipeline", function()
     kill.supervisor(true)
     finish()
     run:stop()
+    local deadline = core.elapsed() + REPLICA_MAX
+    while run_command "diff SOURCE TARGET --quiet" ~= 0 do
+      assert(core.elapsed() < deadline, log_of "replica")
+      supervise_replica()
+    end
+    runtime.signal(replica.pid, "TERM")
+    while not poll(replica) do runtime.pause() end
+    assert.equal(0, run_command "diff SOURCE TARGET", log_of "replica")
     assert.same({}, processes_left())
     local invoices = judge.check(db, FREE, folder .. "/mails")
-    io.write(("pipeline: killed %d supervisors, %d workers, %d programs, %d writers; %d reloads;"
-      .. " on a full disk %d writes refused, %d waits, %d ends; %d invoices, %.0f s\n"):format(
-      counts.supervisor, counts.worker, counts.program, counts.writer, counts.reload, count_full(),
-      counts.waits, counts.ended, invoices, core.elapsed() - began))
+    io.write(("pipeline: killed %d supervisors, %d workers, %d programs, %d writers, %d replicas;"
+      .. " %d reloads; on a full disk %d writes refused, %d waits, %d ends; %d invoices, %.0f s\n")
+      :format(counts.supervisor, counts.worker, counts.program, counts.writer, counts.replica,
+      counts.reload, count_full(), counts.waits, counts.ended, invoices, core.elapsed() - began))
   end)
 end)
