@@ -1,14 +1,15 @@
--- pipeline.lua - from an order to the mail with its invoice: three processors for `tidetable run`.
+-- pipeline.lua - from an order to the mail with its invoice: processors for `tidetable run`.
 --
 --   tidetable run shop.tide examples/pipeline/pipeline.lua
 --
 --   reservations   takes the articles of each new order from the stock, or refuses the order, and
 --                  returns the articles of cancelled orders
---   invoices       writes an invoice for each reserved order, a credit note when it is cancelled,
---                  and what each customer has spent. The numbers of the invoices have no gaps
+--   invoices       writes an invoice for each reserved order, and a credit note when it is
+--                  cancelled. The numbers of the invoices have no gaps
+--   customers      a view: what each customer has spent
 --   mail           hands the invoices to a program, mail.lua, which could be in any language
 --
--- shop.lua creates the tables and places orders. What the first two processors write is committed
+-- shop.lua creates the tables and places orders. What the first three processors write is committed
 -- together with their position, so it is written once, even if processes are killed at any time. A
 -- mail can be sent again, with the same id.
 local directory = (...):match "^(.*)/" or "."
@@ -39,7 +40,6 @@ local function bill(tx, order, amount)
     { 1, return_values = "ALL_NEW" })
   tx:table "invoices":put { customer = order.customer, number = counter.n, order = order.id,
     amount = amount, email = order.email }
-  tx:table "customers":update({ customer = order.customer }, "ADD spent ?", { amount })
 end
 
 --- Returns the status of an order before and after a change; nil: there was none.
@@ -77,6 +77,20 @@ return {
         end
       end
     end,
+  },
+  {
+    kind = "view", name = "customers", from = "invoices",
+    key = function(invoice) return { customer = invoice.customer } end,
+    reduce = {
+      initial = { spent = 0, invoices = 0 },
+      add = function(group, invoice)
+        group.spent, group.invoices = group.spent + invoice.amount, group.invoices + 1
+      end,
+      remove = function(group, invoice)
+        group.spent, group.invoices = group.spent - invoice.amount, group.invoices - 1
+      end,
+    },
+    table = { partition_key = "customer", stream = { view_type = "NEW_IMAGE" } },
   },
   {
     name = "mail", source = "invoices", hold = true, batch_size = 10,

@@ -8,8 +8,7 @@ local images = { view_type = "NEW_AND_OLD_IMAGES" }
 local orders = assert(db:ensure_table { name = "orders", partition_key = "id", stream = images })
 local stock = assert(db:ensure_table { name = "stock", partition_key = "article" })
 assert(db:ensure_table { name = "invoices", partition_key = "customer",
-  sort_key = { "number", "N" }, stream = { view_type = "NEW_IMAGE" } })
-assert(db:ensure_table { name = "customers", partition_key = "customer" })
+  sort_key = { "number", "N" }, stream = images })
 assert(db:ensure_table { name = "counters", partition_key = "id" })
 
 local prices = { cup = 450, pot = 2900, tray = 1250 }      -- cents

@@ -2,6 +2,7 @@
 -- written, and compares it with what is there.
 local assert = require "luassert"
 local lfs = require "lfs"
+local view_kind = require "tidetable.view.kind"
 
 local judge = {}
 
@@ -77,12 +78,23 @@ local function check_mails(directory, count)
   assert.is_nil(numbers[count + 1])
 end
 
+--- Compares the view with its source.
+local function check_view(db, script)
+  for _, definition in ipairs(assert(loadfile(script))(script)) do
+    if definition.kind == "view" then
+      local report = assert(view_kind.compare(db, definition))
+      assert.is_true(report.is_equal, definition.name)
+    end
+  end
+end
+
 --- Checks everything. free: the stock at the start. Returns the number of invoices.
-function judge.check(db, free, mails)
+function judge.check(db, script, free, mails)
+  check_view(db, script)
   check_stock(db, free)
   local count = check_invoices(db)
   check_mails(mails, count)
-  for _, name in ipairs { "reservations", "invoices", "mail" } do
+  for _, name in ipairs { "reservations", "invoices", "customers", "mail" } do
     local about = assert(db:consumer(name)):describe()
     assert.same({ 0, 0 }, { about.parked, about.lag.records }, name)
   end

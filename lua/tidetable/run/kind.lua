@@ -156,6 +156,10 @@ function kinds.exec.open(db, definition, context)
   end)
 end
 
+--- A table that the library derives from another one.
+---@type tidetable.run.Kind
+kinds.view = require "tidetable.view.kind"
+
 --- Returns the kind of a definition; nil, message if it is unknown.
 ---@param definition table
 ---@return tidetable.run.Kind|nil, string  the kind and its name; nil, message
