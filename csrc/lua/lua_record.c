@@ -144,7 +144,7 @@ void push_stream_field(lua_State *L, const char *name)
 
 uint32_t push_table_id(lua_State *L)
 {
-	lua_getiuservalue(L, 1, VALUE_INFO);
+	push_record_info(L, 1);
 	lua_rawgeti(L, -1, RECORD_INFO_TABLE);
 	return (uint32_t)lua_tointeger(L, -1);
 }
