@@ -373,8 +373,8 @@ static void read_item_change(lua_State *L, struct record_writer *writer,
 }
 
 /* json_record(record, form, incarnation | "", region, account | nil) -> the record as JSON; with an
- * account, the typed form has the name of the stream, as AWS Lambda's events do. Raises an error for
- * the change of a table in the form "dynamodb". */
+ * account, the typed form has the name of the stream, as AWS Lambda's events do. Raises an error
+ * for the change of a table in the form "dynamodb". */
 int json_record(lua_State *L)
 {
 	struct record_handle *handle = check_record_handle(L);

@@ -123,12 +123,18 @@ static int take_until_next_input(struct feed *feed, uint32_t max, struct cursor 
 	return err;
 }
 
+/* Returns the number of records that this fill has read. */
+static uint64_t read_count(const struct feed *feed)
+{
+	return (uint64_t)feed->taken + feed->filtered_out;
+}
+
 /* Reads the records of the first input that precede those of the other inputs. */
 static int merge_first_input(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	struct cursor *cursor, struct failure *failure)
 {
 	struct merge_input *input = &feed->merge.all[0];
-	uint64_t before = feed->filled_to;
+	uint64_t before = read_count(feed);
 	const struct stream_row *row;
 	struct record header;
 	int err = feed_open_input(feed, input, view, &row, cursor, &header, failure);
@@ -143,7 +149,7 @@ static int merge_first_input(struct feed *feed, uint32_t max, const struct view_
 	}
 	/* The record after those taken is damaged. It is reported when it is the next record of the
 	 * feed. */
-	if (err == ERR_CORRUPT && feed->filled_to != before)
+	if (err == ERR_CORRUPT && read_count(feed) != before)
 		err = 0;
 	if (err)
 		return feed_fail_damaged(feed, input->stream, feed->filled_to + 1, err, failure);

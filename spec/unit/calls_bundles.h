@@ -61,7 +61,7 @@ static void fill_bundles(struct tide *tide)
 
 	MUST(tide_create_consumer(tide, &spec, &failure), failure);
 	id = described(tide, "bundles").row.id;
-	MUST(tide_feed_start(&feed, tide, 1, TIDE_TRIM_HORIZON, 0, &failure), failure);
+	MUST(tide_feed_start(&feed, tide, 2, TIDE_TRIM_HORIZON, 0, &failure), failure);
 	MUST(tide_feed_fill(feed, tide, 5, &failure), failure);
 	take_bundled(tide, feed, id, 0);
 	take_bundled(tide, feed, id, 1);

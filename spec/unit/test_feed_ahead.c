@@ -6,7 +6,8 @@
 #include "stream/hold.h"
 #include "unit/stores.h"
 
-#define STREAMS 12
+/* The first one is that of the changes of tables, which has no row here. */
+#define STREAMS 13
 #define PAGE_MAX 20
 
 /* A window has few records, so that it is full soon. */
@@ -228,7 +229,7 @@ static void start_pair(struct pair *pair)
 	if (position.kind == POSITION_TIME)
 		position.at = check_random_below(world.clock_ms + 1);
 	for (int i = 0; i < STREAMS; i++)
-		chosen[i] = i % 4 == 0 || check_random_below(2);
+		chosen[i] = i % 4 == 1 || check_random_below(2);
 	*pair = (struct pair){ 0 };
 	choose_filter(pair);
 	start_feed(&pair->ahead, position, all ? NULL : chosen);
@@ -353,7 +354,8 @@ static void make_streams(struct txn *txn)
 	memset(&world, 0, sizeof world);
 	world.clock_ms = 1000;
 	world.state.touched_after = UINT64_MAX;
-	for (uint32_t id = 1; id <= STREAMS; id++)
+	world.is_removed[STREAM_OF_TABLES - 1] = true;
+	for (uint32_t id = STREAM_OF_TABLES + 1; id <= STREAMS; id++)
 		add_stream(txn, id);
 	for (int i = 0; i < 200; i++)
 		append_transaction(txn);
@@ -503,7 +505,7 @@ static void damage_is_reported_at_its_place(struct store *store)
 
 static void keep_all_records(struct txn *txn)
 {
-	for (int i = 0; i < STREAMS; i++) {
+	for (int i = STREAM_OF_TABLES; i < STREAMS; i++) {
 		world.rows[i].retention = (struct retention){ .age_ms = 100000 };
 		CHECK_EQUAL_INT(stream_write_row(txn, &world.rows[i]), 0);
 	}
@@ -525,8 +527,8 @@ static void numbers_are_given_twice(struct store *store)
 	keep_all_records(txn);
 	for (int i = 0; i < 20; i++) {
 		world.state.sequence += 19;
-		for (uint32_t id = 1; id <= 7; id++) {
-			world.state.sequence -= id == 7;
+		for (uint32_t id = 2; id <= 8; id++) {
+			world.state.sequence -= id == 8;
 			record.transaction = world.state.sequence + 1;
 			append_record(txn, id, &record);
 		}

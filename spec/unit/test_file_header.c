@@ -173,8 +173,8 @@ static uint64_t problems_at(const char *path)
 	return problems;
 }
 
-/* Ends an incarnation at this sequence number; a short one is damaged. One from "p" on is ended by a
- * promotion. */
+/* Ends an incarnation at this sequence number; a short one is damaged. One from "p" on is ended by
+ * a promotion. */
 static void end_incarnation(const char *path, uint64_t sequence, const char *id, bool is_short)
 {
 	struct tide *tide = open_at(path, DURABILITY_FULL);

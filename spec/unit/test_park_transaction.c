@@ -224,7 +224,7 @@ static size_t write_transaction(void)
 		record->sequence = put(tide, &table, key, sort, "v");
 	}
 	commit(tide);
-	MUST(tide_feed_start(&feed, tide, 1, TIDE_AFTER, records[record_count].sequence - 1,
+	MUST(tide_feed_start(&feed, tide, 2, TIDE_AFTER, records[record_count].sequence - 1,
 		&failure), failure);
 	MUST(tide_feed_fill(feed, tide, (uint32_t)count, &failure), failure);
 	for (size_t i = 0; i < count; i++) {
