@@ -2,8 +2,8 @@
 --
 -- A child gets its work as messages (frame.lua) on descriptor 3 and reports on it:
 --
---     to the child      script, module..., load or work; stop
---     from the child    see loader.lua and worker.lua
+--     to the child      script, module..., load, work or compare; stop
+--     from the child    see loader.lua, worker.lua and view_check.lua
 
 local channels = require "tidetable.run.channel"
 local core = require "tidetable.core"
@@ -151,7 +151,8 @@ function children.main()
   local loop, status = cqueues.new(), nil
   loop:wrap(function()
     local name, fields, script = receive(control)
-    local roles = { load = "tidetable.run.loader", work = "tidetable.run.worker" }
+    local roles = { load = "tidetable.run.loader", work = "tidetable.run.worker",
+      compare = "tidetable.run.view_check" }
     if not roles[name] then
       status = 1
       return

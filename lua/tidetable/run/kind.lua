@@ -27,6 +27,8 @@ local kinds = {}
 ---@field check fun(db: tidetable.Database, definition: table): string|nil, any, any
 ---@field open fun(db: tidetable.Database, definition: table, context: tidetable.run.Context):
 ---       tidetable.run.Job|nil, any, any
+---@field compare nil|fun(db: tidetable.Database, definition: table): any, any, any
+---@field is_built nil|fun(db: tidetable.Database, name: string): boolean|nil, any, any
 
 --- Names that definitions of each kind can have.
 local COMMON = { name = true, kind = true, workers = true }

@@ -2,6 +2,7 @@
 -- ends.
 
 local exit_status = require "tidetable.cli.exit_status"
+local kinds = require "tidetable.run.kind"
 
 local once = {}
 
@@ -24,11 +25,25 @@ end
 --- Number of looks, after an error, in which a worker may report that its consumer has ended.
 local LOOKS = 10
 
+--- Returns true if the processor has passed the change and, if it has something to build, has built
+--- it; false if not yet; nil, err on failure.
+local function has_reached(self, processor, consumer, target)
+  local is_built = kinds[processor.kind].is_built
+  local done, err = consumer:wait_for(target, INTERVAL)
+  if done and is_built then
+    done, err = is_built(self.db, processor.name)
+    if done == false then
+      self.changed:wait(INTERVAL)
+    end
+  end
+  return done, err
+end
+
 --- Waits until the processor has passed the change. Returns nil if the runtime stops.
 local function await_position(self, processor, consumer, target)
   local looks = 0
   while not self.is_stopping do
-    local done, err = consumer:wait_for(target, INTERVAL)
+    local done, err = has_reached(self, processor, consumer, target)
     if done then
       return true
     elseif done == nil and looks == LOOKS then

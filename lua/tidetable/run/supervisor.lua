@@ -106,11 +106,16 @@ function Supervisor:work_messages(name)
     .. frames.encode("work", "name", name, table.unpack(database_words(self.given)))
 end
 
---- Returns the messages for a loader.
-local function load_messages(given)
-  local script = given.text and frames.encode("script", given.script, given.text)
-    or frames.encode("file", given.script)
-  return script .. frames.encode("load", table.unpack(database_words(given)))
+--- Returns the messages for a child that gets the whole script: the accepted one or, for a loader,
+--- that in the file.
+---@param role "load"|"compare"
+local function child_messages(self, role)
+  local given, script = self.given, self.script.messages
+  if role == "load" then
+    script = given.text and frames.encode("script", given.script, given.text)
+      or frames.encode("file", given.script)
+  end
+  return script .. frames.encode(role, table.unpack(database_words(given)))
 end
 
 --- Collects what a loader reports.
@@ -132,28 +137,42 @@ local function collector(log)
   end
 end
 
---- Loads and validates the script in a process of its own. Returns what it has found; nil, cause,
---- message.
----@return table|nil found, "script"|"database"|"crashes"|nil cause, string|nil message
-function Supervisor:load()
-  local found, on_message = collector(self.log)
+--- Runs the script in a process of its own, which is killed after `seconds`. Returns the process,
+--- which has ended, and whether it ended in time; nil, err if it could not be started.
+---@param role "load"|"compare"
+---@param on_message fun(name: string, fields: string[])
+---@param seconds number
+---@return tidetable.run.Process|nil, boolean|tidetable.error
+function Supervisor:run_child(role, on_message, seconds)
   local process, err = processes.start(self.loop, {
     title = "tidetable: loader of " .. self.given.script,
-    messages = load_messages(self.given), on_message = on_message,
+    messages = child_messages(self, role), on_message = on_message,
     on_line = function(stream, line)
       self.log:write("info", { processor = "loader", stream = stream }, line)
     end,
   })
   if not process then
-    return nil, "database", err.message
+    return nil, err
   end
   self.loaders[process] = true
-  local is_timely = process:wait(LOAD_TIMEOUT)
+  local is_timely = process:wait(seconds)
   if not is_timely then
     process:kill()
-    process:wait(LOAD_TIMEOUT)
+    process:wait(seconds)
   end
   self.loaders[process] = nil
+  return process, is_timely
+end
+
+--- Loads and validates the script in a process of its own. Returns what it has found; nil, cause,
+--- message.
+---@return table|nil found, "script"|"database"|"crashes"|nil cause, string|nil message
+function Supervisor:load()
+  local found, on_message = collector(self.log)
+  local process, is_timely = self:run_child("load", on_message, LOAD_TIMEOUT)
+  if not process then
+    return nil, "database", is_timely.message
+  end
   if found.is_loaded then
     return found
   elseif found.message then

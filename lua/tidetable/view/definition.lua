@@ -175,6 +175,13 @@ local function wrong_definition(given)
   end
 end
 
+--- Returns the name of the table with the state of a view.
+---@param name string
+---@return string
+function definitions.state_name(name)
+  return name .. SUFFIX
+end
+
 --- Tells whether a definition is valid, without a database. Returns true; nil and a message.
 ---@param given any
 ---@return true|nil ok, string|nil message
@@ -230,7 +237,8 @@ function definitions.complete(given)
   local window = given.window
   local complete = {
     name = given.name, from = name_of(given.from), into = given.into or given.name,
-    state = given.name .. SUFFIX, version = given.version or 1, strategy = strategy_of(given),
+    state = definitions.state_name(given.name), version = given.version or 1,
+    strategy = strategy_of(given),
     shape = shape_of(given), key = given.key, reduce = given.reduce, select = given.select,
     window = window and { size = window.size, stamp = window.stamp, grace = window.grace or 0,
       attribute = window.attribute or "window" },

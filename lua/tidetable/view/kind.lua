@@ -44,6 +44,9 @@ function kind.check(db, definition)
   return views.verify(db, own(definition))
 end
 
+--- Tells whether a view is built (views.is_built).
+kind.is_built = views.is_built
+
 --- Compares the view with its source (views.check).
 ---@param db tidetable.Database
 ---@param definition table

@@ -374,20 +374,26 @@ function View:describe()
   }
 end
 
---- Returns true if the view is built; false if not yet; nil, err, code if a run must be started
---- again first.
-local function is_built(view)
-  local header, err, code = view.rows:get(state.HEADER)
-  local row
+--- Returns true if the view with this name is built; false if not yet; nil, err, code if a run must
+--- be started again first.
+---@param database tidetable.Database
+---@param name string
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+function views.is_built(database, name)
+  local rows, err, code = database:table(definitions.state_name(name))
+  local header, row
+  if rows then
+    header, err, code = rows:get(state.HEADER)
+  end
   if header then
-    row, err, code = core.consumer_describe(view.database.core, view.name)
+    row, err, code = core.consumer_describe(database.core, name)
   end
   local ended = row and endings.of(row)
   if header and header.phase == "live" then
     return true
   elseif ended then
-    return core.consumer_failure(ended.code, ("view %s: its last run has ended: %s"):format(
-      view.name, ended.message))
+    return core.consumer_failure(ended.code, ("view %s: its last run has ended: %s"):format(name,
+      ended.message))
   elseif not row then
     return nil, err, code
   end
@@ -404,7 +410,7 @@ function View:wait_for(sequence, seconds)
   local processed, err, code = self.consumer:wait_for(sequence, seconds)
   while processed do
     local built
-    built, err, code = is_built(self)
+    built, err, code = views.is_built(self.database, self.name)
     if built ~= false then
       return built, err, code
     elseif core.process_elapsed() >= deadline then

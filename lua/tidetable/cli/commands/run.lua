@@ -28,6 +28,8 @@ SEQUENCE_NUMBER}]}'. A batch can be handled more than once: use 'eventID' for id
   examples = {
     { "tidetable run shop.tide processors.lua", "run the processors of a script" },
     { "tidetable run shop.tide processors.lua --check", "validate the script, and change nothing" },
+    { "tidetable run shop.tide processors.lua --check-views",
+      "compare the views of a script with their sources" },
     { "tidetable run shop.tide processors.lua --once", "process what is there, and exit" },
     { "tidetable run shop.tide --exec ./mail.py --name mail --source orders",
       "hand the changes of a table to a program" },
@@ -42,6 +44,8 @@ SEQUENCE_NUMBER}]}'. A batch can be handled more than once: use 'eventID' for id
     { "--once", "Process the changes that exist, one processor after the other in the order of the "
       .. "script, and exit." },
     { "--check", "Validate the script against the database, change nothing, and exit." },
+    { "--check-views", "Compare the views of the script with their sources, and exit: status 1 if "
+      .. "one differs." },
     { "--exec", "Run this command instead of a script.", value = "COMMAND" },
     { "--name", "With '--exec': name of the consumer.", value = "NAME" },
     { "--source", "With '--exec': table whose changes the program gets, or '*'; can be repeated.",
@@ -122,6 +126,13 @@ local function check_arguments(args)
     console.misused "--exec requires --name"
   elseif args.exec and not (args.source and #args.source > 0) then
     console.misused "--exec requires --source"
+  end
+  local modes = {}
+  for _, name in ipairs { "once", "check", "check_views" } do
+    modes[#modes + 1] = args[name] and "--" .. name:gsub("_", "-") or nil
+  end
+  if #modes > 1 then
+    console.misused(("%s and %s exclude each other"):format(modes[1], modes[2]))
   end
   for _, name in ipairs { "name", "source", "option", "answer_fd" } do
     local value = args[name]
@@ -211,7 +222,8 @@ function run.run(args, out)
   }
   local log = logs.new(args.log_format)
   local supervisor = supervisors.new(given, db, log)
-  if out.can_move and not args.no_view and not args.check then
+  if out.can_move and not args.no_view and not args.check
+      and not args.check_views then
     show_view(out, supervisor, log)
   end
   local work
@@ -220,6 +232,8 @@ function run.run(args, out)
       show_definitions(out, self.accepted)
       self:stop()
     end
+  elseif args.check_views then
+    work = require("tidetable.run.view_check").work(out)
   elseif args.once then
     work = require("tidetable.run.once").work
   end
