@@ -139,11 +139,19 @@ local function examples_directory()
   end))
   assert(orders:put { customer = "ann", placed_at = 2, status = "open", total = 7 })
   assert(db:consumer("mail", { source = "orders" }))
-  shop.file("pages/processors.lua", [[return { name = "totals", source = "orders",
-    handler = function() end }]])
+  shop.file("pages/processors.lua", [[return {
+    { name = "totals", source = "orders", handler = function() end },
+    { kind = "view", name = "spent", from = "orders", table = { partition_key = "customer" },
+      key = function(item) return { customer = item.customer } end,
+      reduce = { add = function(group, item) group.total = (group.total or 0) + item.total end,
+        remove = function(group, item) group.total = group.total - item.total end } },
+  }]])
   shop.file("pages/mail.py", "#!/bin/sh\nwhile read -r batch; do echo '{}'; done\n")
   assert(os.execute("chmod +x '" .. path .. "/mail.py'"))
   shop.file("pages/orders.csv", "customer,placed_at,total\neve,1,2.50\n")
+  -- The other commands create tables without a stream, which can't be replicated.
+  local out, status = run(path, "mkdir source && tidetable backup shop.tide source/shop.tide")
+  assert.equal(0, status, out)
   return path
 end
 
@@ -161,8 +169,10 @@ local function run_example(path, line)
   if lacks(line) then return end
   if line:find("^tidetable diff") then return run_diff(path, line) end
   local follows = line:find "tail .*%f[%S]%-f%f[%s]" or line:find("--watch", 1, true)
+    or line:find "^tidetable replicate .* %-f$"
     or line:find "^tidetable run" and not (line:find "%-%-once" or line:find "%-%-check")
-  local out, status = run(path, follows and "timeout -s INT 1 " .. line or line)
+  local from = line:find "^tidetable replicate" and "cd source; " or ""
+  local out, status = run(path, from .. (follows and "timeout -s INT 1 " or "") .. line)
   assert.equal(follows and 124 or 0, status, line .. "\n" .. out)
   assert.is_nil(out:find("tidetable[%a ]*: "), out)
 end

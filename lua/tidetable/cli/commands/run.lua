@@ -28,9 +28,9 @@ SEQUENCE_NUMBER}]}'. A batch can be handled more than once: use 'eventID' for id
   examples = {
     { "tidetable run shop.tide processors.lua", "run the processors of a script" },
     { "tidetable run shop.tide processors.lua --check", "validate the script, and change nothing" },
+    { "tidetable run shop.tide processors.lua --once", "process what is there, and exit" },
     { "tidetable run shop.tide processors.lua --check-views",
       "compare the views of a script with their sources" },
-    { "tidetable run shop.tide processors.lua --once", "process what is there, and exit" },
     { "tidetable run shop.tide --exec ./mail.py --name mail --source orders",
       "hand the changes of a table to a program" },
   },
