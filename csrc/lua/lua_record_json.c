@@ -233,9 +233,12 @@ static void put_identity(struct record_writer *w)
 	static const struct member typed[] = {
 		{ "PrincipalId", put_principal }, { "Type", put_service },
 	};
+	static const struct member of_lambda[] = {
+		{ "principalId", put_principal }, { "type", put_service },
+	};
 
 	if (w->record->origin == ORIGIN_TIME_TO_LIVE)
-		put_members(w, w->form == JSON_PLAIN ? plain : typed, 2);
+		put_members(w, w->form == JSON_PLAIN ? plain : w->account.len ? of_lambda : typed, 2);
 }
 
 /* Writes the sequence number as DynamoDB's protocol does, with at least 21 digits: a 1, and 20
@@ -373,8 +376,8 @@ static void read_item_change(lua_State *L, struct record_writer *writer,
 }
 
 /* json_record(record, form, incarnation | "", region, account | nil) -> the record as JSON; with an
- * account, the typed form has the name of the stream, as AWS Lambda's events do. Raises an error
- * for the change of a table in the form "dynamodb". */
+ * account, the typed form is that of AWS Lambda's events, with the name of the stream. Raises an
+ * error for the change of a table in the form "dynamodb". */
 int json_record(lua_State *L)
 {
 	struct record_handle *handle = check_record_handle(L);

@@ -1,4 +1,5 @@
 -- ttl_spec.lua - time to live: definitions, hiding, removal, records.
+local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -236,6 +237,13 @@ describe("records of removals", function()
     local record = t:stream { after = 2 }:next()
     assert.equal("REMOVE", record.event_name)
     assert.same({ type = "Service", principal_id = "dynamodb.amazonaws.com" }, record.user_identity)
+    local function identity_with(account)
+      return core.json_record(record, "dynamodb", "", "local", account)
+        :match '"userIdentity":(%b{})'
+    end
+    assert.equal('{"PrincipalId":"dynamodb.amazonaws.com","Type":"Service"}', identity_with(nil))
+    assert.equal('{"principalId":"dynamodb.amazonaws.com","type":"Service"}',
+      identity_with "000000000000")
     assert.same({ id = "a", expires = START + 10 }, record.old_image)
   end)
 

@@ -194,6 +194,11 @@ local function find_processor(list, name)
   end
 end
 
+--- Returns the number of processors as text.
+local function number_of(processors)
+  return ("%d processor%s"):format(#processors, #processors == 1 and "" or "s")
+end
+
 --- Returns the processors of a new script. Those that exist are kept, with another number of
 --- workers if that has changed.
 local function merge(self, found)
@@ -273,7 +278,7 @@ function Supervisor:reload()
     return
   end
   if self.is_ready then
-    self.notices:ready(("%d processors"):format(#self.processors))
+    self.notices:ready(number_of(self.processors))
   end
   if not found then
     self.reload_error = message
@@ -282,8 +287,8 @@ function Supervisor:reload()
     return
   end
   accept(self, found)
-  self.log:write("info", {}, ("loaded %s again: %d processors"):format(self.given.script,
-    #self.processors))
+  self.log:write("info", {}, ("loaded %s again: %s"):format(self.given.script,
+    number_of(self.processors)))
   for _, processor in ipairs(self.processors) do
     self:start_processor(processor)
     for _, slot in ipairs(processor.slots) do
@@ -313,9 +318,9 @@ function Supervisor:note_ready()
   end
   if all and not self.is_ready then
     self.is_ready = true
-    self.log:write("info", {}, ("ready: %d processors of %s"):format(#self.processors,
+    self.log:write("info", {}, ("ready: %s of %s"):format(number_of(self.processors),
       self.given.script))
-    self.notices:ready(("%d processors"):format(#self.processors))
+    self.notices:ready(number_of(self.processors))
   end
   self.changed:signal()
 end

@@ -40,20 +40,26 @@ describe("a program", function()
     return runtime.start(words)
   end
 
-  --- Returns the sequence numbers of the requests.
+  --- Number of changes before the first record: the creation of two tables.
+  local BEFORE = 2
+
+  local function wire_number(n) return json.wire_number(BEFORE + n) end
+
+  --- Returns the numbers of the records in the requests; the first record is 1.
   local function requests()
     local all = {}
     for line in io.lines(helper.path "requests") do
       local numbers = {}
       for _, record in ipairs(assert(json_text.decode(line)).Records) do
         numbers[#numbers + 1] = math.tointeger(tonumber(record.dynamodb.SequenceNumber:sub(2)))
+          - BEFORE
       end
       all[#all + 1] = numbers
     end
     return all
   end
 
-  local function position() return db:consumer "x":describe().position end
+  local function position() return db:consumer "x":describe().position - BEFORE end
 
   it("gets the records as events of AWS Lambda, one batch a line", function()
     runtime.put(orders, 1, 2)
@@ -84,7 +90,7 @@ describe("a program", function()
         return '{"batchItemFailures":[{"itemIdentifier":"%s"}]}'
       end
       return "{}"
-    ]]):format(json.wire_number(7), json.wire_number(7))), "--once", "backoff=0")
+    ]]):format(wire_number(7), wire_number(7))), "--once", "backoff=0")
     run:ends(0)
     assert.same({ { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, { 7, 8, 9, 10 }, { 7, 8, 9, 10 } }, requests())
     assert.equal(1, db:consumer "x":describe().failures)
@@ -121,7 +127,7 @@ describe("a program", function()
     local run = start(program(([[
       if line:find('"%s"', 1, true) then os.exit(1) end
       return "{}"
-    ]]):format(json.wire_number(7))), "--once", "on_failure=park", "max_attempts=1", "bisect=false")
+    ]]):format(wire_number(7))), "--once", "on_failure=park", "max_attempts=1", "bisect=false")
     run:ends(5, "the program exited with status 1 without an answer")
     assert.equal(1, db:consumer "x":describe().parked)
     assert.equal(20, position())

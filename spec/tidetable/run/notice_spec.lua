@@ -52,7 +52,7 @@ describe("the notices", function()
     local run = runtime.start({ runtime.write("p.lua", runtime.counting("c", "batch_size = 1", [[
       print("socket", os.getenv "NOTIFY_SOCKET", os.getenv "WATCHDOG_USEC")
     ]])) }, { "NOTIFY_SOCKET=" .. path, "WATCHDOG_USEC=400000" })
-    run:wait_until("READY", function() return heard "READY=1\nSTATUS=1 processors\nWATCHDOG=1" end)
+    run:wait_until("READY", function() return heard "READY=1\nSTATUS=1 processor\nWATCHDOG=1" end)
     run:wait_until("a ping", function() return heard "\nWATCHDOG=1\nWATCHDOG=1" end)
     runtime.put(orders, 1, 1)
     run:counted(effects, 1)

@@ -12,7 +12,7 @@ describe("tidetable run", function()
     local script = runtime.write("p.lua", runtime.counting "c")
     local ran = command.run { "run", helper.path(), script, "--once" }
     assert.equal(0, ran.status)
-    assert.is_truthy(ran.err:find "ready: 1 processors of .*p.lua\n")
+    assert.is_truthy(ran.err:find "ready: 1 processor of .*p.lua\n")
     assert.same({ 10, 0 }, { runtime.effects(effects) })
   end)
 
