@@ -45,7 +45,7 @@ describe("the kind of a definition", function()
     assert.equal(1, #reports)
     local report = reports[1]
     assert.is_truthy(report[2]:find "kind_spec.lua:%d+: bad luck")
-    assert.same({ "failed", 1, 2, 1 }, { report[1], report[3], report[4], report[5] })
+    assert.same({ "failed", 2, 3, 1 }, { report[1], report[3], report[4], report[5] })
   end)
 
   it("leaves errors as they are, and does not report those that are no attempts", function()
@@ -82,11 +82,11 @@ describe("the kind of a definition", function()
         return { batch_item_failures = { records[3].sequence_number, records[2].sequence_number } }
       end
       failing = false
-      if records[#records].sequence_number == 3 then job:stop() end
+      if records[#records].sequence_number == 4 then job:stop() end
       return { batch_item_failures = {} }
     end, { shards = 1 })
     assert.is_true(ok)
-    assert.same({ { "failed", "the handler failed from record 2 of the batch on", 1, 3, 1 } },
+    assert.same({ { "failed", "the handler failed from record 2 of the batch on", 2, 4, 1 } },
       reports)
   end)
 

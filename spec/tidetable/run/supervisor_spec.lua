@@ -81,7 +81,7 @@ describe("the supervisor", function()
     run:wait_for "ended: BATCH_FAILED"
     run:counted(effects, 1)
     assert.is_nil(run.status)
-    local failed = run:wait_for "attempt 2 with records 1 to 1 failed: "
+    local failed = run:wait_for "attempt 2 with records 3 to 3 failed: "
     assert.equal("bad", failed.processor)
     assert.is_truthy(failed.message:find("p.lua:", 1, true))
     assert(db:consumer "bad":seek { from = "LATEST" })      -- answers the error
