@@ -272,29 +272,34 @@ static enum table_action action_of(const struct table_change *change,
 	return table->state == REPLICA_OFF || table->stream != stream ? ACTION_COPY : ACTION_ALTER;
 }
 
-/* Notes the new state of the table. */
+/* Drops the page that was read, because the order of the list may change, and the place of the copy
+ * if it is one of this table. */
+static void drop_copy(struct tide_sender *sender, const struct sent_table *table)
+{
+	if (table && table->state == REPLICA_COPIES)
+		drop_page(sender);
+	buffer_clear(&sender->page);
+}
+
+/* Notes the new state of the table. The change borrows from the feed, which ends last. */
 static int note_action(struct tide_sender *sender, const struct table_change *change,
 	enum table_action action, uint32_t stream, bool follows)
 {
 	struct sent_table *table = sender_table(sender, change->table);
 	struct start_table now = { .id = change->table, .stream = stream, .name = change->name };
+	int err = 0;
 
 	if (action == ACTION_ALTER)
 		return 0;
-	if (table && table->state == REPLICA_COPIES)
-		drop_page(sender);
-	else if (table && sender->page.len && &sender->tables[sender->copying] == table)
-		drop_page(sender);
-	if (sender->page.len)            /* it is read again: the list may change its order */
-		buffer_clear(&sender->page);
-	sender_restart_feed(sender);
-	if (action == ACTION_DELETE) {
-		remove_table(sender, table);
-		return 0;
-	}
+	drop_copy(sender, table);
 	now.state = !follows ? REPLICA_OFF : action == ACTION_COPY ? REPLICA_WAITS :
 		REPLICA_FOLLOWS;
-	return sender_add_table(sender, &now);
+	if (action == ACTION_DELETE)
+		remove_table(sender, table);
+	else
+		err = sender_add_table(sender, &now);
+	sender_restart_feed(sender);
+	return err;
 }
 
 static int put_change(struct sending *sending, const struct record *record,
