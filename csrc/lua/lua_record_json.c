@@ -238,7 +238,8 @@ static void put_identity(struct record_writer *w)
 	};
 
 	if (w->record->origin == ORIGIN_TIME_TO_LIVE)
-		put_members(w, w->form == JSON_PLAIN ? plain : w->account.len ? of_lambda : typed, 2);
+		put_members(w, w->form == JSON_PLAIN ? plain :
+			w->account.len ? of_lambda : typed, 2);
 }
 
 /* Writes the sequence number as DynamoDB's protocol does, with at least 21 digits: a 1, and 20
