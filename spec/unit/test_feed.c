@@ -90,6 +90,32 @@ static void a_number_is_given_twice(struct store *store)
 	cancel_write(txn);
 }
 
+/* The record after the second of two records with the same sequence number is damaged: each of them
+ * is returned once, then the damage is reported. */
+static void a_number_is_given_twice_before_damage(struct store *store)
+{
+	struct txn *txn = begin_streams(store);
+	struct failure failure = { 0 };
+	struct feed feed = { 0 };
+	uint8_t key[RECORD_KEY_MAX];
+	struct slice record;
+	uint32_t stream;
+	int given = 0;
+
+	append(txn, ONE, 3, 1);
+	append(txn, TWO, 3, 1);
+	append(txn, TWO, 4, 2);
+	CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, slice_of(key, record_set_key(key, TWO, 4, 0)),
+		slice_of_text("no record")), 0);
+	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
+	while (feed_next(&feed, &stream, &record) == 0)
+		given++;
+	CHECK_EQUAL_INT(given, 2);
+	CHECK_EQUAL_INT(fill(&feed, txn, &failure), ERR_CORRUPT);
+	feed_release(&feed);
+	cancel_write(txn);
+}
+
 /* A record that lacks a row is not skipped, although the search for the row leads to the record
  * after it. */
 static void a_row_is_missing(struct store *store)
@@ -102,12 +128,12 @@ static void a_row_is_missing(struct store *store)
 	struct slice record;
 	uint32_t stream;
 
-	append(txn, 2, 1, 1);
-	append_long(txn, 2, 2, 2, slice_of(keys, sizeof keys));
-	append(txn, 2, 3, 3);
+	append(txn, ONE, 1, 1);
+	append_long(txn, ONE, 2, 2, slice_of(keys, sizeof keys));
+	append(txn, ONE, 3, 3);
 	for (uint16_t part = 1; part <= 5000 / LOG_SHARE; part++)
 		CHECK_EQUAL_INT(txn_delete(txn, TREE_LOG,
-			slice_of(key, record_set_key(key, 2, 2, part))), 0);
+			slice_of(key, record_set_key(key, ONE, 2, part))), 0);
 	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
 	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
 	CHECK_EQUAL_UINT(record_sequence(record.data), 1);
@@ -589,6 +615,7 @@ int main(void)
 
 	two_horizons_are_damaged(store);
 	a_number_is_given_twice(store);
+	a_number_is_given_twice_before_damage(store);
 	a_row_is_missing(store);
 	a_number_was_never_assigned(store);
 	a_key_of_no_stream(store);
