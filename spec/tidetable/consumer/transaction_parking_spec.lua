@@ -293,10 +293,10 @@ consumers.for_each_mode(describe, before_each, after_each, 'by = "transaction" p
     p:put("a1-b1-a2", "b1", "a3", "b2-a2")
     assert.equal("a3", p:drain(consumer))
     assert.equal("a1-a2 a2", p:parked(consumer))
-    assert.same({ true, "parked" }, { consumer:wait_for(1, 0) })
+    assert.same({ true, "parked" }, { consumer:wait_for(4, 0) })
     local last = consumer:describe().position
     assert.same({ true, "parked" }, { consumer:wait_for(last, 0) })
-    assert.same({ true }, { consumer:wait_for(2, 0) })
+    assert.same({ true }, { consumer:wait_for(5, 0) })
     finish()
   end)
 
@@ -351,7 +351,7 @@ consumers.for_each_mode(describe, before_each, after_each, 'by = "transaction" p
       assert.equal(each.record.sequence_number, each.transaction_id)
       ids[#ids + 1] = each.transaction_id
     end
-    assert.same({ 1, 2 }, ids)
+    assert.same({ 4, 5 }, ids)
     p:put("b-d", "e")
     p.failing.a, p.failing.b = nil, nil
     assert.equal("e", p:drain(consumer))
@@ -409,14 +409,14 @@ consumers.for_each_mode(describe, before_each, after_each, 'by = "transaction" p
     p.failing.a = true
     p:put("x", "a-b-c", "d", "c")
     assert.equal("x d", p:drain(consumer))
-    local err = helper.refused("PARKED", consumer:seek { after = 3 })
+    local err = helper.refused("PARKED", consumer:seek { after = 6 })
     assert.matches("has 4 parked records after", err.message, 1, true)
-    err = helper.refused("PARKED", consumer:seek { after = 4 })
+    err = helper.refused("PARKED", consumer:seek { after = 7 })
     assert.matches("has 1 parked records after", err.message, 1, true)
-    assert(consumer:seek { after = 6 })
+    assert(consumer:seek { after = 9 })
     assert.equal("a-b-c c", p:parked(consumer))
     p.failing.a = nil
-    assert(consumer:seek { after = 3, discard = true })
+    assert(consumer:seek { after = 6, discard = true })
     assert.equal("", p:parked(consumer))
     -- The first record of the transaction is before the position.
     assert.equal("c d c", p:drain(consumer))
