@@ -143,7 +143,8 @@ local function examples_directory()
     { name = "totals", source = "orders", handler = function() end },
     { kind = "view", name = "spent", from = "orders", table = { partition_key = "customer" },
       key = function(item) return { customer = item.customer } end,
-      reduce = { add = function(group, item) group.total = (group.total or 0) + (item.total or 0) end,
+      reduce = {
+        add = function(group, item) group.total = (group.total or 0) + (item.total or 0) end,
         remove = function(group, item) group.total = group.total - (item.total or 0) end } },
   }]])
   shop.file("pages/mail.py", "#!/bin/sh\nwhile read -r batch; do echo '{}'; done\n")
