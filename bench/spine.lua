@@ -216,6 +216,15 @@ local function watch(path, count)
   }
 end
 
+--- Returns the number of rows of the changes of tables, which are in the log, too.
+local function table_changes(db)
+  local count = 0
+  for record in db:stream():records { tables = true } do
+    count = count + (record.keys and 0 or 1)
+  end
+  return count
+end
+
 --- Trims all but a tenth of the records. Setting the retention is a write, which trims as well, so
 --- the records are counted before and after.
 local function trim_all(directory)
@@ -225,11 +234,12 @@ local function trim_all(directory)
   local before = raw.sizes(path).log.rows
   local db <close> = orders.open(path, "none")
   local passed = bench.time(1, function() assert(db:sweep()) end)
+  local others = table_changes(db)
   db:close()
-  assert(raw.sizes(path).log.rows == stay, "all that has expired should be gone")
+  assert(raw.sizes(path).log.rows == stay + others, "all that has expired should be gone")
   return {
     both = raw.trim(directory .. "/raw-both", records - stay),
-    ours = passed / math.max(before - stay, 1),
+    ours = passed / math.max(before - stay - others, 1),
   }
 end
 
