@@ -206,7 +206,8 @@ static struct outcome do_task(struct handle *handle, const struct task *task)
 	return outcome;
 }
 
-/* Does the tasks that the parent sends, until one is TASK_KINDS. */
+/* Opens the handles and tells the parent, because opening needs the write lock for a moment. Then
+ * does the tasks that the parent sends, until one is TASK_KINDS. */
 static void serve(struct child *parent, void *context)
 {
 	struct handle handles[HANDLES];
@@ -215,6 +216,7 @@ static void serve(struct child *parent, void *context)
 	(void)context;
 	for (int i = 0; i < HANDLES; i++)
 		open_handle(&handles[i]);
+	child_tell(parent);
 	while (read(parent->in, &task, sizeof task) == sizeof task && task.kind != TASK_KINDS) {
 		struct outcome outcome = do_task(&handles[task.handle], &task);
 
@@ -342,6 +344,8 @@ static void handles_agree(void)
 	path = tide_path("handles.tide");
 	for (int i = 0; i < PROCESSES; i++)
 		processes[i] = child_start(serve, NULL);
+	for (int i = 0; i < PROCESSES; i++)
+		CHECK(child_hear(&processes[i]));
 	for (int i = 0; i < STEPS; i++)
 		random_task(processes);
 	for (int i = 0; i < PROCESSES; i++) {
