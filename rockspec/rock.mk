@@ -11,7 +11,8 @@ rock: setup-lint ## build and install the rocks into an empty tree, offline, and
 		share=$$tree/share/lua/$(LUA_VERSION) && \
 		LUA_PATH="$$share/?.lua;$$share/?/init.lua" \
 		LUA_CPATH="$$tree/lib/lua/$(LUA_VERSION)/?.so" $(LUA) -e 'require "tidetable"'
-	@echo 'rocks_provided = { argparse = "0.7.1-1", cqueues = "20200726-1" }' >$(BUILD)/provided.lua
+	@echo 'rocks_provided = { argparse = "0.7.1-1", cqueues = "20200726-1" }' \
+		>$(BUILD)/provided.lua
 	$(call run,rock-tools,env LUAROCKS_CONFIG=$(BUILD)/provided.lua \
 		$(LUAROCKS) make --tree $(BUILD)/tree $(lastword $(ROCKS)))
 	@cd / && env -u LUA_PATH -u LUA_CPATH $(call quote,$(abspath $(BUILD)/tree)/bin/tidetable) \
