@@ -51,8 +51,8 @@ LIMIT    = 600# seconds after which a test program or a folder of specs is stopp
 # Build directory and variant: release, clang (a second compiler's warnings), asan, cover, memcheck,
 # fuzz. cover is built without optimization, asserts and Lua's branch hints, which all change the
 # number of branches. memcheck is built without _FORTIFY_SOURCE, because valgrind mistakes glibc's
-# __memmove_chk for __memcpy_chk and reports overlapping arguments. asan uses static TLS, because the
-# leak sanitizer crashes at exit if a dynamic TLS block starts 16 bytes into a page.
+# __memmove_chk for __memcpy_chk and reports overlapping arguments. asan uses static TLS, because
+# the leak sanitizer crashes at exit if a dynamic TLS block starts 16 bytes into a page.
 BUILD   ?= build
 VARIANT  = release
 FORTIFY  = -U_FORTIFY_SOURCE $(if $(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=2)
