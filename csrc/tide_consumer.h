@@ -209,14 +209,14 @@ int tide_join_consumer(struct tide *tide, struct shard_range range,
 	struct progress_row *progress, struct failure *failure);
 int tide_leave_consumer(struct tide *tide, struct shard_range range, struct failure *failure);
 
-/* Divide and unite ranges (table/consume_range.h), each in a transaction of its own. */
+/* Divide and unite ranges (table/consume_range.h), each in a separate transaction. */
 int tide_split_range(struct tide *tide, struct shard_range range, uint16_t at, bool keeps_right,
 	struct progress_row *progress, struct failure *failure);
 int tide_merge_ranges(struct tide *tide, struct shard_range left, struct shard_range right,
 	struct progress_row *progress, struct failure *failure);
 
-/* Continues after records that expired before they were read (consume_skip_gap), in a transaction
- * of its own, and sets *progress. */
+/* Continues after records that expired before they were read (consume_skip_gap), in a separate
+ * transaction, and sets *progress. */
 int tide_skip_gap(struct tide *tide, struct slice name, struct shard_range range, bool copies,
 	struct progress_row *progress, struct failure *failure);
 
@@ -277,8 +277,8 @@ struct tide_parked_steps {
 	bool is_done;                /* no step follows */
 };
 
-/* Runs the next step of a command, which is a transaction of its own: marks or removes records, or
- * the transactions that have such records. */
+/* Runs the next step of a command in a separate transaction: marks or removes records, or the
+ * transactions that contain such records. */
 int tide_change_parked(struct tide *tide, struct slice name, enum tide_parked_command command,
 	const struct tide_parked_scope *scope, struct tide_parked_steps *steps,
 	struct failure *failure);

@@ -13,7 +13,7 @@
 
 /* --- the target --- */
 
-/* Replaces the contents of start with what a sender has to know of the replica: its source, its
+/* Replaces the contents of start with the state of the replica that a sender needs: its source, its
  * position and the states of its tables. names: names of the tables to replicate, each counted;
  * empty: all. If no replica has the name, the sender begins from scratch. Returns PROMOTED. */
 int tide_replica_start(struct tide *tide, struct slice name, struct slice names,
@@ -35,7 +35,7 @@ struct tide_applied {
 	bool has_ended;              /* the END frame was read */
 };
 
-/* Applies frames in a transaction of its own. If they change nothing, nothing is committed. Returns
+/* Applies frames in a separate transaction. If they change nothing, nothing is committed. Returns
  * the errors of table/apply.h and of a transaction. */
 int tide_apply_frames(struct tide *tide, const struct tide_apply_spec *spec, struct slice frames,
 	struct tide_applied *applied, struct failure *failure);
@@ -54,8 +54,8 @@ int tide_describe_replica(struct tide *tide, struct slice name, struct tide_repl
  * bytes), in byte order. */
 int tide_replica_names(struct tide *tide, struct buffer *names, struct failure *failure);
 
-/* Makes the tables of a replica writable, and gives the database a new incarnation, in a
- * transaction of its own. Returns NOT_FOUND, PROMOTED, COPYING. */
+/* Makes the tables of a replica writable, and gives the database a new incarnation, in a separate
+ * transaction. Returns NOT_FOUND, PROMOTED, COPYING. */
 int tide_promote(struct tide *tide, struct slice name, struct failure *failure);
 
 /* Removes a replica; its tables become writable. Returns NOT_FOUND. */

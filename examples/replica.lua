@@ -28,7 +28,7 @@ do
   print("copied", standby:replicas()[1].items, "differences", differences())
 end
 
--- Changes are made while nobody replicates.
+-- Changes are made while no replication runs.
 assert(shop:transact(function(tx)
   tx:table("orders"):delete { id = "order-0001" }
   tx:table("orders"):put { id = "order-1001", total = 1001 }
@@ -54,7 +54,7 @@ assert(standby:promote())
 assert(standby:table("orders"):put { id = "order-1002", total = 1 })
 print(standby:replicas()[1].state)
 
--- The first run copies the items, the second one applies a transaction as a whole.
+-- The first run copies the items, the second one applies a transaction atomically.
 --
 --   copied 1000 differences 0
 --   behind 2

@@ -115,8 +115,8 @@ static int read_stream(struct stream_row *row, struct txn *txn, struct slice str
 }
 
 /* Returns VALIDATION if the consumer can have no records of the scope: it does not read the table,
- * or no table in the scope has such a partition key. Tables whose streams were removed are not
- * known any more. */
+ * or no table in the scope has such a partition key. Tables whose streams were removed are no
+ * longer known. */
 static int check_scope(const struct parked_scope *scope, struct txn *txn, struct slice streams,
 	struct failure *failure)
 {

@@ -85,7 +85,7 @@ void frame_get_table(struct source *source, struct frame_table *table);
 void frame_put_record(struct buffer *out, const struct frame_record *record);
 void frame_get_record(struct source *source, struct frame_record *record);
 
-/* Takes the next frame from *bytes. Returns END if they contain no whole frame, CORRUPT if the
+/* Takes the next frame from *bytes. Returns END if they contain no complete frame, CORRUPT if the
  * checksum is wrong or the length impossible. */
 int frame_next(struct frame *frame, struct slice *bytes);
 

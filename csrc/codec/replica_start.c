@@ -1,4 +1,4 @@
-/* replica_start.c - encoding and decoding of what a replica tells its source. */
+/* replica_start.c - encoding and decoding of the start message from a replica to its source. */
 #include "codec/replica_start.h"
 
 #include "base/error.h"

@@ -1,4 +1,4 @@
-/* replica_start.h - what a replica tells its source: where to continue, and with which tables.
+/* replica_start.h - the start message from a replica to its source: position and tables.
  *
  *     u8    version (FRAME_VERSION)
  *     16 bytes database id of the target

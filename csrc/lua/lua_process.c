@@ -248,7 +248,7 @@ static const char *const signal_names[] = {
 };
 static const int signal_numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGWINCH, SIGKILL };
 
-/* process_signal(process, name of the signal, whether to its whole group) */
+/* process_signal(process, name of the signal, true: to its process group) */
 static int signal_process(lua_State *L)
 {
 	const struct process_handle *handle = check_process(L);

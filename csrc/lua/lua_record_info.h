@@ -1,10 +1,9 @@
-/* lua_record_info.h - what records contain of their stream.
+/* lua_record_info.h - fields that all records of a stream share.
  *
- * The info of a stream is a table with the fields that are equal for all its records, by name, and
- * with the values below by index. A record keeps the infos of its feed, one table for all streams,
- * and reads the info of its own stream from it when such a field is read. Until then the infos
- * contain the stream as bytes, so that a feed of many streams has no Lua object for each of them,
- * which the collector would visit in each cycle.
+ * The info of a stream is a Lua table: shared fields by name, and the values below by index. A
+ * record refers to the infos of its feed, one table for all streams. The info of a stream is
+ * created when a shared field of one of its records is first read. Until then the infos contain the
+ * stream as bytes: the garbage collector would visit a Lua object per stream in each cycle.
  *
  *     infos    [stream id]    the info, or the place of the stream's bytes
  *              [-n]           block n of bytes, a userdata

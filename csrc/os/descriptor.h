@@ -25,8 +25,8 @@ int descriptor_read(int descriptor, void *bytes, size_t size, size_t *len,
 	struct failure *failure);
 
 /* Writes as many bytes as can be written without waiting and sets *written to their number. Returns
- * 0; END if nothing can be written now; ERR_STORE, with failure->system EPIPE if nobody reads. The
- * descriptor may be blocking. Sends no SIGPIPE. */
+ * 0; END if nothing can be written now; ERR_STORE, with failure->system EPIPE if the
+ * read end is closed. The descriptor may be blocking. Sends no SIGPIPE. */
 int descriptor_write(int descriptor, const void *bytes, size_t len, size_t *written,
 	struct failure *failure);
 

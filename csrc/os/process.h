@@ -1,8 +1,8 @@
 /* process.h - child processes of an event loop: programs that are executed with chosen descriptors,
  * polled for their end, and killed with their process group.
  *
- * A child has no descriptor of its parent except those it is given. It is the leader of a process
- * group of its own, so signals of the terminal don't reach it. The kernel sends it SIGKILL when the
+ * A child has no descriptor of its parent except those it is given. It is the leader of a new
+ * process group, so signals of the terminal don't reach it. The kernel sends it SIGKILL when the
  * thread that started it ends. Its signal mask is empty, and no signal is ignored or handled.
  */
 #ifndef OS_PROCESS_H
@@ -46,8 +46,8 @@ int process_start(struct process *process, const struct process_plan *plan,
  * because the leader is not reaped before. Must not be called after that. */
 int process_poll(struct process *process, struct process_end *end);
 
-/* Sends a signal to the process, or to its whole group. Does nothing if it was reaped, or in a fork
- * of the parent. */
+/* Sends a signal to the process, or to its process group. Does nothing if the process was reaped,
+ * or in a fork of the parent. */
 void process_signal(const struct process *process, int number, bool whole_group);
 
 #endif

@@ -324,7 +324,7 @@ void worker_leave_opening(struct shared_page *shared, const uint8_t opening[WORK
 	}
 }
 
-/* If a slot is used again meanwhile, a death of its next worker is not counted once. */
+/* If the slot is reused concurrently, one death of its next worker is not counted. */
 void worker_note_stop(struct shared_page *shared, int64_t pid)
 {
 	for (uint32_t i = 0; i < WORKER_SLOTS && !shared->foreign; i++) {

@@ -14,7 +14,7 @@
 #define TRUNCATE_VISITED 10000
 
 /* Begins a truncation: sets *sequence to the last sequence number assigned, and adds the record of
- * the truncation, which is a transaction of its own for readers of streams. After an error the
+ * the truncation, which readers of streams see as a separate transaction. After an error the
  * transaction can only be aborted. Returns CORRUPT, NO_MEMORY, STORE, FULL. */
 int truncate_begin(struct transaction *transaction, const struct table *table, uint64_t *sequence,
 	struct failure *failure);

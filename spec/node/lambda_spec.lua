@@ -51,7 +51,7 @@ exports.fails = (event, context) => context.fail('bad order')
 exports.rejectsNothing = () => Promise.reject()
 exports.stray = () => new Promise(() => { later(() => { throw new Error('stray') }); later(later) })
 exports.unhandled = async () => {
-  Promise.reject(new Error('nobody waits'))
+  Promise.reject(new Error('not handled'))
   await new Promise(later)
 }
 exports.pending = async () => { await new Promise(() => {}) }
@@ -160,7 +160,7 @@ describe("the wrapper of Lambda handlers", function()
     rejects = { "TypeError", "bad order\nline 2" }, throws = { "RangeError", "bad order" },
     refuses = { "Error", "bad order" }, fails = { "string", "bad order" },
     rejectsNothing = { "Error", "rejected its promise without an error" },
-    stray = { "Error", "stray" }, unhandled = { "Error", "nobody waits" },
+    stray = { "Error", "stray" }, unhandled = { "Error", "not handled" },
     pending = { "Error", "promise is pending" },
     long = { "Error", ("x"):rep(4096) },
   } do

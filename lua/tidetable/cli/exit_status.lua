@@ -37,7 +37,7 @@ exit_status.meanings = {
     .. "before it was ready." },
   { 4, "'tail -f', 'stats --watch' and 'consumers --watch': the database file was removed, renamed "
     .. "or replaced." },
-  { 4, "'run': the database can't be opened or used any more, or its file was removed, renamed or "
+  { 4, "'run': the database can't be opened or used, or its file was removed, renamed or "
     .. "replaced." },
   { 5, "'run --once': all changes were processed, and records are parked." },
   { 5, "The stored item does not satisfy '--condition'. Nothing was written." },

@@ -6,8 +6,8 @@
 --   position TEXT      first line: what the source needs to continue, in base64 for URLs
 --   applied NUMBER     after each commit: the position in the source
 --
--- With --via the source runs the target's command and reads these lines, so it holds records until
--- they were applied. In a plain pipe nobody reads them.
+-- With --via the source runs the target's command and reads these lines, so it keeps records until
+-- they are applied. In a plain pipe these lines are not read.
 
 local base64 = require "tidetable.dynamodb.base64"
 local console = require "tidetable.cli.console"
@@ -83,7 +83,7 @@ function OutReceiver.close() end
 ---@field process userdata|nil
 ---@field input userdata    where the command reads
 ---@field output userdata   where it writes
----@field lines string      what was read of its output and not used yet
+---@field lines string      output that was read and not used yet
 ---@field position integer  that it has acknowledged
 local ViaReceiver = {}
 ViaReceiver.__index = ViaReceiver
@@ -210,8 +210,8 @@ ViaReceiver.__close = ViaReceiver.close
 
 -- The target -----------------------------------------------------------------
 
---- Reads what is there, and waits for something unless frames are there. Returns it, and true at
---- the end of the input.
+--- Reads the available input; without frames in hand, waits for some. Returns it, and true at the
+--- end of the input.
 local function read_more(has_frames)
   local parts, bytes = {}, 0
   while bytes < BATCH do
@@ -228,7 +228,7 @@ local function read_more(has_frames)
   return table.concat(parts), false
 end
 
---- Applies what standard input has, until its end. Fails if the source has not announced that.
+--- Applies standard input until its end. Fails if the source has not announced the end.
 ---@param receiver tidetable.replica.LocalReceiver
 ---@param out tidetable.cli.Console
 ---@param path string  of the target

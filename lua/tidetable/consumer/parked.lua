@@ -61,8 +61,8 @@ function parked.iterate(consumer, opts)
   end
 end
 
---- Marks or removes parked records or transactions, at most 1,000 in a transaction of its own.
---- Returns their number.
+--- Marks or removes parked records or transactions, in steps of at most 1,000, each in a separate
+--- transaction. Returns their number.
 ---@param consumer tidetable.Consumer
 ---@param subject "replay"|"discard"
 ---@param opts tidetable.ParkedOptions|nil

@@ -63,7 +63,7 @@ local function have_parked_key(worker, keys, waiting, records, first, last)
 end
 
 --- Returns the records of a batch whose keys have no parked records, and the other ones. A
---- transaction is queued as a whole, and so are later ones that have one of its keys.
+--- transaction is queued as one unit, and so are later ones that have one of its keys.
 local function split(worker, keys, batch, ids)
   local live, queued, waiting, first = {}, {}, ids and {}, 1
   while first <= #batch do

@@ -1,4 +1,4 @@
--- status.lua - the states of all consumers, computed from the file by whoever asks (db:processors).
+-- status.lua - the states of all consumers, computed from the file on request (db:processors).
 
 local statuses = {}
 

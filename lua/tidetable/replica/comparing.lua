@@ -56,7 +56,7 @@ local function too_late(text)
 end
 
 --- Reads the changes of the source from the position of its replica to another one. Returns nil if
---- the items at the position can't be told: a table was changed, or old images are missing.
+--- the items at the position can't be determined: a table was changed, or old images are missing.
 local function read_later(source, replica, last)
   local followed, items, count = {}, {}, 0
   for _, each in ipairs(replica.tables) do
@@ -89,8 +89,8 @@ local function read_later(source, replica, last)
 end
 
 --- Takes the snapshots of a replica and its source: `take` returns a side (diff.lua) of a database.
---- Tries until both are at one position, or the records between them show what has changed. Returns
---- the sides of target and source, and what is later in the source.
+--- Repeats this until both are at one position, or the records between them contain the changes.
+--- Returns the sides of target and source, and the later changes of the source.
 ---@return table|nil target
 ---@return table|tidetable.error source_or_err
 ---@return tidetable.replica.Later|tidetable.code later_or_code

@@ -1,5 +1,5 @@
--- hold.lua - the hold of a replica in its source: a consumer that nobody runs, whose position
--- follows that of the replica, so that the source keeps the records that the replica still needs.
+-- hold.lua - the hold of a replica in its source: a consumer without workers whose position follows
+-- the replica's. The source keeps the records after this position.
 
 local core = require "tidetable.core"
 local wait = require "tidetable.wait"
@@ -9,7 +9,7 @@ local holds = {}
 --- Seconds between two changes of the position.
 local INTERVAL = 1
 
---- Maximum number of streams in the source of a consumer. Of more, all streams are held.
+--- Maximum number of streams in the source of a consumer. If there are more, all are held.
 local SOURCES_MAX = 100
 
 --- The core's numbers of start positions (tide.h).
@@ -118,7 +118,7 @@ function Hold:follow(sender, is_last)
   if ok then
     ok, err, code = write(self, core.consumer_move, self.name, FROM_AFTER, at, false)
   end
-  if not ok and code == "NOT_FOUND" then   -- somebody has deleted it
+  if not ok and code == "NOT_FOUND" then   -- it was deleted by a command
     ok, err, code = create(self, ids, at)
     self.streams = text
   end

@@ -41,7 +41,7 @@ function Receiver:start()
   return core.replica_start(self.target.core, self.name, self.tables)
 end
 
---- Applies frames in as many commits as they need.
+--- Applies frames in one or more commits.
 ---@param frames string
 ---@param replication table  its fields position, head and is_copying are set
 ---@return string|nil rest, tidetable.error|nil err, tidetable.code|nil code

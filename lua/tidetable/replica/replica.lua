@@ -2,8 +2,8 @@
 -- source.
 --
 -- The core's sender reads the source and returns frames; the core applies them to the target, with
--- the new position, in one commit (csrc/api/sender.c, csrc/table/apply.c). Here are the loop around
--- them, waiting, and the hold in the source (hold.lua).
+-- the new position, in one commit (csrc/api/sender.c, csrc/table/apply.c). This file contains the
+-- loop that calls both and waits for changes.
 
 local core = require "tidetable.core"
 local holds = require "tidetable.replica.hold"
@@ -46,7 +46,7 @@ local CLOCK_INTERVAL = 0.01
 ---@field head integer           last sequence number of the source when it was read last
 ---@field is_copying boolean
 ---@field is_stopping boolean
----@field checked_at number|nil process_elapsed when it looked last whether it was promoted
+---@field checked_at number|nil process_elapsed of the last check whether it was promoted
 ---@field wakeup tidetable.Wakeup|nil
 local Replication = {}
 Replication.__index = Replication
@@ -197,7 +197,7 @@ function Replication:open_sender()
   return self.sender, err, code
 end
 
---- Reads what is to be applied next and adds it to what waits. Returns true if there are changes.
+--- Reads the next frames and appends them to the waiting ones. Returns true if there are changes.
 function Replication:read()
   if not self.sender then
     local opened, err, code = self:open_sender()
@@ -236,7 +236,7 @@ end
 
 -- Steps ----------------------------------------------------------------------
 
---- Returns true if what waits is to be applied now.
+--- Returns true if the waiting frames must be applied now.
 local function is_due(self, has_changes)
   return self.waiting ~= "" and (has_changes or not self.is_greeted
     or core.process_elapsed() - self.waits_since >= QUIET)
@@ -310,7 +310,7 @@ function Replication:pause(seconds)
   return core.sender_touched(self.sender)
 end
 
---- Returns PROMOTED if the replica was promoted since. Reads the target at most once a second.
+--- Returns PROMOTED if the replica was promoted meanwhile. Reads the target at most once a second.
 local function check_promoted(self)
   local now = core.process_elapsed()
   if self.checked_at and now >= self.checked_at and now - self.checked_at < CHECK_INTERVAL then
@@ -346,8 +346,8 @@ function Replication:step(seconds)
   end
 end
 
---- Applies all that the source has committed, and returns when nothing is left: the target is then
---- as the source at one commit. Copies the tables first if necessary.
+--- Applies all changes that the source has committed. The target then equals the source at one
+--- commit. Copies the tables first if necessary.
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Replication:catch_up()
   self.is_stopping = false
@@ -389,8 +389,8 @@ function Replication:stop()
   self.is_stopping = true
 end
 
---- Returns how far the target is behind: the number of changes of the source that it has not
---- passed, and true while it is copying.
+--- Returns the lag of the target: the number of changes of the source after its position, and true
+--- while it is copying.
 ---@return { changes: integer, copying: boolean }|nil lag
 ---@return tidetable.error|nil err, tidetable.code|nil code
 function Replication:lag()
@@ -438,7 +438,7 @@ end
 ---@field reason string|nil   why it is not followed
 ---@field items integer       items of the source that the last copy has passed
 ---@field source_id integer   its id in the source
----@field path string[]       ids of the databases through which it comes; the last is the source
+---@field path string[]       ids of the databases through which it passes; the last is the source
 
 ---@class tidetable.ReplicaDescription
 ---@field name string
@@ -504,7 +504,7 @@ function replicas.promote(db, name)
   return wait.try(db, core.replica_promote, db.core, name)
 end
 
---- Removes a replica: its tables become writable, and what is known of the source is lost.
+--- Removes a replica: its tables become writable, and its source and position are deleted.
 ---@param db tidetable.Database
 ---@param name string
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code

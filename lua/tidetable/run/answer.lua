@@ -26,7 +26,7 @@ local function is_object(value)
   return type(value) == "table" and getmetatable(value) ~= list_type and value ~= types.null
 end
 
---- Returns true if the object has no other member than `name`.
+--- Returns true if `name` is the only member of the object.
 local function has_only(object, name)
   local first, second = next(object), nil
   if first then
@@ -52,7 +52,7 @@ local function first_failed(failures, places)
 end
 
 --- Reads an answer. Returns 0 for success; the index of the first record that failed; nil, problem
---- if it is no answer.
+--- if it is not a valid answer.
 ---@param line string  without its line feed
 ---@param records tidetable.Record[]  the batch
 ---@return integer|nil index, string|nil problem

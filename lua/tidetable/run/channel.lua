@@ -57,8 +57,8 @@ function Channel:read(deadline)
   end
 end
 
---- Writes without waiting. Returns the number of bytes written before (`from`) and now; nil if
---- nobody reads.
+--- Writes without waiting. Returns the number of bytes written before (`from`) and now; nil if the
+--- other end is closed.
 ---@param text string
 ---@param from integer
 ---@return integer|nil
@@ -66,7 +66,7 @@ function Channel:try_write(text, from)
   return self.descriptor and core.descriptor_write(self.descriptor, text, from) or nil
 end
 
---- Writes all bytes. Returns true; false after the deadline; nil if nobody reads.
+--- Writes all bytes. Returns true; false after the deadline; nil if the other end is closed.
 ---@param text string
 ---@param deadline number|nil
 ---@return boolean|nil

@@ -1,6 +1,6 @@
 -- child.lua - the main function of the child processes of `tidetable run`.
 --
--- A child gets its work as messages (frame.lua) on descriptor 3 and reports on it:
+-- A child receives messages (frame.lua) on descriptor 3, and sends its reports there:
 --
 --     to the child      script, module..., load, work or compare; stop
 --     from the child    see loader.lua, worker.lua and view_check.lua

@@ -4,8 +4,8 @@
 --     from its standard output  one line with a JSON object (answer.lua); with answer_fd = 3 from
 --                               descriptor 3
 --
--- The program is a child of the worker, and is started again after it has ended or answered
--- wrongly. Its standard error is that of the worker. Effects are at least once.
+-- The program is a child of the worker, and is restarted after it has ended or given a wrong answer.
+-- It shares the worker's standard error. Delivery is at least once.
 
 local answers = require "tidetable.run.answer"
 local channels = require "tidetable.run.channel"
@@ -17,21 +17,21 @@ local execs = {}
 
 --- Maximum length of an answer.
 local ANSWER_MAX = 1024 * 1024
---- Part of handler_limit, and maximum number of seconds, that are left to end a program that does
---- not answer before the library interrupts the handler.
+--- Time reserved to end a program that does not answer, before the library interrupts the handler:
+--- a part of handler_limit, and its maximum in seconds.
 local RESERVE, RESERVE_MAX = 0.1, 1
 --- Default of handler_limit.
 local HANDLER_LIMIT = 60
 --- Seconds that a program has to end after the end of its standard input.
 local END_GRACE = 2
---- Seconds between two looks whether a program has ended.
+--- Seconds between two checks whether a program has ended.
 local POLL_INTERVAL = 0.005
 --- Seconds that a program has to end after it has closed its output in a batch.
 local DEATH_GRACE = 0.2
 --- Account in the name of the stream.
 local ACCOUNT = "000000000000"
 
---- Checks the part of a definition that is about the program.
+--- Checks the fields of a definition that describe the program.
 ---@param definition table
 ---@return true|nil, string|nil message
 function execs.validate(definition)
@@ -252,7 +252,7 @@ end
 function Exec:exchange(records)
   local deadline = core.elapsed() + self.seconds
   local done, problem = self:write(self:request(records), deadline)
-  if done then                   -- no program can answer rightly before it gets the line feed
+  if done then                   -- an answer before the line feed of the request is wrong
     done = self.input:write("\n", deadline)
   end
   local line = done

@@ -1,4 +1,4 @@
--- frame.lua - messages between the supervisor and its child processes: a name, and strings.
+-- frame.lua - messages between the supervisor and its child processes: a name and string fields.
 --
 --     frame   [ length of the rest, u32 ][ name, s4 ][ field, s4 ]...
 --

@@ -1,4 +1,4 @@
--- loader.lua - loads and validates a script, in a process of its own.
+-- loader.lua - loads and validates a script in a separate process.
 --
 -- A script that exits, crashes or never returns ends only this process. Reports:
 --

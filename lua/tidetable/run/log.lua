@@ -1,7 +1,7 @@
 -- log.lua - the log of `tidetable run`: the only writer of standard error.
 --
--- A line is written whole or not at all, and never waits: if nobody reads standard error, lines are
--- dropped and counted, and the number is written when there is room again.
+-- A line is written completely or not at all, without waiting. While standard error is not read,
+-- lines are dropped and counted; the number is written when the pipe has room again.
 --
 --     text   2026-01-31T11:30:00.123Z warning totals/1 attempt 2 failed: ...
 --     json   {"time":"...","level":"warning","processor":"totals","worker":1,"message":"..."}
@@ -16,7 +16,7 @@ local ERRORS = 2
 local WAITING_MAX = 256 * 1024
 --- Maximum number of bytes of a message.
 local MESSAGE_MAX = 64 * 1024
---- Seconds for which the end of the program waits for a reader, and between two tries.
+--- Seconds to wait for a reader at the end of the program, and between two attempts.
 local FINISH, PAUSE = 1, 0.01
 --- Number of lines that are kept for the live view.
 local KEPT = 200
@@ -31,7 +31,7 @@ local KEPT = 200
 local Log = {}
 Log.__index = Log
 
---- What a line is about, besides its message.
+--- The fields of a line besides its message.
 ---@class tidetable.run.LogFields
 ---@field processor string|nil
 ---@field worker integer|nil
@@ -104,7 +104,7 @@ function Log:flush()
   while written < #self.waiting do
     local count = core.descriptor_write(ERRORS, self.waiting, written)
     if not count then
-      self.waiting, written = "", 0          -- nobody will ever read it
+      self.waiting, written = "", 0          -- the reader has closed it
       break
     elseif count == written then
       break
@@ -115,7 +115,7 @@ function Log:flush()
   if self.dropped > 0 and #self.waiting < WAITING_MAX / 2 then
     local count = self.dropped
     self.dropped = 0
-    self:write("warning", {}, ("%d log lines were dropped, because nobody read them"):format(count))
+    self:write("warning", {}, ("%d log lines were dropped, because they were not read"):format(count))
   end
 end
 

@@ -1,4 +1,4 @@
--- notice.lua - tells the service manager what the runtime does: sd_notify of systemd, as datagrams.
+-- notice.lua - reports the state of the runtime to the service manager (systemd's sd_notify).
 
 local core = require "tidetable.core"
 
@@ -32,7 +32,7 @@ function notices.new(variable)
     interval = path and usec and usec > 0 and is_ours and usec / 2e6 or nil }, Notices)
 end
 
---- Sends lines NAME=VALUE. A failure is ignored: the service manager may have gone.
+--- Sends lines NAME=VALUE. A failure is ignored: the service manager may have ended.
 function Notices:send(text)
   if self.path then
     core.send_datagram(self.path, text)

@@ -1,12 +1,12 @@
--- once.lua - `tidetable run --once`: processes what is there, in the order of the pipeline, and
--- ends.
+-- once.lua - `tidetable run --once`: processes the existing changes in the order of the pipeline,
+-- then ends.
 
 local exit_status = require "tidetable.cli.exit_status"
 local kinds = require "tidetable.run.kind"
 
 local once = {}
 
---- Seconds between two looks whether a processor has ended.
+--- Seconds between two checks whether a processor has ended.
 local INTERVAL = 0.2
 
 --- Waits until a worker of the processor has created or opened the consumer. Returns it; nil if the
@@ -22,7 +22,7 @@ local function await_consumer(self, processor)
   end
 end
 
---- Number of looks, after an error, in which a worker may report that its consumer has ended.
+--- Number of checks, after an error, in which a worker may report that its consumer has ended.
 local LOOKS = 10
 
 --- Returns true if the processor has passed the change and, if it has something to build, has built

@@ -130,7 +130,7 @@ function Slot:follow_script()
   end
 end
 
---- Stops the worker for good.
+--- Stops the worker; it is not started again.
 function Slot:stop()
   self.wants_stop = true
   self:stop_process()
@@ -224,7 +224,7 @@ local function pause(self)
   end
 end
 
---- Runs the worker until it is stopped for good.
+--- Runs the worker, and starts it again after its end, until it is stopped.
 function Slot:run()
   while not self.wants_stop do
     local process, err = start(self)

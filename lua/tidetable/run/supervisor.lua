@@ -18,8 +18,8 @@ local supervisors = {}
 
 --- Seconds after which a loader is killed.
 local LOAD_TIMEOUT = 30
---- Seconds beyond handler_limit, and beyond two leases, after which a worker that stands still is
---- killed.
+--- Seconds beyond handler_limit, or beyond two leases outside a handler, after which an unresponsive
+--- worker is killed.
 local STILL_GRACE = 5
 
 --- A processor of the script.
@@ -106,8 +106,8 @@ function Supervisor:work_messages(name)
     .. frames.encode("work", "name", name, table.unpack(database_words(self.given)))
 end
 
---- Returns the messages for a child that gets the whole script: the accepted one or, for a loader,
---- that in the file.
+--- Returns the messages for a child that gets the complete script: the accepted one or, for a
+--- loader, that in the file.
 ---@param role "load"|"compare"
 local function child_messages(self, role)
   local given, script = self.given, self.script.messages
@@ -137,7 +137,7 @@ local function collector(log)
   end
 end
 
---- Runs the script in a process of its own, which is killed after `seconds`. Returns the process,
+--- Runs the script in a separate process, which is killed after `seconds`. Returns the process,
 --- which has ended, and whether it ended in time; nil, err if it could not be started.
 ---@param role "load"|"compare"
 ---@param on_message fun(name: string, fields: string[])
@@ -164,8 +164,7 @@ function Supervisor:run_child(role, on_message, seconds)
   return process, is_timely
 end
 
---- Loads and validates the script in a process of its own. Returns what it has found; nil, cause,
---- message.
+--- Loads and validates the script in a separate process. Returns its findings; nil, cause, message.
 ---@return table|nil found, "script"|"database"|"crashes"|nil cause, string|nil message
 function Supervisor:load()
   local found, on_message = collector(self.log)
@@ -241,7 +240,7 @@ function Supervisor:drain(processor)
   end
 end
 
---- Starts the workers of a processor that are missing, and stops those that are too many.
+--- Starts the missing workers of a processor, and stops the surplus ones.
 function Supervisor:start_processor(processor)
   processor.ending = nil
   for i = #processor.slots, 1, -1 do
@@ -464,8 +463,8 @@ local function check_file(self)
   end
 end
 
---- Kills the workers that stand still: in a handler beyond its limit, which the library could not
---- interrupt, or elsewhere beyond two leases.
+--- Kills unresponsive workers: those in a handler that the library could not interrupt at its limit,
+--- and those without a heartbeat for more than two leases.
 local function kill_still(processor)
   local about = processor.about
   local by_pid = {}
@@ -480,7 +479,7 @@ local function kill_still(processor)
       slot.killed_still, slot.killed_at = slot.process, core.elapsed()
       slot:log("error", (worker.in_handler
         and "its handler runs for %.0f s and can't be interrupted; the worker is killed"
-        or "stands still for %.0f s, and is killed"):format(worker.seconds))
+        or "no heartbeat for %.0f s; the worker is killed"):format(worker.seconds))
       slot:kill()
     elseif slot.killed_still ~= slot.process then
       slot.killed_still = nil
@@ -556,7 +555,7 @@ end
 --- Seconds after which a killed worker that has not ended stops the pings.
 local UNKILLED = 10
 
---- Returns true if a worker stands still that could not be killed.
+--- Returns true if a killed worker has not ended within UNKILLED seconds.
 local function is_still(self)
   for _, slot in ipairs(self:all_slots()) do
     local process = slot.process

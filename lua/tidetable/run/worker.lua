@@ -23,7 +23,7 @@ local workers = {}
 --- Seconds between two reports of progress, except the first ones: a worker that dies soon has then
 --- reported that it has handled a batch.
 local PROGRESS_INTERVAL, FIRST_REPORTS = 1, 3
---- Seconds between two looks for messages and signals while batches follow each other.
+--- Seconds between two checks for messages and signals while batches follow each other.
 local LISTEN_INTERVAL = 0.01
 
 --- A worker process.

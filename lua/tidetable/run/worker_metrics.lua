@@ -43,7 +43,7 @@ function worker_metrics.list(supervisor)
   alone("run_reload_rejected", "gauge", "1 if the last reload of the script was rejected.",
     supervisor.reload_error and 1 or 0)
   alone("run_log_lines_dropped_total", "counter",
-    "Lines of the log that were dropped, because nobody read them.", supervisor.log.dropped_total)
+    "Log lines that were dropped, because they were not read.", supervisor.log.dropped_total)
   return list
 end
 

@@ -24,7 +24,7 @@ end
 local function check_images(view, record)
   if record.event_name ~= "INSERT" and not record.old_image
       or record.event_name ~= "REMOVE" and not record.new_image then
-    error(("the records of %s have not both images: its stream needs the view type"
+    error(("the records of %s lack an image: its stream needs the view type"
       .. " NEW_AND_OLD_IMAGES"):format(view.from), 0)
   end
 end

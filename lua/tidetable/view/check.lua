@@ -2,7 +2,7 @@
 --
 -- One snapshot of the file contains the rows of the view and the items of the source. The source
 -- may be ahead of the view: items that were changed after the view's position have, in the first
--- record after it, the image that they had there. So the comparison waits for nothing.
+-- record after it, the image that they had there. So the comparison need not wait for the view.
 
 local calls = require "tidetable.view.call"
 local core = require "tidetable.core"

@@ -223,7 +223,7 @@ local function ensure_state(view)
   header = state.new_header(definition)
   local ok
   ok, err, code = rows:put(header, { condition = "attribute_not_exists(p)" })
-  if not ok and code == "CONDITION_FAILED" then     -- another program has created it meanwhile
+  if not ok and code == "CONDITION_FAILED" then     -- created by another program
     return rows:get(state.HEADER)
   elseif not ok then
     return nil, err, code

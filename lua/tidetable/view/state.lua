@@ -1,4 +1,4 @@
--- state.lua - the table with the state of a view: what it needs besides the rows of the view.
+-- state.lua - the table with the state of a view: data needed besides the rows of the view.
 --
 --     partition key p                    sort key s          attributes
 --     ff ff ff ff                        "header"            see tidetable.ViewHeader
@@ -10,8 +10,8 @@
 -- its encoded key. G contains the groups, with the number of their items and, if they have a
 -- `remove`, their attributes. M contains the items of the groups of a view without `remove`, and,
 -- until the view is built, those of a view with `select`. W contains the windows that are not
--- final. Each snapshot has a generation of its own, 4 bytes big-endian; the rows of earlier ones
--- are removed in steps.
+-- final. Each snapshot begins a new generation, 4 bytes big-endian; the rows of earlier ones are
+-- removed in steps.
 
 local calls = require "tidetable.view.call"
 local core = require "tidetable.core"
@@ -28,7 +28,7 @@ local KEY_MAX = 1024
 --- Longest encoded item in one attribute. The rest is in another one of a second row.
 local ITEM_MAX = 350000
 
---- The row of the state of the whole view.
+--- The header row of the state.
 ---@class tidetable.ViewHeader
 ---@field from string
 ---@field into string
@@ -47,7 +47,7 @@ local ITEM_MAX = 350000
 ---@field seen number|nil       watermark after the snapshot
 ---@field closed_until number|nil  windows with an end up to this time are closed
 ---@field close_cursor userdata|nil  place of the last group that was closed, in the next window
----@field frozen_until number|nil  a snapshot leaves windows alone that are final at this watermark
+---@field frozen_until number|nil  a snapshot does not change windows final at this watermark
 ---@field late integer          changes of final windows
 ---@field ahead integer         changes with a time after the file's clock
 

@@ -1,5 +1,5 @@
--- step.lua - what the worker of a view does besides handling records, in transactions of its own:
--- merges the rows of a new version, closes windows, and removes state that is no longer needed.
+-- step.lua - the steps of a view's worker between batches, each in a separate transaction: merging
+-- the rows of a new version, closing windows, and removing state that is no longer needed.
 --
 -- Each step verifies in its transaction that the worker still owns the consumer, and that the
 -- header is the one on which it was decided.
@@ -80,7 +80,7 @@ end
 
 -- Merging --------------------------------------------------------------------
 
---- Returns true if a snapshot leaves the group alone, because its window was final before.
+--- Returns true if a snapshot must not change the group, because its window was final before.
 local function is_frozen(work, place)
   return work.view.window ~= nil
     and windows.is_final(work.view, work.header.frozen_until, windows.unpack(place))
@@ -134,7 +134,7 @@ local function remove_others(work, after)
   return #page, last, not more
 end
 
---- Ends a merge. A view with `select` does not need the state any more, so a new generation begins.
+--- Ends a merge. A view with `select` no longer needs the state, so a new generation begins.
 local function end_merge(header, view)
   header.phase, header.merge_pass, header.merge_cursor = "live", nil, nil
   header.complete, header.frozen_until = true, nil

@@ -22,7 +22,7 @@ local views = {}
 
 --- Maximum number of seconds of a wait during a snapshot, whose end has no records.
 local COPY_WAIT = 0.05
---- Seconds between two tries to become the owner.
+--- Seconds between two attempts to become the owner.
 local STANDBY = 0.05
 --- Seconds between two reads of the state in wait_for.
 local POLL = 0.01
@@ -178,8 +178,8 @@ local function handle(view, worker, header, seconds)
   return count, err, code
 end
 
---- Handles records that are there, so that they do not wait for all steps, and lets other
---- coroutines run. Returns the number of rows and records.
+--- Handles the available records between two steps, and lets other coroutines run. Returns the
+--- number of rows and records.
 local function after_step(view, worker, seconds, count)
   if not worker.epoch then
     return count
@@ -193,8 +193,8 @@ local function after_step(view, worker, seconds, count)
   return more and count + more, err, code
 end
 
---- Does the next thing: a step, or a batch. Returns the number of rows and records; 0 if there was
---- nothing to do within `seconds`.
+--- Runs the next step or batch. Returns the number of rows and records; 0 if there was none within
+--- `seconds`.
 local function work(view, worker, seconds)
   view.was_marked = false
   local header, err, code = read_header(view)

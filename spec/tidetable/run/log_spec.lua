@@ -75,7 +75,7 @@ describe("the log", function()
       runtime.pause()
     end
     for _ = 1, 50 do runtime.pause() end
-    run:wait_for "log lines were dropped, because nobody read them"
+    run:wait_for "log lines were dropped, because they were not read"
     run:signal "SIGTERM"
     run:ends(0)
     for _, line in ipairs(run.lines) do assert.is_not.equal("raw", line.level) end

@@ -207,7 +207,7 @@ local function open_source(args)
   return db or open.database { database = args.source, max_size = args.max_size }
 end
 
---- Follows until Ctrl-C. Failures that are nobody's fault are reported once and tried again.
+--- Follows until Ctrl-C. Reports temporary failures once and tries again.
 local function follow(replication, args, out)
   local pause, reported = PAUSE_MIN, nil
   while true do

@@ -28,7 +28,7 @@ SEQUENCE_NUMBER}]}'. A batch can be handled more than once: use 'eventID' for id
   examples = {
     { "tidetable run shop.tide processors.lua", "run the processors of a script" },
     { "tidetable run shop.tide processors.lua --check", "validate the script, and change nothing" },
-    { "tidetable run shop.tide processors.lua --once", "process what is there, and exit" },
+    { "tidetable run shop.tide processors.lua --once", "process the existing changes, and exit" },
     { "tidetable run shop.tide processors.lua --check-views",
       "compare the views of a script with their sources" },
     { "tidetable run shop.tide --exec ./mail.py --name mail --source orders",
@@ -91,7 +91,7 @@ local function code_of(value)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
---- Names of a definition that have an option of their own.
+--- Names of a definition that are set by a separate option.
 local OWN = { name = "--name", source = "--source", exec = "--exec", answer_fd = "--answer-fd",
   workers = "--workers" }
 
