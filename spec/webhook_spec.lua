@@ -310,7 +310,7 @@ describe("the webhook", function()
     end)
   end)
 
-  --- Starts a process that runs the processor with a consumer of its own.
+  --- Starts a process that runs the processor with a separate consumer.
   local function start_consumer(url)
     local child = testing.child([[
       local db <close> = assert(require "tidetable".open(...))

@@ -1,5 +1,5 @@
 -- pipeline_judge.lua - computes from the changes of the orders what examples/pipeline must have
--- written, and compares it with what is there.
+-- written, and compares it with the file.
 local assert = require "luassert"
 local lfs = require "lfs"
 local view_kind = require "tidetable.view.kind"

@@ -298,7 +298,7 @@ function Database:set_retention(handle, stream, retention)
   reference.commit(tx)
 end
 
---- Marks the beginning of a truncation, in a transaction of its own.
+--- Marks the beginning of a truncation, in a separate transaction.
 function Database:begin_truncation(handle, t)
   local tx = self:begin(handle)
   note_change(tx, t, "TRUNCATE_TABLE")

@@ -1,4 +1,4 @@
-/* test_replica_start.c - tests of codec/replica_start.h: what a replica tells its source. */
+/* test_replica_start.c - tests of codec/replica_start.h: the start message to the source. */
 #include "base/error.h"
 #include "codec/replica_start.h"
 #include "unit/check.h"

@@ -1,5 +1,5 @@
 /* test_trim_after.c - tests of stream/trim_after.h: when the changes of tables are removed, and how
- * many streams a step looks at.
+ * many streams a step scans.
  */
 #include "stream/trim_after.h"
 

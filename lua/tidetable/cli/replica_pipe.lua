@@ -77,7 +77,7 @@ function OutReceiver.close() end
 
 -- The command of --via -------------------------------------------------------
 
---- Runs the target's command and talks to it.
+--- Runs the target's command and communicates with it.
 ---@class tidetable.cli.ViaReceiver : tidetable.replica.Receiver
 ---@field command string
 ---@field process userdata|nil

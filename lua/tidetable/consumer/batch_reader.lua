@@ -108,7 +108,7 @@ end
 --- Returns the next transaction, an array of its records. It stays in reader.group until the caller
 --- removes it from there: the next call returns the same transaction, and continues to read it
 --- after a failure. Returns nil if no record is left to read, false if records were ignored and
---- more may follow; nil, err, code on failure. A transaction becomes visible as a whole, so if its
+--- more may follow; nil, err, code on failure. A transaction becomes visible atomically, so if its
 --- first record can be read, its last one can, too.
 local function next_transaction(worker)
   local reader = worker.reader

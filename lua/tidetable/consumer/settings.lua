@@ -20,7 +20,7 @@ local settings = {}
 ---@field projection string|nil   projection expression, the attributes of images; nil: all
 ---@field by "key"|"transaction"|nil  "transaction": batches consist of whole transactions, and one
 ---                                worker handles all records; default "key". A transaction then
----                                fails, is parked and is replayed as a whole
+---                                fails, is parked and is replayed as one unit
 ---@field batch_size integer|nil   maximum number of records of a batch, or of transactions; default
 ---                                100
 ---@field batch_bytes integer|nil  maximum size of a batch, in bytes; default 6 MiB. A batch has at

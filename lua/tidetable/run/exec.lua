@@ -4,8 +4,8 @@
 --     from its standard output  one line with a JSON object (answer.lua); with answer_fd = 3 from
 --                               descriptor 3
 --
--- The program is a child of the worker, and is restarted after it has ended or given a wrong answer.
--- It shares the worker's standard error. Delivery is at least once.
+-- The program is a child of the worker, and is restarted after its end or a wrong answer. It shares
+-- the worker's standard error. Delivery is at least once.
 
 local answers = require "tidetable.run.answer"
 local channels = require "tidetable.run.channel"

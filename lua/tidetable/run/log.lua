@@ -115,7 +115,7 @@ function Log:flush()
   if self.dropped > 0 and #self.waiting < WAITING_MAX / 2 then
     local count = self.dropped
     self.dropped = 0
-    self:write("warning", {}, ("%d log lines were dropped, because they were not read"):format(count))
+    self:write("warning", {}, ("%d log lines were dropped: they were not read"):format(count))
   end
 end
 

@@ -18,8 +18,8 @@ local supervisors = {}
 
 --- Seconds after which a loader is killed.
 local LOAD_TIMEOUT = 30
---- Seconds beyond handler_limit, or beyond two leases outside a handler, after which an unresponsive
---- worker is killed.
+--- Seconds beyond handler_limit, or beyond two leases outside a handler, after which an
+--- unresponsive worker is killed.
 local STILL_GRACE = 5
 
 --- A processor of the script.
@@ -463,8 +463,8 @@ local function check_file(self)
   end
 end
 
---- Kills unresponsive workers: those in a handler that the library could not interrupt at its limit,
---- and those without a heartbeat for more than two leases.
+--- Kills unresponsive workers: those in a handler that the library could not interrupt at its
+--- limit, and those without a heartbeat for more than two leases.
 local function kill_still(processor)
   local about = processor.about
   local by_pid = {}

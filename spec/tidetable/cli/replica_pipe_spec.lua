@@ -8,7 +8,7 @@ local replication = require "spec.replicate.replication"
 helper.setup(before_each, after_each)
 
 describe("the position of a replica", function()
-  it("is a word, and comes back", function()
+  it("is encoded as one word, and decoded again", function()
     local source, target = replication.pair()
     local items = replication.table(source)
     for i = 1, 20 do

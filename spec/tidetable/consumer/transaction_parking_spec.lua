@@ -91,7 +91,7 @@ end
 consumers.for_each_mode(describe, before_each, after_each, 'by = "transaction" parks', function(p)
   local function finish() assert.same({}, assert(p.db:check()).problems) end
 
-  it("a transaction that fails, and later ones that share a key, whole", function()
+  it("a transaction that fails, and later ones that share a key, with all records", function()
     local consumer = p:open()
     p.failing.a = true
     p:put("x-y", "a-b", "b-c", "d", "c-e", "e", "x-f")
@@ -111,7 +111,7 @@ consumers.for_each_mode(describe, before_each, after_each, 'by = "transaction" p
     finish()
   end)
 
-  it("and replays them whole, in order", function()
+  it("and replays them undivided, in order", function()
     local consumer = p:open()
     p.failing.a = true
     p:put("a-b", "d-b", "d-e", "q")
@@ -196,7 +196,7 @@ consumers.for_each_mode(describe, before_each, after_each, 'by = "transaction" p
       local consumer, seen = p:open { on_failure = "stop" }, {}
       p:put("x", "a-b-c", "y", "c-d", "z", "d")
       assert.equal(9, consumer:step(parking("b", seen)))
-      -- The rest of the transaction and the later ones are not in the array any more.
+      -- The rest of the transaction and the later ones are no longer in the array.
       assert.equal("x a b y z", table.concat(seen, " "))
       assert.equal("a-b-c c-d d", p:parked(consumer))
       assert.same({ 6, 0, 0 }, p:counts(consumer))

@@ -45,7 +45,7 @@ describe("a channel", function()
     end)
   end)
 
-  it("tells a writer that nobody reads", function()
+  it("returns nil to a writer after the read end was closed", function()
     local output, input = core.pipe()
     core.descriptor_close(output)
     together(function() assert.is_nil(channels.new(input):write "x") end)

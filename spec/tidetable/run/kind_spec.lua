@@ -90,7 +90,7 @@ describe("the kind of a definition", function()
       reports)
   end)
 
-  it("tells the library of the death of a program", function()
+  it("reports the death of a program to the library", function()
     local db, orders = consumers.orders()
     consumers.put(orders, 4)
     local sizes, responses = {}, require "tidetable.consumer.response"

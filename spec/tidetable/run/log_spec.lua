@@ -1,4 +1,4 @@
--- log_spec.lua - the log: whole lines, two formats, and no reader that could stop the runtime.
+-- log_spec.lua - the log: complete lines, two formats, and readers that do not read.
 local core = require "tidetable.core"
 local json_text = require "tidetable.dynamodb.json_text"
 local runtime = require "spec.tidetable.run.runtime"
@@ -62,27 +62,27 @@ describe("the log", function()
     assert.is_truthy(text:find "xxx%.%.%.\n$")
   end)
 
-  it("drops and counts lines that nobody reads, and stops nothing", function()
+  it("drops and counts lines that are not read, and does not stop the runtime", function()
     local _, orders, effects = runtime.database()
     runtime.put(orders, 1, 1)
     local run = runtime.start { runtime.write("p.lua", runtime.counting("c", "batch_size = 1", [[
-      for i = 1, 20000 do print(("a line that nobody reads %d"):format(i)) end
+      for i = 1, 20000 do print(("a line that is not read %d"):format(i)) end
       io.stderr:write "unfinished"
     ]])) }
     local deadline = core.elapsed() + 60
-    while runtime.effects(effects) == 0 do     -- nothing is read meanwhile
+    while runtime.effects(effects) == 0 do     -- without reading the log
       assert.is_true(core.elapsed() < deadline)
       runtime.pause()
     end
     for _ = 1, 50 do runtime.pause() end
-    run:wait_for "log lines were dropped, because they were not read"
+    run:wait_for "log lines were dropped: they were not read"
     run:signal "SIGTERM"
     run:ends(0)
     for _, line in ipairs(run.lines) do assert.is_not.equal("raw", line.level) end
     assert.is_true(#run.lines < 20000)
   end)
 
-  it("shows what workers print as whole lines with worker and stream", function()
+  it("shows the output of workers as complete lines with worker and stream", function()
     local db, orders = runtime.database()
     runtime.put(orders, 1, 1)
     local run = runtime.start { runtime.write("p.lua", runtime.counting("c", "batch_size = 1", [[

@@ -37,7 +37,7 @@ describe("the notices", function()
       WATCHDOG_PID = tostring(own) }.interval)
   end)
 
-  it("tell of ready, reload and stop, with pings; workers don't see the socket", function()
+  it("report ready, reload and stop, with pings; workers don't get the socket", function()
     local path, receiver = listen()
     local _, orders, effects = runtime.database()
     local text = ""

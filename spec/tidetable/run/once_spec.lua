@@ -14,7 +14,7 @@ describe("run --once", function()
     return runtime.start { runtime.write("p.lua", script), "--once", ... }
   end
 
-  it("handles what is there, and ends", function()
+  it("handles the existing changes, and ends", function()
     start(runtime.counting "c"):ends(0, "all changes up to 2 were processed")
     runtime.put(orders, 1, 50)
     start(runtime.counting "c", "--workers", "3"):ends(0, "all changes up to 52 were processed")

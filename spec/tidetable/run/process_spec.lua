@@ -24,7 +24,7 @@ describe("a process of the supervisor", function()
     repeat process:poll() until process:wait(0.01)
   end
 
-  it("has whole lines, the last one too, and divides a long one", function()
+  it("returns complete lines, the last one too, and divides a long one", function()
     local lines = run([[
       io.stdout:write "a" io.stdout:flush() io.stdout:write "b\n\nlast"
       io.stderr:write(("x"):rep(40000), "\n") os.exit(0)

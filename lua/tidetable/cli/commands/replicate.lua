@@ -73,7 +73,7 @@ The status is 6 if the replica was promoted.]],
   },
   options = {
     { "-f --follow", "Wait for changes until Ctrl-C." },
-    { "--via", "Run COMMAND with the shell as the target, and talk to it through pipes.",
+    { "--via", "Run COMMAND with the shell as the target, and communicate through pipes.",
       value = "COMMAND" },
     { "--name", "Name of the replica in the target.", value = "NAME", convert = replica_name,
       default = "replica" },

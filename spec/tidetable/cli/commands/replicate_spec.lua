@@ -84,7 +84,7 @@ describe("replicate", function()
     assert.equal("", command.run({ "replicate", "--status", target }).out)
   end)
 
-  it("tells the old source what it would lose", function()
+  it("refuses an old source that would lose changes", function()
     local source, target = shop(), helper.path "target.tide"
     command.must { "replicate", source, target }
     put(source, "lost")

@@ -6,7 +6,7 @@ local runtime = require "spec.tidetable.run.runtime"
 describe("tidetable run", function()
   runtime.setup(before_each, after_each)
 
-  it("runs a script until what is there was processed", function()
+  it("runs a script until the existing changes are processed", function()
     local _, orders, effects = runtime.database()
     runtime.put(orders, 1, 10)
     local script = runtime.write("p.lua", runtime.counting "c")
