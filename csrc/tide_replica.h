@@ -81,8 +81,8 @@ int tide_sender_read(struct tide_sender *sender, struct tide *tide, size_t max,
 /* Appends the END frame. */
 int tide_sender_end(struct tide_sender *sender, struct buffer *out, struct failure *failure);
 
-/* Return the position after what was sent, the last record that was read (0: none), the number of
- * tables that wait for their copy, and that of all. */
+/* Return the position after the sent frames, the last record that was read (0: none), the number of
+ * tables that wait for their copy, and the number of all tables. */
 uint64_t tide_sender_position(const struct tide_sender *sender);
 uint64_t tide_sender_record(const struct tide_sender *sender);
 uint32_t tide_sender_copying(const struct tide_sender *sender);

@@ -32,7 +32,7 @@ describe("the pipeline", function()
 
   before_each(function() directory = transcripts.directory() end)
 
-  it("shows what it has written", function()
+  it("shows its output", function()
     local out = run("sh " .. command.quote(lfs.currentdir() .. "/examples/pipeline/demo.sh"))
     local _, reserved = out:gsub('"status":"reserved"', "")
     local _, refused = out:gsub('"status":"refused"', "")

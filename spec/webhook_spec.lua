@@ -180,7 +180,7 @@ describe("the webhook", function()
     end
   end)
 
-  it("sends again what was handled before the position was set back", function()
+  it("sends records again after the position was set back", function()
     put "a"
     local step, server = start "200"
     assert.equal(1, step())

@@ -94,7 +94,7 @@ static int set_scope(struct parked_scope *scope, const struct tide *tide,
 	return 0;
 }
 
-/* Sets *row to the stream at index `at` of a consumer's, of all streams if it reads all. Returns
+/* Sets *row to stream `at` of the consumer's streams, or of all streams if it reads all. Returns
  * END after the last one, and for a stream that was removed; then *is_removed is true. */
 static int read_stream(struct stream_row *row, struct txn *txn, struct slice streams, size_t at,
 	bool *is_removed)

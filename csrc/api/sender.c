@@ -431,8 +431,8 @@ static bool is_done(const struct sending *sending)
 		!feed_is_behind(&sender->feed);
 }
 
-/* Sends what is in the page of the feed, up to the snapshot of the waiting page. Sets *is_over to
- * true if the call should end: after a whole transaction. */
+/* Sends the records in the page of the feed, up to the snapshot of the waiting page. Sets *is_over
+ * to true if the call should end, which is only possible between transactions. */
 static int send_page_of_feed(struct sending *sending, struct departure *departure, size_t max,
 	bool *is_over)
 {

@@ -1,4 +1,4 @@
-/* sender.h - struct tide_sender and what the files sender*.c share. */
+/* sender.h - struct tide_sender and the functions that the files sender*.c share. */
 #ifndef API_SENDER_H
 #define API_SENDER_H
 
@@ -7,7 +7,7 @@
 #include "codec/table_change.h"
 #include "tide_replica.h"
 
-/* A page of items ends after so many bytes or items. */
+/* A page of items ends after this many bytes or items. */
 #define SENT_PAGE_BYTES ((size_t)256 << 10)
 #define SENT_PAGE_ITEMS 1000
 
@@ -26,7 +26,7 @@ struct tide_sender {
 	bool is_greeted;             /* the SOURCE frame was sent */
 	bool begins;                 /* the TABLES frame must be sent */
 	bool restarts;               /* it begins another copy of a replica that exists */
-	uint64_t position;           /* after what was sent */
+	uint64_t position;           /* after the sent frames */
 	uint64_t record;             /* last record that was read; 0: none */
 	uint32_t record_stream;
 	uint64_t fingerprint;
@@ -84,7 +84,7 @@ int sender_read_page(struct sending *sending);
 /* Sends the page that is waiting, if all records up to its snapshot were sent. */
 int sender_put_page(struct sending *sending);
 
-/* Sets *passed to true if a record, of a table that is being copied, is of an item that was
+/* Sets *passed to true if a record of a table that is being copied belongs to an item that was
  * copied. */
 int sender_has_passed(const struct sending *sending, const struct stream_row *row,
 	const struct record *record, bool *passed);

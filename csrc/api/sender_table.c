@@ -77,7 +77,7 @@ static bool is_selected(const struct tide_sender *sender, struct slice name)
 	return false;
 }
 
-/* Drops what was read of the copy of a table whose state changes. */
+/* Drops the page that was read for the copy of a table whose state changes. */
 static void drop_page(struct tide_sender *sender)
 {
 	buffer_clear(&sender->page);
@@ -259,7 +259,7 @@ static int get_definition(const struct table_change *change, struct table_row *r
 	return 0;
 }
 
-/* Returns what the replica has to do with a table whose definition has changed. */
+/* Returns the action of the replica for a table whose definition has changed. */
 static enum table_action action_of(const struct table_change *change,
 	const struct sent_table *table, uint32_t stream, bool follows)
 {

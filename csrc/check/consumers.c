@@ -61,7 +61,7 @@ static int note_consumer(struct check *check, struct slice payload)
 	return 0;
 }
 
-/* Returns true if a row has values in the fields that belong to the whole consumer. */
+/* Returns true if a row has values in the fields that belong to the consumer, not to its range. */
 static bool has_fields_of_first(const struct progress_row *row)
 {
 	return row->parked || row->parked_bytes || row->parked_version || row->hold_ms ||

@@ -1,7 +1,6 @@
 /* replicas.c - checks replicas: invariants 65 to 67.
  *
- * The rows of all replicas precede those of their tables, which precede what their copies have
- * noted.
+ * The rows of replicas precede the rows of their tables. The rows that copies have noted follow.
  */
 #include "check/replicas.h"
 
@@ -80,7 +79,7 @@ static int check_table(struct check *check, struct slice key, struct slice paylo
 	return 0;
 }
 
-/* What a copy has noted exists only while it merges. */
+/* Rows noted by a copy exist only while it merges. */
 static void check_noted(struct check *check, struct slice key)
 {
 	struct u64_map_entry *entry;

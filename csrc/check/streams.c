@@ -342,7 +342,7 @@ static void take_break(struct stream_walk *walk)
 	problem(walk->check, 9, "is followed by unreadable rows");
 }
 
-/* Checks what a record says about its item or table. */
+/* Checks the fields of a record that describe its item or table. */
 static int check_content(struct stream_walk *walk)
 {
 	bool is_of_tables = walk->row->id == STREAM_OF_TABLES;

@@ -1,4 +1,4 @@
-/* frame.h - what a source sends to a replica: a sequence of frames.
+/* frame.h - the frames that a source sends to a replica.
  *
  *     u32   length of what follows the checksum
  *     u32   checksum (CRC-32C) of what follows

@@ -2,7 +2,7 @@
  *
  * A replica is the state of one-way replication in the target database: the source, the position in
  * its changes, and its tables. The functions encode and decode the payloads of these rows
- * (codec/row.h) and what the target sends to its source. doc/format.md describes the layouts.
+ * (codec/row.h). doc/format.md describes the layouts.
  */
 #ifndef CODEC_REPLICA_H
 #define CODEC_REPLICA_H

@@ -56,7 +56,7 @@ void table_definition_put(struct buffer *out, const struct table_row *table,
 void table_change_put(struct buffer *out, const struct table_change *change);
 
 /* Decode a change or a definition, whose slices point into bytes. Return 0, or CORRUPT if the bytes
- * are not what the functions above write. A change is decoded without its definitions. */
+ * do not have the format above. A change is decoded without its definitions. */
 int table_change_get(struct table_change *change, struct slice bytes);
 int table_definition_get(struct table_definition *definition, struct slice bytes);
 

@@ -149,7 +149,7 @@ static void set_range(lua_State *L, const struct progress_row *progress,
 		WORKER_OPENING_BYTES) == 0);
 }
 
-/* Sets the fields that belong to the whole consumer. */
+/* Sets the fields that belong to the consumer. */
 static void set_progress(lua_State *L, const struct progress_row *progress)
 {
 	set_integer(L, "position", progress->position);

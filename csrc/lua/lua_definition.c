@@ -38,7 +38,7 @@ void set_key_field(lua_State *L, const char *name, const struct key_attribute *a
 	lua_setfield(L, -2, name);
 }
 
-/* Sets an age in seconds: an integer, if it is a whole number of them. */
+/* Sets an age in seconds: an integer, if it has no fraction. */
 static void set_age(lua_State *L, uint64_t ms)
 {
 	if (ms % 1000)
@@ -94,7 +94,7 @@ static void put_text(struct buffer *out, const char *text)
 	buffer_put(out, text, strlen(text));
 }
 
-/* Writes a time or a duration in seconds, as the Lua number that it is. */
+/* Writes a time or a duration in seconds in the form of its Lua number. */
 static void put_seconds(struct buffer *out, uint64_t ms)
 {
 	struct number number;

@@ -15,7 +15,7 @@ void decode_table_change(lua_State *L, const struct record *record, struct table
 /* Decodes one of its definitions; raises CORRUPT. */
 void decode_definition(lua_State *L, struct slice bytes, struct table_definition *definition);
 
-/* Sets the field `name` of the table on top to { attribute, type }, unless it is no attribute. */
+/* Sets the field `name` of the table on top to { attribute, type } if it is an attribute. */
 void set_key_field(lua_State *L, const char *name, const struct key_attribute *attribute);
 
 /* Sets the fields retention and hold of the table on top. */

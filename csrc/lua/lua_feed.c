@@ -630,8 +630,8 @@ static int return_rest(lua_State *L, uint64_t start_ms)
 	return 2;
 }
 
-/* Returns true if the thread can sleep in one call: no event loop runs this coroutine, and nothing
- * else has to be done while it waits. */
+/* Returns true if the thread can sleep in one call: no event loop runs this coroutine, and no other
+ * work is due while it waits. */
 static bool only_sleeps(lua_State *L, const struct database *database)
 {
 	return !lua_isyieldable(L) && !clock_is_replaced() &&

@@ -1,4 +1,4 @@
-/* lua_record_info.c - what records contain of their stream. */
+/* lua_record_info.c - fields that all records of a stream share. */
 #include "lua/lua_record_info.h"
 
 #include "codec/schema.h"

@@ -31,8 +31,8 @@ static void push_buffer(lua_State *L, struct buffer *bytes)
 	buffer_release(bytes);
 }
 
-/* replica_start(db, name, names of the tables to replicate | {}: all) -> what a sender needs, as
- * bytes; or nil, err, code */
+/* replica_start(db, name, names of the tables to replicate | {}: all) -> the start message for a
+ * sender (codec/replica_start.h); or nil, err, code */
 static int replica_start(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -78,7 +78,7 @@ static int start_target(lua_State *L)
 }
 
 /* replica_apply(db, name, settings, frames, offset, adopts, skips, is strict, number of changes
- * that may be lost) -> offset of what is left, position, last sequence number of the source or 0,
+ * that may be lost) -> offset of the rest, position, last sequence number of the source or 0,
  * true if it is copying, true if the source has ended; or nil, err, code */
 static int replica_apply(lua_State *L)
 {
@@ -250,8 +250,8 @@ static int forget_replica(lua_State *L)
 
 /* --- frames --- */
 
-/* whole_frames(bytes) -> length of the whole frames at their beginning; or nil, err, code if they
- * are damaged */
+/* whole_frames(bytes) -> length of the complete frames at their beginning; or nil, err, code if
+ * they are damaged */
 static int whole_frames(lua_State *L)
 {
 	struct slice bytes = check_slice(L, 1), rest = bytes;
@@ -262,7 +262,7 @@ static int whole_frames(lua_State *L)
 	while ((err = frame_next(&frame, &rest)) == 0)
 		;
 	if (err != END) {
-		fail_as(&failure, err, "what the source sent is damaged");
+		fail_as(&failure, err, "the data from the source is damaged");
 		return return_failure(L, &failure);
 	}
 	lua_pushinteger(L, (lua_Integer)(bytes.len - rest.len));
@@ -308,7 +308,7 @@ static int open_sender(lua_State *L)
 	return 1;
 }
 
-/* sender_read(sender, bytes) -> frames with at least so many bytes, or less at the last commit;
+/* sender_read(sender, bytes) -> frames with at least this many bytes, or fewer at the last commit;
  * true if they contain more than a new position; or nil, err, code */
 static int read_sender(lua_State *L)
 {
@@ -344,8 +344,8 @@ static int end_sender(lua_State *L)
 	return 1;
 }
 
-/* sender_state(sender) -> position after what was sent, last record that was read (0: none), number
- * of tables that wait for their copy, number of replicated tables */
+/* sender_state(sender) -> position after the sent frames, last record read (0: none), number of
+ * tables that wait for their copy, number of replicated tables */
 static int sender_state(lua_State *L)
 {
 	struct database *database;
@@ -379,7 +379,7 @@ static int sender_streams(lua_State *L)
 }
 
 /* sender_wait(sender, seconds) -> the same as sender_touched. Sleeps until a commit, at most a
- * second. A signal ends the sleep, so that Lua's hooks run. */
+ * second. A signal ends the sleep, because Lua's hooks must run. */
 static int wait_sender(lua_State *L)
 {
 	struct database *database;

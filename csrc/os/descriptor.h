@@ -13,10 +13,10 @@ int descriptor_pipe(int ends[2], struct failure *failure);
 /* Opens a pair of connected stream sockets in the same way. */
 int descriptor_socket_pair(int ends[2], struct failure *failure);
 
-/* Makes the descriptor non-blocking: its own end only. */
+/* Makes the descriptor non-blocking; the other end is unchanged. */
 void descriptor_unblock(int descriptor);
 
-/* Closes the descriptor in programs that are executed from now on: for one that was inherited. */
+/* Sets FD_CLOEXEC on an inherited descriptor. */
 void descriptor_keep(int descriptor);
 
 /* Reads the available bytes, at most `size`, and sets *len to their number, which is 0 at the end.

@@ -1,4 +1,4 @@
-/* large_memory.c - memory of several megabytes that is used soon.
+/* large_memory.c - memory of several megabytes that is used immediately.
  *
  * A page fault for each 4 KiB takes longer than writing them.
  */
@@ -46,7 +46,7 @@ void *large_memory_alloc(size_t size)
 	memory = map(mapped_size(size));
 	if (!memory)
 		return NULL;
-	/* Both are only faster. */
+	/* Both calls only make later accesses faster. */
 	(void)madvise(memory, size, MADV_HUGEPAGE);
 	(void)madvise(memory, size, MADV_POPULATE_WRITE);
 	return memory;

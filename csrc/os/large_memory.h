@@ -1,5 +1,5 @@
-/* large_memory.h - memory of several megabytes that is used soon. When it is freed, the system gets
- * it back. */
+/* large_memory.h - memory of several megabytes that is used immediately. Freeing it returns it to
+ * the system. */
 #ifndef OS_LARGE_MEMORY_H
 #define OS_LARGE_MEMORY_H
 

@@ -60,7 +60,7 @@ static int begin_window(struct feed *feed)
 
 	if (left < limits->probe)
 		return END;
-	/* A quarter more than what is expected, so that few windows are too small. */
+	/* A quarter more than expected: few windows are then too small. */
 	if (left < bytes / number_bytes)
 		bytes = left * number_bytes * 5 / 4;
 	bytes = within(limits->least_bytes, bytes, limits->most_bytes);

@@ -69,9 +69,9 @@ int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,
  * the row does not belong to this stream. */
 uint64_t log_sequence_here(struct cursor *cursor, uint32_t stream);
 
-/* Returns the sequence number at which to report the damaged record to which a move from the record
- * with this sequence number has led: that of the row under the cursor if it is greater, or the
- * next one. */
+/* Returns the sequence number at which to report a damaged record that was reached by a move from
+ * the record with this sequence number: that of the row under the cursor if it is greater,
+ * otherwise the next number. */
 uint64_t log_damaged_after(struct cursor *cursor, uint32_t stream, uint64_t sequence);
 
 /* Verifies the record under the cursor and appends it to out. Leaves the cursor on the

@@ -56,8 +56,8 @@ struct parked_scope {
 	struct slice key_name;       /* its name */
 	enum type key_type;
 	uint8_t hash[HASH_BYTES];    /* the hash of its value */
-	uint32_t known;              /* id of a table that has the names; 0: not known yet */
-	uint32_t other;              /* id of a table that does not; 0: not known yet */
+	uint32_t known;              /* id of a table with the names; 0: unknown */
+	uint32_t other;              /* id of a table without them; 0: unknown */
 };
 
 /* Returns true if the table of a stream has the name and the partition key of the scope. */

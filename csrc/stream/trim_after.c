@@ -1,4 +1,4 @@
-/* trim_after.c - trims the stream whose records stay while another stream has an older one. */
+/* trim_after.c - trims the stream whose records are kept while another stream has an older one. */
 #include "stream/trim_after.h"
 
 #include "stream/hold.h"
@@ -47,7 +47,7 @@ static int find_oldest(struct txn *txn, uint32_t id, uint64_t clock_ms, uint64_t
 
 /* --- the scan --- */
 
-/* Looks at the next streams, and sets scan->end after the last one. Stops at a stream that has a
+/* Scans the next streams, and sets scan->end after the last one. Stops at a stream that has a
  * record before the one with this sequence number. */
 static int scan_others(struct txn *txn, struct trim_scan *scan, const struct trim_moment *moment,
 	uint64_t sequence)

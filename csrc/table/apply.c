@@ -125,7 +125,7 @@ static int check_place(struct apply *apply, uint64_t from, uint64_t number)
 	if (from == apply->row.position)
 		return 0;
 	return fail_with(apply->failure, ERR_REPLICA_MOVED, "it is at sequence number %llu, and"
-		" what the source sent continues at %llu", (unsigned long long)apply->row.position,
+		" the data from the source begins at %llu", (unsigned long long)apply->row.position,
 		(unsigned long long)from);
 }
 
@@ -426,7 +426,7 @@ static int apply_all(struct apply *apply, struct slice frames, struct apply_resu
 		if (err == END)
 			return rest.len ? fail(apply->failure, ERR_INCOMPLETE) : 0;
 		if (err)
-			return fail_as(apply->failure, err, "what the source sent is damaged");
+			return fail_as(apply->failure, err, "the data from the source is damaged");
 		err = apply_frame(apply, &frame, result, &is_done);
 		apply->spent += frame.body.len;
 		if (!err && is_done)

@@ -42,8 +42,7 @@ struct apply_result {
 int apply_frames(struct transaction *transaction, const struct apply_spec *spec,
 	struct slice frames, struct apply_result *result, struct failure *failure);
 
-/* Makes the tables of a replica writable, and the replica one that is promoted. Returns NOT_FOUND,
- * PROMOTED, COPYING. */
+/* Promotes a replica: its tables become writable. Returns NOT_FOUND, PROMOTED, COPYING. */
 int apply_promotion(struct transaction *transaction, struct slice name, struct failure *failure);
 
 /* Removes a replica; its tables become writable. Returns NOT_FOUND. */

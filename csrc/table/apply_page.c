@@ -1,9 +1,9 @@
 /* apply_page.c - applies pages of items: merges them into a table of a replica.
  *
  * A page contains all items of the source's table between two keys. Items that differ are put,
- * items that the source lacks are removed, equal ones are not written. The order of hashed keys is
- * another one in each file: the items of the source with such keys are noted, and after the last
- * page the others are removed.
+ * items that the source lacks are removed, equal ones are not written. Hashed keys have a different
+ * order in each file: the items of the source with such keys are noted, and after the last page the
+ * others are removed.
  */
 #include <string.h>
 
@@ -280,7 +280,7 @@ static int end_copy(struct merging *merging, bool *is_done)
 
 /* --- frames --- */
 
-/* Makes what was written one transaction for readers. */
+/* Ends a transaction for readers of streams: the writes since the last one. */
 static int flush(struct merging *merging)
 {
 	struct annotation annotation = { 0 };

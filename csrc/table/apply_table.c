@@ -364,7 +364,7 @@ static int take_given(struct apply *apply, struct source *source)
 	return continue_table(apply, &given, err == END ? 0 : has.table, REPLICA_WAITS);
 }
 
-/* Forgets what an interrupted copy has noted. */
+/* Deletes the rows that an interrupted copy has noted. */
 static int forget_copy(struct apply *apply)
 {
 	struct replica_table table = { 0 };

@@ -1,11 +1,11 @@
-/* applying.h - what the files apply*.c share. */
+/* applying.h - the state and the functions that the files apply*.c share. */
 #ifndef TABLE_APPLYING_H
 #define TABLE_APPLYING_H
 
 #include "table/apply.h"
 #include "table/write.h"
 
-/* A table of the replica, with what is needed for its records. */
+/* A table of the replica, cached for the application of its records. */
 struct applied_table {
 	uint32_t source;             /* id in the source; 0: an unused entry */
 	uint8_t state;
@@ -51,7 +51,7 @@ int apply_catalog_table(struct apply *apply, const struct applied_table *applied
 /* Reads the row of a table of the replica into memory that stays valid until the next call. */
 int apply_read_table(struct apply *apply, uint32_t source, struct replica_table *table);
 
-/* Ends what is one transaction for readers, with this source in its annotation. */
+/* Ends a transaction for readers of streams, with this source in its annotation. */
 int apply_flush(struct apply *apply, struct annotation *annotation);
 
 /* Returns true if the transaction is large enough. */

@@ -90,7 +90,7 @@ int park_discard(struct transaction *transaction, struct park_command *command,
 
 /* Counts the parked records after a sequence number, and if `removes` is true, removes them if they
  * fit in a step. If they don't, removes those of a step and sets *is_done to false. A transaction
- * counts, and is removed, as a whole. */
+ * is counted and removed as one unit. */
 int park_after(struct transaction *transaction, uint64_t id, uint64_t sequence, bool removes,
 	uint64_t *count, bool *is_done, struct failure *failure);
 

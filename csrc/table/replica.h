@@ -6,8 +6,8 @@
  *     consumers   0x3b, replica id, table id in the source            where the removal of other
  *                                                                     items continues
  *
- * Functions that read return 0, END if there is no such row, CORRUPT or STORE; what they read is
- * lent until the next write.
+ * Functions that read return 0, END if there is no such row, CORRUPT or STORE. The rows they
+ * return are valid until the next write.
  */
 #ifndef TABLE_REPLICA_H
 #define TABLE_REPLICA_H

@@ -328,8 +328,8 @@ function Database:check_consumer(name, opts)
   return consumers.check(self, name, opts)
 end
 
---- Returns the states of all consumers, in byte order of their names, computed from the file: what
---- each does, its last error, its lag and its workers (consumer/status.lua).
+--- Returns the states of all consumers, in byte order of their names, computed from the file:
+--- activity, last error, lag and workers of each (consumer/status.lua).
 ---@return tidetable.Processor[]|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:processors()
   return statuses.all(self)

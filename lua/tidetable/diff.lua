@@ -16,10 +16,10 @@ local encode = core.values.encode
 --- changed or deleted between them.
 local ATTEMPTS = 100
 
---- Number of items after which the core returns, so that Ctrl-C and other coroutines are served.
+--- Number of items after which the core returns, to allow for Ctrl-C and other coroutines.
 local STEP = 10000
 
---- What a definition consists of, in the order in which it is compared.
+--- Parts of a definition, in the order in which they are compared.
 local PARTS = { "partition_key", "sort_key", "ttl", "stream" }
 
 -- Reading --------------------------------------------------------------------
@@ -146,8 +146,9 @@ end
 ---@field keys string[]      names of its key attributes
 ---@field comparison userdata|nil  of its items
 ---@field counts table<string, tidetable.DiffCounts>  by name of the first table
----@field later tidetable.replica.Later|nil  one side is a replica of the other: what is later there
----@field source integer|nil  number of that side
+---@field later tidetable.replica.Later|nil  if one side is a replica of the other: changes of the
+---                            source after the position
+---@field source integer|nil  number of the source's side
 ---@field settled integer     differences of the present pair that only the later changes show
 local Diff = {}
 Diff.__index = Diff
@@ -294,7 +295,7 @@ local function check_found(sides, opts)
 end
 
 --- Takes the sides of two databases. If one is a replica of the other, returns them at its
---- position, with what is later in the source and the number of the source's side.
+--- position, with the later changes of the source and the number of the source's side.
 local function take_sides(first, second, take)
   for source, pair in ipairs { { first, second }, { second, first } } do
     if comparing.replica_of(pair[1], pair[2]) then

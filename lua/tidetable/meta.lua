@@ -58,7 +58,7 @@
 ---| "WOULD_LOSE"       # changes of this database that were not replicated would be lost
 ---| "NOT_FOLLOWED"     # a table of the source can't be replicated
 ---| "REPLICA_MOVED"    # another process has moved the position of the replica
----| "INCOMPLETE"       # what the source sent ends too early
+---| "INCOMPLETE"       # the data from the source ends too early
 ---| "STREAM_ENDED"     # the stream is disabled or its table deleted, and all its records were read
 ---| "FILE_GONE"        # no file exists at the database's path
 ---| "FILE_REPLACED"    # another file exists at the database's path
@@ -94,7 +94,7 @@
 ---@field database string
 ---@field incarnation string
 ---@field sequence_number integer?  nil: an item that was copied
----@field path string[]             ids of the databases through which it came
+---@field path string[]             ids of the databases through which it passed
 
 --- One change of one item or, with the option `tables`, of a table; immutable. `pairs` iterates
 --- over its fields. Keys and images are decoded when they are first used. Reading an unknown field

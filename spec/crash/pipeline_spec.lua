@@ -180,7 +180,7 @@ describe("the pipeline", function()
     end
   end
 
-  --- Starts again what has ended. The commands may end by themselves only while the disk is full.
+  --- Starts ended commands again. Only a full disk may end a command.
   local function supervise()
     run:read()
     if run.status then

@@ -1,7 +1,7 @@
 -- parked_transaction_spec.lua - a consumer with by = "transaction" whose handler fails at random,
 -- parks, and loses its worker, while other handles replay and discard parked transactions. Each
--- transaction is delivered undivided, after all earlier ones that share a key, and settled once: it is
--- handled, stored in the dead letter table, or discarded.
+-- transaction is delivered undivided, after all earlier ones that share a key, and settled once: it
+-- is handled, stored in the dead letter table, or discarded.
 --
 --   make model STEPS=100000 SEED=n
 --

@@ -127,7 +127,7 @@ describe("the wrapper of Lambda handlers", function()
     end)
   end
 
-  it("waits for what a handler with a callback has begun, unless it asks not to", function()
+  it("waits for the event loop of a handler with a callback, unless that disables it", function()
     local event = events()
     local program = handler "early"
     assert.equal("0", program:ask(event).batchItemFailures[1].itemIdentifier)
@@ -185,7 +185,7 @@ describe("the wrapper of Lambda handlers", function()
     assert.same({ "", 7 }, { program:wait() })
   end)
 
-  it("sends what a handler prints to standard error", function()
+  it("sends the output of a handler to standard error", function()
     local event = events()
     local program = handler "prints"
     assert.same({}, program:ask(event))

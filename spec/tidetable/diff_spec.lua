@@ -132,7 +132,7 @@ describe("diff", function()
     helper.raises("CLOSED", a.diff, a, b)
   end)
 
-  it("refuses what it can't compare", function()
+  it("refuses databases and tables that can't be compared", function()
     local a, b = pair()
     helper.misuse("expected a database", a.diff, a, "b")
     helper.misuse("same one", a.diff, a, a)

@@ -3,7 +3,7 @@
 -- The source writes frames (csrc/codec/frame.h). The target reads them from standard input and
 -- writes lines to standard output:
 --
---   position TEXT      first line: what the source needs to continue, in base64 for URLs
+--   position TEXT      first line: the start message for the source, in base64 for URLs
 --   applied NUMBER     after each commit: the position in the source
 --
 -- With --via the source runs the target's command and reads these lines, so it keeps records until
@@ -18,12 +18,12 @@ local wait = require "tidetable.wait"
 
 local replica_pipe = {}
 
---- Bytes after which a target applies what it has read.
+--- Bytes of input after which a target applies the frames.
 local BATCH = 8 * 1024 * 1024
 
 local to_url, from_url = { ["+"] = "-", ["/"] = "_" }, { ["-"] = "+", ["_"] = "/" }
 
---- Returns what a source needs to continue, as one word.
+--- Encodes the start message for the source as one word.
 ---@param start string  bytes of core.replica_start
 ---@return string
 function replica_pipe.encode(start)

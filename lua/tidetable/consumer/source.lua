@@ -183,8 +183,8 @@ local function renew(worker, row, streams)
   return ok ~= false
 end
 
---- Starts a snapshot, because changes have no record. It is started before the streams are replaced
---- (renew), so that a worker that dies in between leaves no consumer that continues without it.
+--- Starts a snapshot, because changes have no record. It must precede the replacement of streams
+--- (renew): if a worker dies between the two, the consumer must not continue without a snapshot.
 --- Returns false; nil, err, code on failure.
 local function start_snapshot(worker)
   local kind, value = positions.of({ from = "SNAPSHOT" }, "consumer")

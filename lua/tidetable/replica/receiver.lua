@@ -5,11 +5,11 @@ local wait = require "tidetable.wait"
 
 local receivers = {}
 
---- What a replication sends its frames to: a database (this module), or a pipe.
+--- The receiver of a replication's frames: a database (this module), or a pipe.
 ---@class tidetable.replica.Receiver
----@field start fun(self): string|nil, tidetable.error|nil, tidetable.code|nil  what a sender needs
+---@field start fun(self): string|nil, tidetable.error|nil, tidetable.code|nil  the start message
 ---@field apply fun(self, frames: string, replication: tidetable.Replication): string|nil,
----  tidetable.error|nil, tidetable.code|nil  returns nothing, or the frames that are left and an
+---  tidetable.error|nil, tidetable.code|nil  returns nothing, or the remaining frames and an
 ---  error
 ---@field check fun(self): boolean|nil, tidetable.error|nil, tidetable.code|nil  PROMOTED
 ---@field where fun(self): integer|nil, boolean|tidetable.error, tidetable.code|nil  position, and

@@ -168,7 +168,7 @@ end
 
 -- The sender -----------------------------------------------------------------
 
---- Ends the sender; the next one begins where the target is.
+--- Ends the sender; the next one begins at the position of the target.
 function Replication:drop_sender()
   if self.sender then
     core.finish(self.sender)
@@ -176,7 +176,7 @@ function Replication:drop_sender()
   self.sender, self.waiting, self.waits_since = nil, "", nil
 end
 
---- Opens the sender where the target is.
+--- Opens the sender at the position of the target.
 function Replication:open_sender()
   local start, err, code = self.receiver:start()
   if not start then
@@ -220,7 +220,7 @@ function Replication:read()
   return has_changes
 end
 
---- Applies the frames that wait.
+--- Applies the waiting frames.
 function Replication:apply()
   local rest, err, code = self.receiver:apply(self.waiting, self)
   self.waiting = rest or ""
@@ -320,7 +320,7 @@ local function check_promoted(self)
   return self.receiver:check()
 end
 
---- Applies what the source has committed, at most about a megabyte; waits for a change if there is
+--- Applies committed changes of the source, at most about a megabyte; waits for one if there is
 --- none. Returns true if changes were applied, false if none arrived in time or after stop.
 ---@param seconds number|nil  maximum time to wait; default 0; math.huge: no limit
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
@@ -384,7 +384,7 @@ function Replication:run()
   return true
 end
 
---- Ends run and step after the commit in hand. May be called from other coroutines.
+--- Ends run and step after the current commit. May be called from other coroutines.
 function Replication:stop()
   self.is_stopping = true
 end

@@ -44,7 +44,7 @@ local function consumer_options(definition, kind)
   return opts
 end
 
---- Failures that are no failed attempt: the library runs the batch again.
+--- Failures that do not count as attempts: the library runs the batch again.
 local silent = {
   CONFLICT = true, FULL = true, DISK_FULL = true, BUSY = true, STORE = true, NO_MEMORY = true,
   READERS_FULL = true, TOO_BIG = true,
@@ -57,7 +57,7 @@ local function report_failure(context, records, text)
     last and last.sequence_number or 0, first and first.attempt or 1)
 end
 
---- Wraps a handler: reports its calls and its failures. The error stays as it is.
+--- Wraps a handler: reports its calls and its failures. The error is passed on unchanged.
 local function watched(handler, context)
   local text
   local function on_error(err)

@@ -130,7 +130,7 @@ local function add_errors(self, lines)
   end
 end
 
---- Returns the lines of the picture.
+--- Returns the lines of the display.
 ---@param height integer  maximum number of lines
 ---@return string[]
 function View:lines(height)
@@ -157,7 +157,7 @@ function View:lines(height)
   return lines
 end
 
---- Draws the picture, unless the terminal has not accepted the last one. Never waits.
+--- Writes the display, unless the terminal has not accepted the last one. Never waits.
 function View:draw()
   if self.unwritten == "" then
     local _, rows = self.out:size()

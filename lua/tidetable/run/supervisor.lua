@@ -539,7 +539,7 @@ local function tick(self)
   end
 end
 
---- Does what is due once a second, and writes log lines that could not be written before.
+--- Runs the periodic checks once a second, and writes log lines that could not be written before.
 local function run_ticks(self)
   local next_tick = core.elapsed()
   while not self.is_over do

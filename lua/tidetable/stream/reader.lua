@@ -313,7 +313,7 @@ local function return_cut(reader, group, err, code)
 end
 
 --- Returns the next transaction as an array of its records; waits like next. A transaction becomes
---- visible as a whole, so only its first record is waited for.
+--- visible atomically, so only its first record is waited for.
 ---@param seconds number|nil  maximum time to wait; nil, math.huge: no limit
 ---@return tidetable.RecordsOfTransaction|nil, tidetable.error|nil err, tidetable.code|nil code
 function Reader:next_group(seconds)

@@ -102,7 +102,7 @@ local function progress_of(header)
   return ("%s %s %d %d"):format(header.seen, header.watermark, header.late, header.ahead)
 end
 
---- Raises an error if the state is not that of this version of the view.
+--- Raises an error if the state belongs to another version of the view.
 ---@param view tidetable.View
 ---@param header tidetable.ViewHeader|nil
 local function check_version(view, header)

@@ -250,8 +250,8 @@ local function compare_in(database, definition, tx, report)
   return report
 end
 
---- Returns the position of the view's consumer, and a text that another snapshot, another epoch or
---- a batch changes.
+--- Returns the position of the view's consumer, and a text that differs after another snapshot,
+--- another epoch or a batch.
 local function read_position(database, name)
   local row, err, code = core.consumer_describe(database.core, name)
   if not row then
@@ -261,8 +261,8 @@ local function read_position(database, name)
     row.is_copying)
 end
 
---- Takes a snapshot at a known position and compares in it. Returns false if the position moved
---- meanwhile.
+--- Takes a snapshot at a known position and compares in it. Returns false if the position has
+--- moved.
 local function try(database, definition, limit)
   local position, seen, code = read_position(database, definition.name)
   if not position then

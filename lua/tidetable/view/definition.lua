@@ -25,7 +25,7 @@ local definitions = {}
 ---@field kind "view"|nil
 ---@field from string|tidetable.Table   the source
 ---@field into string|nil         name of the view's table; default: the name
----@field version integer|nil     another one makes the view be built again; default 1
+---@field version integer|nil     a greater one rebuilds the view; default 1
 ---@field key (fun(item: table): table|nil)|nil  key attributes of an item's group; nil: in none
 ---@field reduce tidetable.ViewReduce|nil
 ---@field select (fun(item: table): table|table[]|nil)|nil  items of the view for an item
@@ -104,7 +104,7 @@ local known_table = {
 local settings = { "batch_size", "batch_bytes", "handler_limit", "hold", "hold_limit", "lease",
   "mode", "wait" }
 
---- Returns what is wrong with a table of options; nil: nothing (options.check).
+--- Returns the defect of a table of options; nil: none (options.check).
 local function wrong(given, names, subject)
   local ok, err = pcall(options.check, given, names, subject)
   if not ok then
@@ -116,7 +116,7 @@ local function is_encodable(value)
   return (pcall(types.equal, value, value))
 end
 
---- Returns what is wrong with the parts of a definition; nil: nothing.
+--- Returns the defect of the parts of a definition; nil: none.
 local function wrong_parts(given)
   local reduce, window = given.reduce, given.window
   if given.select and (given.key or reduce or window) then
@@ -149,7 +149,7 @@ local function name_of(source)
   return type(source) == "table" and rawget(source, "name") or source
 end
 
---- Returns what is wrong with a definition; nil: nothing.
+--- Returns the defect of a definition; nil: none.
 local function wrong_definition(given)
   if type(given) ~= "table" then
     return "view: expected a definition, got " .. type(given)
@@ -182,7 +182,7 @@ function definitions.state_name(name)
   return name .. SUFFIX
 end
 
---- Tells whether a definition is valid, without a database. Returns true; nil and a message.
+--- Validates a definition without a database. Returns true; nil and a message.
 ---@param given any
 ---@return true|nil ok, string|nil message
 function definitions.validate(given)

@@ -13,7 +13,7 @@ local groups = {}
 
 local binary = types.binary
 
---- What the functions of this module need of a transaction.
+--- Context of the functions of this module in a transaction.
 ---@class tidetable.ViewWork
 ---@field view tidetable.CompleteView
 ---@field names string[]          key attributes of the view's table
@@ -34,7 +34,7 @@ local binary = types.binary
 
 -- Places ---------------------------------------------------------------------
 
---- Returns what is wrong with the key that a function has returned; nil: nothing.
+--- Returns the defect of the key that a function has returned; nil: none.
 local function wrong_key(view, names, key)
   if type(key) ~= "table" then
     return "expected the key attributes of the group, got " .. type(key)
@@ -91,7 +91,7 @@ function groups.place_of(view, names, keys, item)
   return state.place(keys, bytes, start), start, stamp
 end
 
---- Returns the rows that `select` gives for an item, by place.
+--- Returns the rows that `select` returns for an item, by place.
 ---@param view tidetable.CompleteView
 ---@param names string[]
 ---@param keys table

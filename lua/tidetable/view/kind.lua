@@ -22,7 +22,7 @@ local function own(definition)
   return copy
 end
 
---- Tells whether a definition is valid, without the database.
+--- Validates a definition without the database.
 ---@param definition table
 ---@return true|nil ok, string|nil message
 function kind.validate(definition)
@@ -44,7 +44,7 @@ function kind.check(db, definition)
   return views.verify(db, own(definition))
 end
 
---- Tells whether a view is built (views.is_built).
+--- Returns true if a view is built (views.is_built).
 kind.is_built = views.is_built
 
 --- Compares the view with its source (views.check).

@@ -105,8 +105,8 @@ local function check_existing(database, definition, spec, is_new)
   return true
 end
 
---- Returns the definition with which the view's table is created or compared, nil if there is none,
---- after true; nil, err, code if the table can't be the one of the view.
+--- Returns true and the definition with which the view's table is created or compared (nil: none);
+--- nil, err, code if the table can't be the view's.
 local function check_target(database, definition, source, is_new)
   local spec = table_spec(definition, source)
   local about, err, code = describe(database, definition.into)

@@ -49,7 +49,7 @@ describe("db:processors", function()
     assert.equal(1, #seen.workers)
   end)
 
-  it("shows the error for which a worker waits, which is no attempt", function()
+  it("shows the error for which a worker waits, and counts no attempt", function()
     consumers.put(orders, 1)
     for _, code in ipairs { "FULL", "DISK_FULL", "BUSY", "STORE", "NO_MEMORY", "READERS_FULL" } do
       local consumer = consumers.open(db, code:lower(), { max_attempts = 1 })

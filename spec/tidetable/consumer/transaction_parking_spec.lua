@@ -423,7 +423,7 @@ consumers.for_each_mode(describe, before_each, after_each, 'by = "transaction" p
     finish()
   end)
 
-  it("and has to be without parked transactions to change by", function()
+  it("and refuses a change of `by` while transactions are parked", function()
     local consumer = p:open()
     p.failing.a = true
     p:put("a-b", "c")

@@ -52,7 +52,7 @@ describe("a child process", function()
     assert.same({ "rejected", "database" }, { got[1][1], got[1][2] })
   end)
 
-  it("works, and reports that it is ready, and how it has ended", function()
+  it("handles records, and reports that it is ready and how it has ended", function()
     local db, orders = runtime.database()
     runtime.put(orders, 1, 1)
     local script = { "script", "p.lua", runtime.counting("c", "max_attempts = 1", "error 'bad'") }

@@ -168,7 +168,7 @@ describe("a program", function()
     assert.equal(1, #requests())
   end)
 
-  it("that answers before it has got the whole batch fails it", function()
+  it("that answers before the end of its batch fails the batch", function()
     for i = 1, 20 do assert(orders:put { id = tostring(i), text = ("x"):rep(50000) }) end
     local run = start("echo '{}'; exec sleep 1000", "--once", "max_attempts=1")
     run:ends(1, "it answered before the whole batch was written")

@@ -48,7 +48,7 @@ describe("the kind of a definition", function()
     assert.same({ "failed", 2, 3, 1 }, { report[1], report[3], report[4], report[5] })
   end)
 
-  it("leaves errors as they are, and does not report those that are no attempts", function()
+  it("passes errors on unchanged, and does not report those that are no attempts", function()
     local db, orders = consumers.orders()
     consumers.put(orders, 1)
     local reason, calls = {}, 0

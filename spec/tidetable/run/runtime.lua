@@ -77,7 +77,7 @@ function runtime.start(words, changes)
   return self
 end
 
---- Reads what the command has written.
+--- Reads the output of the command.
 function Run:read()
   local bytes = core.descriptor_read(self.output)
   while bytes and bytes ~= "" do

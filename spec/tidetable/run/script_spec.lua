@@ -56,7 +56,7 @@ describe("a script", function()
     assert.equal(core, scripts.run(script, no_warning))
   end)
 
-  it("has its errors returned, with the places of its own code", function()
+  it("returns errors with the lines of its code", function()
     local function message(text)
       local result, err = scripts.run({ path = "s.lua", text = text, modules = {} }, no_warning)
       assert.is_nil(result)

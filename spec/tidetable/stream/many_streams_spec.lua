@@ -63,7 +63,7 @@ describe("a reader of many streams", function()
     end
   end)
 
-  it("leaves out what a filter leaves out", function()
+  it("leaves out records that a filter rejects", function()
     put(1, TRANSACTIONS)
     local given = helper.field("table_name",
       db:stream { filter = "keys.id = ? AND new_image.table > ?", 99, "t030" }:records())
@@ -120,7 +120,7 @@ describe("a reader of many streams", function()
     assert.equal("TRIMMED", err.code)
   end)
 
-  it("frees what it has read ahead when it has caught up", function()
+  it("frees its window when it has caught up", function()
     put(1, TRANSACTIONS)
     local held = require "tidetable.core".held
     local stream <close> = db:stream()

@@ -67,7 +67,7 @@ describe("the stream of all tables with tables = true", function()
     assert.same({}, db:check().problems)
   end)
 
-  it("has the others as without it", function()
+  it("returns the other records unchanged", function()
     local orders = create "orders"
     for i = 1, 20 do
       assert(orders:put { id = tostring(i) })
@@ -150,7 +150,7 @@ describe("the stream of all tables with tables = true", function()
       events(records()))
   end)
 
-  it("has them in next, and where the stream's options say", function()
+  it("returns them by next, and by the options of the stream", function()
     create "aaa"
     local all = assert(db:stream { tables = true })
     assert.equal("CREATE_TABLE aaa", describe_record(all:next()))

@@ -107,7 +107,7 @@ describe("a batch of a view", function()
     assert.same({}, views.items(db:table "spent"))
   end)
 
-  it("is refused if the stream has not both images", function()
+  it("is refused if the stream lacks an image", function()
     spent = open()
     views.drain(spent)
     spent:close()

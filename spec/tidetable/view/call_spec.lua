@@ -1,4 +1,4 @@
--- call_spec.lua - what the functions of a definition get, and what happens when they fail.
+-- call_spec.lua - the arguments and the failures of a definition's functions.
 local calls = require "tidetable.view.call"
 local tidetable = require "tidetable"
 

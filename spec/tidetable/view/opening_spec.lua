@@ -1,4 +1,4 @@
--- opening_spec.lua - what a view needs when it is opened, and what it creates.
+-- opening_spec.lua - the conditions for opening a view, and the tables that it creates.
 local helper = require "spec.tidetable.helper"
 local view_module = require "tidetable.view.view"
 local views = require "spec.tidetable.views"

@@ -233,7 +233,7 @@ describe("replicate through pipes", function()
     local ran = command.shell(line:format(command.quote(source), command.quote(target),
       command.quote(target)))
     assert.equal(1, ran.status)
-    assert.truthy(ran.err:find "what the source sent is damaged", ran.err)
+    assert.truthy(ran.err:find "the data from the source is damaged", ran.err)
     assert.equal(1, command.shell("echo hello world and more | $TIDETABLE replicate - "
       .. command.quote(target)).status)
     assert.equal(1, command.shell("$TIDETABLE replicate - " .. command.quote(target)
