@@ -149,8 +149,8 @@ static int first_expiry(struct txn *txn, uint32_t index, uint64_t now_ms, uint64
 	return err;
 }
 
-/* Sets *does to false if the index is that of a table of a replica, from which expired items are not
- * removed. */
+/* Sets *does to false if the index belongs to a table of a replica: expired items are not removed
+ * from it. */
 static int table_expires(struct txn *txn, uint32_t index, bool *does)
 {
 	struct slice name;
