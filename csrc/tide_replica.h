@@ -35,8 +35,9 @@ struct tide_applied {
 	bool has_ended;              /* the END frame was read */
 };
 
-/* Applies frames in a transaction of its own. If they change nothing, nothing is committed. Returns
- * the errors of table/apply.h and of a transaction. */
+/* Applies frames in a transaction of its own. If they change nothing, nothing is committed. If a
+ * frame is too big, those before it are applied, and *consumed is its offset: the next call returns
+ * TOO_BIG. Returns the errors of table/apply.h and of a transaction. */
 int tide_apply_frames(struct tide *tide, const struct tide_apply_spec *spec, struct slice frames,
 	struct tide_applied *applied, struct failure *failure);
 

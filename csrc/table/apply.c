@@ -429,8 +429,10 @@ static int apply_all(struct apply *apply, struct slice frames, struct apply_resu
 			return fail_as(apply->failure, err, "what the source sent is damaged");
 		err = apply_frame(apply, &frame, result, &is_done);
 		apply->spent += frame.body.len;
-		if (!err && is_done)
-			result->consumed = frames.len - rest.len;
+		if (err || !is_done)
+			continue;
+		result->consumed = frames.len - rest.len;
+		result->has_moved = result->has_moved || frame.kind != FRAME_SOURCE;
 	}
 	return err;
 }

@@ -27,7 +27,9 @@ struct apply_spec {
 };
 
 struct apply_result {
-	size_t consumed;             /* bytes of the frames that are done */
+	size_t consumed;             /* bytes of the frames that are done; after an error, those
+	                              * before the frame that failed */
+	bool has_moved;              /* one of them was another frame than SOURCE */
 	uint64_t position;
 	uint64_t head;               /* last sequence number of the source; 0: not known */
 	bool is_copying;
