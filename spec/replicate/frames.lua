@@ -69,10 +69,12 @@ end
 
 --- Returns the fields of a TRANSACTION's body.
 function frames.transaction(body)
-  local given, at, count = { records = {} }, nil, nil
+  local given = { records = {} }
   given.from, given.id, given.time, given.incarnation = (">I8I8I8c16"):unpack(body)
-  given.annotation, at = counted(body, 41)
-  count, at = (">I4"):unpack(body, at)
+  local annotation, at = counted(body, 41)
+  given.annotation = annotation
+  local count = (">I4"):unpack(body, at)
+  at = at + 4
   for i = 1, count do
     local record = {}
     record.table, record.event, record.is_expiry, at = (">I4BB"):unpack(body, at)

@@ -166,6 +166,42 @@ function replicas.replicate(target, source, opts)
     replicas.hold(source, opts.hold, name, info.database_id), opts)
 end
 
+-- Lag ------------------------------------------------------------------------
+
+---@class tidetable.ReplicaLag
+---@field changes integer     number of changes of the source after the position
+---@field seconds number|nil  age of the oldest of them that has a record; 0 if there are no changes;
+---                           nil: not known
+---@field copying boolean     true while the tables are being copied
+
+--- Returns how far a position is behind the last change of its source; without the field copying.
+---@param source tidetable.Database
+---@param position integer
+---@return tidetable.ReplicaLag|nil lag
+---@return tidetable.error|nil err, tidetable.code|nil code
+function replicas.lag(source, position)
+  local info, err, code = source:info()
+  if not info then
+    return nil, err, code
+  elseif info.sequence_number < position then
+    return core.consumer_failure("SOURCE_DIFFERS", ("the replica is at sequence number %d of the "
+      .. "source, whose last change has %d"):format(position, info.sequence_number))
+  elseif info.sequence_number == position then
+    return { changes = 0, seconds = 0 }
+  end
+  local stream, record
+  stream, err, code = source:stream { after = position, tables = true }
+  if not stream then
+    return nil, err, code
+  end
+  record, err, code = stream:next(0)
+  if not record and err and code ~= "TRIMMED" then
+    return nil, err, code
+  end
+  return { changes = info.sequence_number - position,
+    seconds = record and math.max(0, core.wall_clock(source.core) - record.created_at) or nil }
+end
+
 -- The sender -----------------------------------------------------------------
 
 --- Ends the sender; the next one begins where the target is.
@@ -389,21 +425,20 @@ function Replication:stop()
   self.is_stopping = true
 end
 
---- Returns how far the target is behind: the number of changes of the source that it has not
---- passed, and true while it is copying.
----@return { changes: integer, copying: boolean }|nil lag
+--- Returns how far the target is behind.
+---@return tidetable.ReplicaLag|nil lag
 ---@return tidetable.error|nil err, tidetable.code|nil code
 function Replication:lag()
   local position, copying, code = self.receiver:where()
   if not position then
     return nil, copying, code
   end
-  local info, err
-  info, err, code = self.source:info()
-  if not info then
-    return nil, err, code
+  local lag, err
+  lag, err, code = replicas.lag(self.source, position)
+  if lag then
+    lag.copying = copying
   end
-  return { changes = info.sequence_number - position, copying = copying }
+  return lag, err, code
 end
 
 --- Ends the replication; the replica and the hold in the source stay.

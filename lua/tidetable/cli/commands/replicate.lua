@@ -63,12 +63,14 @@ The status is 6 if the replica was promoted.]],
   examples = {
     { "tidetable replicate shop.tide standby.tide", "copy all tables, or catch up" },
     { "tidetable replicate shop.tide standby.tide -f", "follow the source" },
-    { "tidetable replicate --status standby.tide", "show the state of the replicas" },
+    { "tidetable replicate --status shop.tide standby.tide",
+      "show the state of the replicas, and their lag" },
     { "tidetable replicate --promote standby.tide", "make the tables writable" },
   },
   arguments = {
-    { "source", "Path of the source, or '-' for standard input. With --status, --promote, "
-      .. "--position and --forget, the path of the target." },
+    { "source", "Path of the source, or '-' for standard input. With --promote, --position, "
+      .. "--forget and --status, the path of the target; --status SOURCE TARGET shows the lag, "
+      .. "too." },
     { "target", "Path of the target, or '-' for standard output.", args = "?" },
   },
   options = {
@@ -90,7 +92,8 @@ The status is 6 if the replica was promoted.]],
       default = 86400 },
     { "--from", "Position of the target, for standard output.", value = "TEXT",
       convert = position },
-    { "--status", "Show the replicas of the target.", exclusive = "action" },
+    { "--status", "Show the replicas of the target: state, position, tables; with SOURCE also how "
+      .. "far they are behind.", exclusive = "action" },
     { "--promote", "Make the tables of the replica writable.", exclusive = "action" },
     { "--position", "Print the position of the replica, for --from.", exclusive = "action" },
     { "--forget", "Remove the replica; its tables stay and become writable.",
@@ -104,7 +107,7 @@ The status is 6 if the replica was promoted.]],
 -- The state of replicas --------------------------------------------------------
 
 replicate.order = { "name", "state", "position", "changed_at", "source", "database", "incarnation",
-  "lag", "tables", "selected", "source_id", "items", "reason", "path", "transactions", "records",
+  "lag", "changes", "seconds", "tables", "selected", "source_id", "items", "reason", "path", "transactions", "records",
   "created_at" }
 
 local function table_line(each)
@@ -113,6 +116,15 @@ local function table_line(each)
     text = ("%s, %s"):format(text, display.counted(each.items, "item"))
   end
   return each.reason and ("%s: %s"):format(text, each.reason) or text
+end
+
+local function lag_text(lag)
+  if lag.changes == 0 then
+    return "nothing"
+  end
+  local text = display.counted(lag.changes, "change")
+  return lag.seconds and ("%s, the oldest for %s"):format(text, display.duration(lag.seconds))
+    or text
 end
 
 local function show_replica(each, out)
@@ -129,14 +141,36 @@ local function show_replica(each, out)
   if each.source then
     out:line("  source " .. each.source.database)
   end
+  if each.lag then
+    out:line("  waiting: " .. lag_text(each.lag))
+  end
   for _, t in ipairs(each.tables) do
     out:line(table_line(t))
   end
 end
 
+--- Adds the lag of the replicas of this source.
+local function add_lag(all, path, args)
+  local source <close> = open.database({ database = path, max_size = args.max_size })
+  local id = library_error.check(path, source:info()).database_id
+  for _, each in ipairs(all) do
+    if each.source and each.source.database == id and each.state ~= "PROMOTED" then
+      local lag, err, code = replicas.lag(source, each.position)
+      if not lag and code ~= "SOURCE_DIFFERS" then
+        library_error.fail(path, err)
+      end
+      each.lag = lag
+    end
+  end
+end
+
 local function show_status(args, out)
-  local db <close> = open.database({ database = args.source, max_size = args.max_size })
-  local all = library_error.check(args.source, db:replicas())
+  local path = args.target or args.source
+  local db <close> = open.database({ database = path, max_size = args.max_size })
+  local all = library_error.check(path, db:replicas())
+  if args.target then
+    add_lag(all, args.source, args)
+  end
   for _, each in ipairs(all) do
     if args.json then
       out:json(each, replicate.order)
@@ -290,7 +324,7 @@ end
 local function check(args)
   local action = action_of(args)
   if action then
-    if args.target then
+    if args.target and action ~= "status" then
       console.misused(("--%s: one database expected"):format(action))
     end
   elseif args.via and args.target then

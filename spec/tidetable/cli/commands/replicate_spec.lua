@@ -70,6 +70,32 @@ describe("replicate", function()
     assert.equal("", command.run({ "replicate", "--status", source }).out)
   end)
 
+  it("shows how far the replicas are behind", function()
+    local source, target = shop(), helper.path "target.tide"
+    command.must { "replicate", source, target }
+    local function status(...)
+      return command.must { "replicate", "--status", source, target, ... }
+    end
+    assert.truthy(status():find "\n  waiting: nothing\n")
+    assert.same({ changes = 0, seconds = 0 }, dkjson.decode(status "--json").lag)
+    put(source, "new")
+    put(source, "newer")
+    assert.truthy(status():find "\n  waiting: 2 changes, the oldest for %S+")
+    local found = dkjson.decode(status "--json")
+    assert.equal(2, found.lag.changes)
+    assert.is_true(found.lag.seconds >= 0)
+    -- It is not known without the source, and of another source.
+    assert.is_nil(command.must({ "replicate", "--status", target }):find "waiting")
+    local other = helper.path "other.tide"
+    change(other, function(db)
+      assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    end)
+    assert.is_nil(command.must({ "replicate", "--status", other, target }):find "waiting")
+    command.must { "replicate", "--promote", target }
+    assert.is_nil(status():find "waiting")
+    command.refuses(1, "does not exist", { "replicate", "--status", source .. "x", target })
+  end)
+
   it("promotes, and then ends with status 6", function()
     local source, target = shop(), helper.path "target.tide"
     command.must { "replicate", source, target }
@@ -254,7 +280,7 @@ describe("replicate's arguments", function()
     command.refuses(2, "one of source and target", { "replicate", "-", "-", "--from",
       position })
     command.refuses(2, "it names the target", { "replicate", source, target, "--via", "x" })
-    command.refuses(2, "one database expected", { "replicate", source, target, "--status" })
+    command.refuses(2, "one database expected", { "replicate", source, target, "--promote" })
     command.refuses(2, "1 to 200 characters", { "replicate", source, target, "--name", "a b" })
     command.refuses(1, "does not exist", { "replicate", source .. "x", target })
     command.refuses(1, "the source is this database", { "replicate", source, source })
