@@ -22,6 +22,7 @@ int tide_replica_start(struct tide *tide, struct slice name, struct slice names,
 struct tide_apply_spec {
 	struct slice name;           /* of the replica, which is created if it does not exist */
 	struct slice settings;       /* of a new replica: a map (codec/value.h) */
+	struct slice names;          /* of the tables to replicate: table/apply.h */
 	bool adopts, skips, is_strict;       /* table/apply.h */
 	uint64_t loses;
 };

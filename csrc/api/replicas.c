@@ -137,8 +137,9 @@ int tide_apply_frames(struct tide *tide, const struct tide_apply_spec *spec, str
 	struct tide_applied *applied, struct failure *failure)
 {
 	const struct apply_spec apply = { .name = spec->name, .settings = spec->settings,
-		.database = tide->header.database_id, .adopts = spec->adopts,
-		.skips = spec->skips, .is_strict = spec->is_strict, .loses = spec->loses };
+		.names = spec->names, .database = tide->header.database_id,
+		.adopts = spec->adopts, .skips = spec->skips, .is_strict = spec->is_strict,
+		.loses = spec->loses };
 	struct apply_result result = { 0 };
 	size_t too_big;
 	int err = apply_once(tide, &apply, frames, &result, &too_big, failure);

@@ -198,23 +198,61 @@ static int check_source(struct apply *apply, struct slice database)
 	return 0;
 }
 
+/* Returns VALIDATION with the first table that only one of the two ends replicates. */
+static int refuse_tables(struct apply *apply, struct slice name, bool is_sent)
+{
+	return fail_as(apply->failure, ERR_VALIDATION, "the two ends select other tables: replica"
+		" %.*s %s table %.*s, and the source %s it", (int)apply->spec->name.len,
+		(const char *)apply->spec->name.data,
+		is_sent ? "does not have" : "has", (int)name.len, (const char *)name.data,
+		is_sent ? "sends" : "does not send");
+}
+
+/* Checks that the source sends the tables that the replica has. */
+static int check_names(struct apply *apply, struct slice names)
+{
+	struct source sent = source_of(names), has = source_of(apply->spec->names);
+
+	if (slice_equal(names, apply->spec->names))
+		return 0;
+	if (names.len == 0 || apply->spec->names.len == 0)
+		return fail_as(apply->failure, ERR_VALIDATION, "the two ends select other tables:"
+			" replica %.*s has %s, and the source sends %s",
+			(int)apply->spec->name.len, (const char *)apply->spec->name.data,
+			names.len ? "all" : "only some", names.len ? "only some" : "all");
+	while (source_left(&sent) && source_left(&has)) {
+		struct slice a = source_counted(&sent), b = source_counted(&has);
+		int order = slice_compare(a, b);
+
+		if (sent.err || has.err)
+			return fail(apply->failure, ERR_CORRUPT);
+		if (order)
+			return refuse_tables(apply, order < 0 ? a : b, order < 0);
+	}
+	return source_left(&sent) ? refuse_tables(apply, source_counted(&sent), true) :
+		refuse_tables(apply, source_counted(&has), false);
+}
+
 static int take_source(struct apply *apply, const struct frame *frame)
 {
 	struct source source = source_of(frame->body);
 	uint8_t version = source_u8(&source);
 	struct slice database = source_take(&source, DATABASE_ID_BYTES);
-	struct slice incarnation = source_take(&source, DATABASE_ID_BYTES);
+	struct slice incarnation = source_take(&source, DATABASE_ID_BYTES), names;
 	bool is_heir = false;
 	int err;
 
 	apply->head = source_u64(&source);
-	if (source.err)
-		return fail(apply->failure, ERR_CORRUPT);
-	if (version != FRAME_VERSION)
+	names = source_counted(&source);
+	if (!source.err && version != FRAME_VERSION)
 		return fail_as(apply->failure, ERR_NEWER_FORMAT,
 			"the source sends version %u, and this tidetable reads version %d", version,
 			FRAME_VERSION);
+	if (source.err)
+		return fail(apply->failure, ERR_CORRUPT);
 	err = check_source(apply, database);
+	if (!err)
+		err = check_names(apply, names);
 	if (!err && apply->is_new)
 		err = check_promoted(apply, &source, &is_heir);
 	if (err)

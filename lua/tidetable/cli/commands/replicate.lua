@@ -107,8 +107,8 @@ The status is 6 if the replica was promoted.]],
 -- The state of replicas --------------------------------------------------------
 
 replicate.order = { "name", "state", "position", "changed_at", "source", "database", "incarnation",
-  "lag", "changes", "seconds", "tables", "selected", "source_id", "items", "reason", "path", "transactions", "records",
-  "created_at" }
+  "lag", "changes", "seconds", "tables", "selected", "source_id", "items", "reason", "path",
+  "transactions", "records", "created_at" }
 
 local function table_line(each)
   local text = ("  %s  %s"):format(display.name(each.name), each.state)
@@ -212,8 +212,8 @@ local function print_position(args, out)
   elseif not db then
     db = require "tidetable".open ":memory:"
   end
-  local start = library_error.check(args.source, core.replica_start(db.core, args.name,
-    args.table or {}))
+  local tables = library_error.check(args.source, replicas.tables(db, args.name, args.table))
+  local start = library_error.check(args.source, core.replica_start(db.core, args.name, tables))
   db:close()
   out:write(replica_pipe.encode(start), "\n")
 end
@@ -292,9 +292,24 @@ local function run_local(args, out)
   end
 end
 
+local function tables_text(names)
+  return #names > 0 and "the tables " .. display.safe(table.concat(names, ", ")) or "all tables"
+end
+
+--- Checks that --table selects the tables that the target has.
+local function check_tables(args, start)
+  local has = core.start_tables(start)
+  local given = replicas.sorted(args.table)
+  if args.table and table.concat(given, ",") ~= table.concat(has, ",") then
+    console.fail(("--table selects %s, and the target replicates %s"):format(tables_text(given),
+      tables_text(has)), "the target selects them: give it the same --table, or leave it out here")
+  end
+end
+
 --- Replicates into a pipe.
 local function run_into(args, out, receiver)
   local source <close> = open_source(args)
+  check_tables(args, receiver:start())
   local hold = args.via and replicas.hold(source, args.hold > 0 and args.hold or false, args.name,
     core.start_target(receiver:start())) or nil
   local replication <close> = replicas.into(source, receiver, hold, {})
@@ -308,7 +323,9 @@ end
 --- Receives from standard input.
 local function run_target(args, out)
   local target <close> = open_target(args, args.target, { create = true })
-  local receiver = receivers.new(target, args.name, args.table or {}, options_of(args))
+  local tables = library_error.check(args.target,
+    replicas.tables(target, args.name, args.table))
+  local receiver = receivers.new(target, args.name, tables, options_of(args))
   replica_pipe.receive(receiver, out, args.target)
 end
 

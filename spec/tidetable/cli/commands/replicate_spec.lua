@@ -223,6 +223,68 @@ describe("replicate through pipes", function()
     check_equal(source, target)
   end)
 
+  it("selects the same tables at both ends", function()
+    local source, target = shop(), helper.path "target.tide"
+    local function replicate(...)
+      return { "replicate", source, "--via", via(target, ...) }
+    end
+    local function with_table(line, names)
+      line[#line + 1], line[#line + 2] = "--table", names
+      return line
+    end
+    command.refuses(1, "--table selects the tables orders, and the target replicates all tables",
+      with_table(replicate(), "orders"))
+    command.refuses(1, "and the target replicates the tables files",
+      with_table(replicate("--table", "files"), "orders"))
+    assert.equal("", command.run({ "replicate", "--status", target }).out)
+    command.must(with_table(replicate("--table", "orders,orders"), "orders"))
+    -- The target remembers them.
+    command.must(replicate())
+    command.must(with_table(replicate(), "orders"))
+    assert.equal("orders\n", command.must { "tables", target })
+    change(source, function(db)
+      assert(db:create_table { name = "later", partition_key = "id", stream = true })
+    end)
+    command.must(replicate())
+    assert.equal("orders\n", command.must { "tables", target })
+    check_equal(source, target, "orders")
+    command.refuses(1, "replicates the tables orders: other tables require another replica",
+      replicate("--table", "orders,files"))
+  end)
+
+  it("selects the same tables at both ends of a plain pipe", function()
+    local source, target = shop(), helper.path "target.tide"
+    local function pipe(position, from, to)
+      return command.shell(("$TIDETABLE replicate %s - %s --from "
+        .. "$($TIDETABLE replicate --position %s %s) | $TIDETABLE replicate - %s %s"):format(
+        command.quote(source), from, command.quote(target), position, command.quote(target), to))
+    end
+    for _, case in ipairs {
+      { "--table files,orders", "", "has all, and the source sends only some" },
+      { "", "--table orders", "has only some, and the source sends all" },
+      { "--table orders", "--table files", "has table files, and the source does not send it" },
+      { "--table files", "--table files,orders",
+        "has table orders, and the source does not send it" },
+      { "--table files,orders", "--table orders",
+        "does not have table files, and the source sends it" },
+      { "--table files,orders", "--table files",
+        "does not have table orders, and the source sends it" },
+    } do
+      local ran = pipe(case[1], "", case[2])
+      assert.equal(1, ran.status)
+      assert.truthy(ran.err:find("the two ends select other tables: replica replica " .. case[3],
+        1, true), ran.err)
+      assert.equal("", command.run({ "replicate", "--status", target }).out)
+      assert.equal("", command.run({ "tables", target }).out)
+    end
+    assert.truthy(pipe("--table orders", "--table files", "--table orders").err:find(
+      "--table selects the tables files, and the target replicates the tables orders", 1, true))
+    assert.equal(0, pipe("--table orders", "--table orders", "--table orders").status)
+    assert.equal(0, pipe("", "", "").status)
+    assert.equal("orders\n", command.must { "tables", target })
+    check_equal(source, target, "orders")
+  end)
+
   it("fails at an end that was not announced, and keeps the transactions before it", function()
     local source, target = shop(), helper.path "target.tide"
     command.must { "replicate", source, target }
