@@ -94,9 +94,9 @@ static int start_tables(lua_State *L)
 }
 
 /* replica_apply(db, name, settings, frames, offset, adopts, skips, is strict, number of changes
- * that may be lost, names of the tables to replicate | {}: all) -> offset of what is left, position,
- * last sequence number of the source or 0, true if it is copying, true if the source has ended; or
- * nil, err, code */
+ * that may be lost, names of the tables to replicate | {}: all) -> offset of what is left,
+ * position, last sequence number of the source or 0, true if it is copying, true if the source has
+ * ended; or nil, err, code */
 static int replica_apply(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
