@@ -272,17 +272,20 @@ static int forget_replica(lua_State *L)
 
 /* --- frames --- */
 
-/* whole_frames(bytes) -> length of the whole frames at their beginning; or nil, err, code if they
- * are damaged */
+/* whole_frames(bytes, true if the replica is new) -> length of the whole frames at their beginning;
+ * or nil, err, code if they are damaged. For a new replica without a SOURCE at their end: it is
+ * applied in one transaction with the tables, which follow. */
 static int whole_frames(lua_State *L)
 {
-	struct slice bytes = check_slice(L, 1), rest = bytes;
+	struct slice bytes = check_slice(L, 1), rest = bytes, next = bytes;
+	bool is_new = lua_toboolean(L, 2);
 	struct failure failure;
 	struct frame frame;
 	int err;
 
-	while ((err = frame_next(&frame, &rest)) == 0)
-		;
+	while ((err = frame_next(&frame, &next)) == 0)
+		if (!is_new || frame.kind != FRAME_SOURCE)
+			rest = next;
 	if (err != END) {
 		fail_as(&failure, err, "what the source sent is damaged");
 		return return_failure(L, &failure);

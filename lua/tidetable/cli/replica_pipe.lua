@@ -232,22 +232,26 @@ end
 ---@param receiver tidetable.replica.LocalReceiver
 ---@param out tidetable.cli.Console
 ---@param path string  of the target
-function replica_pipe.receive(receiver, out, path)
+---@param view tidetable.cli.AdoptionView|nil  shows what is applied
+function replica_pipe.receive(receiver, out, path, view)
   local state = { position = 0, head = 0 }
   out:write("position ", replica_pipe.encode(library_error.check(path, receiver:start())), "\n")
   out.flush()
-  local input = ""
+  local input, is_new = "", not core.replica(receiver.target.core, receiver.name)
   local more, at_end
   repeat
     more, at_end = read_more(false)
     input = input .. more
-    local whole = library_error.check("standard input", core.whole_frames(input))
+    local whole = library_error.check("standard input", core.whole_frames(input, is_new))
     if whole > 0 then
       local rest, err = receiver:apply(input:sub(1, whole), state)
+      if view then
+        view:show(state.is_copying ~= false)
+      end
       if rest then
         library_error.fail(path, err)
       end
-      input = input:sub(whole + 1)
+      input, is_new = input:sub(whole + 1), false
       out:write(("applied %d\n"):format(state.position))
       out.flush()
     end

@@ -1,5 +1,6 @@
 -- replicate.lua - `tidetable replicate`: replicates tables of one database into another.
 
+local adoption_view = require "tidetable.cli.adoption_view"
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
@@ -81,7 +82,7 @@ The status is 6 if the replica was promoted.]],
       default = "replica" },
     { "--table", "Only these tables, separated by commas.", value = "NAMES",
       convert = table_list },
-    { "--adopt", "Take over tables that exist in the target: show how they differ, then make them "
+    { "--adopt", "Take over tables that exist in the target: show how they differ, and make them "
       .. "equal." },
     { "--skip", "Leave out tables that can't be replicated, instead of failing." },
     { "--strict", "Fail when a table can no longer be followed." },
@@ -326,7 +327,8 @@ local function run_target(args, out)
   local tables = library_error.check(args.target,
     replicas.tables(target, args.name, args.table))
   local receiver = receivers.new(target, args.name, tables, options_of(args))
-  replica_pipe.receive(receiver, out, args.target)
+  replica_pipe.receive(receiver, out, args.target,
+    args.adopt and adoption_view.new(target, args.name, args.target) or nil)
 end
 
 --- Returns the name of the action that is given instead of a replication.
@@ -334,6 +336,16 @@ local function action_of(args)
   for name in pairs(actions) do
     if args[name] then
       return name
+    end
+  end
+end
+
+--- Checks that the options of the target are not given to the command that reads the source.
+local function check_owner(args)
+  for _, name in ipairs { "adopt", "skip", "strict", "lose" } do
+    if args[name] and (args.via or args.target == "-") then
+      console.misused(("--%s: it is an option of the other end, 'tidetable replicate - TARGET'")
+        :format(name))
     end
   end
 end
@@ -356,6 +368,7 @@ local function check(args)
   elseif args.from and args.target ~= "-" then
     console.misused "--from requires '-' as target"
   end
+  check_owner(args)
   return action
 end
 

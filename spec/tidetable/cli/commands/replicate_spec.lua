@@ -285,6 +285,35 @@ describe("replicate through pipes", function()
     check_equal(source, target, "orders")
   end)
 
+  it("shows how tables differ while it adopts them", function()
+    local source, target = shop(), helper.path "target.tide"
+    change(target, function(db)
+      local orders = assert(db:create_table { name = "orders", partition_key = "id",
+        ttl = "expires", stream = { view_type = "NEW_IMAGE" } })
+      assert(orders:put { id = "mine" })
+      assert(orders:put { id = "k01", n = 0 })
+      for i = 2, 49 do assert(orders:put { id = ("k%02d"):format(i), n = i }) end
+      assert(db:create_table { name = "own", partition_key = "id", stream = true })
+      assert(db:table("own"):put { id = "x" })
+    end)
+    command.refuses(1, "table orders exists here",
+      { "replicate", source, "--via", via(target) })
+    local ran = command.run { "replicate", source, "--via", via(target, "--adopt") }
+    assert.equal(0, ran.status)
+    assert.equal("", ran.out)
+    local lines = { "@@ orders @@", "-ttl: expires", "+ttl: none",
+      "-stream: NEW_IMAGE, retention 1d, holds 7d, 1 GiB",
+      "+stream: NEW_AND_OLD_IMAGES, retention 1d, holds 7d, 1 GiB",
+      '-{"id":"k01","n":0}', '+{"id":"k01","n":1}', '+{"id":"k50","n":50}', '-{"id":"mine"}' }
+    assert.equal(table.concat(lines, "\n") .. "\n", ran.err)
+    check_equal(source, target, "orders", "files")
+    -- Later changes are not shown, also with --adopt.
+    put(source, "new")
+    ran = command.run { "replicate", source, "--via", via(target, "--adopt") }
+    assert.same({ 0, "", "" }, { ran.status, ran.out, ran.err })
+    check_equal(source, target, "orders", "files")
+  end)
+
   it("fails at an end that was not announced, and keeps the transactions before it", function()
     local source, target = shop(), helper.path "target.tide"
     command.must { "replicate", source, target }
@@ -344,6 +373,12 @@ describe("replicate's arguments", function()
     command.refuses(2, "it names the target", { "replicate", source, target, "--via", "x" })
     command.refuses(2, "one database expected", { "replicate", source, target, "--promote" })
     command.refuses(2, "1 to 200 characters", { "replicate", source, target, "--name", "a b" })
+    for _, option in ipairs { "--adopt", "--skip", "--strict" } do
+      command.refuses(2, option .. ": it is an option of the other end",
+        { "replicate", source, "--via", "x", option })
+    end
+    command.refuses(2, "--lose: it is an option of the other end",
+      { "replicate", source, "-", "--from", position, "--lose", "1" })
     command.refuses(1, "does not exist", { "replicate", source .. "x", target })
     command.refuses(1, "the source is this database", { "replicate", source, source })
   end)
