@@ -70,6 +70,15 @@ int apply_catalog_table(struct apply *apply, const struct applied_table *applied
 		ERR_CORRUPT;
 }
 
+int apply_check_item(struct apply *apply, struct slice item)
+{
+	bool is_valid = map_check(item) == 0 &&
+		(item.len <= ITEM_MAX_BYTES / 2 || item_size(item) <= ITEM_MAX_BYTES);
+
+	return is_valid ? 0 : fail_as(apply->failure, ERR_CORRUPT,
+		"what the source sent is damaged: an item");
+}
+
 /* --- the end of a transaction --- */
 
 /* Appends the source to the path of the annotation. */
@@ -277,6 +286,8 @@ struct arrival {
 	uint64_t first;              /* distance of its first record from its id */
 	uint64_t start;              /* sequence number here of that record */
 	uint64_t count;              /* records that were applied */
+	uint64_t max_distance;
+	uint64_t next_distance;      /* least one of the next record */
 	const uint8_t *incarnation;
 	struct annotation annotation;
 };
@@ -309,6 +320,9 @@ static int write_record(struct apply *apply, const struct applied_table *applied
 
 	if (err)
 		return fail_about(apply->failure, err, "table %s", applied->name);
+	err = apply_check_item(apply, record->body);
+	if (err)
+		return err;
 	if (removes)
 		request.key = record->body;
 	else
@@ -362,17 +376,28 @@ static int end_arrival(struct apply *apply, struct arrival *arrival)
 	return err ? err : apply_flush(apply, &arrival->annotation);
 }
 
-static int get_arrival(struct apply *apply, struct arrival *arrival, struct source *source)
+/* Maximum distance of a record from the id of its transaction: its changes are limited in bytes. */
+#define DISTANCE_MAX UINT32_MAX
+
+static int get_arrival(struct apply *apply, struct arrival *arrival, uint64_t number,
+	struct source *source)
 {
 	struct slice annotation;
 
 	*arrival = (struct arrival){ .id = source_u64(source) };
+	if (arrival->id > number)
+		return ERR_CORRUPT;
+	arrival->max_distance = number - arrival->id < DISTANCE_MAX ? number - arrival->id :
+		DISTANCE_MAX;
 	apply->row.changed_ms = source_u64(source);
 	arrival->incarnation = source_take(source, DATABASE_ID_BYTES).data;
 	annotation = source_counted(source);
 	if (source->err)
 		return ERR_CORRUPT;
-	return annotation.len ? annotation_get(&arrival->annotation, annotation) : 0;
+	if (annotation.len == 0)
+		return 0;
+	return annotation_check(annotation) ? ERR_CORRUPT :
+		annotation_get(&arrival->annotation, annotation);
 }
 
 static int apply_records(struct apply *apply, struct arrival *arrival, struct source *source)
@@ -384,8 +409,10 @@ static int apply_records(struct apply *apply, struct arrival *arrival, struct so
 		struct frame_record record;
 
 		frame_get_record(source, &record);
-		if (source->err)
+		if (source->err || record.distance < arrival->next_distance ||
+				record.distance > arrival->max_distance)
 			return fail(apply->failure, ERR_CORRUPT);
+		arrival->next_distance = record.distance + 1;
 		err = apply_record(apply, arrival, &record);
 		apply->row.records++;
 	}
@@ -401,7 +428,7 @@ static int apply_transaction(struct apply *apply, const struct frame *frame)
 
 	if (err)
 		return err == END ? 0 : err;
-	err = get_arrival(apply, &arrival, &source);
+	err = get_arrival(apply, &arrival, frame->number, &source);
 	if (err)
 		return fail(apply->failure, err);
 	err = apply_records(apply, &arrival, &source);
@@ -424,7 +451,8 @@ static int apply_frame(struct apply *apply, const struct frame *frame,
 	struct apply_result *result, bool *is_done)
 {
 	*is_done = true;
-	if (frame->kind != FRAME_SOURCE && !apply->row.has_source)
+	if ((frame->kind != FRAME_SOURCE && !apply->row.has_source) ||
+			frame->number > SEQUENCE_MAX)
 		return fail(apply->failure, ERR_CORRUPT);
 	switch (frame->kind) {
 	case FRAME_SOURCE:

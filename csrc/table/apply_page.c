@@ -203,6 +203,9 @@ static int merge_each(struct merging *merging, struct slice *last, bool *is_done
 
 		if (merging->items.err)
 			return fail(merging->apply->failure, ERR_CORRUPT);
+		err = apply_check_item(merging->apply, item);
+		if (err)
+			return err;
 		err = is_hashed ? merge_hashed(merging, item) :
 			merge_short(merging, last, item, is_done);
 		if (i + 1 < merging->count && apply_is_full(merging->apply))
