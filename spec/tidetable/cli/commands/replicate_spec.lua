@@ -205,6 +205,13 @@ describe("replicate through pipes", function()
       { "replicate", source, "--via", "exit 3" })
     command.refuses(1, "expected the position of the target", { "replicate", source, "--via",
       "echo hello; cat >/dev/null" })
+    command.refuses(1, "expected the position of the target, got 'position \\e[1m'",
+      { "replicate", source, "--via", "printf 'position \\033[1m\\n'; cat >/dev/null" })
+    local text = command.must { "replicate", "--position", helper.path "none.tide" }
+    command.refuses(1, "expected 'applied NUMBER', got 'y'", { "replicate", source, "--via",
+      ("echo position %s; yes"):format(text:match "%S+") })
+    command.refuses(1, "the command wrote a line of more than 16", { "replicate", source, "--via",
+      "yes | tr -d '\\n'" })
     command.refuses(1, "the command ended with status 127", { "replicate", source, "--via",
       "no_such_program_here 2>/dev/null" })
   end)
