@@ -22,6 +22,7 @@ int tide_replica_start(struct tide *tide, struct slice name, struct slice names,
 struct tide_apply_spec {
 	struct slice name;           /* of the replica, which is created if it does not exist */
 	struct slice settings;       /* of a new replica: a map (codec/value.h) */
+	struct slice names;          /* of the tables to replicate: table/apply.h */
 	bool adopts, skips, is_strict;       /* table/apply.h */
 	uint64_t loses;
 };
@@ -35,8 +36,9 @@ struct tide_applied {
 	bool has_ended;              /* the END frame was read */
 };
 
-/* Applies frames in a separate transaction. If they change nothing, nothing is committed. Returns
- * the errors of table/apply.h and of a transaction. */
+/* Applies frames in a separate transaction. If they change nothing, nothing is committed. If a
+ * frame is too big, those before it are applied, and *consumed is its offset: the next call returns
+ * TOO_BIG. Returns the errors of table/apply.h and of a transaction. */
 int tide_apply_frames(struct tide *tide, const struct tide_apply_spec *spec, struct slice frames,
 	struct tide_applied *applied, struct failure *failure);
 

@@ -118,19 +118,35 @@ int tide_replica_start(struct tide *tide, struct slice name, struct slice names,
 
 /* --- applying --- */
 
+/* Applies frames in a transaction. Sets *too_big to the offset of the frame that is too big, if
+ * those before it can be applied alone; otherwise to 0. */
+static int apply_once(struct tide *tide, const struct apply_spec *spec, struct slice frames,
+	struct apply_result *result, size_t *too_big, struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	*too_big = 0;
+	if (err)
+		return err;
+	err = apply_frames(&tide->transaction, spec, frames, result, failure);
+	*too_big = err == ERR_TOO_BIG && result->has_moved ? result->consumed : 0;
+	return tide_end(tide, err, failure);
+}
+
 int tide_apply_frames(struct tide *tide, const struct tide_apply_spec *spec, struct slice frames,
 	struct tide_applied *applied, struct failure *failure)
 {
 	const struct apply_spec apply = { .name = spec->name, .settings = spec->settings,
-		.database = tide->header.database_id, .adopts = spec->adopts,
-		.skips = spec->skips, .is_strict = spec->is_strict, .loses = spec->loses };
+		.names = spec->names, .database = tide->header.database_id,
+		.adopts = spec->adopts, .skips = spec->skips, .is_strict = spec->is_strict,
+		.loses = spec->loses };
 	struct apply_result result = { 0 };
-	int err = tide_begin(tide, failure);
+	size_t too_big;
+	int err = apply_once(tide, &apply, frames, &result, &too_big, failure);
 
-	if (err)
-		return err;
-	err = tide_end(tide, apply_frames(&tide->transaction, &apply, frames, &result, failure),
-		failure);
+	if (too_big)     /* those before it are valid: the next call begins with this one */
+		err = apply_once(tide, &apply, slice_of(frames.data, too_big), &result, &too_big,
+			failure);
 	*applied = (struct tide_applied){ .consumed = err ? 0 : result.consumed,
 		.position = result.position, .head = result.head,
 		.is_copying = result.is_copying, .has_ended = result.has_ended };

@@ -288,6 +288,7 @@ static int put_greeting(struct sending *sending)
 	buffer_put(out, sending->tide->header.database_id, FILE_ID_BYTES);
 	buffer_put(out, sending->tide->header.incarnation, FILE_ID_BYTES);
 	buffer_put_u64(out, sending->view.state->sequence);
+	buffer_put_counted(out, buffer_slice(&sender->names));
 	err = put_all_promoted(sending);
 	frame_end(out, start, sender->position);
 	sender->is_greeted = !err;

@@ -9,8 +9,9 @@
  * The frames are the same in a pipe and between two databases of a process. Bodies:
  *
  *     SOURCE        u8 version (FRAME_VERSION), 16 bytes database id, 16 incarnation, u64 last
- *                   sequence number, u16 number of promoted replicas in the source; for each
- *                   16 bytes id of its source, 16 incarnation, u64 position
+ *                   sequence number, names of the tables to replicate (counted; empty: all; each
+ *                   counted), u16 number of promoted replicas in the source; for each 16 bytes id
+ *                   of its source, 16 incarnation, u64 position
  *     TABLES        u8 1 if the copy begins from scratch, u32 number of tables; for each a table
  *     TRANSACTION   u64 position before it, u64 id, u64 time in ms, 16 bytes incarnation in which
  *                   it was made, annotation (counted), u32 number of records; for each a record

@@ -77,9 +77,26 @@ static int start_target(lua_State *L)
 	return 1;
 }
 
+/* start_tables(bytes of replica_start) -> array of the names of the tables to replicate; empty: all
+ */
+static int start_tables(lua_State *L)
+{
+	struct buffer *names = &new_lua_buffer(L)->bytes;
+	struct replica_start start;
+
+	luaL_argcheck(L, replica_start_get(&start, check_slice(L, 1)) == 0, 1,
+		"expected the position of a replica");
+	buffer_put_slice(names, start.names);
+	if (buffer_error(names))
+		return raise_error(L, buffer_error(names));
+	push_names(L, names);
+	return 1;
+}
+
 /* replica_apply(db, name, settings, frames, offset, adopts, skips, is strict, number of changes
- * that may be lost) -> offset of the rest, position, last sequence number of the source or 0,
- * true if it is copying, true if the source has ended; or nil, err, code */
+ * that may be lost, names of the tables to replicate | {}: all) -> offset of the rest,
+ * position, last sequence number of the source or 0, true if it is copying, true if the source has
+ * ended; or nil, err, code */
 static int replica_apply(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -88,12 +105,17 @@ static int replica_apply(lua_State *L)
 		.skips = lua_toboolean(L, 7), .is_strict = lua_toboolean(L, 8),
 		.loses = check_unsigned(L, 9),
 	};
+	struct buffer *names = &new_lua_buffer(L)->bytes;
 	struct slice frames = check_slice(L, 4);
 	size_t offset = (size_t)check_choice(L, 5, 0, (lua_Integer)frames.len);
 	struct tide_applied applied;
 	struct failure failure;
 	int err = read_item(L, 3, &database->builder, &spec.settings, "settings", &failure);
 
+	put_names(L, 10, names);
+	if (buffer_error(names))
+		return raise_error(L, buffer_error(names));
+	spec.names = buffer_slice(names);
 	if (!err)
 		err = tide_apply_frames(database->tide, &spec,
 			slice_of(frames.data + offset, frames.len - offset), &applied, &failure);
@@ -250,17 +272,20 @@ static int forget_replica(lua_State *L)
 
 /* --- frames --- */
 
-/* whole_frames(bytes) -> length of the complete frames at their beginning; or nil, err, code if
- * they are damaged */
+/* whole_frames(bytes, true if the replica is new) -> length of the complete frames at the start;
+ * or nil, err, code if they are damaged. For a new replica without a SOURCE at their end: it is
+ * applied in one transaction with the tables, which follow. */
 static int whole_frames(lua_State *L)
 {
-	struct slice bytes = check_slice(L, 1), rest = bytes;
+	struct slice bytes = check_slice(L, 1), rest = bytes, next = bytes;
+	bool is_new = lua_toboolean(L, 2);
 	struct failure failure;
 	struct frame frame;
 	int err;
 
-	while ((err = frame_next(&frame, &rest)) == 0)
-		;
+	while ((err = frame_next(&frame, &next)) == 0)
+		if (!is_new || frame.kind != FRAME_SOURCE)
+			rest = next;
 	if (err != END) {
 		fail_as(&failure, err, "the data from the source is damaged");
 		return return_failure(L, &failure);
@@ -406,6 +431,7 @@ void open_replicas(lua_State *L)
 		{ "replica_start", replica_start },
 		{ "start_position", start_position },
 		{ "start_target", start_target },
+		{ "start_tables", start_tables },
 		{ "replica_apply", replica_apply },
 		{ "replica", describe_replica },
 		{ "replica_names", replica_names },

@@ -70,6 +70,15 @@ int apply_catalog_table(struct apply *apply, const struct applied_table *applied
 		ERR_CORRUPT;
 }
 
+int apply_check_item(struct apply *apply, struct slice item)
+{
+	bool is_valid = map_check(item) == 0 &&
+		(item.len <= ITEM_MAX_BYTES / 2 || item_size(item) <= ITEM_MAX_BYTES);
+
+	return is_valid ? 0 : fail_as(apply->failure, ERR_CORRUPT,
+		"the data from the source is damaged: an item");
+}
+
 /* --- the end of a transaction --- */
 
 /* Appends the source to the path of the annotation. */
@@ -198,23 +207,61 @@ static int check_source(struct apply *apply, struct slice database)
 	return 0;
 }
 
+/* Returns VALIDATION with the first table that only one of the two ends replicates. */
+static int refuse_tables(struct apply *apply, struct slice name, bool is_sent)
+{
+	return fail_as(apply->failure, ERR_VALIDATION, "the two ends select other tables: replica"
+		" %.*s %s table %.*s, and the source %s it", (int)apply->spec->name.len,
+		(const char *)apply->spec->name.data,
+		is_sent ? "does not have" : "has", (int)name.len, (const char *)name.data,
+		is_sent ? "sends" : "does not send");
+}
+
+/* Checks that the source sends the tables that the replica has. */
+static int check_names(struct apply *apply, struct slice names)
+{
+	struct source sent = source_of(names), has = source_of(apply->spec->names);
+
+	if (slice_equal(names, apply->spec->names))
+		return 0;
+	if (names.len == 0 || apply->spec->names.len == 0)
+		return fail_as(apply->failure, ERR_VALIDATION, "the two ends select other tables:"
+			" replica %.*s has %s, and the source sends %s",
+			(int)apply->spec->name.len, (const char *)apply->spec->name.data,
+			names.len ? "all" : "only some", names.len ? "only some" : "all");
+	while (source_left(&sent) && source_left(&has)) {
+		struct slice a = source_counted(&sent), b = source_counted(&has);
+		int order = slice_compare(a, b);
+
+		if (sent.err || has.err)
+			return fail(apply->failure, ERR_CORRUPT);
+		if (order)
+			return refuse_tables(apply, order < 0 ? a : b, order < 0);
+	}
+	return source_left(&sent) ? refuse_tables(apply, source_counted(&sent), true) :
+		refuse_tables(apply, source_counted(&has), false);
+}
+
 static int take_source(struct apply *apply, const struct frame *frame)
 {
 	struct source source = source_of(frame->body);
 	uint8_t version = source_u8(&source);
 	struct slice database = source_take(&source, DATABASE_ID_BYTES);
-	struct slice incarnation = source_take(&source, DATABASE_ID_BYTES);
+	struct slice incarnation = source_take(&source, DATABASE_ID_BYTES), names;
 	bool is_heir = false;
 	int err;
 
 	apply->head = source_u64(&source);
-	if (source.err)
-		return fail(apply->failure, ERR_CORRUPT);
-	if (version != FRAME_VERSION)
+	names = source_counted(&source);
+	if (!source.err && version != FRAME_VERSION)
 		return fail_as(apply->failure, ERR_NEWER_FORMAT,
 			"the source sends version %u, and this tidetable reads version %d", version,
 			FRAME_VERSION);
+	if (source.err)
+		return fail(apply->failure, ERR_CORRUPT);
 	err = check_source(apply, database);
+	if (!err)
+		err = check_names(apply, names);
 	if (!err && apply->is_new)
 		err = check_promoted(apply, &source, &is_heir);
 	if (err)
@@ -239,6 +286,8 @@ struct arrival {
 	uint64_t first;              /* distance of its first record from its id */
 	uint64_t start;              /* sequence number here of that record */
 	uint64_t count;              /* records that were applied */
+	uint64_t max_distance;
+	uint64_t next_distance;      /* least one of the next record */
 	const uint8_t *incarnation;
 	struct annotation annotation;
 };
@@ -271,6 +320,9 @@ static int write_record(struct apply *apply, const struct applied_table *applied
 
 	if (err)
 		return fail_about(apply->failure, err, "table %s", applied->name);
+	err = apply_check_item(apply, record->body);
+	if (err)
+		return err;
 	if (removes)
 		request.key = record->body;
 	else
@@ -324,17 +376,28 @@ static int end_arrival(struct apply *apply, struct arrival *arrival)
 	return err ? err : apply_flush(apply, &arrival->annotation);
 }
 
-static int get_arrival(struct apply *apply, struct arrival *arrival, struct source *source)
+/* Maximum distance of a record from the id of its transaction: its changes are limited in bytes. */
+#define DISTANCE_MAX UINT32_MAX
+
+static int get_arrival(struct apply *apply, struct arrival *arrival, uint64_t number,
+	struct source *source)
 {
 	struct slice annotation;
 
 	*arrival = (struct arrival){ .id = source_u64(source) };
+	if (arrival->id > number)
+		return ERR_CORRUPT;
+	arrival->max_distance = number - arrival->id < DISTANCE_MAX ? number - arrival->id :
+		DISTANCE_MAX;
 	apply->row.changed_ms = source_u64(source);
 	arrival->incarnation = source_take(source, DATABASE_ID_BYTES).data;
 	annotation = source_counted(source);
 	if (source->err)
 		return ERR_CORRUPT;
-	return annotation.len ? annotation_get(&arrival->annotation, annotation) : 0;
+	if (annotation.len == 0)
+		return 0;
+	return annotation_check(annotation) ? ERR_CORRUPT :
+		annotation_get(&arrival->annotation, annotation);
 }
 
 static int apply_records(struct apply *apply, struct arrival *arrival, struct source *source)
@@ -346,8 +409,10 @@ static int apply_records(struct apply *apply, struct arrival *arrival, struct so
 		struct frame_record record;
 
 		frame_get_record(source, &record);
-		if (source->err)
+		if (source->err || record.distance < arrival->next_distance ||
+				record.distance > arrival->max_distance)
 			return fail(apply->failure, ERR_CORRUPT);
+		arrival->next_distance = record.distance + 1;
 		err = apply_record(apply, arrival, &record);
 		apply->row.records++;
 	}
@@ -363,7 +428,7 @@ static int apply_transaction(struct apply *apply, const struct frame *frame)
 
 	if (err)
 		return err == END ? 0 : err;
-	err = get_arrival(apply, &arrival, &source);
+	err = get_arrival(apply, &arrival, frame->number, &source);
 	if (err)
 		return fail(apply->failure, err);
 	err = apply_records(apply, &arrival, &source);
@@ -386,7 +451,8 @@ static int apply_frame(struct apply *apply, const struct frame *frame,
 	struct apply_result *result, bool *is_done)
 {
 	*is_done = true;
-	if (frame->kind != FRAME_SOURCE && !apply->row.has_source)
+	if ((frame->kind != FRAME_SOURCE && !apply->row.has_source) ||
+			frame->number > SEQUENCE_MAX)
 		return fail(apply->failure, ERR_CORRUPT);
 	switch (frame->kind) {
 	case FRAME_SOURCE:
@@ -429,8 +495,10 @@ static int apply_all(struct apply *apply, struct slice frames, struct apply_resu
 			return fail_as(apply->failure, err, "the data from the source is damaged");
 		err = apply_frame(apply, &frame, result, &is_done);
 		apply->spent += frame.body.len;
-		if (!err && is_done)
-			result->consumed = frames.len - rest.len;
+		if (err || !is_done)
+			continue;
+		result->consumed = frames.len - rest.len;
+		result->has_moved = result->has_moved || frame.kind != FRAME_SOURCE;
 	}
 	return err;
 }

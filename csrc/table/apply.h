@@ -19,6 +19,8 @@
 struct apply_spec {
 	struct slice name;           /* of the replica, which is created if it does not exist */
 	struct slice settings;       /* of a new replica: a map */
+	struct slice names;          /* of the tables to replicate, each counted, in byte order;
+	                              * empty: all */
 	const uint8_t *database;     /* id of this database */
 	bool adopts;                 /* take over tables that exist here */
 	bool skips;                  /* leave out tables that can't be followed */
@@ -27,7 +29,9 @@ struct apply_spec {
 };
 
 struct apply_result {
-	size_t consumed;             /* bytes of the frames that are done */
+	size_t consumed;             /* bytes of the frames that are done; after an error, those
+	                              * before the frame that failed */
+	bool has_moved;              /* one of them was another frame than SOURCE */
 	uint64_t position;
 	uint64_t head;               /* last sequence number of the source; 0: not known */
 	bool is_copying;
@@ -37,8 +41,8 @@ struct apply_result {
 /* Applies frames until they end or APPLY_BYTES is reached. If *consumed is less than their length,
  * the rest is applied in another transaction; a frame that was applied before is skipped. Returns
  * PROMOTED, SOURCE_DIFFERS, REPLICA_MOVED (the frames don't continue at the position), IN_USE,
- * WOULD_LOSE, NOT_FOLLOWED, LOOP, TRIMMED (after too many copies), CORRUPT, and the errors of
- * write_item and define.h. */
+ * VALIDATION (the source sends other tables), WOULD_LOSE, NOT_FOLLOWED, LOOP, TRIMMED (after too
+ * many copies), CORRUPT, and the errors of write_item and define.h. */
 int apply_frames(struct transaction *transaction, const struct apply_spec *spec,
 	struct slice frames, struct apply_result *result, struct failure *failure);
 

@@ -114,8 +114,10 @@ static int put(struct merging *merging, struct slice item)
 	int err = write_item(merging->apply->transaction, &request, &result,
 		merging->apply->failure);
 
-	if (!err && result.event)
+	if (!err && result.event) {
 		merging->apply->row.items++;
+		merging->apply->spent += result.old_item.len;
+	}
 	return err;
 }
 
@@ -188,28 +190,49 @@ static int merge_hashed(struct merging *merging, struct slice item)
 	return err || !merging->row->merges ? err : note_hashed(merging, &key);
 }
 
-/* Merges the items of the page. Sets *is_done to false, and the place to the last key that was
- * merged, if the transaction is full before its end. */
-static int merge_items(struct merging *merging, bool *is_done)
+/* Merges the items of the page, and sets *last to the key of the last one with a short key. Sets
+ * *is_done to false if the transaction is full before the end of the page. */
+static int merge_each(struct merging *merging, struct slice *last, bool *is_done)
 {
-	uint8_t bytes[KEY_HEAD_MAX + SORT_KEY_MAX];
-	struct slice last = slice_of(bytes, merging->row->place.len);
 	bool is_hashed = merging->flags & PAGE_IS_HASHED;
 	int err = 0;
 
 	*is_done = true;
-	slice_write(bytes, merging->row->place);
 	for (uint32_t i = 0; i < merging->count && !err && *is_done; i++) {
 		struct slice item = source_counted(&merging->items);
 
 		if (merging->items.err)
 			return fail(merging->apply->failure, ERR_CORRUPT);
+		err = apply_check_item(merging->apply, item);
+		if (err)
+			return err;
 		err = is_hashed ? merge_hashed(merging, item) :
-			merge_short(merging, &last, item, is_done);
+			merge_short(merging, last, item, is_done);
+		if (i + 1 < merging->count && apply_is_full(merging->apply))
+			*is_done = false;
 	}
+	return err;
+}
+
+/* Merges the page. Sets *is_done to false, and the place to the last short key that was merged, if
+ * the transaction is full before its end. The next transaction merges the page again: items with
+ * hashed keys, which have no place, are then equal, and count once. */
+static int merge_items(struct merging *merging, bool *is_done)
+{
+	uint8_t bytes[KEY_HEAD_MAX + SORT_KEY_MAX];
+	struct slice last = slice_of(bytes, merging->row->place.len);
+	uint64_t before = merging->row->items;
+	int err;
+
+	slice_write(bytes, merging->row->place);
+	err = merge_each(merging, &last, is_done);
 	if (!err && *is_done && merging->row->merges && merging->flags & PAGE_ENDS_SHORT)
 		err = remove_between(merging, last, slice_of(NULL, 0), is_done);
-	return err || *is_done ? err : set_place(merging, last);
+	if (err || *is_done)
+		return err;
+	if (merging->flags & PAGE_IS_HASHED)
+		merging->row->items = before;
+	return set_place(merging, last);
 }
 
 /* --- the end of a table --- */

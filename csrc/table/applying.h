@@ -48,6 +48,10 @@ void apply_forget(struct apply *apply);
 int apply_catalog_table(struct apply *apply, const struct applied_table *applied,
 	const struct table **table);
 
+/* Verifies the bytes of an item, or of its key attributes, that the source has sent: what is stored
+ * must decode. Returns 0 or CORRUPT. */
+int apply_check_item(struct apply *apply, struct slice item);
+
 /* Reads the row of a table of the replica into memory that stays valid until the next call. */
 int apply_read_table(struct apply *apply, uint32_t source, struct replica_table *table);
 

@@ -109,7 +109,10 @@ local function same(a, b)
 end
 
 --- Returns the names of the parts in which two definitions differ.
-local function different_parts(first, second)
+---@param first table   of definition.of
+---@param second table
+---@return string[]
+function diffs.different_parts(first, second)
   local parts = {}
   for _, name in ipairs(PARTS) do
     if not same(first[name], second[name]) then
@@ -168,7 +171,7 @@ function Diff:begin(names)
     found.kind = first and "first" or "second"
     return found
   end
-  local parts = different_parts(first.definition, second.definition)
+  local parts = diffs.different_parts(first.definition, second.definition)
   local has_other_keys = parts[1] == "partition_key" or parts[1] == "sort_key"
   if not has_other_keys or names[1] ~= names[2] then   -- two tables must be comparable
     self.keys = key_names(first.definition)

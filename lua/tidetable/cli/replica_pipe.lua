@@ -12,6 +12,7 @@
 local base64 = require "tidetable.dynamodb.base64"
 local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
+local display = require "tidetable.cli.display"
 local exit_status = require "tidetable.cli.exit_status"
 local library_error = require "tidetable.cli.library_error"
 local wait = require "tidetable.wait"
@@ -20,6 +21,12 @@ local replica_pipe = {}
 
 --- Bytes of input after which a target applies the frames.
 local BATCH = 8 * 1024 * 1024
+
+--- Maximum number of bytes of a line that the command of --via writes: the position of a replica
+--- with many tables.
+local LINE_MAX = 16 * 1024 * 1024
+
+local COMMAND_HINT = "the command must be: tidetable replicate - TARGET"
 
 local to_url, from_url = { ["+"] = "-", ["/"] = "_" }, { ["-"] = "+", ["_"] = "/" }
 
@@ -124,19 +131,29 @@ end
 
 --- Returns the next line of the command; nil at the end of its output.
 function ViaReceiver:line()
+  local parts, bytes, piece = {}, 0, self.lines
   while true do
-    local line, rest = self.lines:match "^([^\n]*)\n(.*)$"
-    if line then
-      self.lines = rest
-      return line
+    local at = piece:find("\n", 1, true)
+    parts[#parts + 1], bytes = at and piece:sub(1, at - 1) or piece, bytes + #piece
+    if at then
+      self.lines = piece:sub(at + 1)
+      return table.concat(parts)
+    elseif bytes > LINE_MAX then
+      console.fail(("--via: the command wrote a line of more than %s"):format(
+        display.bytes(LINE_MAX)), COMMAND_HINT)
     end
-    local piece = library_error.check(self.command,
+    piece = library_error.check(self.command,
       core.read_input(core.descriptor_number(self.output)))
     if piece == "" then
       return nil
     end
-    self.lines = self.lines .. piece
   end
+end
+
+--- Ends the command of --via because of a line that no target writes.
+local function fail_line(expected, line)
+  console.fail(("--via: expected %s, got '%s'"):format(expected, display.safe(line:sub(1, 60))),
+    COMMAND_HINT)
 end
 
 function ViaReceiver:start()
@@ -148,8 +165,7 @@ function ViaReceiver:start()
     local text = line:match "^position (%S+)$"
     self.given = text and replica_pipe.decode(text)
     if not self.given then
-      console.fail(("--via: expected the position of the target, got %q"):format(line:sub(1, 60)),
-        "the command must be: tidetable replicate - TARGET")
+      fail_line("the position of the target", line)
     end
   end
   return self.given
@@ -174,7 +190,11 @@ function ViaReceiver:apply(frames, replication)
     if not line then
       self:fail()
     end
-    self.position = math.tointeger(tonumber(line:match "^applied (%d+)$")) or self.position
+    local number = line:match "^applied (%d+)$"
+    self.position = number and math.tointeger(tonumber(number))
+    if not self.position then
+      fail_line("'applied NUMBER'", line)
+    end
   end
   replication.position = self.position
   self.given = nil
@@ -232,22 +252,26 @@ end
 ---@param receiver tidetable.replica.LocalReceiver
 ---@param out tidetable.cli.Console
 ---@param path string  of the target
-function replica_pipe.receive(receiver, out, path)
+---@param view tidetable.cli.AdoptionView|nil  shows what is applied
+function replica_pipe.receive(receiver, out, path, view)
   local state = { position = 0, head = 0 }
   out:write("position ", replica_pipe.encode(library_error.check(path, receiver:start())), "\n")
   out.flush()
-  local input = ""
+  local input, is_new = "", not core.replica(receiver.target.core, receiver.name)
   local more, at_end
   repeat
     more, at_end = read_more(false)
     input = input .. more
-    local whole = library_error.check("standard input", core.whole_frames(input))
+    local whole = library_error.check("standard input", core.whole_frames(input, is_new))
     if whole > 0 then
       local rest, err = receiver:apply(input:sub(1, whole), state)
+      if view then
+        view:show(state.is_copying ~= false)
+      end
       if rest then
         library_error.fail(path, err)
       end
-      input = input:sub(whole + 1)
+      input, is_new = input:sub(whole + 1), false
       out:write(("applied %d\n"):format(state.position))
       out.flush()
     end

@@ -19,7 +19,7 @@ local receivers = {}
 ---@class tidetable.replica.LocalReceiver : tidetable.replica.Receiver
 ---@field target tidetable.Database
 ---@field name string
----@field tables string[]  names of the tables; empty: all
+---@field tables string[]  names of the tables, in byte order; empty: all
 ---@field opts tidetable.ReplicateOptions
 ---@field position integer
 ---@field has_ended boolean  the end of the source was received
@@ -29,7 +29,7 @@ Receiver.__index = Receiver
 --- Returns a receiver.
 ---@param target tidetable.Database
 ---@param name string
----@param tables string[]
+---@param tables string[]  names of the tables, in byte order; empty: all
 ---@param opts tidetable.ReplicateOptions
 ---@return tidetable.replica.LocalReceiver
 function receivers.new(target, name, tables, opts)
@@ -50,7 +50,7 @@ function Receiver:apply(frames, replication)
   while offset < #frames do
     local done, position, head, is_copying, has_ended = wait.try(self.target, core.replica_apply,
       self.target.core, self.name, self.settings, frames, offset, opts.adopt or false,
-      opts.skip or false, opts.strict or false, opts.lose or 0)
+      opts.skip or false, opts.strict or false, opts.lose or 0, self.tables)
     if not done then
       return frames:sub(offset + 1), position, head
     end

@@ -95,21 +95,33 @@ local replicate_options = {
 ---                              their retention; true: 86400, the default; false: it keeps none
 ---@field wait (fun(wakeup: tidetable.Wakeup, seconds: number|nil))|nil
 
-local function sorted(names)
-  local copy = { table.unpack(names or {}) }
+--- Returns the names of tables in byte order, each once.
+---@param names string[]|nil
+---@return string[]
+function replicas.sorted(names)
+  local copy, has = {}, {}
+  for _, name in ipairs(names or {}) do
+    copy[#copy + 1], has[name] = not has[name] and name or nil, true
+  end
   table.sort(copy, function(a, b) return core.compare_bytes(a, b) < 0 end)
   return copy
 end
 
---- Checks that a replica that exists replicates the same tables.
-local function check_settings(target, name, tables, is_given)
+--- Returns the names of the tables that a replica has, or will have, in byte order; empty: all.
+--- Checks that one that exists has those that are given.
+---@param target tidetable.Database
+---@param name string
+---@param given string[]|nil  nil: those that it has
+---@return string[]|nil, tidetable.error|nil err, tidetable.code|nil code
+function replicas.tables(target, name, given)
+  local tables = replicas.sorted(given)
   local found, err, code = core.replica(target.core, name)
   if not found then
-    return code == "NOT_FOUND" and tables, err, code
+    return code == "NOT_FOUND" and tables or nil, err, code
   end
   local stored = found.settings.tables or {}
-  local has = { table.unpack(stored, 1, #stored) }
-  if is_given and table.concat(has, "/") ~= table.concat(tables, "/") then
+  local has = replicas.sorted { table.unpack(stored, 1, #stored) }
+  if given and table.concat(has, "/") ~= table.concat(tables, "/") then
     return core.invalid(("replica %s replicates %s: other tables require another replica"):format(
       name, #has > 0 and "the tables " .. table.concat(has, ", ") or "all tables"))
   end
@@ -153,7 +165,7 @@ function replicas.replicate(target, source, opts)
     misuse("replicate: expected a database as source, got " .. type(source))
   end
   local name = opts.name or "replica"
-  local tables, err, code = check_settings(target, name, sorted(opts.tables), opts.tables ~= nil)
+  local tables, err, code = replicas.tables(target, name, opts.tables)
   if not tables then
     return nil, err, code
   end
@@ -164,6 +176,42 @@ function replicas.replicate(target, source, opts)
   end
   return replicas.into(source, receivers.new(target, name, tables, opts),
     replicas.hold(source, opts.hold, name, info.database_id), opts)
+end
+
+-- Lag ------------------------------------------------------------------------
+
+---@class tidetable.ReplicaLag
+---@field changes integer     number of changes of the source after the position
+---@field seconds number|nil  age of the oldest of them that has a record; 0: there are no changes;
+---                           nil: not known
+---@field copying boolean     true while the tables are being copied
+
+--- Returns how far a position is behind the last change of its source; without the field copying.
+---@param source tidetable.Database
+---@param position integer
+---@return tidetable.ReplicaLag|nil lag
+---@return tidetable.error|nil err, tidetable.code|nil code
+function replicas.lag(source, position)
+  local info, err, code = source:info()
+  if not info then
+    return nil, err, code
+  elseif info.sequence_number < position then
+    return core.consumer_failure("SOURCE_DIFFERS", ("the replica is at sequence number %d of the "
+      .. "source, whose last change has %d"):format(position, info.sequence_number))
+  elseif info.sequence_number == position then
+    return { changes = 0, seconds = 0 }
+  end
+  local stream, record
+  stream, err, code = source:stream { after = position, tables = true }
+  if not stream then
+    return nil, err, code
+  end
+  record, err, code = stream:next(0)
+  if not record and err and code ~= "TRIMMED" then
+    return nil, err, code
+  end
+  return { changes = info.sequence_number - position,
+    seconds = record and math.max(0, core.wall_clock(source.core) - record.created_at) or nil }
 end
 
 -- The sender -----------------------------------------------------------------
@@ -389,21 +437,20 @@ function Replication:stop()
   self.is_stopping = true
 end
 
---- Returns the lag of the target: the number of changes of the source after its position, and true
---- while it is copying.
----@return { changes: integer, copying: boolean }|nil lag
+--- Returns how far the target is behind.
+---@return tidetable.ReplicaLag|nil lag
 ---@return tidetable.error|nil err, tidetable.code|nil code
 function Replication:lag()
   local position, copying, code = self.receiver:where()
   if not position then
     return nil, copying, code
   end
-  local info, err
-  info, err, code = self.source:info()
-  if not info then
-    return nil, err, code
+  local lag, err
+  lag, err, code = replicas.lag(self.source, position)
+  if lag then
+    lag.copying = copying
   end
-  return { changes = info.sequence_number - position, copying = copying }
+  return lag, err, code
 end
 
 --- Ends the replication; the replica and the hold in the source stay.

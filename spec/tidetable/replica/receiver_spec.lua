@@ -35,6 +35,17 @@ describe("a receiver", function()
     core.finish(sender)
   end)
 
+  it("applies the first frame of a new replica with the tables", function()
+    local _, target, _, frames, sender = setup()
+    local first = 8 + (">I4"):unpack(frames)
+    assert.equal(first, core.whole_frames(frames:sub(1, first), false))
+    assert.equal(0, core.whole_frames(frames:sub(1, first), true))
+    assert.equal(0, core.whole_frames(frames:sub(1, first + 20), true))
+    assert.equal(#frames, core.whole_frames(frames, true))
+    assert.same({}, target:replicas())
+    core.finish(sender)
+  end)
+
   it("refuses frames that don't continue at its position", function()
     local source, _, receiver, frames, sender = setup()
     local state = { head = 0 }

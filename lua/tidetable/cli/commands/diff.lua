@@ -155,6 +155,14 @@ function View:json(found)
   self.out:write("{", table.concat(fields, ","), "}\n")
 end
 
+--- Returns a view that shows differences as text. The field diffing.keys has to be set before the
+--- first difference of a table is shown: the names of its key attributes.
+---@param out tidetable.cli.Console
+---@return tidetable.cli.DiffView
+function diff.view(out)
+  return setmetatable({ out = out, diffing = {}, form = item_writer.form() }, View)
+end
+
 -- Comparing ------------------------------------------------------------------
 
 --- Counts the differences of definitions of a table.

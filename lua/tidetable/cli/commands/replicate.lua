@@ -1,5 +1,6 @@
 -- replicate.lua - `tidetable replicate`: replicates tables of one database into another.
 
+local adoption_view = require "tidetable.cli.adoption_view"
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
@@ -63,12 +64,14 @@ The status is 6 if the replica was promoted.]],
   examples = {
     { "tidetable replicate shop.tide standby.tide", "copy all tables, or catch up" },
     { "tidetable replicate shop.tide standby.tide -f", "follow the source" },
-    { "tidetable replicate --status standby.tide", "show the state of the replicas" },
+    { "tidetable replicate --status shop.tide standby.tide",
+      "show the state of the replicas, and their lag" },
     { "tidetable replicate --promote standby.tide", "make the tables writable" },
   },
   arguments = {
-    { "source", "Path of the source, or '-' for standard input. With --status, --promote, "
-      .. "--position and --forget, the path of the target." },
+    { "source", "Path of the source, or '-' for standard input. With --promote, --position, "
+      .. "--forget and --status, the path of the target; --status SOURCE TARGET shows the lag, "
+      .. "too." },
     { "target", "Path of the target, or '-' for standard output.", args = "?" },
   },
   options = {
@@ -79,7 +82,7 @@ The status is 6 if the replica was promoted.]],
       default = "replica" },
     { "--table", "Only these tables, separated by commas.", value = "NAMES",
       convert = table_list },
-    { "--adopt", "Take over tables that exist in the target: show how they differ, then make them "
+    { "--adopt", "Take over tables that exist in the target: show how they differ, and make them "
       .. "equal." },
     { "--skip", "Leave out tables that can't be replicated, instead of failing." },
     { "--strict", "Fail when a table can no longer be followed." },
@@ -90,7 +93,8 @@ The status is 6 if the replica was promoted.]],
       default = 86400 },
     { "--from", "Position of the target, for standard output.", value = "TEXT",
       convert = position },
-    { "--status", "Show the replicas of the target.", exclusive = "action" },
+    { "--status", "Show the replicas of the target: state, position, tables; with SOURCE also how "
+      .. "far they are behind.", exclusive = "action" },
     { "--promote", "Make the tables of the replica writable.", exclusive = "action" },
     { "--position", "Print the position of the replica, for --from.", exclusive = "action" },
     { "--forget", "Remove the replica; its tables stay and become writable.",
@@ -104,8 +108,8 @@ The status is 6 if the replica was promoted.]],
 -- The state of replicas --------------------------------------------------------
 
 replicate.order = { "name", "state", "position", "changed_at", "source", "database", "incarnation",
-  "lag", "tables", "selected", "source_id", "items", "reason", "path", "transactions", "records",
-  "created_at" }
+  "lag", "changes", "seconds", "tables", "selected", "source_id", "items", "reason", "path",
+  "transactions", "records", "created_at" }
 
 local function table_line(each)
   local text = ("  %s  %s"):format(display.name(each.name), each.state)
@@ -113,6 +117,15 @@ local function table_line(each)
     text = ("%s, %s"):format(text, display.counted(each.items, "item"))
   end
   return each.reason and ("%s: %s"):format(text, each.reason) or text
+end
+
+local function lag_text(lag)
+  if lag.changes == 0 then
+    return "nothing"
+  end
+  local text = display.counted(lag.changes, "change")
+  return lag.seconds and ("%s, the oldest for %s"):format(text, display.duration(lag.seconds))
+    or text
 end
 
 local function show_replica(each, out)
@@ -129,14 +142,36 @@ local function show_replica(each, out)
   if each.source then
     out:line("  source " .. each.source.database)
   end
+  if each.lag then
+    out:line("  waiting: " .. lag_text(each.lag))
+  end
   for _, t in ipairs(each.tables) do
     out:line(table_line(t))
   end
 end
 
+--- Adds the lag of the replicas of this source.
+local function add_lag(all, path, args)
+  local source <close> = open.database({ database = path, max_size = args.max_size })
+  local id = library_error.check(path, source:info()).database_id
+  for _, each in ipairs(all) do
+    if each.source and each.source.database == id and each.state ~= "PROMOTED" then
+      local lag, err, code = replicas.lag(source, each.position)
+      if not lag and code ~= "SOURCE_DIFFERS" then
+        library_error.fail(path, err)
+      end
+      each.lag = lag
+    end
+  end
+end
+
 local function show_status(args, out)
-  local db <close> = open.database({ database = args.source, max_size = args.max_size })
-  local all = library_error.check(args.source, db:replicas())
+  local path = args.target or args.source
+  local db <close> = open.database({ database = path, max_size = args.max_size })
+  local all = library_error.check(path, db:replicas())
+  if args.target then
+    add_lag(all, args.source, args)
+  end
   for _, each in ipairs(all) do
     if args.json then
       out:json(each, replicate.order)
@@ -178,8 +213,8 @@ local function print_position(args, out)
   elseif not db then
     db = require "tidetable".open ":memory:"
   end
-  local start = library_error.check(args.source, core.replica_start(db.core, args.name,
-    args.table or {}))
+  local tables = library_error.check(args.source, replicas.tables(db, args.name, args.table))
+  local start = library_error.check(args.source, core.replica_start(db.core, args.name, tables))
   db:close()
   out:write(replica_pipe.encode(start), "\n")
 end
@@ -258,9 +293,24 @@ local function run_local(args, out)
   end
 end
 
+local function tables_text(names)
+  return #names > 0 and "the tables " .. display.safe(table.concat(names, ", ")) or "all tables"
+end
+
+--- Checks that --table selects the tables that the target has.
+local function check_tables(args, start)
+  local has = core.start_tables(start)
+  local given = replicas.sorted(args.table)
+  if args.table and table.concat(given, ",") ~= table.concat(has, ",") then
+    console.fail(("--table selects %s, and the target replicates %s"):format(tables_text(given),
+      tables_text(has)), "the target selects them: give it the same --table, or leave it out here")
+  end
+end
+
 --- Replicates into a pipe.
 local function run_into(args, out, receiver)
   local source <close> = open_source(args)
+  check_tables(args, receiver:start())
   local hold = args.via and replicas.hold(source, args.hold > 0 and args.hold or false, args.name,
     core.start_target(receiver:start())) or nil
   local replication <close> = replicas.into(source, receiver, hold, {})
@@ -274,8 +324,11 @@ end
 --- Receives from standard input.
 local function run_target(args, out)
   local target <close> = open_target(args, args.target, { create = true })
-  local receiver = receivers.new(target, args.name, args.table or {}, options_of(args))
-  replica_pipe.receive(receiver, out, args.target)
+  local tables = library_error.check(args.target,
+    replicas.tables(target, args.name, args.table))
+  local receiver = receivers.new(target, args.name, tables, options_of(args))
+  replica_pipe.receive(receiver, out, args.target,
+    args.adopt and adoption_view.new(target, args.name, args.target) or nil)
 end
 
 --- Returns the name of the action that is given instead of a replication.
@@ -287,10 +340,20 @@ local function action_of(args)
   end
 end
 
+--- Checks that the options of the target are not given to the command that reads the source.
+local function check_owner(args)
+  for _, name in ipairs { "adopt", "skip", "strict", "lose" } do
+    if args[name] and (args.via or args.target == "-") then
+      console.misused(("--%s: it is an option of the other end, 'tidetable replicate - TARGET'")
+        :format(name))
+    end
+  end
+end
+
 local function check(args)
   local action = action_of(args)
   if action then
-    if args.target then
+    if args.target and action ~= "status" then
       console.misused(("--%s: one database expected"):format(action))
     end
   elseif args.via and args.target then
@@ -305,6 +368,7 @@ local function check(args)
   elseif args.from and args.target ~= "-" then
     console.misused "--from requires '-' as target"
   end
+  check_owner(args)
   return action
 end
 

@@ -70,6 +70,32 @@ describe("replicate", function()
     assert.equal("", command.run({ "replicate", "--status", source }).out)
   end)
 
+  it("shows how far the replicas are behind", function()
+    local source, target = shop(), helper.path "target.tide"
+    command.must { "replicate", source, target }
+    local function status(...)
+      return command.must { "replicate", "--status", source, target, ... }
+    end
+    assert.truthy(status():find "\n  waiting: nothing\n")
+    assert.same({ changes = 0, seconds = 0 }, dkjson.decode(status "--json").lag)
+    put(source, "new")
+    put(source, "newer")
+    assert.truthy(status():find "\n  waiting: 2 changes, the oldest for %S+")
+    local found = dkjson.decode(status "--json")
+    assert.equal(2, found.lag.changes)
+    assert.is_true(found.lag.seconds >= 0)
+    -- It is not known without the source, and of another source.
+    assert.is_nil(command.must({ "replicate", "--status", target }):find "waiting")
+    local other = helper.path "other.tide"
+    change(other, function(db)
+      assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    end)
+    assert.is_nil(command.must({ "replicate", "--status", other, target }):find "waiting")
+    command.must { "replicate", "--promote", target }
+    assert.is_nil(status():find "waiting")
+    command.refuses(1, "does not exist", { "replicate", "--status", source .. "x", target })
+  end)
+
   it("promotes, and then ends with status 6", function()
     local source, target = shop(), helper.path "target.tide"
     command.must { "replicate", source, target }
@@ -179,6 +205,13 @@ describe("replicate through pipes", function()
       { "replicate", source, "--via", "exit 3" })
     command.refuses(1, "expected the position of the target", { "replicate", source, "--via",
       "echo hello; cat >/dev/null" })
+    command.refuses(1, "expected the position of the target, got 'position \\e[1m'",
+      { "replicate", source, "--via", "printf 'position \\033[1m\\n'; cat >/dev/null" })
+    local text = command.must { "replicate", "--position", helper.path "none.tide" }
+    command.refuses(1, "expected 'applied NUMBER', got 'y'", { "replicate", source, "--via",
+      ("echo position %s; yes"):format(text:match "%S+") })
+    command.refuses(1, "the command wrote a line of more than 16", { "replicate", source, "--via",
+      "yes | tr -d '\\n'" })
     command.refuses(1, "the command ended with status 127", { "replicate", source, "--via",
       "no_such_program_here 2>/dev/null" })
   end)
@@ -195,6 +228,97 @@ describe("replicate through pipes", function()
     assert.equal(0, ran.status)
     assert.truthy(ran.out:find "^position %S+\napplied %d+\n")
     check_equal(source, target)
+  end)
+
+  it("selects the same tables at both ends", function()
+    local source, target = shop(), helper.path "target.tide"
+    local function replicate(...)
+      return { "replicate", source, "--via", via(target, ...) }
+    end
+    local function with_table(line, names)
+      line[#line + 1], line[#line + 2] = "--table", names
+      return line
+    end
+    command.refuses(1, "--table selects the tables orders, and the target replicates all tables",
+      with_table(replicate(), "orders"))
+    command.refuses(1, "and the target replicates the tables files",
+      with_table(replicate("--table", "files"), "orders"))
+    assert.equal("", command.run({ "replicate", "--status", target }).out)
+    command.must(with_table(replicate("--table", "orders,orders"), "orders"))
+    -- The target remembers them.
+    command.must(replicate())
+    command.must(with_table(replicate(), "orders"))
+    assert.equal("orders\n", command.must { "tables", target })
+    change(source, function(db)
+      assert(db:create_table { name = "later", partition_key = "id", stream = true })
+    end)
+    command.must(replicate())
+    assert.equal("orders\n", command.must { "tables", target })
+    check_equal(source, target, "orders")
+    command.refuses(1, "replicates the tables orders: other tables require another replica",
+      replicate("--table", "orders,files"))
+  end)
+
+  it("selects the same tables at both ends of a plain pipe", function()
+    local source, target = shop(), helper.path "target.tide"
+    local function pipe(position, from, to)
+      return command.shell(("$TIDETABLE replicate %s - %s --from "
+        .. "$($TIDETABLE replicate --position %s %s) | $TIDETABLE replicate - %s %s"):format(
+        command.quote(source), from, command.quote(target), position, command.quote(target), to))
+    end
+    for _, case in ipairs {
+      { "--table files,orders", "", "has all, and the source sends only some" },
+      { "", "--table orders", "has only some, and the source sends all" },
+      { "--table orders", "--table files", "has table files, and the source does not send it" },
+      { "--table files", "--table files,orders",
+        "has table orders, and the source does not send it" },
+      { "--table files,orders", "--table orders",
+        "does not have table files, and the source sends it" },
+      { "--table files,orders", "--table files",
+        "does not have table orders, and the source sends it" },
+    } do
+      local ran = pipe(case[1], "", case[2])
+      assert.equal(1, ran.status)
+      assert.truthy(ran.err:find("the two ends select other tables: replica replica " .. case[3],
+        1, true), ran.err)
+      assert.equal("", command.run({ "replicate", "--status", target }).out)
+      assert.equal("", command.run({ "tables", target }).out)
+    end
+    assert.truthy(pipe("--table orders", "--table files", "--table orders").err:find(
+      "--table selects the tables files, and the target replicates the tables orders", 1, true))
+    assert.equal(0, pipe("--table orders", "--table orders", "--table orders").status)
+    assert.equal(0, pipe("", "", "").status)
+    assert.equal("orders\n", command.must { "tables", target })
+    check_equal(source, target, "orders")
+  end)
+
+  it("shows how tables differ while it adopts them", function()
+    local source, target = shop(), helper.path "target.tide"
+    change(target, function(db)
+      local orders = assert(db:create_table { name = "orders", partition_key = "id",
+        ttl = "expires", stream = { view_type = "NEW_IMAGE" } })
+      assert(orders:put { id = "mine" })
+      assert(orders:put { id = "k01", n = 0 })
+      for i = 2, 49 do assert(orders:put { id = ("k%02d"):format(i), n = i }) end
+      assert(db:create_table { name = "own", partition_key = "id", stream = true })
+      assert(db:table("own"):put { id = "x" })
+    end)
+    command.refuses(1, "table orders exists here",
+      { "replicate", source, "--via", via(target) })
+    local ran = command.run { "replicate", source, "--via", via(target, "--adopt") }
+    assert.equal(0, ran.status)
+    assert.equal("", ran.out)
+    local lines = { "@@ orders @@", "-ttl: expires", "+ttl: none",
+      "-stream: NEW_IMAGE, retention 1d, holds 7d, 1 GiB",
+      "+stream: NEW_AND_OLD_IMAGES, retention 1d, holds 7d, 1 GiB",
+      '-{"id":"k01","n":0}', '+{"id":"k01","n":1}', '+{"id":"k50","n":50}', '-{"id":"mine"}' }
+    assert.equal(table.concat(lines, "\n") .. "\n", ran.err)
+    check_equal(source, target, "orders", "files")
+    -- Later changes are not shown, also with --adopt.
+    put(source, "new")
+    ran = command.run { "replicate", source, "--via", via(target, "--adopt") }
+    assert.same({ 0, "", "" }, { ran.status, ran.out, ran.err })
+    check_equal(source, target, "orders", "files")
   end)
 
   it("fails at an end that was not announced, and keeps the transactions before it", function()
@@ -254,8 +378,14 @@ describe("replicate's arguments", function()
     command.refuses(2, "one of source and target", { "replicate", "-", "-", "--from",
       position })
     command.refuses(2, "it names the target", { "replicate", source, target, "--via", "x" })
-    command.refuses(2, "one database expected", { "replicate", source, target, "--status" })
+    command.refuses(2, "one database expected", { "replicate", source, target, "--promote" })
     command.refuses(2, "1 to 200 characters", { "replicate", source, target, "--name", "a b" })
+    for _, option in ipairs { "--adopt", "--skip", "--strict" } do
+      command.refuses(2, option .. ": it is an option of the other end",
+        { "replicate", source, "--via", "x", option })
+    end
+    command.refuses(2, "--lose: it is an option of the other end",
+      { "replicate", source, "-", "--from", position, "--lose", "1" })
     command.refuses(1, "does not exist", { "replicate", source .. "x", target })
     command.refuses(1, "the source is this database", { "replicate", source, source })
   end)
