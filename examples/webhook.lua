@@ -154,7 +154,7 @@ local function post(record)
   if not ok then
     return nil, (status == "wantread" or status == "wantwrite") and "timeout" or status
   elseif not headers then
-    -- LuaSocket takes what is not HTTP for an answer of HTTP 0.9 with status 200.
+    -- LuaSocket returns an answer that is not HTTP as HTTP 0.9 with status 200.
     return nil, status == 408 and "timeout" or "the answer is not HTTP"
   end
   return status, headers

@@ -89,7 +89,7 @@ function converted(record) {
   }
 }
 
-// Returns what is to be sent for a record. The partition key is a hash of table and item key,
+// Returns the entry to send for a record. The partition key is a hash of table and item key,
 // because Kinesis limits it to 256 characters. Names in Keys are in ascending order.
 function entryOf(record) {
   const body = converted(record)

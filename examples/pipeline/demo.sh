@@ -1,5 +1,5 @@
 #!/bin/sh
-# demo.sh - places orders, runs the pipeline until all are processed, and shows what it has written.
+# demo.sh - places orders, runs the pipeline until all are processed, and shows its output.
 #
 #   sh examples/pipeline/demo.sh [NUMBER]        in a clone: make demo-pipeline
 set -e

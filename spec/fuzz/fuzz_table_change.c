@@ -5,7 +5,7 @@
 
 #include "fuzz/fuzz.h"
 
-/* Encodes a definition from rows that are filled with what was decoded. */
+/* Encodes a definition again, from rows filled with the decoded values. */
 static void check_definition(struct slice bytes)
 {
 	struct stream_row stream = { 0 };

@@ -134,7 +134,7 @@ static void a_window_is_full(void)
 	read_ahead_release(&ahead);
 }
 
-/* The windows of a process share a number of bytes; the last one gets what is left. */
+/* The windows of a process share a number of bytes; the last one gets the rest. */
 static void a_process_has_a_limit(void)
 {
 	size_t most = read_ahead_limits.process_bytes, least = read_ahead_limits.least_bytes;

@@ -102,8 +102,8 @@ end
 
 scripts.trace = trace
 
---- Executes the script. Returns what it returns; nil, message if it has a syntax error or raises
---- one.
+--- Executes the script. Returns its result; nil, message if it has a syntax error or raises an
+--- error.
 ---@param script tidetable.run.Script
 ---@param warn fun(text: string)
 ---@return any result, string|nil message

@@ -121,7 +121,7 @@ end
 ---@param header tidetable.ViewHeader
 ---@param place string
 ---@param keys table  key of the item in the source
----@param item table  what is kept
+---@param item table  the stored copy
 function state.put_member(rows, header, place, keys, item)
   local bytes = assert(core.values.encode(keys))
   if #bytes >= KEY_MAX then

@@ -6,7 +6,7 @@ local runtime = require "spec.tidetable.run.runtime"
 describe("the log", function()
   runtime.setup(before_each, after_each)
 
-  --- Runs code that has the local `log` in a process. Returns what it has written.
+  --- Runs code that has the local `log` in a process. Returns its output.
   local function written(format, code)
     local path = runtime.write("log.lua", ([[
       local log = require "tidetable.run.log".new(%q)
