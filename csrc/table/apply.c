@@ -134,8 +134,8 @@ static int check_place(struct apply *apply, uint64_t from, uint64_t number)
 	if (from == apply->row.position)
 		return 0;
 	return fail_with(apply->failure, ERR_REPLICA_MOVED, "it is at sequence number %llu, and"
-		" the data from the source continues at %llu", (unsigned long long)apply->row.position,
-		(unsigned long long)from);
+		" the data from the source continues at %llu",
+		(unsigned long long)apply->row.position, (unsigned long long)from);
 }
 
 static int advance(struct apply *apply, const struct frame *frame)
