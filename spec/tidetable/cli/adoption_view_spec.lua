@@ -41,7 +41,7 @@ local function fill(items)
   end
 end
 
---- Applies what the source sends, the first two frames together, and shows it after each commit.
+--- Applies the frames of the source, the first two together, and shows it after each commit.
 local function apply(source, target, view)
   local receiver = receivers.new(target, "replica", {}, { adopt = true })
   local state = { position = 0, head = 0 }
