@@ -217,6 +217,24 @@ describe("a program", function()
     assert.is_false(runtime.exists(pid))
   end)
 
+  it("is killed with its group when its worker stops or ends with an error", function()
+    runtime.put(orders, 1, 1)
+    local command = [[
+      (trap '' TERM HUP INT; exec sleep 1000) & echo "left $!" >&2
+      while read line; do %s; done]]
+    local run = start(command:format "echo '{}'")
+    local pid = math.tointeger(run:wait_for "left ".message:match "%d+")
+    run:wait_until("the answer", function() return db:consumer "x" and position() == 1 end)
+    assert.is_true(runtime.exists(pid))
+    run:stop()
+    assert.is_false(runtime.exists(pid))
+    runtime.put(orders, 2, 2)
+    run = start(command:format "echo wrong", "max_attempts=1", "update=true")
+    pid = math.tointeger(run:wait_for "left ".message:match "%d+")
+    run:ends(1, "wrong answer of the program")
+    assert.is_false(runtime.exists(pid))
+  end)
+
   it("is ended by the end of its input when the command stops", function()
     runtime.put(orders, 1, 1)
     local run = start(program "return '{}'")
