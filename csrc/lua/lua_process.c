@@ -1,5 +1,6 @@
 /* lua_process.c - child processes, pipes and signals for Lua, for programs with an event loop. */
 #include <signal.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 
@@ -265,6 +266,13 @@ static int collect_process(lua_State *L)
 	return 0;
 }
 
+/* process_id() -> id of this process */
+static int id_of_process(lua_State *L)
+{
+	lua_pushinteger(L, getpid());
+	return 1;
+}
+
 /* --- signals --- */
 
 /* signal_pipe(name of a signal, ...) -> number of a descriptor from which read_signal reads them;
@@ -319,6 +327,7 @@ void open_processes(lua_State *L)
 		{ "start_process", start_process },
 		{ "process_poll", poll_process },
 		{ "process_signal", signal_process },
+		{ "process_id", id_of_process },
 		{ "signal_pipe", open_signal_pipe },
 		{ "read_signal", read_signal },
 		{ NULL, NULL },

@@ -1,9 +1,15 @@
-/* forking.c - a Lua module that calls a function in a child process created by fork.
+/* forking.c - a Lua module that calls a function in a child process created by fork, and fork
+ * itself.
  *
  *     status, text = forking.call(fn)
+ *     pid = forking.fork([session])
+ *     forking.sleep()
  *
  * text: the result or error of fn. status: 0; 1 if it raised an error; 128 + n if signal n
  * killed the child. The child exits without closing its Lua state.
+ *
+ * fork returns 0 in the child, as in C. With session the child leaves the process group.
+ * sleep never returns: the process sleeps until it is killed.
  */
 #include <stdint.h>
 #include <sys/wait.h>
@@ -65,12 +71,34 @@ static int call(lua_State *L)
 	return 2;
 }
 
+static int fork_here(lua_State *L)
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		return luaL_error(L, "cannot create a child process");
+	if (child == 0 && lua_toboolean(L, 1))
+		setsid();
+	lua_pushinteger(L, child);
+	return 1;
+}
+
+static int sleep_here(lua_State *L)
+{
+	(void)L;
+	while (pause() < 0)
+		;
+	return 0;
+}
+
 __attribute__((visibility("default"))) int luaopen_fault_forking(lua_State *L);
 
 int luaopen_fault_forking(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "call", call },
+		{ "fork", fork_here },
+		{ "sleep", sleep_here },
 		{ NULL, NULL },
 	};
 

@@ -35,8 +35,19 @@ end
 ---@field reader tidetable.run.FrameReader
 ---@field unsent string
 ---@field is_over boolean  the supervisor has ended
+---@field pid integer      of the process that has this connection
 local Control = {}
 Control.__index = Control
+
+--- Ends this process if a handler has forked it: the connection, the event loop and the signal pipe
+--- belong to its parent.
+function Control:end_forked()
+  if core.process_id() ~= self.pid then
+    io.stderr:write("a process forked by a handler must not return from it, raise an error or use"
+      .. " the event loop; it is ended\n")
+    os.exit(1)
+  end
+end
 
 --- Maximum number of bytes that wait to be sent. Later reports are dropped.
 local UNSENT_MAX = 1024 * 1024
@@ -54,6 +65,7 @@ end
 ---@param name string
 ---@param ... string|number
 function Control:report(name, ...)
+  self:end_forked()
   if #self.unsent < UNSENT_MAX then
     self.unsent = self.unsent .. frames.encode(name, ...)
   end
@@ -64,6 +76,7 @@ end
 ---@param name string
 ---@param ... string|number
 function Control:send(name, ...)
+  self:end_forked()
   self.unsent = self.unsent .. frames.encode(name, ...)
   self.is_over = not self.channel:write(self.unsent)
   self.unsent = ""
@@ -72,6 +85,7 @@ end
 --- Returns the next message without waiting; nil if there is none.
 ---@return string|nil name, string[]|nil fields
 function Control:try_next()
+  self:end_forked()
   local name, fields = self.reader:next()
   while not name and not self.is_over do
     local bytes = self.channel:try_read()
@@ -146,7 +160,7 @@ function children.main()
   os.exit = exit_at_once -- luacheck: ignore 122
   local control = setmetatable({
     channel = channels.new(core.inherited_descriptor(CONTROL)), reader = frames.reader(),
-    unsent = "", is_over = false,
+    unsent = "", is_over = false, pid = core.process_id(),
   }, Control)
   local loop, status = cqueues.new(), nil
   loop:wrap(function()

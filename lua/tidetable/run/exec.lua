@@ -26,6 +26,9 @@ local HANDLER_LIMIT = 60
 local END_GRACE = 2
 --- Seconds between two checks whether a program has ended.
 local POLL_INTERVAL = 0.005
+--- Maximum number of seconds of one wait for a program. Then its end is looked for, because another
+--- process may keep its pipes open.
+local LOOK_INTERVAL = 0.1
 --- Seconds that a program has to end after it has closed its output in a batch.
 local DEATH_GRACE = 0.2
 --- Account in the name of the stream.
@@ -56,6 +59,7 @@ end
 ---@field context tidetable.run.Context
 ---@field incarnation string
 ---@field process userdata|nil     nil: not running
+---@field ended { status: integer, signal: integer }|nil  how the process has ended
 ---@field input tidetable.run.Channel|nil
 ---@field output tidetable.run.Channel|nil
 ---@field buffered string          bytes of answers that were not read
@@ -94,7 +98,7 @@ function Exec:start()
   if not process then
     error(err, 0)
   end
-  self.process, self.buffered, self.answered = process, "", 0
+  self.process, self.ended, self.buffered, self.answered = process, nil, "", 0
   self.input, self.output = channels.new(input), channels.new(output)
 end
 
@@ -116,20 +120,28 @@ local function nap(in_loop)
   end
 end
 
+--- Returns true if the program has ended, and kills the rest of its group then.
+function Exec:has_ended()
+  if not self.ended then
+    local status, signal = core.process_poll(self.process)
+    self.ended = status ~= false and { status = status, signal = signal } or nil
+  end
+  return self.ended ~= nil
+end
+
 --- Waits until the program has ended, at most `seconds`; then kills it with its group. Returns how
 --- it ended, and whether with status 0.
 ---@param seconds number
 ---@return string, boolean
 function Exec:reap(seconds)
   local deadline = core.elapsed() + seconds
-  local status, signal = core.process_poll(self.process)
-  while status == false do
+  while not self:has_ended() do
     if core.elapsed() >= deadline then
       core.process_signal(self.process, "SIGKILL", true)
     end
     nap(seconds > 0)             -- a killed one ends at once, and an error must not yield
-    status, signal = core.process_poll(self.process)
   end
+  local status, signal = self.ended.status, self.ended.signal
   self.process = nil
   self:close_channels()
   return signal > 0 and ("was ended by signal %d"):format(signal)
@@ -160,7 +172,7 @@ function Exec:ensure()
       self.context.report("warning", ("the program has written after its answer, and is started "
         .. "again: %s"):format(answers.quote(late)))
       self:kill()
-    elseif late == "" then
+    elseif late == "" or self:has_ended() then
       self:reap(END_GRACE)       -- it has ended or closed its output since its last answer
     end
   end
@@ -196,8 +208,8 @@ function Exec:request(records)
   return '{"Records":[' .. table.concat(parts, ",") .. "]}"
 end
 
---- Writes a part of the request. Returns true; false after the deadline; nil if the program no
---- longer reads; nil, problem if it answers before the end.
+--- Writes a part of the request. Returns true; false after the deadline; nil if the program has
+--- ended or no longer reads; nil, problem if it answers before the end.
 function Exec:write(request, deadline)
   local written = 0
   while true do
@@ -216,11 +228,27 @@ function Exec:write(request, deadline)
     local left = deadline - core.elapsed()
     if left <= 0 then
       return false
+    elseif count == written and self:has_ended() then
+      return nil
     elseif count == written then
       cqueues.poll({ pollfd = self.input.number, events = "w" },
-        { pollfd = self.output.number, events = "r" }, left)
+        { pollfd = self.output.number, events = "r" },
+        math.min(left, LOOK_INTERVAL))
     end
     written = count
+  end
+end
+
+--- Waits for output. Returns it; "" at its end and after the end of the program, even if another
+--- process keeps the pipe open; nil after the deadline.
+function Exec:read(deadline)
+  while true do
+    local had_ended = self:has_ended()      -- before the read: it has written nothing after it
+    local now = core.elapsed()
+    local bytes = self.output:read(had_ended and now or math.min(deadline, now + LOOK_INTERVAL))
+    if bytes or had_ended or core.elapsed() >= deadline then
+      return bytes or had_ended and "" or nil
+    end
   end
 end
 
@@ -228,7 +256,7 @@ end
 function Exec:read_line(deadline)
   local parts, len = {}, 0
   while true do
-    local bytes = self.output:read(deadline)
+    local bytes = self:read(deadline)
     if not bytes then
       return false
     elseif bytes == "" then

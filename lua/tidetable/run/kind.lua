@@ -18,6 +18,7 @@ local kinds = {}
 ---@class tidetable.run.Context
 ---@field report fun(name: string, ...: string|number)
 ---@field entering fun(records: tidetable.Record[])  called before each call of the handler
+---@field returned fun()  called after each call of a Lua handler, also one that has failed
 ---@field directory string  of the script
 ---@field region string
 
@@ -66,6 +67,7 @@ local function watched(handler, context)
     return err
   end
   local function finish(records, ok, first, second, ...)
+    context.returned()
     local partial = ok and responses.partial(first, records)
     if not ok then
       if text then

@@ -7,8 +7,8 @@ local display = require "tidetable.cli.display"
 local views = {}
 
 local OUTPUT = 1
-local TITLES = { "PROCESSOR", "STATE", "WORKERS", "PER SECOND", "WAITING", "OLDEST", "RETRIES",
-  "PARKED" }
+local TITLES = { "PROCESSOR", "STATE", "FOR", "WORKERS", "PER SECOND", "WAITING", "OLDEST",
+  "RETRIES", "PARKED" }
 local FIRST_AT_THE_RIGHT = 3
 
 local STYLES = {
@@ -24,6 +24,8 @@ local STYLES = {
 ---@field has_drawn boolean
 ---@field last table<string, integer>  number of handled records by processor, one second ago
 ---@field last_at number|nil
+---@field states table<string, { state: string, since: number|nil }>  by processor; since: process
+---       time at which the view has seen the change to this state; nil: unknown
 local View = {}
 View.__index = View
 
@@ -32,7 +34,7 @@ View.__index = View
 ---@return tidetable.run.LiveView
 function views.new(out, supervisor)
   return setmetatable({ out = out, supervisor = supervisor, began = core.elapsed(),
-    unwritten = "", has_drawn = false, last = {} }, View)
+    unwritten = "", has_drawn = false, last = {}, states = {} }, View)
 end
 
 --- Returns the state of a processor as text, and the number of its workers that run.
@@ -54,6 +56,35 @@ local function state_of(processor)
   return state, running
 end
 
+--- Notes the changes of states. The first state that the view sees of a processor has an unknown
+--- age, because it may be older than this command, unless the command is starting the processor.
+local function note_states(self)
+  local now = core.process_elapsed()
+  for _, processor in ipairs(self.supervisor.processors) do
+    local state, noted = state_of(processor), self.states[processor.name]
+    if not noted or noted.state ~= state then
+      self.states[processor.name] = { state = state,
+        since = (noted or state == "starting") and now or nil }
+    end
+  end
+end
+
+--- Returns for how many seconds a processor has been in its state; nil if that is unknown.
+local function age_of(self, processor)
+  local noted, about = self.states[processor.name], processor.about
+  local ended_at = noted.state == "ended"
+    and (processor.ending and processor.ending.at or about and about.since)
+  if ended_at then
+    return math.max(core.time() - ended_at, 0)
+  end
+  return noted.since and core.process_elapsed() - noted.since
+end
+
+--- Returns a duration in its greatest unit, because the table has to fit in 80 columns.
+local function short_duration(seconds)
+  return seconds < 1 and "0s" or display.duration(math.floor(seconds)):match "^%S+"
+end
+
 local function last_error(processor)
   local about = processor.about
   local failure = processor.ending or about and about.last_error or processor.last_error
@@ -63,8 +94,9 @@ local function last_error(processor)
   return failure and failure.message
 end
 
---- Returns the columns of a processor. rate: handled records per second; nil: unknown.
-local function row_of(out, processor, rate)
+--- Returns the columns of a processor. age: seconds in its state; rate: handled records per second;
+--- nil: unknown.
+local function row_of(out, processor, age, rate)
   local state, running = state_of(processor)
   local about = processor.about
   local function shown(value, format)
@@ -72,6 +104,7 @@ local function row_of(out, processor, rate)
   end
   return {
     out:paint("bold", display.safe(processor.name)), out:paint(STYLES[state] or "", state),
+    shown(age, short_duration),
     ("%d/%d"):format(running, processor.worker_count),
     shown(rate, function(n) return display.count(math.floor(n + 0.5)) end),
     shown(about and about.lag_records, display.count),
@@ -136,12 +169,13 @@ end
 function View:lines(height)
   local out, supervisor = self.out, self.supervisor
   local rates, rows, at_the_right = rates_of(self), { {} }, {}
+  note_states(self)
   for i, title in ipairs(TITLES) do
     rows[1][i] = out:paint("dim", title)
     at_the_right[i] = i >= FIRST_AT_THE_RIGHT
   end
   for _, processor in ipairs(supervisor.processors) do
-    rows[#rows + 1] = row_of(out, processor, rates[processor.name])
+    rows[#rows + 1] = row_of(out, processor, age_of(self, processor), rates[processor.name])
   end
   local lines = { header_of(self), "" }
   table.move(display.grid(rows, at_the_right), 1, #rows, 3, lines)
@@ -159,6 +193,7 @@ end
 
 --- Writes the display, unless the terminal has not accepted the last one. Never waits.
 function View:draw()
+  note_states(self)
   if self.unwritten == "" then
     local _, rows = self.out:size()
     local catcher = setmetatable({ write = function(_, text) self.unwritten = text end },

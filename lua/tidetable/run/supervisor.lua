@@ -225,6 +225,7 @@ local function accept(self, found)
       self:drain(processor)
     end
   end
+  self:observe()
 end
 
 --- Stops the workers of a processor that is no longer in the script.
@@ -491,6 +492,17 @@ end
 local function describe(self, processor)
   local consumer = self.db:consumer(processor.name)
   processor.about = consumer and statuses.of(consumer) or nil
+end
+
+--- Describes the processors and shows them, before the first tick that finds them: the view then
+--- knows the states of new ones before their workers start.
+function Supervisor:observe()
+  for _, processor in ipairs(self.processors) do
+    describe(self, processor)
+  end
+  for _, f in ipairs(self.on_tick) do
+    f()
+  end
 end
 
 --- Starts a processor again that had ended, after a command has set its position.

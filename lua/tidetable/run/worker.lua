@@ -108,6 +108,7 @@ function Worker:open(script, given)
   local context = {
     report = function(...) self.control:report(...) end,
     entering = function(records) self:entering(records) end,
+    returned = function() self.control:end_forked() end,
     directory = script.path:match "^(.*)/[^/]*$" or ".", region = given.region,
   }
   local job

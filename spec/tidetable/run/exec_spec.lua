@@ -150,6 +150,35 @@ describe("a program", function()
     assert.equal(0, run:count "failed")
   end)
 
+  it("can leave a process that keeps its pipes open", function()
+    runtime.put(orders, 1, 3)
+    local run = start([[
+      setsid sleep 600 <&0 & echo "left $!" >&2
+      read line; echo "$line" >> ]] .. helper.path "requests" .. "; echo '{}'", "batch_size=1",
+      "handler_limit=50")
+    run:wait_until("three answers", function()
+      return db:consumer "x" and position() == 3
+    end)
+    run:stop()
+    assert.equal(0, run:count "did not stop in time")
+    assert.equal(0, run:count "failed")
+    assert.equal(0, db:consumer "x":describe().failures)
+    assert.same({ { 1 }, { 2 }, { 3 } }, requests())
+    for _, line in ipairs(run.lines) do
+      local pid = line.message:match "^left (%d+)"
+      if pid then runtime.signal(pid, "KILL") end
+    end
+  end)
+
+  it("that dies and leaves a process with its pipes is noticed at once", function()
+    runtime.put(orders, 1, 1)
+    local run = start([[
+      setsid sleep 600 <&0 & echo "left $!" >&2
+      read line; exit 3]], "--once", "max_attempts=1", "handler_limit=50")
+    run:ends(1, "the program exited with status 3 without an answer")
+    runtime.signal(run:wait_for "left ".message:match "%d+", "KILL")
+  end)
+
   it("can answer on descriptor 3, and print anything", function()
     runtime.put(orders, 1, 3)
     local run = start([[while read line; do echo "got a batch"; echo '{}' >&3; done]], "--once",
@@ -185,6 +214,24 @@ describe("a program", function()
     run:signal "SIGKILL"
     run:wait()
     for _ = 1, 100 do if runtime.exists(pid) then runtime.pause() end end
+    assert.is_false(runtime.exists(pid))
+  end)
+
+  it("is killed with its group when its worker stops or ends with an error", function()
+    runtime.put(orders, 1, 1)
+    local command = [[
+      (trap '' TERM HUP INT; exec sleep 1000) & echo "left $!" >&2
+      while read line; do %s; done]]
+    local run = start(command:format "echo '{}'")
+    local pid = math.tointeger(run:wait_for "left ".message:match "%d+")
+    run:wait_until("the answer", function() return db:consumer "x" and position() == 1 end)
+    assert.is_true(runtime.exists(pid))
+    run:stop()
+    assert.is_false(runtime.exists(pid))
+    runtime.put(orders, 2, 2)
+    run = start(command:format "echo wrong", "max_attempts=1", "update=true")
+    pid = math.tointeger(run:wait_for "left ".message:match "%d+")
+    run:ends(1, "wrong answer of the program")
     assert.is_false(runtime.exists(pid))
   end)
 

@@ -19,7 +19,7 @@ describe("the kind of a definition", function()
   local function run(db, handler, opts)
     local reports, job = {}, nil
     local context = { region = "local", directory = ".", entering = function() end,
-      report = function(...) reports[#reports + 1] = { ... } end }
+      returned = function() end, report = function(...) reports[#reports + 1] = { ... } end }
     local definition = { name = "c", source = "orders", backoff = 0.001, max_attempts = 2,
       handler = function(...) return handler(job, ...) end }
     for name, value in pairs(opts or {}) do definition[name] = value end

@@ -4,6 +4,7 @@ local console = require "tidetable.cli.console"
 local helper = require "spec.tidetable.helper"
 local logs = require "tidetable.run.log"
 local runtime = require "spec.tidetable.run.runtime"
+local testing = require "tidetable.testing"
 local views = require "tidetable.run.live_view"
 
 describe("the live view", function()
@@ -40,14 +41,43 @@ describe("the live view", function()
     one.log:write("info", { processor = "busy", worker = 1 }, "hello")
     local text = table.concat(lines(one), "\n")
     assert.is_truthy(text:find "^a.tide  p.lua  ready  up ")
-    assert.is_truthy(text:find("busy +running +1/2 +%- +1,234 +3s +2 +1"), text)
-    assert.is_truthy(text:find("new +starting +1/2 +%- +%- +%- +%- +%-"), text)
-    assert.is_truthy(text:find("over +ended"))
+    assert.is_truthy(text:find("busy +running +%- +1/2 +%- +1,234 +3s +2 +1"), text)
+    assert.is_truthy(text:find("new +starting +0s +1/2 +%- +%- +%- +%- +%-"), text)
+    assert.is_truthy(text:find("over +ended +%- "))
     assert.is_truthy(text:find("\nreload rejected: p.lua:1: wrong\n", 1, true))
     assert.is_truthy(text:find("\nbusy: no\\x1B[1m\n", 1, true) or text:find "\nbusy: no\\", text)
     assert.is_truthy(text:find("\nover: gone\n", 1, true))
     assert.is_truthy(text:find("\nfull: waits, because of DISK_FULL\n", 1, true))
     assert.is_truthy(text:find "%d%d:%d%d:%d%d info    busy/1 hello$")
+  end)
+
+  it("shows for how long each processor has been in its state, if that is known", function()
+    local clock <close> = testing.clock()
+    local about = { state = "paused", records = 0, failures = 0, parked = 0 }
+    local one, new = processor("one", about), processor "new"
+    local view = views.new(console.new "never", supervisor(one, new))
+    local function shows(name, text)
+      local all = table.concat(view:lines(20), "\n")
+      assert.is_truthy(all:find("\n" .. name .. " +" .. text .. " "), all)
+    end
+    shows("one", "paused +%-")         -- perhaps it was before this command
+    clock:advance(60)
+    shows("one", "paused +%-")
+    shows("new", "starting +1m")
+    about.state = "running"
+    shows("one", "running +0s")
+    clock:advance(3599)
+    shows("one", "running +59m")
+    about.state = "paused"
+    shows("one", "paused +0s")
+    clock:advance(2 * 86400 + 5)
+    shows("one", "paused +2d")
+    about.state, about.since = "ended", clock:now() - 7300
+    shows("one", "ended +2h")          -- by the time in the file
+    about.state, about.since = "running", nil
+    shows("one", "running +0s")
+    one.ending = { message = "gone", at = clock:now() - 3 }
+    shows("one", "ended +3s")
   end)
 
   it("shows the newest lines of the log that fit", function()
@@ -68,7 +98,8 @@ describe("the live view", function()
       local screen = command.terminal({ "run", helper.path(), script },
         { columns = columns, rows = 24, enough = "totals: .*message" })
       screen = command.plain(screen)
-      assert.is_truthy(screen:find "PROCESSOR +STATE +WORKERS +PER SECOND +WAITING", screen)
+      assert.is_truthy(screen:find "PROCESSOR +STATE +FOR +WORKERS +PER SECOND +WAITING", screen)
+      assert.is_truthy(screen:find "totals +retrying +%d+s +1/1", screen)
       for line in screen:gsub("\27%[[%d;]*%a", ""):gmatch "[^\r\n]+" do
         assert.is_true(utf8.len(line) <= columns, line)
       end
