@@ -105,7 +105,7 @@ static int read_fixed_rows(struct tide *tide, struct failure *failure)
 }
 
 /* Reads the incarnations again if the catalog has changed, because a promotion gives the file a new
- * one. */
+ * one, or if they could not be read. */
 static int refresh_identity(struct tide *tide)
 {
 	struct file_header header;
@@ -118,7 +118,7 @@ static int refresh_identity(struct tide *tide)
 		memcpy(tide->header.incarnation, header.incarnation, FILE_ID_BYTES);
 		err = read_identity(tide);
 	}
-	tide->identity_at = err ? 0 : tide->state.catalog_version;
+	tide->identity_at = err || !tide->identity.len ? 0 : tide->state.catalog_version;
 	return err;
 }
 

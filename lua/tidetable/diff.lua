@@ -301,7 +301,10 @@ end
 --- position, with the later changes of the source and the number of the source's side.
 local function take_sides(first, second, take)
   for source, pair in ipairs { { first, second }, { second, first } } do
-    if comparing.replica_of(pair[1], pair[2]) then
+    local replica, err, code = comparing.replica_of(pair[1], pair[2])
+    if not replica and err then
+      return nil, err, code
+    elseif replica then
       local target_side, source_side, later = comparing.take(pair[1], pair[2], take)
       if not target_side then
         return nil, source_side, later

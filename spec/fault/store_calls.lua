@@ -38,6 +38,37 @@ local function unmake()
   db:sweep()
 end
 
+-- The source of two replicas in db: one that follows, and one that a call creates.
+local source = assert(tidetable.open ":memory:")
+for _, name in ipairs { "followed", "copied" } do
+  local items = assert(source:create_table { name = name, partition_key = "p", stream = true })
+  for _, p in ipairs { "a", "b", ("h"):rep(600) } do assert(items:put { p = p }) end
+end
+local replication = assert(db:replicate(source, { name = "follower", tables = { "followed" } }))
+assert(replication:catch_up())
+
+local function change_source()
+  return source:transact(function(tx)
+    tx:table("followed"):put { p = "a", v = math.random() }
+    return tx:table("followed"):put { p = "c", v = math.random() }
+  end)
+end
+
+local function catch_up()
+  return replication:catch_up()
+end
+
+local function copy()
+  local copying <close> = assert(db:replicate(source, { name = "copy", tables = { "copied" } }))
+  return copying:catch_up()
+end
+
+local function remove_copy()
+  db:forget_replica("copy")
+  db:delete_table("copied")
+  db:sweep()
+end
+
 -- Each returns something other than nil on success; requests of `before` and `after` do not fail.
 local calls = {
   { "get", function() return orders:get { p = "a", s = 1 } end },
@@ -57,7 +88,7 @@ local calls = {
   { "list_tables", function() return db:list_tables() end },
   { "list_streams", function()
     local streams, err, code = db:list_streams()
-    assert(not streams or #streams == 1, "a stream is missing")
+    assert(not streams or #streams == 2, "a stream is missing")
     return streams, err, code
   end },
   { "info", function() return db:info() end },
@@ -98,6 +129,18 @@ local calls = {
       return true
     end)
   end },
+  { "replicate", catch_up, before = change_source, after = catch_up },
+  { "replicate, copy", copy, after = remove_copy },
+  { "lag", function() return replication:lag() end },
+  { "replicas", function()
+    local all, err, code = db:replicas()
+    assert(not all or #all == 1, "a replica is missing")
+    return all, err, code
+  end },
+  { "promote", function() return db:promote "copy" end, before = copy, after = remove_copy },
+  { "forget_replica", function() return db:forget_replica "copy" end, before = copy,
+    after = remove_copy },
+  { "diff", function() return drain(source:diff(db, { tables = { "followed" } })) end },
   { "optimistic", function()
     return optimistic(function(tx)
       local inside = tx:table "orders"
@@ -150,4 +193,8 @@ for _, call in ipairs(calls) do
 end
 local report = assert(db:check())
 assert(#report.problems == 0, report.problems[1])
+assert(replication:catch_up())
+assert(drain(source:diff(db, { tables = { "followed" } })) == 0, "the replica differs")
+replication:close()
+source:close()
 db:close()

@@ -21,10 +21,17 @@ local encode = core.values.encode
 --- of the last commit.
 ---@param source tidetable.Database
 ---@param target tidetable.Database
----@return tidetable.ReplicaDescription|nil
+---@return tidetable.ReplicaDescription|nil, tidetable.error|nil err, tidetable.code|nil code
 function comparing.replica_of(source, target)
-  local info = source:info()
-  for _, each in ipairs(info and target:replicas() or {}) do
+  local info, err, code = source:info()
+  local all
+  if info then
+    all, err, code = target:replicas()
+  end
+  if not all then
+    return nil, err, code
+  end
+  for _, each in ipairs(all) do
     if each.source and each.source.database == info.database_id and each.state ~= "PROMOTED" then
       return each
     end
@@ -96,8 +103,10 @@ end
 ---@return tidetable.replica.Later|tidetable.code later_or_code
 function comparing.take(source, target, take)
   for attempt = 1, ATTEMPTS do
-    local replica = comparing.replica_of(source, target)
-    if not replica then
+    local replica, err, code = comparing.replica_of(source, target)
+    if not replica and err then
+      return nil, err, code
+    elseif not replica then
       return too_late "it was promoted or removed"
     elseif replica.state == "COPYING" then
       local done = 0
@@ -107,7 +116,8 @@ function comparing.take(source, target, take)
       return core.consumer_failure("COPYING", ("replica %s is copying (%d of %d tables): it is not "
         .. "comparable yet"):format(replica.name, done, #replica.tables))
     end
-    local second, err, code = take(target)
+    local second
+    second, err, code = take(target)
     if not second then
       return nil, err, code
     end
@@ -117,11 +127,13 @@ function comparing.take(source, target, take)
       core.finish(second.snapshot)
       return nil, err, code
     end
-    local now = comparing.replica_of(source, target)
-    local last = source:info().sequence_number
-    local later
-    if now and now.position == replica.position and now.state == replica.state then
-      later, err, code = read_later(source, replica, last)
+    local now, info, later
+    now, err, code = comparing.replica_of(source, target)
+    if now then
+      info, err, code = source:info()
+    end
+    if info and now.position == replica.position and now.state == replica.state then
+      later, err, code = read_later(source, replica, info.sequence_number)
     end
     if later and (next(later.items) == nil or attempt > ATTEMPTS / 2) then
       return second, first, later

@@ -254,11 +254,12 @@ function Replication:read()
     end
   end
   local frames, has_changes, code = core.sender_read(self.sender, self.batch)
-  if not frames and code == "TRIMMED" and not self.restarts then
+  if not frames then   -- it may have passed records that it has not returned
     self:drop_sender()
-    self.restarts = true
-    return self:read()
-  elseif not frames then
+    if code == "TRIMMED" and not self.restarts then
+      self.restarts = true
+      return self:read()
+    end
     return nil, has_changes, code
   end
   if frames ~= "" then
@@ -290,6 +291,17 @@ local function is_due(self, has_changes)
     or core.process_elapsed() - self.waits_since >= QUIET)
 end
 
+--- Begins again where the target is, if frames were refused because the position was moved. Returns
+--- true if it did.
+local function begin_again(self, code)
+  if code ~= "REPLICA_MOVED" or self.moves >= MOVES_MAX then
+    return false
+  end
+  self.moves, self.waits_for_retry = self.moves + 1, false
+  self:drop_sender()
+  return true
+end
+
 --- Reads and applies once. Returns true if changes were applied, false if there were none.
 local function try_step(self)
   local has_changes, err, code = self.waits_for_retry, nil, nil
@@ -308,9 +320,7 @@ local function try_step(self)
   self.waits_for_retry = not ok and self.waiting ~= "" and self.sender ~= nil
   if ok then
     return has_changes
-  elseif code == "REPLICA_MOVED" and self.moves < MOVES_MAX then
-    self.moves, self.waits_for_retry = self.moves + 1, false
-    self:drop_sender()
+  elseif begin_again(self, code) then
     return try_step(self)
   end
   return nil, err, code
@@ -409,7 +419,9 @@ function Replication:catch_up()
   if self.waiting ~= "" then
     local ok
     ok, err, code = self:apply()
-    if not ok then
+    if not ok and begin_again(self, code) then
+      return self:catch_up()
+    elseif not ok then
       return nil, err, code
     end
   end
