@@ -94,9 +94,9 @@ describe("the forwarder to Kinesis", function()
     end
     local service = { type = "Service", principalId = "dynamodb.amazonaws.com" }
     assert.same({
-      expected(1, 1700000000, "INSERT", records[1].size_bytes, nil, first),
-      expected(2, 1700000000, "MODIFY", records[2].size_bytes, first, second),
-      expected(3, 1700000011, "REMOVE", records[3].size_bytes, second, nil, service),
+      expected(2, 1700000000, "INSERT", records[1].size_bytes, nil, first),
+      expected(3, 1700000000, "MODIFY", records[2].size_bytes, first, second),
+      expected(4, 1700000011, "REMOVE", records[3].size_bytes, second, nil, service),
     }, { list[1].body, list[2].body, list[3].body })
     assert.is_truthy(list[1].partition_key:find("^" .. ("[0-9A-F]"):rep(32) .. "$"))
     assert.equal(list[1].partition_key, list[3].partition_key)
@@ -225,7 +225,7 @@ describe("the forwarder to Kinesis", function()
     end
     local records = records_of()
     local program = start { "--max-record-size", "2000" }
-    local failed = { batchItemFailures = { { itemIdentifier = "100000000000000000003" } } }
+    local failed = { batchItemFailures = { { itemIdentifier = "100000000000000000004" } } }
     assert.same(failed, program:ask(event(records)))
     assert.same(failed, program:ask(event(table.move(records, 3, #records, 1, {}))))
     assert.matches("forwarder: event %x+: %d+ bytes, but the maximum is 2000\n",
@@ -249,7 +249,7 @@ describe("the forwarder to Kinesis", function()
   it("names the first record if the service can't be reached or refuses", function()
     assert(orders:put { id = "a", n = 1 })
     local line = event(records_of())
-    local first = { batchItemFailures = { { itemIdentifier = "100000000000000000001" } } }
+    local first = { batchItemFailures = { { itemIdentifier = "100000000000000000002" } } }
     local program = start { stream = "none" }
     assert.same(first, program:ask(line))
     assert.matches("forwarder: ResourceNotFoundException: ", program:error_text())

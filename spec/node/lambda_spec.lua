@@ -112,7 +112,7 @@ describe("the wrapper of Lambda handlers", function()
     local records = {}
     for record in orders:stream():records() do records[#records + 1] = record end
     return programs.event(db, { records[1], records[2] }), programs.event(db, { records[3] }),
-      "100000000000000000002", "100000000000000000003"
+      "100000000000000000003", "100000000000000000004"
   end
 
   for _, name in ipairs { "async", "promise", "thenable", "callback", "free", "succeed", "done",
@@ -258,7 +258,7 @@ describe("the wrapper of Lambda handlers", function()
     assert.same({ batchItemFailures = {} }, program:ask(first))
     assert.same({ batchItemFailures = {} }, program:ask(second))
     local wrong = first:gsub('"N":"180"', '"S":"180"')
-    assert.same({ batchItemFailures = { { itemIdentifier = "100000000000000000002" } } },
+    assert.same({ batchItemFailures = { { itemIdentifier = "100000000000000000003" } } },
       program:ask(wrong))
     local _, status = program:wait()
     assert.equal(0, status)
@@ -274,11 +274,11 @@ describe("the wrapper of Lambda handlers", function()
     local records = {}
     for record in db:table "orders":stream():records() do records[#records + 1] = record end
     local program = handler "async"
-    assert.same({ batchItemFailures = { { itemIdentifier = "100000000000000000030" } } },
+    assert.same({ batchItemFailures = { { itemIdentifier = "100000000000000000031" } } },
       program:ask(programs.event(db, records)))
     local one = programs.event(db, { records[1] })
     for _ = 1, 100 do
-      assert.equal("100000000000000000001", program:ask(one).batchItemFailures[1].itemIdentifier)
+      assert.equal("100000000000000000002", program:ask(one).batchItemFailures[1].itemIdentifier)
     end
     assert.same({ "", 0 }, { program:wait() })
   end)
