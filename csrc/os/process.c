@@ -79,7 +79,7 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Closes all descriptors from `first` on, except `kept`, which is the greatest. */
+/* Closes all descriptors from `first` on, except `kept`. */
 static void close_others(int first, int kept)
 {
 #ifdef SYS_close_range
@@ -223,17 +223,22 @@ int process_poll(struct process *process, struct process_end *end)
 	pid_t pid = (pid_t)process->pid;
 	siginfo_t info = { 0 };
 	int status = 0;
+	pid_t reaped;
 
-	*end = (struct process_end){ 0 };
-	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0)
+	*end = (struct process_end){ .status = PROCESS_END_LOST };
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT)) {
+		process->pid = 0;        /* no child: the number may be another process's */
+		return 0;
+	}
+	if (info.si_pid == 0)
 		return END;
 	kill(-pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFSIGNALED(status))
-		end->signal = WTERMSIG(status);
-	else
-		end->status = WEXITSTATUS(status);
+	do
+		reaped = waitpid(pid, &status, 0);
+	while (reaped < 0 && errno == EINTR);
+	if (reaped == pid)
+		*end = WIFSIGNALED(status) ? (struct process_end){ .signal = WTERMSIG(status) } :
+			(struct process_end){ .status = WEXITSTATUS(status) };
 	process->pid = 0;
 	return 0;
 }

@@ -14,6 +14,8 @@
 struct failure;
 
 #define PROCESS_DESCRIPTORS_MAX 8
+/* Exit status of a process that the kernel or another part of this process has reaped. */
+#define PROCESS_END_LOST 255
 
 struct process_plan {
 	const char *const *words;      /* argv; ends with NULL; a program without a "/" is
@@ -43,7 +45,9 @@ int process_start(struct process *process, const struct process_plan *plan,
 
 /* Returns END (a positive value) while the process runs. After its end, sends SIGKILL to the rest
  * of its group, reaps it, sets *end and returns 0. The group can't belong to other processes,
- * because the leader is not reaped before. Must not be called after that. */
+ * because the leader is not reaped before. If this process ignores SIGCHLD or has reaped the
+ * child elsewhere, the status is PROCESS_END_LOST and no signal is sent. Must not be called after
+ * that. */
 int process_poll(struct process *process, struct process_end *end);
 
 /* Sends a signal to the process, or to its process group. Does nothing if the process was reaped,

@@ -1,4 +1,9 @@
-/* program.h - a program that runs as a child process, whose input and output are connected. */
+/* program.h - a program that runs as a child process, whose input and output are connected.
+ *
+ * Used by tidetable.testing: blocking calls, a time limit by SIGALRM, and no process group of its
+ * own, so that a signal of the terminal ends a test with its programs. process.h has the children
+ * of an event loop, which are polled, get chosen descriptors only, and are killed with their group.
+ */
 #ifndef OS_PROGRAM_H
 #define OS_PROGRAM_H
 

@@ -325,6 +325,26 @@ function Pause:finish()
   core.timer_end(self.core)
 end
 
+--- Sleeps in this thread once. If a test has replaced the process's clock and the wait has a limit,
+--- advances the clock instead of sleeping, because nothing else in this thread can advance it.
+---@generic T: userdata
+---@param handle T
+---@param is_touched fun(handle: T): boolean  a commit may have brought something new
+---@param sleep fun(handle: T, seconds: number): any
+---@param seconds number|nil   maximum time; at most one second is slept
+---@param has_limit boolean    the caller's wait has a limit
+---@return any  what is_touched or sleep returned
+function wait.in_thread(handle, is_touched, sleep, seconds, has_limit)
+  if has_limit and core.is_clock_replaced() then
+    local touched = is_touched(handle)
+    if not touched then
+      core.pass_time(seconds)
+    end
+    return touched
+  end
+  return sleep(handle, math.min(seconds or 1, 1))
+end
+
 --- Waits in the event loop, or sleeps in this thread. A signal ends the sleep early.
 ---@param wait_option fun(wakeup: tidetable.Wakeup, seconds: number)|nil  the option `wait`
 ---@param seconds number

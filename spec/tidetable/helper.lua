@@ -122,6 +122,12 @@ function helper.field(name, ...)
   return all
 end
 
+--- Returns the sequence number of the n-th change after the creation of this number of tables in a
+--- new database: each creation is a change of its own.
+function helper.after_creation(tables, n)
+  return tables + n
+end
+
 -- Other processes ------------------------------------------------------------
 
 local Child = {}

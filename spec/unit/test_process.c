@@ -177,8 +177,23 @@ static void a_child_dies_with_its_parent(void)
 	close(ends[0]);
 }
 
+/* A host that ignores SIGCHLD lets the kernel reap its children. */
+static void an_end_that_was_lost_is_no_success(void)
+{
+	struct process process;
+	struct process_end end;
+
+	CHECK(signal(SIGCHLD, SIG_IGN) != SIG_ERR);
+	process = start("exit 0", -1, NULL);
+	end = end_of(&process);
+	CHECK(signal(SIGCHLD, SIG_DFL) != SIG_ERR);
+	CHECK_EQUAL_INT(end.status, PROCESS_END_LOST);
+	CHECK_EQUAL_INT(end.signal, 0);
+}
+
 int main(void)
 {
+	an_end_that_was_lost_is_no_success();
 	the_end_is_reported();
 	a_program_that_does_not_exist_is_an_error();
 	other_descriptors_are_closed();

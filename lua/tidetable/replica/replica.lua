@@ -326,17 +326,9 @@ local function try_step(self)
   return nil, err, code
 end
 
---- Sleeps in this thread once. If a test has replaced the process's clock and the wait has a limit,
---- advances the clock instead of sleeping.
+--- Sleeps in this thread once.
 local function sleep(self, seconds, has_limit)
-  if has_limit and core.is_clock_replaced() then
-    local touched = core.sender_touched(self.sender)
-    if not touched then
-      core.pass_time(seconds)
-    end
-    return touched
-  end
-  return core.sender_wait(self.sender, math.min(seconds or 1, 1))
+  return wait.in_thread(self.sender, core.sender_touched, core.sender_wait, seconds, has_limit)
 end
 
 --- Waits for a commit in the source, for at most `seconds`; may return early.

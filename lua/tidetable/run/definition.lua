@@ -42,9 +42,43 @@ local function with_hint(message)
   return near and ('unknown option "%s" (did you mean "%s"?)'):format(name, near) or message
 end
 
+--- Returns the message about a definition without a name: that of an unknown option, which may be
+--- a misspelled "name", if there is one.
+local function without_name(definition)
+  local kind, message = kinds.of(definition)
+  if not kind then
+    return message
+  end
+  local known, unknown = { name = true }, {}
+  for _, names in ipairs { OWN, kind.options } do
+    for name in pairs(names) do
+      known[name] = true
+    end
+  end
+  for name in pairs(definition) do
+    if type(name) == "string" and not known[name] then
+      unknown[#unknown + 1] = name
+    end
+  end
+  table.sort(unknown)
+  for _, name in ipairs(unknown) do
+    if options.nearest(name, known) == "name" then
+      return ('unknown option %q (did you mean "name"?)'):format(name)
+    end
+  end
+  if unknown[1] then
+    local near = options.nearest(unknown[1], known)
+    return ("unknown option %q%s"):format(unknown[1],
+      near and (" (did you mean %q?)"):format(near) or "")
+  end
+  return '"name" must be a string, got nil'
+end
+
 local function check_one(definition)
   if type(definition) ~= "table" then
     return nil, "expected a table, got " .. type(definition)
+  elseif definition.name == nil then
+    return nil, without_name(definition)
   elseif type(definition.name) ~= "string" then
     return nil, '"name" must be a string, got ' .. type(definition.name)
   end

@@ -6,6 +6,7 @@
 local exec = require "tidetable.run.exec"
 local responses = require "tidetable.consumer.response"
 local scripts = require "tidetable.run.script"
+local settings = require "tidetable.consumer.settings"
 
 local kinds = {}
 
@@ -24,6 +25,7 @@ local kinds = {}
 
 ---@class tidetable.run.Kind
 ---@field names table<string, true>  names in a definition that are not options of db:consumer
+---@field options table<string, any>  the keys are the names of db:consumer, or of db:view
 ---@field validate fun(definition: table): true|nil, string|nil
 ---@field check fun(db: tidetable.Database, definition: table): string|nil, any, any
 ---@field open fun(db: tidetable.Database, definition: table, context: tidetable.run.Context):
@@ -123,7 +125,7 @@ end
 
 --- A Lua function.
 ---@type tidetable.run.Kind
-kinds.handler = { names = { handler = true } }
+kinds.handler = { names = { handler = true }, options = settings.options }
 
 function kinds.handler.validate(definition)
   if type(definition.handler) ~= "function" then
@@ -141,7 +143,7 @@ end
 
 --- A program that gets the records as JSON.
 ---@type tidetable.run.Kind
-kinds.exec = { names = { exec = true, answer_fd = true } }
+kinds.exec = { names = { exec = true, answer_fd = true }, options = settings.options }
 
 function kinds.exec.validate(definition)
   local ok, message = exec.validate(definition)

@@ -165,17 +165,9 @@ end
 --- may have advanced it, which makes no descriptor readable.
 local CLOCK_INTERVAL = 0.01
 
---- Sleeps in this thread once. If a test has replaced the process's clock and the wait has a limit,
---- advances the clock instead of sleeping, because nothing else in this thread can advance it.
+--- Sleeps in this thread once.
 local function sleep(reader, seconds, has_limit)
-  if has_limit and core.is_clock_replaced() then
-    local touched = core.is_touched(reader.core)
-    if not touched then
-      core.pass_time(seconds)
-    end
-    return touched
-  end
-  return core.wait_feed(reader.core, math.min(seconds or 1, 1))
+  return wait.in_thread(reader.core, core.is_touched, core.wait_feed, seconds, has_limit)
 end
 
 --- Waits once, for at most `seconds`; may return early. Returns true if there may be a new record,

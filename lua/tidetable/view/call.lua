@@ -41,11 +41,21 @@ function calls.exact(value)
   return setmetatable(copy, getmetatable(value))
 end
 
---- Makes the attributes of a group exact again after a call that has changed them.
-local function keep_exact(group)
+--- Makes the attributes of a group exact again after a call that has changed them, also those in
+--- nested maps. Lists are left out: a list of all items would be read again for each item.
+---@param group table
+---@param seen table<table, true>|nil  maps that were read: a result may contain itself
+local function keep_exact(group, seen)
   for name, value in next, group do
     if type(value) == "number" then
       group[name] = value == value and math.abs(value) < math.huge and exact_number(value) or value
+    elseif type(value) == "table" and rawget(value, 1) == nil
+        and not is_set[getmetatable(value)] then
+      seen = seen or { [group] = true }
+      if not seen[value] then
+        seen[value] = true
+        keep_exact(value, seen)
+      end
     end
   end
   return group

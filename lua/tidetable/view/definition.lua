@@ -77,6 +77,9 @@ local known = {
   wait = "function",
 }
 
+--- Options of a definition; the keys are their names.
+definitions.options = known
+
 local known_reduce = { add = "function", remove = "function", initial = { "table", "function" } }
 
 local known_window = {

@@ -1,11 +1,13 @@
 -- kind.lua - views as processors of a runtime that runs definitions (the field `kind`).
 
 local core = require "tidetable.core"
+local definitions = require "tidetable.view.definition"
 local views = require "tidetable.view.view"
 
 ---@class tidetable.ViewKind
 ---@field names table<string, true>  names in a definition that are no options of db:view; none
-local kind = { names = {} }
+---@field options table<string, any>  the keys are the names in a definition
+local kind = { names = {}, options = definitions.options }
 
 --- Options of the runtime in a definition.
 local COMMON = { "workers" }

@@ -12,6 +12,9 @@ function Parking:start()
   assert(self.db:create_table { name = "dead", partition_key = "id", sort_key = { "part", "N" } })
 end
 
+--- Returns the sequence number of the n-th change after Parking:start.
+local function change(n) return helper.after_creation(3, n) end
+
 function Parking:open(opts)
   local given = { by = "transaction", mode = self.mode, backoff = 0, on_failure = "park",
     max_attempts = 1 }
@@ -293,10 +296,10 @@ consumers.for_each_mode(describe, before_each, after_each, 'by = "transaction" p
     p:put("a1-b1-a2", "b1", "a3", "b2-a2")
     assert.equal("a3", p:drain(consumer))
     assert.equal("a1-a2 a2", p:parked(consumer))
-    assert.same({ true, "parked" }, { consumer:wait_for(4, 0) })
+    assert.same({ true, "parked" }, { consumer:wait_for(change(1), 0) })
     local last = consumer:describe().position
     assert.same({ true, "parked" }, { consumer:wait_for(last, 0) })
-    assert.same({ true }, { consumer:wait_for(5, 0) })
+    assert.same({ true }, { consumer:wait_for(change(2), 0) })
     finish()
   end)
 
@@ -351,7 +354,7 @@ consumers.for_each_mode(describe, before_each, after_each, 'by = "transaction" p
       assert.equal(each.record.sequence_number, each.transaction_id)
       ids[#ids + 1] = each.transaction_id
     end
-    assert.same({ 4, 5 }, ids)
+    assert.same({ change(1), change(2) }, ids)
     p:put("b-d", "e")
     p.failing.a, p.failing.b = nil, nil
     assert.equal("e", p:drain(consumer))
@@ -409,14 +412,14 @@ consumers.for_each_mode(describe, before_each, after_each, 'by = "transaction" p
     p.failing.a = true
     p:put("x", "a-b-c", "d", "c")
     assert.equal("x d", p:drain(consumer))
-    local err = helper.refused("PARKED", consumer:seek { after = 6 })
+    local err = helper.refused("PARKED", consumer:seek { after = change(3) })
     assert.matches("has 4 parked records after", err.message, 1, true)
-    err = helper.refused("PARKED", consumer:seek { after = 7 })
+    err = helper.refused("PARKED", consumer:seek { after = change(4) })
     assert.matches("has 1 parked records after", err.message, 1, true)
-    assert(consumer:seek { after = 9 })
+    assert(consumer:seek { after = change(6) })
     assert.equal("a-b-c c", p:parked(consumer))
     p.failing.a = nil
-    assert(consumer:seek { after = 6, discard = true })
+    assert(consumer:seek { after = change(3), discard = true })
     assert.equal("", p:parked(consumer))
     -- The first record of the transaction is before the position.
     assert.equal("c d c", p:drain(consumer))

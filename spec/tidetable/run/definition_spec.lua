@@ -20,6 +20,15 @@ describe("the definitions of a script", function()
     end
     refused("definition 2: expected a table, got number", { named "a", 1 })
     refused('definition 1: "name" must be a string, got nil', { { source = "orders" } })
+    refused('definition 1: unknown option "nmae" (did you mean "name"?)',
+      { nmae = "a", source = "orders", handler = print })
+    refused('definition 1: unknown option "Name" (did you mean "name"?)',
+      { Name = "a", kind = "view", from = "orders", select = print })
+    refused('definition 1: "name" must be a string, got nil',
+      { kind = "view", from = "orders", select = print })
+    refused('definition 1: "name" must be a string, got nil',
+      { { source = "orders", handler = print, filter = "total > ?", 5 } })
+    refused('definition 1: unknown kind "veiw"', { kind = "veiw", from = "orders" })
     refused('processor a: "handler" is missing', { name = "a", source = "orders" })
     refused("processor a: defined twice", { named "a", named "a" })
     refused('processor a: "workers" must be an integer from 1 to 256',

@@ -41,7 +41,7 @@ describe("a program", function()
   end
 
   --- Number of changes before the first record: the creation of two tables.
-  local BEFORE = 2
+  local BEFORE = helper.after_creation(2, 0)
 
   local function wire_number(n) return json.wire_number(BEFORE + n) end
 

@@ -11,7 +11,7 @@ describe("run --once", function()
   end)
 
   local function start(script, ...)
-    return runtime.start { runtime.write("p.lua", script), "--once", ... }
+    return runtime.start_script(script, "--once", ...)
   end
 
   it("handles the existing changes, and ends", function()

@@ -187,6 +187,11 @@ function Run:workers()
   return pids
 end
 
+--- Starts `tidetable run` with a script of this text, as runtime.start does.
+function runtime.start_script(text, ...)
+  return runtime.start { runtime.write("p.lua", text), ... }
+end
+
 --- Sends a signal with the program kill.
 function runtime.signal(pid, name)
   local process = assert(core.start_process("kill", { "kill", "-" .. name, tostring(pid) }, {}, {}))

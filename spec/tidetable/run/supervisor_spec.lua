@@ -12,9 +12,7 @@ describe("the supervisor", function()
     db, orders, effects = runtime.database()
   end)
 
-  local function start(script, ...)
-    return runtime.start { runtime.write("p.lua", script), ... }
-  end
+  local start = runtime.start_script
 
   it("runs the workers of each processor until SIGTERM", function()
     runtime.put(orders, 1, 100)

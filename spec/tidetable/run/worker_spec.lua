@@ -10,9 +10,7 @@ describe("a worker process", function()
     db, orders, effects = runtime.database()
   end)
 
-  local function start(script, ...)
-    return runtime.start { runtime.write("p.lua", script), ... }
-  end
+  local start = runtime.start_script
 
   it("finishes its batch when it gets SIGTERM, without an attempt", function()
     runtime.put(orders, 1, 1)

@@ -24,6 +24,23 @@ describe("the functions of a view", function()
     assert.is_true(tidetable.equal(0.1, group.total))
   end)
 
+  it("have exact sums in nested maps", function()
+    local group = calls.initial(view { initial = { by = { day = { total = 0 } } } }, keys)
+    local spent = view {
+      add = function(g, item) g.by.day.total = g.by.day.total + item.total end,
+    }
+    for _ = 1, 1025 do
+      group = calls.change(spent, "add", keys, group, calls.exact { total = 1 << 53 })
+    end
+    assert.is_true(tidetable.equal(number "9232379236109516800", group.by.day.total))
+  end)
+
+  it("may return a group that contains itself, which can't be stored", function()
+    local loop = {}
+    loop.one, loop.other = loop, { loop = loop }
+    assert.equal(loop, calls.change(view { add = function() return loop end }, "add", keys, {}, {}))
+  end)
+
   it("get a deep copy, in which only numbers have changed", function()
     local set, list = tidetable.set { 1, 2.5 }, tidetable.list { 0.5, { x = 1 << 60 } }
     local item = { n = 3, f = 0.5, set = set, list = list, text = "a", null = tidetable.null }
