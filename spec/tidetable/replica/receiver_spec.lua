@@ -57,7 +57,7 @@ describe("a receiver", function()
     local rest, err, code = receiver:apply(core.sender_read(sender, 1000000), state)
     assert.equal("string", type(rest))
     assert.equal("REPLICA_MOVED", code)
-    assert.truthy(err.message:find("begins at", 1, true))
+    assert.truthy(err.message:find("continues at", 1, true))
     core.finish(sender)
   end)
 
