@@ -11,6 +11,9 @@ local TITLES = { "PROCESSOR", "STATE", "FOR", "WORKERS", "PER SECOND", "WAITING"
   "RETRIES", "PARKED" }
 local FIRST_AT_THE_RIGHT = 3
 
+--- Names are not cut below this width, in columns.
+local NAME_MIN = 8
+
 local STYLES = {
   running = "green", retrying = "yellow", waiting = "yellow", copying = "cyan", paused = "yellow",
   ended = "red", ["no worker"] = "dim", starting = "dim", restarting = "yellow",
@@ -163,6 +166,25 @@ local function add_errors(self, lines)
   end
 end
 
+--- Returns the rows as lines. If they are wider than the window, the longest names are cut, because
+--- the columns at the right would be cut otherwise.
+local function fit(out, rows, at_the_right)
+  local lines = display.grid(rows, at_the_right)
+  local window, widest, name_width = out:size(), 0, 0
+  for i, line in ipairs(lines) do
+    widest = math.max(widest, display.columns(line))
+    name_width = math.max(name_width, display.columns(rows[i][1]))
+  end
+  if widest <= window then
+    return lines
+  end
+  local room = math.max(name_width - (widest - window), NAME_MIN)
+  for _, row in ipairs(rows) do
+    row[1] = display.cut(row[1], room, out:ellipsis())
+  end
+  return display.grid(rows, at_the_right)
+end
+
 --- Returns the lines of the display.
 ---@param height integer  maximum number of lines
 ---@return string[]
@@ -178,7 +200,7 @@ function View:lines(height)
     rows[#rows + 1] = row_of(out, processor, age_of(self, processor), rates[processor.name])
   end
   local lines = { header_of(self), "" }
-  table.move(display.grid(rows, at_the_right), 1, #rows, 3, lines)
+  table.move(fit(out, rows, at_the_right), 1, #rows, 3, lines)
   add_errors(self, lines)
   local kept = supervisor.log.kept
   local room = height - #lines - 1
@@ -191,8 +213,12 @@ function View:lines(height)
   return lines
 end
 
---- Writes the display, unless the terminal has not accepted the last one. Never waits.
+--- Writes the display, unless the terminal has not accepted the last one. Never waits. Before the
+--- script is loaded there is nothing to show, and an error in it should not follow an empty table.
 function View:draw()
+  if #self.supervisor.processors == 0 and not self.has_drawn then
+    return
+  end
   note_states(self)
   if self.unwritten == "" then
     local _, rows = self.out:size()

@@ -88,6 +88,38 @@ describe("the live view", function()
     assert.is_truthy(shown[10]:find "line 50$")
   end)
 
+  it("cuts long names, so that the columns at the right are visible", function()
+    local about = { state = "running", records = 7, failures = 0, parked = 12, lag_records = 0 }
+    local out = console.new "never"
+    local window = 80
+    function out.size() return window, 24 end
+    local long = ("n"):rep(30)
+    local view = views.new(out, supervisor(processor(long, about), processor("new")))
+    local function first()
+      local all = view:lines(20)
+      for i = 3, 5 do assert.is_true(utf8.len(all[i]) <= window, all[i]) end
+      return all[3], all[4]
+    end
+    local titles, row = first()
+    assert.is_truthy(titles:find "^PROCESS%S* .* PARKED$", titles)
+    assert.is_truthy(row:find "^nnnn+%S* +running .* 12$", row)
+    assert.is_nil(row:find(long, 1, true))
+    window = 200
+    assert.is_truthy(select(2, first()):find("^" .. long .. " +running .* 12$"))
+    window = 20 -- too narrow in any case: the name keeps 8 columns
+    assert.is_truthy(view:lines(20)[4]:find "^nnnnn+%S* +running", view:lines(20)[4])
+  end)
+
+  it("shows nothing before the script is loaded", function()
+    if not command.has_terminals() then return pending "there are no terminals" end
+    runtime.database()
+    local script = runtime.write("p.lua", "return {")
+    local screen = command.plain(command.terminal({ "run", helper.path(), script },
+      { columns = 80, rows = 24 }))
+    assert.is_truthy(screen:find("p.lua:1:", 1, true), screen)
+    assert.is_nil(screen:find "PROCESSOR", screen)
+  end)
+
   for _, columns in ipairs { 80, 200 } do
     it(("fits in %d columns"):format(columns), function()
       if not command.has_terminals() then return pending "there are no terminals" end
